@@ -1,0 +1,46 @@
+"""How well a network reads: loss, accuracy, the confusion matrix, and a report for each digit."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
+
+from mnist_models.classifier import Classifier
+from mnist_models.dataset import CLASS_COUNT, Digits
+
+
+@dataclass(frozen=True)
+class DigitReport:
+    """One digit: precision, the share right of what was read as it; recall, the share of it read right; F1, their
+    harmonic mean; support, how many there were. All but the last 0 to 1."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """loss: mean cross-entropy in nats. accuracy: 0 to 1. confusion: int (10, 10), rows are the true digits, columns the
+    digits read. digits: a report for each of 0 to 9."""
+
+    loss: float
+    accuracy: float
+    confusion: np.ndarray
+    digits: tuple[DigitReport, ...]
+
+
+def evaluate(classifier: Classifier, digits: Digits) -> Evaluation:
+    """Reads all digits and compares with their labels."""
+    probabilities = classifier.probabilities(digits.images).astype(np.float64)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)  # in float32 they sum to 1 only to seven places
+    read = probabilities.argmax(axis=1)
+    classes = np.arange(CLASS_COUNT)
+    columns = precision_recall_fscore_support(digits.labels, read, labels=classes, zero_division=0)
+    return Evaluation(
+        loss=float(log_loss(digits.labels, probabilities, labels=classes)),
+        accuracy=float((read == digits.labels).mean()),
+        confusion=confusion_matrix(digits.labels, read, labels=classes),
+        digits=tuple(DigitReport(float(p), float(r), float(f), int(n)) for p, r, f, n in zip(*columns, strict=True)),
+    )

@@ -1,0 +1,280 @@
+"""Hyperparameters in; progress out, and at the end a trained network.
+
+Knows neither screens nor processes: what to do with progress, and when to stop, is the caller's.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mnist_models import dataset, networks
+from mnist_models.augmentation import AUGMENTATIONS
+from mnist_models.classifier import Classifier
+from mnist_models.dataset import CLASS_COUNT, Digits
+from mnist_models.evaluation import Evaluation, evaluate
+from mnist_models.hyperparameters import Hyperparameters, number
+
+# How long one compiled call should take. Shorter: calls cost more than they do. Longer: curves and Stop lag.
+CALL_S = 0.15
+SGD_MOMENTUM = 0.9
+# One-cycle learning rate (Smith and Topin 2018): the share of the steps in which it rises, and where it starts and ends.
+WARM_UP = 0.3
+START_DIVISOR, END_DIVISOR = 25, 10_000
+
+
+class TrainingError(Exception):
+    """Training cannot go on. Its text is a sentence for users."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands, several times a second.
+
+    step: batches learned from so far. epoch: the same in passes over the training images, such as 1.25.
+    losses, accuracies: one number for each batch since the previous Progress: the mean over its images as it was while
+    learning from them (dropout and augmentation on). A loss is the plain cross-entropy in nats, without label smoothing
+    and weight decay.
+    images_per_s: since the previous Progress. remaining_s: an estimate, None until there is something to go by; early
+    stopping may end sooner.
+    """
+
+    step: int
+    epoch: float
+    losses: tuple[float, ...]
+    accuracies: tuple[float, ...]
+    images_per_s: float
+    elapsed_s: float
+    remaining_s: float | None
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """One pass over the training images. loss, accuracy: averaged over its batches while learning (see Progress).
+    validation_loss, validation_accuracy: of the network as it is now; None without validation images."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Training has ended; the test set is being read. stopped: it was asked to end before its last epoch."""
+
+    stopped: bool
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished network. stopped: it was asked to end early. epochs: passes over the training images.
+    elapsed_s: from the first batch to the last validation. test: on the 10,000 test images."""
+
+    classifier: Classifier
+    test: Evaluation
+    stopped: bool
+    epochs: float
+    elapsed_s: float
+
+
+def train(
+    hyperparameters: Hyperparameters,
+    report: Callable[[Progress | EpochEnd | Measuring], None] = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Trained:
+    """Trains the network that the hyperparameters describe and measures it on the test set.
+
+    report: called with what happens, from this thread. should_stop: asked several times a second; once true, training
+    ends and what was learned so far is the result. The same hyperparameters give the same result on the same machine.
+    Raises TrainingError when the loss is no longer a number.
+    """
+    hp = hyperparameters
+    train_digits, validation_digits = dataset.split(hp.train_images, hp.validation_images)
+    network = networks.build(hp)
+    classifier = Classifier(network)
+    learn = _compile_steps(hp, network, Digits(train_digits.images, wrong_labels(train_digits.labels, hp)))
+    steps_per_epoch = math.ceil(hp.train_images / hp.batch_size)
+    total_steps = hp.epochs * steps_per_epoch
+    step, steps_per_call = 0, 1
+    best_loss, best_weights, epochs_without_gain = math.inf, None, 0
+    started = time.perf_counter()
+
+    for epoch in range(hp.epochs):
+        order = np.random.default_rng([hp.seed, epoch]).permutation(hp.train_images).astype(np.int32)
+        epoch_loss = epoch_right = 0.0
+        while step < (epoch + 1) * steps_per_epoch and not should_stop():
+            call_started = time.perf_counter()
+            batches = _next_batches(order, hp.batch_size, step - epoch * steps_per_epoch, steps_per_call)
+            rates = learning_rates(hp, np.arange(step, step + len(batches)), total_steps)
+            losses, accuracies = (
+                values.numpy() for values in learn(tf.constant(batches), tf.constant(rates), tf.constant(step))
+            )
+            if not np.isfinite(losses).all():
+                raise TrainingError(
+                    f"After {step + len(batches):,} batches the loss is no longer a number. The learning rate of "
+                    f"{number(hp.learning_rate)} is too high for this network: choose a lower one, or switch batch normalisation on."
+                )
+            step += len(batches)
+            epoch_loss += float(losses.sum(dtype=np.float64)) * batches.shape[1]
+            epoch_right += float(accuracies.sum(dtype=np.float64)) * batches.shape[1]
+            now = time.perf_counter()
+            report(
+                Progress(
+                    step=step,
+                    epoch=step / steps_per_epoch,
+                    losses=tuple(losses.tolist()),
+                    accuracies=tuple(accuracies.tolist()),
+                    images_per_s=batches.size / (now - call_started),
+                    elapsed_s=now - started,
+                    # The first call also allocates memory and starts threads: no measure for the rest.
+                    remaining_s=(now - started) * (total_steps - step) / step if step > len(batches) else None,
+                )
+            )
+            steps_per_call = max(1, round(len(batches) * CALL_S / (now - call_started)))
+        validation = None if should_stop() else _measure(classifier, validation_digits, should_stop)
+        stopped = step < (epoch + 1) * steps_per_epoch or should_stop()
+        if stopped:
+            break
+        report(
+            EpochEnd(
+                epoch=epoch + 1,
+                loss=epoch_loss / hp.train_images,
+                accuracy=epoch_right / hp.train_images,
+                validation_loss=validation and validation[0],
+                validation_accuracy=validation and validation[1],
+                elapsed_s=time.perf_counter() - started,
+            )
+        )
+        if hp.early_stopping:
+            epochs_without_gain += 1
+            if validation[0] < best_loss:
+                best_loss, best_weights, epochs_without_gain = validation[0], network.get_weights(), 0
+            if epochs_without_gain >= hp.early_stopping:
+                break
+    if best_weights is not None and not stopped:
+        network.set_weights(best_weights)
+    elapsed_s = time.perf_counter() - started
+    report(Measuring(stopped))
+    return Trained(classifier, evaluate(classifier, dataset.load().test), stopped, step / steps_per_epoch, elapsed_s)
+
+
+def learning_rates(hyperparameters: Hyperparameters, steps: np.ndarray, total_steps: int) -> np.ndarray:
+    """The learning rate at each of these steps, float32 of the same shape; steps count from 0."""
+    done = steps / total_steps
+    peak = hyperparameters.learning_rate
+    match hyperparameters.schedule:
+        case "constant":
+            rates = np.full(steps.shape, peak)
+        case "cosine":
+            rates = _cosine(peak, 0, done)
+        case "one_cycle":
+            rates = np.where(
+                done < WARM_UP,
+                _cosine(peak / START_DIVISOR, peak, done / WARM_UP),
+                _cosine(peak, peak / END_DIVISOR, (done - WARM_UP) / (1 - WARM_UP)),
+            )
+    return rates.astype(np.float32)
+
+
+def _cosine(start: float, end: float, done: np.ndarray) -> np.ndarray:
+    """From `start` to `end` along half a cosine, while `done` goes from 0 to 1."""
+    return end + (start - end) * (1 + np.cos(np.pi * done)) / 2
+
+
+def wrong_labels(labels: np.ndarray, hyperparameters: Hyperparameters) -> np.ndarray:
+    """The labels, uint8 (N,), with the chosen share of them replaced, each by another digit."""
+    random = np.random.default_rng([hyperparameters.seed, 2**32])
+    chosen = random.permutation(len(labels))[: round(hyperparameters.wrong_labels * len(labels))]
+    labels = labels.copy()
+    labels[chosen] = (labels[chosen] + random.integers(1, CLASS_COUNT, len(chosen))) % CLASS_COUNT
+    return labels
+
+
+def _next_batches(order: np.ndarray, batch_size: int, first: int, count: int) -> np.ndarray:
+    """Up to `count` batches from the `first` on: int32 (batches, batch size), places of images in the training set.
+
+    The last batch of an epoch may be smaller, and then comes alone.
+    """
+    whole = len(order) // batch_size
+    if first < whole:
+        return order[first * batch_size : min(first + count, whole) * batch_size].reshape(-1, batch_size)
+    return order[np.newaxis, whole * batch_size :]
+
+
+def _measure(classifier: Classifier, digits: Digits, should_stop: Callable[[], bool]) -> tuple[float, float] | None:
+    """Mean cross-entropy in nats and accuracy, or None when there are no digits or it was stopped."""
+    batches = []
+    for batch in classifier.batches(digits.images):
+        batches.append(batch)
+        if should_stop():
+            return None
+    if not batches:
+        return None
+    probabilities = np.concatenate(batches)
+    right = np.take_along_axis(probabilities, digits.labels[:, np.newaxis], axis=1)
+    loss = -np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean()
+    return float(loss), float((probabilities.argmax(axis=1) == digits.labels).mean())
+
+
+def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) -> Callable:
+    """A function that learns from several batches in one call: far less overhead than one call a batch.
+
+    It takes int32 (batches, batch size) places of images, float32 (batches,) learning rates and the number of the first
+    step; it returns the mean cross-entropy and the accuracy of each batch, both float32 (batches,).
+    """
+    images, labels = tf.constant(digits.images), tf.constant(digits.labels, tf.int32)
+    augment = AUGMENTATIONS[hp.augmentation]
+    optimizer = _optimizer(hp)
+    optimizer.build(network.trainable_variables)
+    kernels = [variable for variable in network.trainable_variables if variable.name == "kernel"]
+    # AdamW decays weights by itself; for the others it is a penalty on the loss.
+    penalty = 0.0 if hp.optimizer == "adamw" else hp.weight_decay / 2
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.float32), tf.TensorSpec((), tf.int32)]
+    )
+    def learn(batches, rates, first_step):
+        count = tf.shape(batches)[0]
+        batch_losses, accuracies = tf.TensorArray(tf.float32, count), tf.TensorArray(tf.float32, count)
+        for index in tf.range(count):
+            batch_labels = tf.gather(labels, batches[index])
+            batch_images = augment(tf.gather(images, batches[index]), tf.stack([hp.seed, first_step + index]))
+            optimizer.learning_rate.assign(rates[index])
+            with tf.GradientTape() as tape:
+                logits = network(batch_images, training=True)
+                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(batch_labels, logits))
+                objective = loss
+                if hp.label_smoothing:
+                    even = -tf.reduce_mean(tf.nn.log_softmax(logits))
+                    objective += hp.label_smoothing * (even - objective)
+                if penalty:
+                    objective += penalty * tf.add_n([tf.reduce_sum(tf.square(kernel)) for kernel in kernels])
+            gradients = tape.gradient(objective, [variable.value for variable in network.trainable_variables])
+            optimizer.apply(gradients, network.trainable_variables)
+            right = tf.argmax(logits, axis=1, output_type=tf.int32) == batch_labels
+            batch_losses = batch_losses.write(index, loss)
+            accuracies = accuracies.write(index, tf.reduce_mean(tf.cast(right, tf.float32)))
+        return batch_losses.stack(), accuracies.stack()
+
+    return learn.get_concrete_function()  # compiled here, so that no step's time includes it
+
+
+def _optimizer(hp: Hyperparameters) -> keras.Optimizer:
+    match hp.optimizer:
+        case "adam":
+            return keras.optimizers.Adam(hp.learning_rate)
+        case "adamw":
+            optimizer = keras.optimizers.AdamW(hp.learning_rate, weight_decay=hp.weight_decay)
+            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+            return optimizer
+        case "sgd":
+            return keras.optimizers.SGD(hp.learning_rate, momentum=SGD_MOMENTUM, nesterov=True)
+        case "rmsprop":
+            return keras.optimizers.RMSprop(hp.learning_rate)
