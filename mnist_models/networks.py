@@ -1,11 +1,7 @@
 """Hyperparameters in, a Keras network out: the dense network (DNN) and the convolutional network (CNN)."""
 
 import itertools
-import os
 from typing import NamedTuple
-
-# TensorFlow reads this while it is imported; without it, it warns of the processor and of graphics cards that are not there.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 

@@ -6,7 +6,6 @@ Knows neither screens nor processes: what to do with progress, and when to stop,
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -14,10 +13,11 @@ import tensorflow as tf
 
 from mnist_models import dataset, networks
 from mnist_models.augmentation import AUGMENTATIONS
-from mnist_models.classifier import Classifier
+from mnist_models.classifier import Classifier, pack_weights
 from mnist_models.dataset import CLASS_COUNT, Digits
-from mnist_models.evaluation import Evaluation, evaluate
+from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import Hyperparameters, number
+from mnist_models.progress import Curve, EpochEnd, Event, Measuring, Progress, Trained
 
 # How long one compiled call should take. Shorter: calls cost more than they do. Longer: curves and Stop lag.
 CALL_S = 0.15
@@ -31,62 +31,9 @@ class TrainingError(Exception):
     """Training cannot go on. Its text is a sentence for users."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where training stands, several times a second.
-
-    step: batches learned from so far. epoch: the same in passes over the training images, such as 1.25.
-    losses, accuracies: one number for each batch since the previous Progress: the mean over its images as it was while
-    learning from them (dropout and augmentation on). A loss is the plain cross-entropy in nats, without label smoothing
-    and weight decay.
-    images_per_s: since the previous Progress. remaining_s: an estimate, None until there is something to go by; early
-    stopping may end sooner.
-    """
-
-    step: int
-    epoch: float
-    losses: tuple[float, ...]
-    accuracies: tuple[float, ...]
-    images_per_s: float
-    elapsed_s: float
-    remaining_s: float | None
-
-
-@dataclass(frozen=True)
-class EpochEnd:
-    """One pass over the training images. loss, accuracy: averaged over its batches while learning (see Progress).
-    validation_loss, validation_accuracy: of the network as it is now; None without validation images."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    elapsed_s: float
-
-
-@dataclass(frozen=True)
-class Measuring:
-    """Training has ended; the test set is being read. stopped: it was asked to end before its last epoch."""
-
-    stopped: bool
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished network. stopped: it was asked to end early. epochs: passes over the training images.
-    elapsed_s: from the first batch to the last validation. test: on the 10,000 test images."""
-
-    classifier: Classifier
-    test: Evaluation
-    stopped: bool
-    epochs: float
-    elapsed_s: float
-
-
 def train(
     hyperparameters: Hyperparameters,
-    report: Callable[[Progress | EpochEnd | Measuring], None] = lambda event: None,
+    report: Callable[[Event], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Trained:
     """Trains the network that the hyperparameters describe and measures it on the test set.
@@ -100,11 +47,16 @@ def train(
     network = networks.build(hp)
     classifier = Classifier(network)
     learn = _compile_steps(hp, network, Digits(train_digits.images, wrong_labels(train_digits.labels, hp)))
-    steps_per_epoch = math.ceil(hp.train_images / hp.batch_size)
+    curve = Curve.empty(hp)
+    steps_per_epoch = curve.steps_per_epoch
     total_steps = hp.epochs * steps_per_epoch
     step, steps_per_call = 0, 1
     best_loss, best_weights, epochs_without_gain = math.inf, None, 0
     started = time.perf_counter()
+
+    def tell(event: Event) -> None:
+        curve.add(event)
+        report(event)
 
     for epoch in range(hp.epochs):
         order = np.random.default_rng([hp.seed, epoch]).permutation(hp.train_images).astype(np.int32)
@@ -125,7 +77,7 @@ def train(
             epoch_loss += float(losses.sum(dtype=np.float64)) * batches.shape[1]
             epoch_right += float(accuracies.sum(dtype=np.float64)) * batches.shape[1]
             now = time.perf_counter()
-            report(
+            tell(
                 Progress(
                     step=step,
                     epoch=step / steps_per_epoch,
@@ -142,7 +94,7 @@ def train(
         stopped = step < (epoch + 1) * steps_per_epoch or should_stop()
         if stopped:
             break
-        report(
+        tell(
             EpochEnd(
                 epoch=epoch + 1,
                 loss=epoch_loss / hp.train_images,
@@ -161,8 +113,18 @@ def train(
     if best_weights is not None and not stopped:
         network.set_weights(best_weights)
     elapsed_s = time.perf_counter() - started
-    report(Measuring(stopped))
-    return Trained(classifier, evaluate(classifier, dataset.load().test), stopped, step / steps_per_epoch, elapsed_s)
+    tell(Measuring(stopped=stopped))
+    test = evaluate(classifier, dataset.load().test)
+    return Trained(
+        weights=pack_weights(network),
+        parameters=network.count_params(),
+        curve=curve,
+        stopped=stopped,
+        epochs=step / steps_per_epoch,
+        elapsed_s=elapsed_s,
+        test_loss=test.loss,
+        test_accuracy=test.accuracy,
+    )
 
 
 def learning_rates(hyperparameters: Hyperparameters, steps: np.ndarray, total_steps: int) -> np.ndarray:

@@ -1,0 +1,160 @@
+"""Draw: one canvas, two networks, their readings side by side."""
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from mnist_models import dataset, pretrained
+from mnist_models.hyperparameters import NETWORKS
+from mnist_models.preprocessing import PictureError, Preparation, open_picture, prepare_picture
+from mnist_models.runs import Run, StoreError
+from pages.parts import canvas, charts, page, resources
+
+PREVIEW_PX = 196
+
+
+def main() -> None:
+    """The page."""
+    if page.begin("app.py"):
+        canvas.board().remount()
+    st.title("Draw a digit, and two networks read it")
+    st.markdown(
+        "A **dense network** (DNN) weighs all 784 pixels at once; a **convolutional network** (CNN) looks for small patterns "
+        "wherever they are. Both learned from the same 60,000 handwritten digits. Draw as you like, and see where they part."
+    )
+    drawing_and_readings()
+
+
+@st.fragment
+def drawing_and_readings() -> None:
+    """The canvas and what both networks read on it. A fragment: a stroke redraws this and nothing else."""
+    left, *right = st.columns([1.15, 1, 1], gap="large")
+    with left:
+        preparation = drawing_board()
+    readings = {}
+    for network, column in zip(NETWORKS, right, strict=True):
+        with column.container(border=True):
+            readings[network] = reading(network, preparation)
+    if preparation:
+        agreement(readings)
+        steps(preparation)
+
+
+def drawing_board() -> Preparation | None:
+    """The canvas with its tools; returns what the networks will read."""
+    brush_px = st.slider(
+        "Brush width", 4, 40, canvas.BRUSH_PX, key="brush", format="%d px", persist_state="session",
+        help=f"In pixels of the {canvas.SIZE_PX}×{canvas.SIZE_PX} canvas. {canvas.BRUSH_PX} comes near MNIST's own pen.",
+    )  # fmt: skip
+    with st.container(key="canvas"):
+        preparation = canvas.draw(brush_px)
+    board = canvas.board()
+    with st.container(horizontal=True):
+        st.button("Undo", icon=":material/undo:", on_click=board.undo, disabled=not board.drawing["objects"], key="undo")
+        st.button("Clear", icon=":material/delete:", on_click=board.clear, disabled=not board.drawing["objects"], key="clear")
+        st.button("Example", icon=":material/casino:", on_click=_example, key="example")
+        with st.popover("Picture", icon=":material/upload:"):
+            st.file_uploader(
+                "A picture of one digit, drawn or photographed", type=["png", "jpg", "jpeg"], key="picture", on_change=_uploaded
+            )
+    if problem := st.session_state.get("picture_problem"):
+        st.error(problem)
+    if board.origin:
+        st.caption(board.origin)
+    return preparation
+
+
+def _example() -> None:
+    test = dataset.load().test
+    index = int(np.random.default_rng().integers(len(test)))
+    canvas.board().show(
+        prepare_picture(Image.fromarray(test.images[index])), f"Test image {index:,}, labelled {test.labels[index]}. Draw over it!"
+    )
+
+
+def _uploaded() -> None:
+    st.session_state["picture_problem"] = None
+    file = st.session_state["picture"]
+    if file is None:
+        return
+    try:
+        canvas.board().show(prepare_picture(open_picture(file)), f"From {file.name}. Draw over it!")
+    except PictureError as error:
+        st.session_state["picture_problem"] = f"{file.name}: {error}"
+
+
+def reading(network: str, preparation: Preparation | None):
+    """Lets the visitor choose a network and shows what it reads; returns its Prediction, None for a blank canvas."""
+    run = choose_network(network)
+    with st.container(key=f"prediction-{network}"):
+        if preparation is None:
+            st.metric(f"{NETWORKS[network].title} reads", "–")
+            st.caption("Nothing yet. Draw a digit on the canvas.")
+            return None
+        with st.spinner("TensorFlow is loading; this happens once."):
+            classifier = resources.classifier(run.id)
+        prediction = classifier.read(preparation.image)
+        st.metric(f"{NETWORKS[network].title} reads", prediction.digit)
+    st.markdown(f"with probability **{prediction.probability:.1%}**, in {prediction.elapsed_ms:.1f} ms")
+    st.altair_chart(charts.probabilities(network, prediction.probabilities), key=f"probabilities-{network}")
+    st.caption(f"{run.parameters:,} parameters · reads {run.test_accuracy:.2%} of MNIST's 10,000 test digits right")
+    return prediction
+
+
+def choose_network(network: str) -> Run:
+    """A list of the networks of this kind that can read: the one that ships, and every finished run."""
+    key = f"reads-{network}"
+    try:
+        runs = {run.id: run for run in resources.store().readable(network)}
+    except StoreError as error:
+        st.warning(error)
+        runs = {pretrained.PREFIX + network: resources.store().run(pretrained.PREFIX + network)}
+    # A network that this visitor trained is chosen for them as soon as it is done.
+    awaited = st.session_state.get("reads-next", {})
+    if awaited.get(network) in runs:
+        st.session_state[key] = awaited.pop(network)
+    if st.session_state.get(key) not in runs:
+        st.session_state.pop(key, None)
+    run_id = st.selectbox(
+        f"{NETWORKS[network].title} to read with", runs, key=key, persist_state="session",
+        format_func=lambda run_id: f"{runs[run_id].name} · {runs[run_id].test_accuracy:.2%}",
+    )  # fmt: skip
+    return runs[run_id]
+
+
+def agreement(readings: dict) -> None:
+    """A line that says whether the networks agree."""
+    digits = {NETWORKS[network].title: prediction.digit for network, prediction in readings.items()}
+    if len(set(digits.values())) == 1:
+        st.success(f"They agree: both read **{next(iter(digits.values()))}**.", icon=":material/check:")
+    else:
+        st.warning(
+            "They disagree: " + ", ".join(f"the {title} reads **{digit}**" for title, digit in digits.items()) + ".",
+            icon=":material/call_split:",
+        )
+
+
+def steps(preparation: Preparation) -> None:
+    """How the drawing became the 28×28 pixels that both networks see."""
+    st.subheader("What the networks see")
+    left, top, right, bottom = preparation.box
+    with st.container(horizontal=True, gap="medium"):
+        for picture, caption in (
+            (preparation.ink[top:bottom, left:right], f"1. Crop: the ink's box, {right - left}×{bottom - top} px"),
+            (preparation.scaled, f"2. Scale: the longer side to 20 px, {preparation.scaled.shape[1]}×{preparation.scaled.shape[0]}"),
+            (preparation.image, "3. Centre: the centre of mass in the middle of 28×28, all that the networks get"),
+        ):
+            st.image(_enlarged(picture), caption=caption, width=PREVIEW_PX)
+
+
+def _enlarged(picture: np.ndarray) -> Image.Image:
+    """Dark ink on white paper, on a square, so large that single pixels can be seen."""
+    image = Image.fromarray(255 - picture)
+    scale = PREVIEW_PX / max(image.size)
+    image = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.NEAREST)
+    square = Image.new("L", (PREVIEW_PX, PREVIEW_PX), 255)
+    square.paste(image, ((PREVIEW_PX - image.width) // 2, (PREVIEW_PX - image.height) // 2))
+    return square
+
+
+main()

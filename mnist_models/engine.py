@@ -1,0 +1,272 @@
+"""Where training runs: processes of this machine, or the Dask cluster that DASK_SCHEDULER_ADDRESS names.
+
+The engine hands runs to the cluster, as many at once as it has places, first come, first served; listens to what they tell;
+and writes it to the store. One thread does all of that, so nothing here needs a lock: everything that happens is a message
+to it, and what others may see is replaced as a whole, never changed.
+"""
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, Event, LocalCluster, SubprocessCluster, get_worker
+from distributed.utils import CancelledError
+
+from mnist_models import progress, worker
+from mnist_models.hyperparameters import Hyperparameters, validate
+from mnist_models.progress import Curve, Trained
+from mnist_models.runs import Run, RunState, RunStore, StoreError
+
+PLACES = 2
+CONNECT_TIMEOUT_S = 15
+SAVE_CURVE_EVERY_S = 2
+STOP_CHECK_S = 0.1
+
+EVENTS = {kind.__name__: kind for kind in (progress.Progress, progress.EpochEnd, progress.Measuring)}
+
+WORKER_DIED = (
+    "The process that trained this network ended unexpectedly, perhaps because the machine ran out of memory. "
+    "Nothing else was affected: start it again, with smaller layers or batches if it happens twice."
+)
+STOPPED_TOO_EARLY = "It was stopped before its first batch, so there is nothing to keep."
+
+
+@dataclass(frozen=True)
+class Live:
+    """A run in progress, as it is at this moment.
+
+    position: in the queue, from 1; 0 when it has a place. latest: the last Progress, None before the first.
+    stopping: it was asked to stop and has not yet ended.
+    """
+
+    run_id: str
+    state: RunState = RunState.QUEUED
+    position: int = 0
+    latest: progress.Progress | None = None
+    stopping: bool = False
+
+
+def train_on_worker(run_id: str, values: dict[str, Any], topic: str) -> Trained:
+    """Runs in a worker of the cluster: trains, tells what happens under `topic`, and stops when the run's event is set."""
+    from mnist_models.training import train
+
+    this_worker = get_worker()
+
+    def tell(kind: str, **fields: Any) -> None:
+        this_worker.log_event(topic, {"run_id": run_id, "kind": kind, "fields": fields})
+
+    tell("Started")
+    stop = Event(_stop_name(run_id))
+    checked_at, stopped = 0.0, False
+
+    def should_stop() -> bool:
+        nonlocal checked_at, stopped
+        # Each look costs a message to the scheduler, and the smallest networks ask thousands of times a second.
+        if not stopped and time.monotonic() - checked_at > STOP_CHECK_S:
+            stopped, checked_at = stop.is_set(), time.monotonic()
+        return stopped
+
+    return train(
+        validate(values),
+        report=lambda event: tell(type(event).__name__, **event.model_dump(mode="json")),
+        should_stop=should_stop,
+    )
+
+
+def _stop_name(run_id: str) -> str:
+    return f"stop-{run_id}"
+
+
+class Engine:
+    """Trains networks for everybody who uses this store, without making anybody wait."""
+
+    def __init__(self, store: RunStore, *, address: str | None = None, processes: bool = os.name != "nt") -> None:
+        """address: of a Dask scheduler; DASK_SCHEDULER_ADDRESS when None; an embedded cluster when that is not set either.
+        processes: whether the embedded cluster consists of processes, or of threads (Dask's subprocesses need POSIX)."""
+        self.store = store
+        self._address = address or os.environ.get("DASK_SCHEDULER_ADDRESS")
+        self._processes = processes
+        self._topic = f"training-{os.getpid()}-{id(self)}"
+        self._messages: queue.SimpleQueue[tuple[Callable, tuple] | None] = queue.SimpleQueue()
+        self._live: dict[str, Live] = {}
+        self._waiting: list[Run] = []
+        self._futures: dict[str, Any] = {}
+        self._curves: dict[str, Curve] = {}
+        self._saved_at: dict[str, float] = {}
+        self._client: Client | None = None
+        self._cluster: LocalCluster | SubprocessCluster | None = None
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._thread.start()
+        self._post(self._connect)
+
+    def start(self, hyperparameters: Hyperparameters, name: str | None = None) -> str:
+        """Puts a new run into the queue and returns its id at once. Raises StoreError when it cannot be kept."""
+        run = self.store.create(hyperparameters, name)
+        self._live[run.id] = Live(run.id)  # here already, so that whoever asks next finds it
+        self._post(self._enqueue, run)
+        return run.id
+
+    def stop(self, run_id: str) -> None:
+        """Ends a run: one that is training within about a second, keeping what it learned; one that waits at once."""
+        self._post(self._stop, run_id)
+
+    def live(self, run_id: str) -> Live | None:
+        """A run of this engine that is in progress; None once it has ended."""
+        return self._live.get(run_id)
+
+    def curve(self, run_id: str) -> Curve:
+        """How a run's training went so far, whether in progress or not. Raises UnknownRunError."""
+        curve = self._curves.get(run_id)
+        return curve.model_copy(deep=True) if curve else self.store.curve(run_id)
+
+    def close(self) -> None:
+        """Ends the embedded cluster, and with it the runs in progress."""
+        self._post(self._disconnect)
+        self._messages.put(None)
+        self._thread.join(timeout=10)
+
+    # What follows runs in the engine's own thread.
+
+    def _post(self, what: Callable, *arguments: Any) -> None:
+        self._messages.put((what, arguments))
+
+    def _work(self) -> None:
+        while message := self._messages.get():
+            what, arguments = message
+            try:
+                what(*arguments)
+            except Exception:
+                logging.getLogger(__name__).exception("The engine could not %s", what.__name__)
+
+    def _connect(self) -> None:
+        try:
+            if self._address:
+                self._client = Client(self._address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
+            else:
+                self._cluster = _process_cluster() if self._processes else _thread_cluster()
+                self._client = Client(self._cluster, set_as_default=False)
+            self._client.subscribe_topic(self._topic, lambda event: self._post(self._told, event[1]))
+        except (OSError, RuntimeError, ValueError) as error:
+            where = f"The Dask cluster at {self._address}" if self._address else "The processes for training"
+            for run in self._waiting:
+                self._end(run.id, RunState.FAILED, f"{where} cannot be reached ({error}). Check it, then start the training again.")
+            self._waiting.clear()
+            self._client = None
+
+    def _disconnect(self) -> None:
+        for closing in (self._client, self._cluster):
+            if closing:
+                with suppress(OSError, TimeoutError):
+                    closing.close()
+
+    def _enqueue(self, run: Run) -> None:
+        self._waiting.append(run)
+        if self._client is None:  # the last attempt failed; the cluster may be there by now
+            self._connect()
+        self._fill_places()
+
+    def _fill_places(self) -> None:
+        places = PLACES if self._cluster else len(self._client.scheduler_info()["workers"]) if self._client else 0
+        while self._waiting and len(self._futures) < places:
+            run = self._waiting.pop(0)
+            self._curves[run.id] = Curve.empty(run.hyperparameters)
+            self._live[run.id] = Live(run.id)
+            future = self._client.submit(train_on_worker, run.id, run.values, self._topic, key=run.id, pure=False, retries=0)
+            self._futures[run.id] = future
+            future.add_done_callback(lambda future, run_id=run.id: self._post(self._done, run_id, future))
+        for position, run in enumerate(self._waiting, start=1):
+            self._live[run.id] = replace(self._live[run.id], position=position)
+
+    def _stop(self, run_id: str) -> None:
+        live = self._live.get(run_id)
+        if live is None:  # it has ended by itself in the meantime
+            return
+        if run_id in self._futures:
+            Event(_stop_name(run_id), client=self._client).set()
+        if live.latest:
+            self._live[run_id] = replace(live, stopping=True)
+        else:  # its worker, if it has one, is still building the network and is not waited for
+            self._waiting = [run for run in self._waiting if run.id != run_id]
+            self._end(run_id, RunState.FAILED, STOPPED_TOO_EARLY)
+            self._fill_places()
+
+    def _told(self, message: dict[str, Any]) -> None:
+        run_id, kind = message["run_id"], message["kind"]
+        live = self._live.get(run_id)
+        if live is None:  # it was stopped before its first batch
+            return
+        if kind == "Started":
+            if live.state != RunState.QUEUED:  # Dask gave it to another worker because the first one died
+                self._futures[run_id].cancel()
+                return
+            self._live[run_id] = replace(live, state=RunState.RUNNING)
+            self.store.set_state(run_id, RunState.RUNNING)
+            return
+        event = EVENTS[kind].model_validate(message["fields"])
+        self._curves[run_id].add(event)
+        if kind == "Measuring":
+            self._live[run_id] = replace(live, state=RunState.MEASURING)
+        elif kind == "Progress":
+            self._live[run_id] = replace(live, latest=event)
+        if kind != "Progress" or time.monotonic() - self._saved_at.get(run_id, 0) > SAVE_CURVE_EVERY_S:
+            self._saved_at[run_id] = time.monotonic()
+            self.store.save_curve(run_id, self._curves[run_id])
+
+    def _done(self, run_id: str, future: Any) -> None:
+        self._futures.pop(run_id)
+        if run_id not in self._live:
+            self._fill_places()
+            return
+        try:
+            trained = future.result()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            died = isinstance(error, CancelledError) or type(error).__name__ == "KilledWorker"
+            self._end(run_id, RunState.FAILED, WORKER_DIED if died else str(error))
+        else:
+            try:
+                self.store.finish(run_id, trained)
+                self._forget(run_id)
+            except StoreError as error:
+                self._end(run_id, RunState.FAILED, f"It was trained, but could not be kept. {error}")
+        self._fill_places()
+
+    def _end(self, run_id: str, state: RunState, error: str) -> None:
+        if run_id in self._curves:
+            self.store.save_curve(run_id, self._curves[run_id])
+        self.store.set_state(run_id, state, error)
+        self._forget(run_id)
+
+    def _forget(self, run_id: str) -> None:
+        for memory in (self._live, self._curves, self._saved_at):
+            memory.pop(run_id, None)
+
+
+def _process_cluster() -> SubprocessCluster:
+    preload = [worker.__name__]
+    return SubprocessCluster(
+        host="127.0.0.1",
+        n_workers=PLACES,
+        threads_per_worker=1,
+        # A run whose worker died fails; by default Dask would start it afresh on other workers, up to three times.
+        scheduler_kwargs={"allowed_failures": 0, "preload": preload, "dashboard": False, "dashboard_address": "127.0.0.1:0"},
+        worker_kwargs={
+            "memory_limit": 0,
+            "preload": preload,
+            "preload_nanny": preload,
+            "env": {"PYTHONPATH": str(Path(__file__).parents[1]), "DASK_LOGGING__DISTRIBUTED": "error"},
+        },
+        silence_logs=logging.ERROR,
+    )
+
+
+def _thread_cluster() -> LocalCluster:
+    return LocalCluster(processes=False, n_workers=PLACES, threads_per_worker=1, dashboard_address=None, memory_limit=0)

@@ -1,0 +1,97 @@
+"""Charts: pure functions from data to an Altair chart. DNN and CNN keep one colour each, everywhere.
+
+The colours are from Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), which colour-blind people can tell apart, and
+stand out from a light page as well as from a dark one.
+"""
+
+import altair as alt
+
+from mnist_models.progress import Curve
+
+COLORS = {"dnn": "#D55E00", "cnn": "#2A8CC9"}
+MUTED_OPACITY = 0.4
+
+
+def probabilities(network: str, values: tuple[float, ...]) -> alt.Chart:
+    """A bar for the probability of each digit, the highest one in full colour.
+
+    network: "dnn" or "cnn". values: of the digits 0 to 9, 0 to 1 each.
+    """
+    best = max(values)
+    rows = [
+        {"digit": str(digit), "probability": value, "label": f"{value:.1%}" if value >= 0.001 else "", "best": value == best}
+        for digit, value in enumerate(values)
+    ]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y("digit:O", title=None, axis=alt.Axis(ticks=False, domain=False, labelFontSize=14, labelPadding=8)),
+        x=alt.X("probability:Q", title="probability", scale=alt.Scale(domain=[0, 1.18]), axis=None),
+    )
+    bars = base.mark_bar(color=COLORS[network], cornerRadiusEnd=3, height={"band": 0.75}).encode(
+        opacity=alt.Opacity("best:N", scale=alt.Scale(domain=[True, False], range=[1, MUTED_OPACITY]), legend=None),
+        tooltip=[alt.Tooltip("digit:O"), alt.Tooltip("probability:Q", format=".2%")],
+    )
+    labels = base.mark_text(align="left", dx=5, fontSize=12, color="#888").encode(text="label:N")
+    return (bars + labels).properties(height=250).configure_view(strokeWidth=0)
+
+
+def training_curve(network: str, curve: Curve, quantity: str, epochs: int) -> alt.Chart:
+    """One quantity over the epochs of a training: the training batches as a thin line, validation as points on the epochs.
+
+    network: "dnn" or "cnn". quantity: "loss" or "accuracy". epochs: how many were asked for; the x-axis ends there.
+    """
+    batches = [{"epoch": point.epoch, "value": getattr(point, quantity), "of": "training"} for point in curve.points]
+    validation = [
+        {"epoch": end.epoch, "value": getattr(end, f"validation_{quantity}"), "of": "validation"}
+        for end in curve.epochs
+        if end.validation_loss is not None
+    ]
+    number_format = ".1%" if quantity == "accuracy" else ".3f"
+    encoding = {
+        "x": alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0, epochs]), axis=alt.Axis(tickMinStep=1, format="d")),
+        "y": alt.Y(
+            "value:Q",
+            title=f"{quantity}, mean cross-entropy" if quantity == "loss" else quantity,
+            scale=alt.Scale(zero=quantity == "loss"),
+            axis=alt.Axis(format=".0%" if quantity == "accuracy" else "", tickCount=6),
+        ),
+        "tooltip": [
+            alt.Tooltip("of:N", title="measured on"),
+            alt.Tooltip("epoch:Q", format=".2f"),
+            alt.Tooltip("value:Q", title=quantity, format=number_format),
+        ],
+        "strokeDash": alt.StrokeDash(
+            "of:N",
+            title=None,
+            scale=alt.Scale(domain=["training", "validation"], range=[[1, 0], [6, 3]]),
+            legend=alt.Legend(orient="top", symbolStrokeColor=COLORS[network], symbolSize=300),
+        ),
+    }
+    color = COLORS[network]
+    training = alt.Chart(alt.Data(values=batches)).mark_line(color=color, opacity=0.55, strokeWidth=1.5).encode(**encoding)
+    checks = (
+        alt.Chart(alt.Data(values=validation))
+        .mark_line(color=color, strokeWidth=2.5, point={"color": color, "filled": True, "size": 60})
+        .encode(**encoding)
+    )
+    return (training + checks).properties(height=220)
+
+
+def finding(curve: Curve) -> str:
+    """What the curves show, in words."""
+    if not curve.points:
+        return "The curves appear with the first batches."
+    first, last = curve.points[0], curve.points[-1]
+    text = f"The training loss went from {first.loss:.2f} to **{last.loss:.2f}**."
+    checks = [end for end in curve.epochs if end.validation_loss is not None]
+    if not checks:
+        return text + " Validation follows at the end of each epoch."
+    best, latest = min(checks, key=lambda end: end.validation_loss), checks[-1]
+    text += f" After epoch {latest.epoch} the network reads **{latest.validation_accuracy:.2%}** of digits it never learned from."
+    if latest.validation_loss > 1.1 * best.validation_loss and latest.loss < best.loss:
+        text += (
+            f" Its validation loss was lowest after epoch {best.epoch} and has risen since, while the training loss still falls: "
+            "it now learns its training images by heart. That is **overfitting**."
+        )
+    elif latest is not best:
+        text += f" Its validation loss was lowest after epoch {best.epoch}."
+    return text

@@ -1,0 +1,23 @@
+"""What every page begins with."""
+
+import streamlit as st
+
+from pages.parts import resources
+
+PAGES = {
+    "app.py": ("Draw", ":material/draw:"),
+    "pages/train.py": ("Train", ":material/model_training:"),
+}
+
+
+def begin(script: str) -> bool:
+    """Sets the page up and draws the links to all pages. True when the visitor has just come from elsewhere."""
+    title, icon = PAGES[script]
+    st.set_page_config(page_title=f"{title} · DNN and CNN read digits", page_icon=":material/looks_one:", layout="wide")
+    resources.prepare()
+    with st.container(horizontal=True, key="navigation"):
+        for other, (label, other_icon) in PAGES.items():
+            st.page_link(other, label=label, icon=other_icon, disabled=other == script)
+    has_come = st.session_state.get("page") != script
+    st.session_state["page"] = script
+    return has_come

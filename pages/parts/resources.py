@@ -1,0 +1,72 @@
+"""What all visitors share: the store of runs, the engine that trains, the networks that read."""
+
+import gc
+import threading
+
+import numpy as np
+import streamlit as st
+
+from mnist_models import import_tensorflow, pretrained
+from mnist_models.dataset import IMAGE_SIZE_PX
+from mnist_models.hyperparameters import NETWORKS, Hyperparameters
+from mnist_models.runs import RunStore
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> RunStore:
+    """The store of runs."""
+    return RunStore()
+
+
+@st.cache_resource(show_spinner=False)
+def engine():
+    """The engine, with runs of earlier app processes that ended too soon marked as interrupted."""
+    from mnist_models.engine import Engine  # imports Dask: half a second that drawing need not wait for
+
+    store().interrupt_orphans()
+    return Engine(store())
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def classifier(run_id: str):
+    """The network of a readable run, compiled. Takes about a tenth of a second the first time, and TensorFlow's import."""
+    tensorflow_ready().wait()
+    from mnist_models.classifier import Classifier
+
+    reader = Classifier.from_weights(store().run(run_id).hyperparameters, store().weights(run_id))
+    reader.read(np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8))  # the first reading allocates; no visitor should wait for it
+    return reader
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def layers(hyperparameters: Hyperparameters) -> list:
+    """The layers that the hyperparameters build, each a networks.LayerSummary."""
+    tensorflow_ready().wait()
+    from mnist_models import networks
+
+    return networks.summary(networks.build(hyperparameters, blank=True))
+
+
+@st.cache_resource(show_spinner=False)
+def tensorflow_ready() -> threading.Event:
+    """Set once TensorFlow can be used; the first call begins to import it, in the background."""
+    ready = threading.Event()
+    threading.Thread(target=_load, args=(ready,), name="load TensorFlow", daemon=True).start()
+    return ready
+
+
+def _load(ready: threading.Event) -> None:
+    import_tensorflow()
+    ready.set()
+    for network in NETWORKS:
+        classifier(pretrained.PREFIX + network)
+    # After every script run Streamlit clears Keras, which collects garbage: a quarter of a second over TensorFlow's objects,
+    # unless they are declared to be no garbage.
+    gc.collect()
+    gc.freeze()
+    engine()
+
+
+def prepare() -> None:
+    """Begins to load, in the background, what the first stroke and the first training will need."""
+    tensorflow_ready()

@@ -1,0 +1,199 @@
+"""Train: choose hyperparameters, train a network, watch it learn."""
+
+import pandas as pd
+import streamlit as st
+
+from mnist_models.hyperparameters import NETWORKS, Hyperparameters
+from mnist_models.progress import Curve
+from mnist_models.runs import Run, RunState, StoreError
+from pages.parts import charts, form, page, resources
+
+REDRAW_S = 0.5
+
+
+def main() -> None:
+    """The page."""
+    page.begin("pages/train.py")
+    st.title("Train a network, and watch it learn")
+    st.markdown(
+        "Move the sliders, start the training, and watch the loss fall. The network is yours to draw for as soon as it is "
+        "done; the training goes on when you leave this page."
+    )
+    left, right = st.columns([1.6, 1], gap="large")
+    with left:
+        choose_and_start()
+    with right:
+        try:
+            watch()
+        except StoreError as error:
+            st.error(error)
+
+
+@st.fragment
+def choose_and_start() -> None:
+    """The form, what it builds, and the button. A fragment: moving a slider redraws this and nothing else."""
+    left, right = st.columns([1.3, 1], gap="medium")
+    with left:
+        chosen = form.show()
+    with right:
+        start = st.button(
+            f"Train this {NETWORKS[st.session_state['network']].title}", type="primary", icon=":material/play_arrow:",
+            disabled=chosen.hyperparameters is None, key="train-start", width="stretch",
+        )  # fmt: skip
+        if chosen.hyperparameters:
+            network_summary(chosen.hyperparameters)
+        else:
+            st.error(" ".join(problem.sentence for problem in chosen.problems))
+    if start:
+        try:
+            run_id = resources.engine().start(chosen.hyperparameters)
+        except StoreError as error:
+            st.error(error)
+            return
+        st.session_state["reads-next"] = st.session_state.get("reads-next", {}) | {chosen.hyperparameters.network: run_id}
+        _choose(run_id)
+        st.rerun()
+
+
+def network_summary(hyperparameters: Hyperparameters) -> None:
+    """The list of layers with output shapes and parameter counts, and the total."""
+    with st.spinner("TensorFlow is loading; this happens once."):
+        layers = resources.layers(hyperparameters)
+    total = sum(layer.parameters for layer in layers)
+    st.metric("Parameters, all layers", f"{total:,}")
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Layer": [layer.name for layer in layers],
+                "Output shape": [" × ".join(map(str, layer.shape)) for layer in layers],
+                "Parameters": [layer.parameters for layer in layers],
+            }
+        ),
+        hide_index=True,
+        height="content",
+        column_config={"Parameters": st.column_config.NumberColumn(format="localized")},
+        key="layers",
+    )
+
+
+def watch() -> None:
+    """One run, chosen from all, as it is at this moment."""
+    runs = {run.id: run for run in resources.store().runs()}
+    if not runs:
+        st.info("No network was trained here yet. Start one above, and its curves appear here.", icon=":material/show_chart:")
+        return
+    asked = st.query_params.get("run")
+    if asked is not None and asked not in runs:
+        st.warning(f"There is no run {asked!r}; it may have been deleted. This is the newest one.")
+    newest = next((run.id for run in runs.values() if run.in_progress), next(iter(runs)))
+    st.session_state.setdefault("run", asked if asked in runs else newest)
+    if st.session_state["run"] not in runs:
+        st.session_state["run"] = newest
+    run_id = st.selectbox(
+        "Run", runs, key="run", persist_state="session", on_change=lambda: _choose(st.session_state["run"]),
+        format_func=lambda run_id: _title(runs[run_id]),
+    )  # fmt: skip
+    st.query_params["run"] = run_id
+    # A fragment redraws itself as often as was fixed when it was defined, so that depends on whether there is news to come.
+    st.fragment(run_panel, run_every=REDRAW_S if runs[run_id].in_progress else None)(run_id, runs[run_id].in_progress)
+
+
+def _choose(run_id: str) -> None:
+    st.session_state["run"] = run_id
+    st.query_params["run"] = run_id
+
+
+def _title(run: Run) -> str:
+    accuracy = f" · {run.test_accuracy:.2%}" if run.test_accuracy is not None else ""
+    state = "" if run.readable else " · in progress" if run.in_progress else f" · {run.state}"
+    return f"{run.name} · {run.created_at:%d %b %H:%M}{state}{accuracy}"
+
+
+def run_panel(run_id: str, was_in_progress: bool) -> None:
+    """Where the run stands, its curves, and what can be done with it."""
+    run = resources.store().run(run_id)
+    if was_in_progress and not run.in_progress:
+        st.rerun()  # the whole page: nothing needs to be redrawn every half second any more
+    curve = resources.engine().curve(run_id)
+    if run.in_progress:
+        progress(run, curve)
+    else:
+        result(run)
+    with st.container(key="curves"):
+        curves(run, curve)
+
+
+def progress(run: Run, curve: Curve) -> None:
+    """A progress bar with what is happening, and the button to stop."""
+    live = resources.engine().live(run.id)
+    total = run.hyperparameters.epochs
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    with left:
+        if live is None:
+            st.progress(_done(curve, total), f"Training in another process: epoch {_epoch(curve):.2f} of {total}.")
+        elif live.state == RunState.QUEUED and live.position:
+            st.progress(0.0, f"Waiting: {live.position} in the queue. Two networks train at a time on this machine.")
+        elif live.latest is None:
+            st.progress(0.0, "Starting: the network is being built and compiled.")
+        elif live.state == RunState.MEASURING:
+            st.progress(_done(curve, total), "Reading the 10,000 test digits.")
+        else:
+            latest = live.latest
+            remaining = f", about {latest.remaining_s:.0f} s left" if latest.remaining_s is not None else ""
+            st.progress(
+                min(1.0, latest.epoch / total),
+                f"Epoch {latest.epoch:.2f} of {total} · {latest.images_per_s:,.0f} images a second · "
+                f"{latest.elapsed_s:.0f} s so far{remaining}",
+            )
+    with right:
+        if live:
+            st.button(
+                "Stopping" if live.stopping else "Stop", icon=":material/stop:", disabled=live.stopping, key="train-stop",
+                on_click=resources.engine().stop, args=[run.id], width="stretch",
+            )  # fmt: skip
+
+
+def _epoch(curve: Curve) -> float:
+    return curve.points[-1].epoch if curve.points else 0.0
+
+
+def _done(curve: Curve, total: int) -> float:
+    return min(1.0, _epoch(curve) / total)
+
+
+def result(run: Run) -> None:
+    """How the run ended, and what can be done with it."""
+    match run.state:
+        case RunState.FAILED:
+            st.error(run.error)
+        case RunState.INTERRUPTED:
+            st.warning("The app was ended while this network was being trained, so it was not kept; this is its curve until then.")
+        case RunState.STOPPED:
+            st.info(f"Stopped after {run.epochs:.2f} epochs. What it had learned by then was kept and can read digits.")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+        if run.readable:
+            st.metric("Test digits read right", f"{run.test_accuracy:.2%}")
+            st.metric("Test loss, cross-entropy", f"{run.test_loss:.4f}")
+            st.metric("Parameters", f"{run.parameters:,}")
+            st.metric("Time to train", f"{run.elapsed_s:.1f} s")
+            if st.button("Draw for it", icon=":material/draw:", type="primary", key="draw-for"):
+                st.session_state[f"reads-{run.network}"] = run.id
+                st.switch_page("app.py")
+        if st.button("Use its hyperparameters", icon=":material/tune:", key="use-run", on_click=form.fill, args=[run.hyperparameters]):
+            st.rerun()
+
+
+def curves(run: Run, curve: Curve) -> None:
+    """Loss and accuracy over the epochs, with what to see in them in words."""
+    for quantity in ("loss", "accuracy"):
+        st.altair_chart(charts.training_curve(run.network, curve, quantity, run.hyperparameters.epochs), key=f"{quantity}-chart")
+    st.markdown(charts.finding(curve))
+    st.caption(
+        f"Training: each point is the mean of {curve.batches_per_point} "
+        f"batch{'es' if curve.batches_per_point > 1 else ''} of {run.hyperparameters.batch_size} images, measured while learning from "
+        "them, with dropout and augmentation on. Validation: all held-back images at the end of each epoch, with both off. "
+        "That is why validation can look better than training."
+    )
+
+
+main()
