@@ -17,7 +17,7 @@ def main() -> None:
     """The page."""
     if page.begin("app.py"):
         canvas.board().remount()
-    st.title("Draw a digit, and two networks read it")
+    st.header("Draw a digit, and two networks read it")
     st.markdown(
         "A **dense network** (DNN) weighs all 784 pixels at once; a **convolutional network** (CNN) looks for small patterns "
         "wherever they are. Both learned from the same 60,000 handwritten digits. Draw as you like, and see where they part."
@@ -28,7 +28,7 @@ def main() -> None:
 @st.fragment
 def drawing_and_readings() -> None:
     """The canvas and what both networks read on it. A fragment: a stroke redraws this and nothing else."""
-    left, *right = st.columns([1.15, 1, 1], gap="large")
+    left, *right = st.columns([1.25, 1, 1], gap="medium")
     with left:
         preparation = drawing_board()
     readings = {}
@@ -42,14 +42,10 @@ def drawing_and_readings() -> None:
 
 def drawing_board() -> Preparation | None:
     """The canvas with its tools; returns what the networks will read."""
-    brush_px = st.slider(
-        "Brush width", 4, 40, canvas.BRUSH_PX, key="brush", format="%d px", persist_state="session",
-        help=f"In pixels of the {canvas.SIZE_PX}×{canvas.SIZE_PX} canvas. {canvas.BRUSH_PX} comes near MNIST's own pen.",
-    )  # fmt: skip
     with st.container(key="canvas"):
-        preparation = canvas.draw(brush_px)
+        preparation = canvas.draw(st.session_state.get("brush", canvas.BRUSH_PX))
     board = canvas.board()
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="xsmall"):
         st.button("Undo", icon=":material/undo:", on_click=board.undo, disabled=not board.drawing["objects"], key="undo")
         st.button("Clear", icon=":material/delete:", on_click=board.clear, disabled=not board.drawing["objects"], key="clear")
         st.button("Example", icon=":material/casino:", on_click=_example, key="example")
@@ -57,6 +53,10 @@ def drawing_board() -> Preparation | None:
             st.file_uploader(
                 "A picture of one digit, drawn or photographed", type=["png", "jpg", "jpeg"], key="picture", on_change=_uploaded
             )
+    st.slider(
+        "Brush width", 4, 40, canvas.BRUSH_PX, key="brush", format="%d px", persist_state="session",
+        help=f"In pixels of the {canvas.SIZE_PX}×{canvas.SIZE_PX} canvas. {canvas.BRUSH_PX} comes near MNIST's own pen.",
+    )  # fmt: skip
     if problem := st.session_state.get("picture_problem"):
         st.error(problem)
     if board.origin:
@@ -68,7 +68,8 @@ def _example() -> None:
     test = dataset.load().test
     index = int(np.random.default_rng().integers(len(test)))
     canvas.board().show(
-        prepare_picture(Image.fromarray(test.images[index])), f"Test image {index:,}, labelled {test.labels[index]}. Draw over it!"
+        prepare_picture(Image.fromarray(test.images[index])),
+        f"Test image {index:,}, labelled {test.labels[index]}. Draw over it!",
     )
 
 
@@ -138,10 +139,14 @@ def steps(preparation: Preparation) -> None:
     """How the drawing became the 28×28 pixels that both networks see."""
     st.subheader("What the networks see")
     left, top, right, bottom = preparation.box
+    height, width = preparation.scaled.shape
     with st.container(horizontal=True, gap="medium"):
         for picture, caption in (
             (preparation.ink[top:bottom, left:right], f"1. Crop: the ink's box, {right - left}×{bottom - top} px"),
-            (preparation.scaled, f"2. Scale: the longer side to 20 px, {preparation.scaled.shape[1]}×{preparation.scaled.shape[0]}"),
+            (
+                preparation.scaled,
+                f"2. Scale: the longer side to 20 px, {preparation.scaled.shape[1]}×{preparation.scaled.shape[0]}",
+            ),
             (preparation.image, "3. Centre: the centre of mass in the middle of 28×28, all that the networks get"),
         ):
             st.image(_enlarged(picture), caption=caption, width=PREVIEW_PX)

@@ -44,19 +44,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    train = commands.add_parser("train", help="train a network and keep it as a run", description="Train a network and keep it.")
+    train = commands.add_parser(
+        "train", help="train a network and keep it as a run", description="Train a network and keep it."
+    )
     kinds = train.add_subparsers(required=True, metavar="NETWORK")
     for network, kind in NETWORKS.items():
         title = next(iter(kind.__doc__.splitlines()))
         this = kinds.add_parser(network, help=title, description=title)
         this.set_defaults(command=_train, network=network)
         this.add_argument(
-            "--recipe", choices=recipes.RECIPES[network], default="quick", help="the hyperparameters to start from (default: quick)"
+            "--recipe",
+            choices=recipes.RECIPES[network],
+            default="quick",
+            help="the hyperparameters to start from (default: quick)",
         )
         this.add_argument("--name", help="what to call the run")
         this.add_argument("--json", action="store_true", help="print the result as one JSON object")
         this.add_argument(
-            "--output", type=Path, metavar="FOLDER", help=f"also write {network}.npz (weights) and {network}.json (a card) there"
+            "--output",
+            type=Path,
+            metavar="FOLDER",
+            help=f"also write {network}.npz (weights) and {network}.json (a card) there",
         )
         groups: dict[str, argparse._ArgumentGroup] = {}
         for choice in kind.choices().values():
@@ -126,7 +134,9 @@ def _train(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(facts))
     else:
-        print(f"{run.name} (run {run.id}): {trained.parameters:,} parameters, {trained.epochs:g} epochs in {trained.elapsed_s:.1f} s")
+        print(
+            f"{run.name} (run {run.id}): {trained.parameters:,} parameters, {trained.epochs:g} epochs in {trained.elapsed_s:.1f} s"
+        )
         print(f"test loss {trained.test_loss:.4f}, test accuracy {trained.test_accuracy:.2%}")
     return 0
 
@@ -155,7 +165,8 @@ def _train_with_bar(hyperparameters: Hyperparameters, store: RunStore, run: Run)
                         else f", validation loss {event.validation_loss:.4f}, accuracy {event.validation_accuracy:.2%}"
                     )
                     bar.write(
-                        f"epoch {event.epoch}: loss {event.loss:.4f}, accuracy {event.accuracy:.2%}{validation}", file=sys.stderr
+                        f"epoch {event.epoch}: loss {event.loss:.4f}, accuracy {event.accuracy:.2%}{validation}",
+                        file=sys.stderr,
                     )
                 case Measuring():
                     bar.set_postfix_str("reading the test set")
@@ -239,7 +250,10 @@ def _predict(options: argparse.Namespace) -> int:
                 print(f"{picture.path}: {picture.problem}", file=sys.stderr)
                 continue
             readings = {network: next(row) for network, row in rows.items()}
-            print(_reading_as_json(picture.path, readings) if options.json else _reading_as_text(picture.path, readings), flush=True)
+            print(
+                _reading_as_json(picture.path, readings) if options.json else _reading_as_text(picture.path, readings),
+                flush=True,
+            )
     return status
 
 

@@ -28,6 +28,7 @@ PLACES = 2
 CONNECT_TIMEOUT_S = 15
 SAVE_CURVE_EVERY_S = 2
 STOP_CHECK_S = 0.1
+DONE_CHECK_S = 0.1
 
 EVENTS = {kind.__name__: kind for kind in (progress.Progress, progress.EpochEnd, progress.Measuring)}
 
@@ -138,12 +139,23 @@ class Engine:
         self._messages.put((what, arguments))
 
     def _work(self) -> None:
-        while message := self._messages.get():
+        while True:
+            try:
+                message = self._messages.get(timeout=DONE_CHECK_S if self._futures else None)
+            except queue.Empty:
+                message = (self._look_for_ends, ())
+            if message is None:
+                return
             what, arguments = message
             try:
                 what(*arguments)
             except Exception:
-                logging.getLogger(__name__).exception("The engine could not %s", what.__name__)
+                logging.getLogger(__name__).exception("The engine could not go on with %s", what.__name__)
+
+    def _look_for_ends(self) -> None:
+        for run_id, future in list(self._futures.items()):
+            if future.done():
+                self._done(run_id, future)
 
     def _connect(self) -> None:
         try:
@@ -156,7 +168,9 @@ class Engine:
         except (OSError, RuntimeError, ValueError) as error:
             where = f"The Dask cluster at {self._address}" if self._address else "The processes for training"
             for run in self._waiting:
-                self._end(run.id, RunState.FAILED, f"{where} cannot be reached ({error}). Check it, then start the training again.")
+                self._end(
+                    run.id, RunState.FAILED, f"{where} cannot be reached ({error}). Check it, then start the training again."
+                )
             self._waiting.clear()
             self._client = None
 
@@ -178,9 +192,9 @@ class Engine:
             run = self._waiting.pop(0)
             self._curves[run.id] = Curve.empty(run.hyperparameters)
             self._live[run.id] = Live(run.id)
-            future = self._client.submit(train_on_worker, run.id, run.values, self._topic, key=run.id, pure=False, retries=0)
-            self._futures[run.id] = future
-            future.add_done_callback(lambda future, run_id=run.id: self._post(self._done, run_id, future))
+            self._futures[run.id] = self._client.submit(
+                train_on_worker, run.id, run.values, self._topic, key=run.id, pure=False, retries=0
+            )
         for position, run in enumerate(self._waiting, start=1):
             self._live[run.id] = replace(self._live[run.id], position=position)
 
@@ -251,6 +265,8 @@ class Engine:
 
 
 def _process_cluster() -> SubprocessCluster:
+    # The scheduler's standard error is a pipe that nobody reads: once its log had filled it, the scheduler would stand still.
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
     preload = [worker.__name__]
     return SubprocessCluster(
         host="127.0.0.1",
@@ -262,7 +278,7 @@ def _process_cluster() -> SubprocessCluster:
             "memory_limit": 0,
             "preload": preload,
             "preload_nanny": preload,
-            "env": {"PYTHONPATH": str(Path(__file__).parents[1]), "DASK_LOGGING__DISTRIBUTED": "error"},
+            "env": {"PYTHONPATH": str(Path(__file__).parents[1])},
         },
         silence_logs=logging.ERROR,
     )

@@ -114,15 +114,16 @@ class Described(BaseModel):
 
 
 def _described(name: str, field: FieldInfo) -> Choice:
-    options = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-    return Choice(
-        name, field.title, field.description, default=field.default, options=options or ((False, True) if field.annotation is bool else ()),
-        **field.json_schema_extra,
-    )  # fmt: skip
+    options: tuple = ()
+    if get_origin(field.annotation) is Literal:
+        options = get_args(field.annotation)
+    elif field.annotation is bool:
+        options = (False, True)
+    return Choice(name, field.title, field.description, default=field.default, options=options, **field.json_schema_extra)
 
 
 def _split(value: Any) -> Any:
-    """"512,256" as a command line or a link writes a list; "none" or nothing is the empty list."""
+    """ "512,256" as a command line or a link writes a list; "none" or nothing is the empty list."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",")) if value.strip() not in ("", "none") else ()
     return value
@@ -153,7 +154,8 @@ class ConvLayer(Described):
     )  # fmt: skip
     pool: Literal[0, 2, 3] = choice(
         0, "Max-pooling", unit="px", group="network",
-        help="Keeps the strongest answer in each square of this side; 0 is none.", reason="Added where the picture should shrink.",
+        help="Keeps the strongest answer in each square of this side; 0 is none.",
+        reason="Added where the picture should shrink.",
     )  # fmt: skip
 
     @model_validator(mode="before")
@@ -201,13 +203,15 @@ class Hyperparameters(Described):
     )  # fmt: skip
     learning_rate: float = choice(
         0.003, "Learning rate", low=0.00001, high=1.0, step=0.00001, group="training",
-        stops=(0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+        stops=(0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.004, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2,
+               0.5, 1.0),
         help="How far each step moves the weights; at its highest, if a schedule changes it.",
         reason="About as high as Adam stays steady with batch normalisation.",
     )  # fmt: skip
     batch_size: int = choice(
         128, "Batch size", low=8, high=1024, unit="images", group="training", stops=(8, 16, 32, 64, 128, 256, 512, 1024),
-        help="How many images are averaged into one step.", reason="Large enough to use the processor well, small enough to take many steps.",
+        help="How many images are averaged into one step.",
+        reason="Large enough to use the processor well, small enough to take many steps.",
     )  # fmt: skip
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = choice(
         "adam", "Optimizer", group="training",
@@ -243,7 +247,7 @@ class Hyperparameters(Described):
 
     augmentation: Literal["off", "shift", "full"] = choice(
         "off", "Augmentation", group="data",
-        help="Varies each image anew every epoch: shifted by up to 2 px, or also turned, scaled, sheared, thickened and thinned.",
+        help="Varies each image anew every epoch: shifted by up to 2 px, or also turned, scaled, sheared and drawn with another pen.",
         reason="Off shows the networks as they are; full reads real drawings better.",
     )  # fmt: skip
     train_images: int = choice(
@@ -253,7 +257,7 @@ class Hyperparameters(Described):
     )  # fmt: skip
     wrong_labels: float = choice(
         0.0, "Wrong labels", low=0.0, high=0.5, step=0.05, percent=True, group="data",
-        help="The share of training images whose label is replaced by a wrong digit: what a network does with them shows overfitting.",
+        help="The share of training images whose label is replaced by a wrong digit, to show how a network learns them by heart.",
         reason="Every label as it was published.",
     )  # fmt: skip
     validation_images: int = choice(

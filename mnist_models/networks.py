@@ -83,14 +83,14 @@ def build_cnn(hyperparameters: CnnHyperparameters, initializers: _Initializers) 
 def _dense_layers(hyperparameters: Hyperparameters, units: tuple[int, ...], initializers: _Initializers) -> list[keras.Layer]:
     layers = []
     for index, count in enumerate(units, start=1):
-        layers.append(
-            keras.layers.Dense(count, kernel_initializer=initializers.hidden(), name=f"dense_{index}")
-        )
+        layers.append(keras.layers.Dense(count, kernel_initializer=initializers.hidden(), name=f"dense_{index}"))
         if hyperparameters.batch_norm:
             layers.append(keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"dense_{index}_batch_norm"))
         layers.append(keras.layers.Activation(hyperparameters.activation, name=f"dense_{index}_{hyperparameters.activation}"))
         if hyperparameters.dropout:
-            layers.append(keras.layers.Dropout(hyperparameters.dropout, seed=next(initializers.seeds), name=f"dense_{index}_dropout"))
+            layers.append(
+                keras.layers.Dropout(hyperparameters.dropout, seed=next(initializers.seeds), name=f"dense_{index}_dropout")
+            )
     return layers
 
 
@@ -109,5 +109,6 @@ class LayerSummary(NamedTuple):
 def summary(network: keras.Sequential) -> list[LayerSummary]:
     """The layers of a network with their output shapes and parameter counts, from the image on."""
     return [
-        LayerSummary(layer.name, type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params()) for layer in network.layers
+        LayerSummary(layer.name, type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params())
+        for layer in network.layers
     ]

@@ -243,8 +243,8 @@ class RunStore:
         except (SQLAlchemyError, OSError) as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise StoreError(
-                f"The store of runs at {_without_password(self._url)} cannot be used ({reason}). Make it readable and writable, "
-                "free some space, or set DATABASE_URL to another database."
+                f"The store of runs at {_without_password(self._url)} cannot be used ({reason}). Make it readable and "
+                "writable, free some space, or set DATABASE_URL to another database."
             ) from error
 
 

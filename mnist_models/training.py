@@ -71,7 +71,7 @@ def train(
             if not np.isfinite(losses).all():
                 raise TrainingError(
                     f"After {step + len(batches):,} batches the loss is no longer a number. The learning rate of "
-                    f"{number(hp.learning_rate)} is too high for this network: choose a lower one, or switch batch normalisation on."
+                    f"{number(hp.learning_rate)} is too high for this network: choose a lower one or use batch normalisation."
                 )
             step += len(batches)
             epoch_loss += float(losses.sum(dtype=np.float64)) * batches.shape[1]

@@ -1,9 +1,10 @@
 """Train: choose hyperparameters, train a network, watch it learn."""
 
-import pandas as pd
+from datetime import UTC
+
 import streamlit as st
 
-from mnist_models.hyperparameters import NETWORKS, Hyperparameters
+from mnist_models.hyperparameters import NETWORKS, Hyperparameters, number
 from mnist_models.progress import Curve
 from mnist_models.runs import Run, RunState, StoreError
 from pages.parts import charts, form, page, resources
@@ -14,7 +15,7 @@ REDRAW_S = 0.5
 def main() -> None:
     """The page."""
     page.begin("pages/train.py")
-    st.title("Train a network, and watch it learn")
+    st.header("Train a network, and watch it learn")
     st.markdown(
         "Move the sliders, start the training, and watch the loss fall. The network is yours to draw for as soon as it is "
         "done; the training goes on when you leave this page."
@@ -62,13 +63,11 @@ def network_summary(hyperparameters: Hyperparameters) -> None:
     total = sum(layer.parameters for layer in layers)
     st.metric("Parameters, all layers", f"{total:,}")
     st.dataframe(
-        pd.DataFrame(
-            {
-                "Layer": [layer.name for layer in layers],
-                "Output shape": [" × ".join(map(str, layer.shape)) for layer in layers],
-                "Parameters": [layer.parameters for layer in layers],
-            }
-        ),
+        {
+            "Layer": [layer.name for layer in layers],
+            "Output shape": [" × ".join(map(str, layer.shape)) for layer in layers],
+            "Parameters": [layer.parameters for layer in layers],
+        },
         hide_index=True,
         height="content",
         column_config={"Parameters": st.column_config.NumberColumn(format="localized")},
@@ -104,9 +103,8 @@ def _choose(run_id: str) -> None:
 
 
 def _title(run: Run) -> str:
-    accuracy = f" · {run.test_accuracy:.2%}" if run.test_accuracy is not None else ""
-    state = "" if run.readable else " · in progress" if run.in_progress else f" · {run.state}"
-    return f"{run.name} · {run.created_at:%d %b %H:%M}{state}{accuracy}"
+    # What never changes: a list does not notice when one of its labels does.
+    return f"{run.name} · {run.created_at.replace(tzinfo=UTC).astimezone():%d %b %H:%M}"
 
 
 def run_panel(run_id: str, was_in_progress: bool) -> None:
@@ -167,31 +165,46 @@ def result(run: Run) -> None:
         case RunState.FAILED:
             st.error(run.error)
         case RunState.INTERRUPTED:
-            st.warning("The app was ended while this network was being trained, so it was not kept; this is its curve until then.")
+            st.warning(
+                "The app was ended while this network was being trained, so it was not kept; this is its curve until then."
+            )
         case RunState.STOPPED:
             st.info(f"Stopped after {run.epochs:.2f} epochs. What it had learned by then was kept and can read digits.")
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
-        if run.readable:
-            st.metric("Test digits read right", f"{run.test_accuracy:.2%}")
-            st.metric("Test loss, cross-entropy", f"{run.test_loss:.4f}")
-            st.metric("Parameters", f"{run.parameters:,}")
-            st.metric("Time to train", f"{run.elapsed_s:.1f} s")
-            if st.button("Draw for it", icon=":material/draw:", type="primary", key="draw-for"):
-                st.session_state[f"reads-{run.network}"] = run.id
-                st.switch_page("app.py")
-        if st.button("Use its hyperparameters", icon=":material/tune:", key="use-run", on_click=form.fill, args=[run.hyperparameters]):
-            st.rerun()
+    if run.readable:
+        accuracy, loss, draw = st.columns([1.2, 1, 1], vertical_alignment="center")
+        accuracy.metric("Test digits read right", f"{run.test_accuracy:.2%}")
+        loss.metric("Test loss", f"{run.test_loss:.3f}")
+        if draw.button("Draw for it", icon=":material/draw:", type="primary", key="draw-for", width="stretch"):
+            st.session_state[f"reads-{run.network}"] = run.id
+            st.switch_page("app.py")
+        st.caption(
+            f"{run.parameters:,} parameters · {number(round(run.epochs, 2))} epochs in {run.elapsed_s:.1f} s · "
+            "measured on MNIST's 10,000 test digits"
+        )
+    if st.button(
+        "Use its hyperparameters", icon=":material/tune:", key="use-run", on_click=form.fill, args=[run.hyperparameters]
+    ):
+        st.rerun()
 
 
 def curves(run: Run, curve: Curve) -> None:
     """Loss and accuracy over the epochs, with what to see in them in words."""
+    if not curve.points:
+        st.info(
+            "The curves appear with the first batches."
+            if run.in_progress
+            else "It ended before its first batches, without a curve."
+        )
+        return
     for quantity in ("loss", "accuracy"):
-        st.altair_chart(charts.training_curve(run.network, curve, quantity, run.hyperparameters.epochs), key=f"{quantity}-chart")
+        st.altair_chart(
+            charts.training_curve(run.network, curve, quantity, run.hyperparameters.epochs), key=f"{quantity}-chart"
+        )
     st.markdown(charts.finding(curve))
     st.caption(
         f"Training: each point is the mean of {curve.batches_per_point} "
-        f"batch{'es' if curve.batches_per_point > 1 else ''} of {run.hyperparameters.batch_size} images, measured while learning from "
-        "them, with dropout and augmentation on. Validation: all held-back images at the end of each epoch, with both off. "
+        f"batch{'es' if curve.batches_per_point > 1 else ''} of {run.hyperparameters.batch_size} images, measured while learning "
+        "from them, with dropout and augmentation on. Validation: all held-back images at the end of each epoch, with both off. "
         "That is why validation can look better than training."
     )
 

@@ -68,5 +68,5 @@ def test_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path, damage):
             file.write_bytes(b"<html>404</html>" * 100)
         case "foreign":
             np.savez(file, **{k: np.zeros((3, 3)) for k in ("train_images", "train_labels", "test_images", "test_labels")})
-    with pytest.raises(dataset.DatasetError, match="[Rr]estore it"):
+    with pytest.raises(dataset.DatasetError, match=r"[Rr]estore it"):
         dataset.load(file)

@@ -2,13 +2,14 @@
 
 import base64
 import io
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 import streamlit_drawable_canvas
+from PIL import Image, ImageOps
 
 from mnist_models.preprocessing import Preparation, prepare_drawing
 
@@ -89,7 +90,11 @@ def draw(brush_px: int) -> Preparation | None:
         key=f"canvas-{this.generation}",
     )
     # A canvas that was just mounted has nothing to tell yet: the board knows what is on it.
-    if result.json_data is not None and result.json_data.get("objects") is not None and (pixels := result.image_data) is not None:
+    if (
+        result.json_data is not None
+        and result.json_data.get("objects") is not None
+        and (pixels := result.image_data) is not None
+    ):
         this.drawing = result.json_data
         this.preparation = prepare_drawing(pixels)
     return this.preparation
@@ -100,6 +105,7 @@ def _picture(preparation: Preparation) -> dict[str, Any]:
     left, top, right, bottom = preparation.box
     ink = Image.fromarray(preparation.ink[top:bottom, left:right])
     scale = DIGIT_PX / max(ink.size)
+    ink = ImageOps.expand(ink, math.ceil(10 / scale))  # paper around it, so that its edge stays soft
     ink = ink.resize([max(1, round(side * scale)) for side in ink.size], Image.Resampling.BICUBIC)
     pixels = np.zeros((ink.height, ink.width, 4), np.uint8)
     pixels[..., 3] = np.asarray(ink)

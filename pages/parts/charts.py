@@ -10,6 +10,7 @@ from mnist_models.progress import Curve
 
 COLORS = {"dnn": "#D55E00", "cnn": "#2A8CC9"}
 MUTED_OPACITY = 0.4
+TITLES = {"loss": "Loss: mean cross-entropy, lower is better", "accuracy": "Accuracy: share of digits read right"}
 
 
 def probabilities(network: str, values: tuple[float, ...]) -> alt.Chart:
@@ -27,7 +28,7 @@ def probabilities(network: str, values: tuple[float, ...]) -> alt.Chart:
         x=alt.X("probability:Q", title="probability", scale=alt.Scale(domain=[0, 1.18]), axis=None),
     )
     bars = base.mark_bar(color=COLORS[network], cornerRadiusEnd=3, height={"band": 0.75}).encode(
-        opacity=alt.Opacity("best:N", scale=alt.Scale(domain=[True, False], range=[1, MUTED_OPACITY]), legend=None),
+        opacity=alt.when("datum.best").then(alt.value(1)).otherwise(alt.value(MUTED_OPACITY)),
         tooltip=[alt.Tooltip("digit:O"), alt.Tooltip("probability:Q", format=".2%")],
     )
     labels = base.mark_text(align="left", dx=5, fontSize=12, color="#888").encode(text="label:N")
@@ -50,7 +51,7 @@ def training_curve(network: str, curve: Curve, quantity: str, epochs: int) -> al
         "x": alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0, epochs]), axis=alt.Axis(tickMinStep=1, format="d")),
         "y": alt.Y(
             "value:Q",
-            title=f"{quantity}, mean cross-entropy" if quantity == "loss" else quantity,
+            title=None,
             scale=alt.Scale(zero=quantity == "loss"),
             axis=alt.Axis(format=".0%" if quantity == "accuracy" else "", tickCount=6),
         ),
@@ -63,7 +64,12 @@ def training_curve(network: str, curve: Curve, quantity: str, epochs: int) -> al
             "of:N",
             title=None,
             scale=alt.Scale(domain=["training", "validation"], range=[[1, 0], [6, 3]]),
-            legend=alt.Legend(orient="top", symbolStrokeColor=COLORS[network], symbolSize=300),
+            legend=alt.Legend(
+                orient="top-right" if quantity == "loss" else "bottom-right",
+                symbolType="stroke",
+                symbolSize=600,
+                symbolStrokeWidth=2.5,
+            ),
         ),
     }
     color = COLORS[network]
@@ -73,24 +79,24 @@ def training_curve(network: str, curve: Curve, quantity: str, epochs: int) -> al
         .mark_line(color=color, strokeWidth=2.5, point={"color": color, "filled": True, "size": 60})
         .encode(**encoding)
     )
-    return (training + checks).properties(height=220)
+    return (training + checks).properties(height=260, title=alt.Title(TITLES[quantity], anchor="start", fontWeight="normal"))
 
 
 def finding(curve: Curve) -> str:
-    """What the curves show, in words."""
-    if not curve.points:
-        return "The curves appear with the first batches."
+    """What a curve with at least one point shows, in words."""
     first, last = curve.points[0], curve.points[-1]
     text = f"The training loss went from {first.loss:.2f} to **{last.loss:.2f}**."
     checks = [end for end in curve.epochs if end.validation_loss is not None]
     if not checks:
         return text + " Validation follows at the end of each epoch."
     best, latest = min(checks, key=lambda end: end.validation_loss), checks[-1]
-    text += f" After epoch {latest.epoch} the network reads **{latest.validation_accuracy:.2%}** of digits it never learned from."
+    text += (
+        f" After epoch {latest.epoch} the network reads **{latest.validation_accuracy:.2%}** of digits it never learned from."
+    )
     if latest.validation_loss > 1.1 * best.validation_loss and latest.loss < best.loss:
         text += (
-            f" Its validation loss was lowest after epoch {best.epoch} and has risen since, while the training loss still falls: "
-            "it now learns its training images by heart. That is **overfitting**."
+            f" Its validation loss was lowest after epoch {best.epoch} and has risen since, while the training loss still "
+            "falls: it now learns its training images by heart. That is **overfitting**."
         )
     elif latest is not best:
         text += f" Its validation loss was lowest after epoch {best.epoch}."

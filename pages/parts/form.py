@@ -39,7 +39,8 @@ def show() -> Form:
     recipes = RECIPES[network]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         recipe = st.selectbox(
-            "Start from a recipe", recipes, format_func=lambda name: recipes[name].title, key=f"{network}.recipe", persist_state="session",
+            "Start from a recipe", recipes, format_func=lambda name: recipes[name].title,
+            key=f"{network}.recipe", persist_state="session",
             help=" ".join(f"**{recipe.title}**: {recipe.origin}" for recipe in recipes.values()),
         )  # fmt: skip
         st.button("Use it", on_click=fill, args=[recipes[recipe].hyperparameters], key="use-recipe")
@@ -143,9 +144,7 @@ def _widget(key: str, choice: Choice, default: Any, slots: dict[str, Any]) -> An
 def _stops(key: str, label: str, choice: Choice, default: Any) -> Any:
     """A slider over uneven steps; a value between them, from a recipe or an older run, gets a step of its own."""
     stops = sorted({*choice.stops, default, st.session_state.get(key, default)})
-    return st.select_slider(
-        label, stops, default, format_func=number, key=key, persist_state="session", help=_help(choice)
-    )
+    return st.select_slider(label, stops, default, format_func=number, key=key, persist_state="session", help=_help(choice))
 
 
 def _help(choice: Choice) -> str:

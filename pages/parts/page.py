@@ -12,7 +12,7 @@ PAGES = {
 
 def begin(script: str) -> bool:
     """Sets the page up and draws the links to all pages. True when the visitor has just come from elsewhere."""
-    title, icon = PAGES[script]
+    title, _ = PAGES[script]
     st.set_page_config(page_title=f"{title} · DNN and CNN read digits", page_icon=":material/looks_one:", layout="wide")
     resources.prepare()
     with st.container(horizontal=True, key="navigation"):

@@ -1,5 +1,6 @@
 """What all visitors share: the store of runs, the engine that trains, the networks that read."""
 
+import atexit
 import gc
 import threading
 
@@ -24,7 +25,9 @@ def engine():
     from mnist_models.engine import Engine  # imports Dask: half a second that drawing need not wait for
 
     store().interrupt_orphans()
-    return Engine(store())
+    this = Engine(store())
+    atexit.register(this.close)
+    return this
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -34,7 +37,9 @@ def classifier(run_id: str):
     from mnist_models.classifier import Classifier
 
     reader = Classifier.from_weights(store().run(run_id).hyperparameters, store().weights(run_id))
-    reader.read(np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8))  # the first reading allocates; no visitor should wait for it
+    reader.read(
+        np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8)
+    )  # the first reading allocates; no visitor should wait for it
     return reader
 
 

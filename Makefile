@@ -1,0 +1,33 @@
+# make run: installs what the app needs, once, and starts it.
+# make test: installs what the tests need, once, and runs every check.
+
+PYTHON ?= python3
+PORT ?= 8501
+BIN = .venv/bin
+
+.PHONY: run test format
+
+run: .venv/run-installed
+	$(BIN)/streamlit run app.py --server.port $(PORT)
+
+test: .venv/test-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+format: .venv/test-installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; version = sys.version.split()[0]; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \
+	f"Python 3.11, 3.12 and 3.13 are supported; {sys.executable} is {version}. Name another one: make PYTHON=python3.13")'
+	$(PYTHON) -m venv .venv
+
+.venv/run-installed: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/test-installed: requirements.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch .venv/run-installed $@
