@@ -145,7 +145,7 @@ def steps(preparation: Preparation) -> None:
             (preparation.ink[top:bottom, left:right], f"1. Crop: the ink's box, {right - left}×{bottom - top} px"),
             (
                 preparation.scaled,
-                f"2. Scale: the longer side to 20 px, {preparation.scaled.shape[1]}×{preparation.scaled.shape[0]}",
+                f"2. Scale: the longer side to 20 px, {width}×{height}",
             ),
             (preparation.image, "3. Centre: the centre of mass in the middle of 28×28, all that the networks get"),
         ):

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 import mnist_models
 from mnist_models import dataset, pretrained, recipes
-from mnist_models.hyperparameters import NETWORKS, Hyperparameters, HyperparametersError, validate
+from mnist_models.hyperparameters import NETWORKS, Hyperparameters, HyperparametersError, number, validate
 from mnist_models.preprocessing import PictureError, open_picture, prepare_picture
 from mnist_models.progress import Curve, EpochEnd, Event, Measuring, Progress, Trained
 from mnist_models.runs import Run, RunState, RunStore, StoreError
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     predict = commands.add_parser(
         "predict",
         help="read the digits in pictures",
-        description="Read the digit in each picture with both networks. Exit status 1 if a file could not be read; the rest are.",
+        description="Read the digit in each picture with both networks. Report files that cannot be read.",
     )
     predict.set_defaults(command=_predict)
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG or other pictures of one digit, of any size")
@@ -135,7 +135,8 @@ def _train(options: argparse.Namespace) -> int:
         print(json.dumps(facts))
     else:
         print(
-            f"{run.name} (run {run.id}): {trained.parameters:,} parameters, {trained.epochs:g} epochs in {trained.elapsed_s:.1f} s"
+            f"{run.name} (run {run.id}): {trained.parameters:,} parameters, "
+            f"{number(round(trained.epochs, 2))} epochs in {trained.elapsed_s:.1f} s"
         )
         print(f"test loss {trained.test_loss:.4f}, test accuracy {trained.test_accuracy:.2%}")
     return 0

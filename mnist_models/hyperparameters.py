@@ -46,7 +46,7 @@ class Choice:
     """What a form, a command line or an error message needs to know about one hyperparameter.
 
     low, high: the bounds of a number, or of each number in a list; both are allowed values.
-    min_count, max_count: how long a list may be; 0 and 0 for what is no list.
+    min_count, max_count: how long a list may be; 0 and 0 for what is no list. added: the layer that a longer list gets.
     options: every allowed value, where they are few; empty for a number between bounds.
     stops: where a slider stops when even steps would not serve (a logarithmic scale); values between are allowed too.
     rare: seldom changed, so a form may fold it away.
@@ -64,6 +64,7 @@ class Choice:
     step: float = 1
     min_count: int = 0
     max_count: int = 0
+    added: Any = None
     options: tuple = ()
     stops: tuple = ()
     percent: bool = False
@@ -247,7 +248,7 @@ class Hyperparameters(Described):
 
     augmentation: Literal["off", "shift", "full"] = choice(
         "off", "Augmentation", group="data",
-        help="Varies each image anew every epoch: shifted by up to 2 px, or also turned, scaled, sheared and drawn with another pen.",
+        help="Varies each image anew every epoch: shifted by up to 2 px, or also turned, scaled, sheared and thickened.",
         reason="Off shows the networks as they are; full reads real drawings better.",
     )  # fmt: skip
     train_images: int = choice(
@@ -257,7 +258,7 @@ class Hyperparameters(Described):
     )  # fmt: skip
     wrong_labels: float = choice(
         0.0, "Wrong labels", low=0.0, high=0.5, step=0.05, percent=True, group="data",
-        help="The share of training images whose label is replaced by a wrong digit, to show how a network learns them by heart.",
+        help="The share of training images whose label is replaced by a wrong one, to show how a network learns by heart.",
         reason="Every label as it was published.",
     )  # fmt: skip
     validation_images: int = choice(
@@ -291,7 +292,7 @@ class DnnHyperparameters(Hyperparameters):
 
     network: Literal["dnn"] = "dnn"
     hidden_units: UnitsList = layers(
-        (256, 128), "Hidden layers", counts=(1, 5), low=UNITS_LOW, high=UNITS_HIGH, unit="units", stops=UNITS_STOPS,
+        (256, 128), "Hidden layers", counts=(1, 5), added=64, low=UNITS_LOW, high=UNITS_HIGH, unit="units", stops=UNITS_STOPS,
         help="How many units each hidden layer has, from the image to the output.",
         reason="Two layers pass 98 % in seconds.",
     )  # fmt: skip
@@ -305,11 +306,12 @@ class CnnHyperparameters(Hyperparameters):
     network: Literal["cnn"] = "cnn"
     conv_layers: Annotated[tuple[ConvLayer, ...], BeforeValidator(_split)] = layers(
         (ConvLayer(filters=16, kernel=5, pool=2), ConvLayer(filters=32, kernel=3, pool=2)), "Convolution layers", counts=(1, 4),
+        added=ConvLayer(),
         help="Each layer's filters, kernel, stride and max-pooling, from the image on.",
         reason="Two layers pass 99 % in about half a minute.",
     )  # fmt: skip
     dense_units: UnitsList = layers(
-        (64,), "Dense layers on top", counts=(0, 3), low=UNITS_LOW, high=UNITS_HIGH, unit="units", stops=UNITS_STOPS,
+        (64,), "Dense layers on top", counts=(0, 3), added=64, low=UNITS_LOW, high=UNITS_HIGH, unit="units", stops=UNITS_STOPS,
         help="How many units each dense layer between the convolutions and the output has.",
         reason="One layer combines what the filters found.",
     )  # fmt: skip

@@ -201,11 +201,11 @@ def curves(run: Run, curve: Curve) -> None:
             charts.training_curve(run.network, curve, quantity, run.hyperparameters.epochs), key=f"{quantity}-chart"
         )
     st.markdown(charts.finding(curve))
+    count, size = curve.batches_per_point, run.hyperparameters.batch_size
+    batches = f"{count} batches of {size} images" if count > 1 else f"one batch of {size} images"
     st.caption(
-        f"Training: each point is the mean of {curve.batches_per_point} "
-        f"batch{'es' if curve.batches_per_point > 1 else ''} of {run.hyperparameters.batch_size} images, measured while learning "
-        "from them, with dropout and augmentation on. Validation: all held-back images at the end of each epoch, with both off. "
-        "That is why validation can look better than training."
+        f"Training: each point is the mean of {batches}, measured while learning from them, with dropout and augmentation on. "
+        "Validation: all held-back images at the end of each epoch, with both off: so it can look better than training."
     )
 
 

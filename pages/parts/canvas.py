@@ -1,14 +1,15 @@
 """The drawing board: a canvas to draw on, which keeps its drawing when the visitor leaves the page and comes back."""
 
 import base64
+import functools
 import io
 import math
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import streamlit as st
-import streamlit_drawable_canvas
 from PIL import Image, ImageOps
 
 from mnist_models.preprocessing import Preparation, prepare_drawing
@@ -19,18 +20,6 @@ DIGIT_PX = 200
 # MNIST's strokes are about 2 of 20 pixels wide.
 BRUSH_PX = 20
 PAPER, INK = "#ffffff", "#000000"
-
-
-# The component's toolbar lies, invisible, over the top right corner of the canvas until a mouse has been there for a moment: a
-# stroke that begins in that corner is lost, or presses one of its buttons, and a finger cannot even see it. The app has buttons
-# of its own, so this declares the component once more, without the toolbar.
-streamlit_drawable_canvas.out = st.components.v2.component(
-    "streamlit-drawable-canvas.streamlit_drawable_canvas",
-    js="index-*.js",
-    css="index-*.css",
-    html='<style>.dc-toolbar { display: none !important; }</style><div class="canvas-root"></div>',
-    isolate_styles=True,
-)
 
 
 @dataclass
@@ -79,7 +68,16 @@ def board() -> Board:
 def draw(brush_px: int) -> Preparation | None:
     """Shows the canvas and returns what the networks read of it, None when blank. brush_px: how wide it draws."""
     this = board()
-    result = streamlit_drawable_canvas.st_canvas(
+    # A canvas that was just mounted has nothing to tell yet: the board knows what is on it.
+    if told := show_canvas(this, brush_px):
+        this.drawing, pixels = told
+        this.preparation = prepare_drawing(pixels)
+    return this.preparation
+
+
+def show_canvas(this: Board, brush_px: int) -> tuple[dict[str, Any], np.ndarray] | None:
+    """Shows the canvas component and returns what it tells, if anything: the drawing, and its pixels, uint8 (280, 280, 4)."""
+    result = _component().st_canvas(
         stroke_width=brush_px,
         stroke_color=INK,
         background_color=PAPER,
@@ -89,15 +87,28 @@ def draw(brush_px: int) -> Preparation | None:
         return_image_data=True,
         key=f"canvas-{this.generation}",
     )
-    # A canvas that was just mounted has nothing to tell yet: the board knows what is on it.
-    if (
-        result.json_data is not None
-        and result.json_data.get("objects") is not None
-        and (pixels := result.image_data) is not None
-    ):
-        this.drawing = result.json_data
-        this.preparation = prepare_drawing(pixels)
-    return this.preparation
+    pixels = result.image_data
+    return None if pixels is None else (result.json_data, pixels)
+
+
+@functools.cache
+def _component() -> ModuleType:
+    """The canvas component without its toolbar. Imported late: it can be only while Streamlit's server runs.
+
+    The toolbar lies, invisible, over the top right corner of the canvas until a mouse has been there for a moment: a stroke
+    that begins in that corner is lost, or presses one of its buttons, and a finger cannot even see it. The app has buttons of
+    its own.
+    """
+    import streamlit_drawable_canvas
+
+    streamlit_drawable_canvas.out = st.components.v2.component(
+        "streamlit-drawable-canvas.streamlit_drawable_canvas",
+        js="index-*.js",
+        css="index-*.css",
+        html='<style>.dc-toolbar { display: none !important; }</style><div class="canvas-root"></div>',
+        isolate_styles=True,
+    )
+    return streamlit_drawable_canvas
 
 
 def _picture(preparation: Preparation) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The hyperparameter form: a widget for each hyperparameter, made from its description."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -31,11 +32,14 @@ class Form(NamedTuple):
 
 def show() -> Form:
     """Draws the form; problems stand below the widgets that cause them."""
+    for kind in NETWORKS.values():
+        for key, value in _widget_values(kind()).items():
+            st.session_state.setdefault(key, value)
+    st.session_state.setdefault("network", "cnn")
     network = st.segmented_control(
-        "Network", list(NETWORKS), format_func=lambda network: NETWORKS[network].title, default="cnn", required=True,
+        "Network", list(NETWORKS), format_func=lambda network: NETWORKS[network].title, required=True,
         key="network", persist_state="session",
     )  # fmt: skip
-    kind = NETWORKS[network]
     recipes = RECIPES[network]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         recipe = st.selectbox(
@@ -48,9 +52,8 @@ def show() -> Form:
     slots: dict[str, Any] = {}
     for tab, group in zip(st.tabs(list(GROUPS.values())), GROUPS, strict=True):
         with tab:
-            choices = sorted(
-                (choice for choice in kind.choices().values() if choice.group == group), key=lambda choice: not choice.max_count
-            )
+            choices = [choice for choice in NETWORKS[network].choices().values() if choice.group == group]
+            choices.sort(key=lambda choice: not choice.max_count)  # the layers first
             for choice in choices:
                 if not choice.rare:
                     values[choice.name] = _field(f"{network}.{choice.name}", choice, slots)
@@ -67,86 +70,75 @@ def show() -> Form:
 
 
 def fill(hyperparameters: Hyperparameters) -> None:
-    """Moves every widget to these hyperparameters, the next time that the form is drawn."""
-    network = hyperparameters.network
-    st.session_state["network"] = network
-    for name in hyperparameters.choices():
-        _fill(f"{network}.{name}", getattr(hyperparameters, name))
+    """Moves every widget to these hyperparameters. To be called before the form is drawn, as from a button's callback."""
+    st.session_state.update(_widget_values(hyperparameters))
+    st.session_state["network"] = hyperparameters.network
 
 
-def _fill(key: str, value: Any) -> None:
-    if isinstance(value, tuple):
-        st.session_state[f"{key}.count"] = len(value)
-        for index, item in enumerate(value):
-            _fill(f"{key}.{index}", item)
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            _fill(f"{key}.{name}", getattr(value, name))
-    else:
-        st.session_state[key] = value
+def _widget_values(hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """The value of each widget by its key, those of layers included that are not there yet."""
+    values: dict[str, Any] = {}
+    for choice in hyperparameters.choices().values():
+        key, value = f"{hyperparameters.network}.{choice.name}", getattr(hyperparameters, choice.name)
+        if not choice.max_count:
+            values[key] = value
+            continue
+        values[f"{key}.count"] = len(value)
+        for index in range(choice.max_count):
+            item = value[index] if index < len(value) else choice.added
+            parts = {f".{name}": part for name, part in item} if isinstance(item, BaseModel) else {"": item}
+            values |= {f"{key}.{index}{name}": part for name, part in parts.items()}
+    return values
 
 
 def _field(key: str, choice: Choice, slots: dict[str, Any]) -> Any:
     """A hyperparameter's widgets; puts places for error messages, one below each widget, into `slots`."""
-    return _list(key, choice, slots) if choice.max_count else _widget(key, choice, choice.default, slots)
-
-
-def _list(key: str, choice: Choice, slots: dict[str, Any]) -> list[Any]:
-    """A slider for how many layers there are, and widgets for each."""
+    if not choice.max_count:
+        return _widget(key, choice, slots)
     count = st.slider(
-        choice.label, choice.min_count, choice.max_count, len(choice.default), key=f"{key}.count", persist_state="session",
-        help=_help(choice),
-    )  # fmt: skip
+        choice.label, choice.min_count, choice.max_count, key=f"{key}.count", persist_state="session", help=_help(choice)
+    )
     slots[key] = st.empty()
-    items = []
-    for index in range(count):
-        item = choice.default[min(index, len(choice.default) - 1)] if choice.default else choice.stops[0]
-        item_key, title = f"{key}.{index}", f"Layer {index + 1}"
-        if not isinstance(item, BaseModel):
-            items.append(_stops(item_key, f"{title}, {choice.unit}", choice, item))
-            slots[item_key] = st.empty()
-            continue
-        with st.container(border=True):
-            st.markdown(f"**{title}**")
-            columns = st.columns(LAYER_COLUMNS)
-            values = {}
-            for place, part in enumerate(type(item).choices().values()):
-                with columns[place % LAYER_COLUMNS]:
-                    values[part.name] = _widget(f"{item_key}.{part.name}", part, getattr(item, part.name), slots)
-        items.append(values)
-    return items
+    return [_layer(f"{key}.{index}", f"Layer {index + 1}", choice, slots) for index in range(count)]
 
 
-def _widget(key: str, choice: Choice, default: Any, slots: dict[str, Any]) -> Any:
+def _layer(key: str, title: str, choice: Choice, slots: dict[str, Any]) -> Any:
+    """The widgets of one layer of a list."""
+    if not isinstance(choice.added, BaseModel):
+        return _widget(key, dataclasses.replace(choice, label=title, max_count=0), slots)
+    with st.container(border=True):
+        st.markdown(f"**{title}**")
+        columns = st.columns(LAYER_COLUMNS)
+        values = {}
+        for place, part in enumerate(choice.added.choices().values()):
+            with columns[place % LAYER_COLUMNS]:
+                values[part.name] = _widget(f"{key}.{part.name}", part, slots)
+    return values
+
+
+def _widget(key: str, choice: Choice, slots: dict[str, Any]) -> Any:
     """The widget that suits the choice: a switch, a list, a slider or, where a slider could not be exact, a number."""
     label = f"{choice.label}, {choice.unit}" if choice.unit else choice.label
     shared = {"key": key, "persist_state": "session", "help": _help(choice)}
     if choice.options == (False, True):
-        value = st.toggle(label, default, **shared)
-    elif choice.options and isinstance(default, int):
-        value = st.select_slider(label, choice.options, default, format_func=lambda option: str(option or "none"), **shared)
+        value = st.toggle(label, **shared)
+    elif choice.options and isinstance(choice.default, int):
+        value = st.select_slider(label, choice.options, format_func=lambda option: str(option or "none"), **shared)
     elif choice.options:
-        value = st.selectbox(
-            label, choice.options, choice.options.index(default), format_func=lambda option: VALUE_LABELS[option], **shared
-        )
+        value = st.selectbox(label, choice.options, format_func=lambda option: VALUE_LABELS[option], **shared)
     elif choice.stops:
-        value = _stops(key, label, choice, default)
+        # A value between the stops, from a recipe or an older run, gets a stop of its own.
+        value = st.select_slider(label, sorted({*choice.stops, st.session_state[key]}), format_func=number, **shared)
     elif choice.high > 1000 * choice.step:
-        value = st.number_input(label, choice.low, choice.high, default, **shared)
+        value = st.number_input(label, choice.low, choice.high, **shared)
     else:
         value = st.slider(
-            label, choice.low, choice.high, default, choice.step, format="percent" if choice.percent else None, **shared
+            label, choice.low, choice.high, step=choice.step, format="percent" if choice.percent else None, **shared
         )
     slots[key] = st.empty()
     return value
 
 
-def _stops(key: str, label: str, choice: Choice, default: Any) -> Any:
-    """A slider over uneven steps; a value between them, from a recipe or an older run, gets a step of its own."""
-    stops = sorted({*choice.stops, default, st.session_state.get(key, default)})
-    return st.select_slider(label, stops, default, format_func=number, key=key, persist_state="session", help=_help(choice))
-
-
 def _help(choice: Choice) -> str:
-    default = f" Default: {', '.join(map(str, choice.default))}." if choice.max_count else ""
-    return f"{choice.help}{default} *Why the default:* {choice.reason}"
+    default = choice.default if isinstance(choice.default, tuple) else (choice.default,)
+    return f"{choice.help} *Default {', '.join(map(str, default))}:* {choice.reason}"

@@ -1,0 +1,60 @@
+"""Pages share one store, engine and set of networks, as the visitors of one app do."""
+
+from pathlib import Path
+
+import pytest
+import streamlit as st
+
+from mnist_models.hyperparameters import DnnHyperparameters
+from mnist_models.runs import RunStore
+from mnist_models.training import train
+from pages.parts import canvas, resources
+
+APP = Path(__file__).parents[2] / "app.py"
+TINY = DnnHyperparameters(hidden_units=(16,), epochs=1, train_images=500, validation_images=100)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_store(tmp_path_factory):
+    """A store of its own for the pages of this test run; what they share is closed at the end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('pages')}/runs.sqlite3")
+        st.cache_resource.clear()
+        yield
+        resources.tensorflow_ready().wait()
+        resources.engine().close()
+        st.cache_resource.clear()
+
+
+@pytest.fixture(autouse=True)
+def canvas_that_tells_nothing(monkeypatch):
+    """Streamlit's test driver has no components: the canvas shows what the board holds, and nobody draws on it."""
+    monkeypatch.setattr(canvas, "show_canvas", lambda board, brush_px: None)
+
+
+@pytest.fixture
+def store() -> RunStore:
+    """The store that the pages use, without any runs."""
+    return resources.store()
+
+
+@pytest.fixture(scope="session")
+def trained():
+    """A small DNN, really trained."""
+    return train(TINY)
+
+
+@pytest.fixture
+def finished_run(store, trained):
+    """A run that has ended well."""
+    run = store.create(TINY, "a small one")
+    store.finish(run.id, trained)
+    return store.run(run.id)
+
+
+@pytest.fixture
+def broken_store(monkeypatch, tmp_path):
+    """Pages whose store cannot be opened: there is a file where its folder should be."""
+    (tmp_path / "file").write_text("not a folder")
+    broken = RunStore(f"sqlite:///{tmp_path}/file/runs.sqlite3")
+    monkeypatch.setattr(resources, "store", lambda: broken)

@@ -1,0 +1,130 @@
+"""The Draw page, without a browser: the canvas is replaced by what a visitor would have drawn on it."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from streamlit.testing.v1 import AppTest
+
+from mnist_models import dataset
+from pages.parts import canvas
+from tests.pages.conftest import APP
+
+
+def drawn_seven() -> np.ndarray:
+    """A canvas, uint8 (280, 280, 4), on which somebody drew a 7."""
+    image = Image.new("RGBA", (canvas.SIZE_PX, canvas.SIZE_PX), canvas.PAPER)
+    ImageDraw.Draw(image).line([(70, 70), (200, 70), (130, 230)], canvas.INK, canvas.BRUSH_PX, joint="curve")
+    return np.asarray(image)
+
+
+def draw_seven(monkeypatch) -> None:
+    """The canvas tells of a 7 from now on."""
+    monkeypatch.setattr(canvas, "show_canvas", lambda board, brush_px: ({"objects": [{}]}, drawn_seven()))
+
+
+def page() -> AppTest:
+    return AppTest.from_file(APP, default_timeout=120)
+
+
+def reading(app: AppTest, network: str) -> str:
+    (metric,) = [metric for metric in app.metric if metric.label == f"{network.upper()} reads"]
+    return metric.value
+
+
+def test_a_blank_canvas_is_not_read_and_invites_to_draw():
+    app = page().run()
+    assert not app.exception
+    assert [reading(app, network) for network in ("dnn", "cnn")] == ["–", "–"]
+    assert sum("Draw a digit on the canvas" in caption.value for caption in app.caption) == 2
+
+
+def test_both_networks_read_a_drawing_side_by_side_and_agree(monkeypatch):
+    draw_seven(monkeypatch)
+    app = page().run()
+    assert not app.exception
+    assert [reading(app, network) for network in ("dnn", "cnn")] == ["7", "7"]
+    assert "both read **7**" in app.success[0].value
+    assert sum("parameters" in caption.value and "test digits" in caption.value for caption in app.caption) == 2
+
+
+def test_the_metric_stands_alone_in_its_keyed_container(monkeypatch):
+    draw_seven(monkeypatch)
+    app = page().run()
+    for network in ("dnn", "cnn"):
+        container = next(
+            block for block in _blocks(app._tree.root) if block.proto and f"prediction-{network}" in str(block.proto)
+        )
+        assert [type(child).__name__ for child in container.children.values()] == ["Metric"]
+
+
+def _blocks(node):
+    for child in getattr(node, "children", {}).values():
+        if hasattr(child, "children"):
+            yield child
+            yield from _blocks(child)
+
+
+def test_an_example_is_put_on_the_canvas_with_its_label():
+    app = page().run()
+    app.button(key="example").click().run()
+    assert not app.exception
+    (origin,) = [caption.value for caption in app.caption if caption.value.startswith("Test image")]
+    index = int(origin.split()[2].rstrip(",").replace(",", ""))
+    assert f"labelled {dataset.load().test.labels[index]}" in origin
+    assert all(reading(app, network).isdigit() for network in ("dnn", "cnn"))
+
+
+def test_clear_takes_everything_off_the_canvas():
+    app = page().run()
+    app.button(key="example").click().run()
+    app.button(key="clear").click().run()
+    assert [reading(app, network) for network in ("dnn", "cnn")] == ["–", "–"]
+    assert not any(caption.value.startswith("Test image") for caption in app.caption)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [("broken.png", b"\x89PNG\r\n\x1a\n broken", "broken.png"), ("empty.png", b"", "empty.png")],
+)
+def test_a_picture_that_cannot_be_read_gets_a_sentence_and_the_drawing_stays(name, content, complaint):
+    app = page().run()
+    app.button(key="example").click().run()
+    before = [reading(app, network) for network in ("dnn", "cnn")]
+    app.file_uploader(key="picture").upload(name, content, "image/png").run()
+    assert not app.exception
+    assert complaint in app.error[0].value
+    assert [reading(app, network) for network in ("dnn", "cnn")] == before
+
+
+def test_the_drawing_survives_a_change_of_page():
+    app = page().run()
+    app.button(key="example").click().run()
+    before = [reading(app, network) for network in ("dnn", "cnn")]
+    app.switch_page("pages/train.py").run()
+    app.switch_page("app.py").run()
+    assert not app.exception
+    assert [reading(app, network) for network in ("dnn", "cnn")] == before
+
+
+def test_two_visitors_do_not_see_each_others_drawings():
+    one, other = page().run(), page().run()
+    one.button(key="example").click().run()
+    other.run()
+    assert reading(one, "dnn").isdigit()
+    assert reading(other, "dnn") == "–"
+
+
+def test_a_finished_run_can_be_chosen_to_read_with(monkeypatch, finished_run):
+    draw_seven(monkeypatch)
+    app = page().run()
+    app.selectbox(key="reads-dnn").select(finished_run.id).run()
+    assert not app.exception
+    assert any(f"{finished_run.parameters:,} parameters" in caption.value for caption in app.caption)
+
+
+def test_without_a_store_the_shipped_networks_still_read(monkeypatch, broken_store):
+    draw_seven(monkeypatch)
+    app = page().run()
+    assert not app.exception
+    assert "cannot be used" in app.warning[0].value
+    assert [reading(app, network) for network in ("dnn", "cnn")] == ["7", "7"]
