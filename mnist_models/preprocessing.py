@@ -32,6 +32,8 @@ MAX_PIXELS = 50_000_000
 LIMITS = f"A picture may have {MAX_SIDE_PX:,} pixels a side and {MAX_PIXELS:,} in all: make it smaller and try again."
 # Larger pictures are shrunk to this on their longer side. A digit that takes a twentieth of it still has 25 pixels.
 WORKING_SIZE_PX = 512
+# No photo is as small as this, and none could be told from a drawing.
+LARGEST_ICON_PX = 2 * IMAGE_SIZE_PX
 # The shade of the paper is a median over half of a thumbnail: more than the widest stroke, less than most shadows.
 THUMBNAIL_SIZE_PX = 32
 MEDIAN_SIZE_PX = 15
@@ -87,7 +89,7 @@ def open_picture(file: str | Path | BinaryIO | bytes) -> Image.Image:
     except FileNotFoundError as error:
         raise PictureError(f"There is no file “{file}”: check its name and try again.") from error
     except (UnidentifiedImageError, IsADirectoryError) as error:
-        raise PictureError("This file is empty or not a picture that can be read: choose a PNG or a JPEG file.") from error
+        raise PictureError("This file is empty or no picture that can be read: choose a PNG or a JPEG.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError(f"This picture is too large. {LIMITS}") from error
     except (OSError, ValueError) as error:
@@ -113,7 +115,8 @@ def prepare_picture(picture: Image.Image) -> Preparation:
     """
     ink = find_ink(_on_paper(_shrink_grey(picture)))
     if not ink.any():
-        raise PictureError("Nothing stands out in this picture: choose one with a dark digit on light paper, or the reverse.")
+        message = "Nothing stands out in this picture: choose one with dark ink on light paper, or light on dark."
+        raise PictureError(message)
     return _prepare(ink)
 
 
@@ -122,16 +125,15 @@ def find_ink(grey: np.ndarray) -> np.ndarray:
 
     grey: uint8 (H, W), 0 is black, 255 is white; the ink may be the darker or the lighter of the two.
     """
-    paper = np.bincount(_rim(grey)).argmax()
-    contrast = grey - paper.astype(np.float32)
+    contrast = grey - np.median(_rim(grey)).astype(np.float32)
     strongest = contrast.flat[np.abs(contrast).argmax()]
     if strongest == 0:
         return np.zeros(grey.shape, np.uint8)
     contrast /= strongest
     inked = np.mean(contrast > 0.5)
-    blank = np.mean(np.abs(contrast) <= 2 / abs(strongest))
+    blank = np.mean(contrast == 0)
     between = 1 - inked - blank
-    if between < min(3 * inked, blank):
+    if between < min(3 * inked, 2 * blank) or max(grey.shape) <= LARGEST_ICON_PX:
         # Paper of one colour, as on a screen or a good scan: all that is between is the soft edge of a stroke.
         return (contrast.clip(0) * INK).round().astype(np.uint8)
     return _find_ink_in_photo(grey)
@@ -173,14 +175,16 @@ def _find_ink_in_photo(grey: np.ndarray) -> np.ndarray:
 def _without_specks(ink: np.ndarray) -> np.ndarray:
     """Ink float (H, W) of 0 to 1 as uint8, without the spots that are not the digit.
 
-    Left out are spots far smaller than the largest (grain, dust), and those along a sixth of the rim or more (a shadow,
-    the table beyond the paper) if there are others.
+    Left out, if there are others: what runs along a sixth of the rim or more (a shadow, the table beyond the paper),
+    then all else on the rim unless the heaviest spot is there too, then what is far lighter than that (grain, dust).
     """
     spots, _ = ndimage.label(ink, np.ones((3, 3)))
     mass = np.bincount(spots.ravel(), ink.ravel())
-    along_rim = np.bincount(_rim(spots), minlength=len(mass))
-    inner = np.where(along_rim < along_rim.sum() / 6, mass, 0)
+    on_rim = np.bincount(_rim(spots), minlength=len(mass))
+    inner = np.where(on_rim < on_rim.sum() / 6, mass, 0)
     mass = inner if inner.any() else mass
+    if not on_rim[mass.argmax()]:
+        mass = np.where(on_rim, 0, mass)
     return ((mass >= 0.05 * mass.max())[spots] * ink * INK).astype(np.uint8)
 
 
@@ -243,8 +247,7 @@ def _scale(crop: Image.Image) -> tuple[np.ndarray, float]:
             distance = ndimage.distance_transform_edt(~np.pad(strokes, math.ceil(grow)))
             strokes = (grow + 1 - distance).clip(0, 1)
         else:
-            # Never so thin that the thinner parts of a thick stroke vanish.
-            strokes = (depth + max(grow, -0.6 * depth.max())).clip(0, 1)
+            strokes = (depth + grow).clip(0, 1)
         crop = Image.fromarray((strokes * INK).astype(np.uint8))
         crop = crop.crop(crop.getbbox())
     scaled = np.asarray(crop.resize(_fitted(crop.size, DIGIT_SIZE_PX), Image.Resampling.BOX), np.float32)

@@ -221,8 +221,7 @@ def test_geometry_is_refused_exactly_where_keras_has_no_image_left():
         try:
             validate({"network": "cnn", "conv_layers": layers})
             allowed = True
-        except HyperparametersError as error:
-            assert [problem.field.split(".")[2] for problem in error.problems] in (["kernel"], ["pool"])
+        except HyperparametersError:
             allowed = False
         assert allowed == keras_has_an_image_left(layers), layers
         outcomes[allowed] += 1

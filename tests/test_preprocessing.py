@@ -237,12 +237,18 @@ def test_a_digit_of_mnist_comes_back_from_an_enlargement_placed_anywhere(times, 
     assert np.min(likenesses) > 0.8
 
 
-def test_a_tightly_cropped_digit_comes_back():
+@pytest.mark.parametrize(("times", "margin_px"), [(1, 0), (10, 1)])
+def test_a_tightly_cropped_digit_comes_back(times, margin_px):
     likenesses = []
     for digit in DIGITS:
-        cropped = digit[np.ix_(digit.any(axis=1), digit.any(axis=0))]
-        likenesses.append(likeness(prepare_picture(Image.fromarray(255 - cropped)).image, digit))
-    assert np.mean(likenesses) > 0.98
+        tight = np.pad(digit[np.ix_(digit.any(axis=1), digit.any(axis=0))], margin_px)
+        cropped = Image.fromarray(255 - tight)
+        cropped = cropped.resize((times * cropped.width, times * cropped.height), Image.Resampling.BICUBIC)
+        try:
+            likenesses.append(likeness(prepare_picture(cropped).image, digit))
+        except PictureError:
+            likenesses.append(0)
+    assert np.mean(likenesses) > 0.97
     # A 1 that fills its crop from side to side leaves no paper to tell it by.
     assert np.mean(np.array(likenesses) < 0.85) <= 0.01
 
@@ -383,6 +389,45 @@ def test_a_photo_of_blank_paper_has_nothing_to_read():
     for seed in range(10):
         with pytest.raises(PictureError, match="Nothing stands out"):
             prepare_picture(open_picture(photo(np.zeros((28, 28), np.uint8), seed)))
+
+
+def page(noise=2.0, small=False):
+    """Grey paper with a dark 0 of straight lines, not yet lit: float (300, 400), and where its ink is."""
+    rng = np.random.default_rng(0)
+    ink = np.zeros((300, 400), bool)
+    ink[60:240, 100:300] = True
+    ink[80:220, 120:280] = False
+    if small:
+        ink[:] = False
+        ink[100:140, 100:130] = True
+        ink[106:134, 106:124] = False
+    return np.where(ink, 80.0, 200.0) + rng.normal(0, noise, ink.shape), ink
+
+
+def test_ink_in_deep_shade_counts_as_much_as_ink_in_the_light():
+    paper, ink = page(noise=0.5)
+    found = find_ink((paper * np.linspace(1.2, 0.3, 400)).astype(np.uint8))
+    assert found[:, 100:120][ink[:, 100:120]].mean() > 200
+    assert found[:, 280:300][ink[:, 280:300]].mean() > 200
+    assert found[~ink].mean() < 5
+
+
+@pytest.mark.parametrize("table", [np.s_[:, 393:], np.s_[:, 370:], np.s_[260:, :], np.s_[:70, 330:]], ids=str)
+def test_dust_and_the_table_beside_the_paper_are_not_ink(table):
+    paper, ink = page()
+    paper[250:254, 30:34] = 80
+    paper[table] -= 130
+    found = find_ink(paper.astype(np.uint8))
+    assert found[ink].mean() > 200
+    assert not found[~ndimage.binary_dilation(ink, iterations=2)].any()
+
+
+def test_a_strip_of_table_is_not_ink_even_if_it_outweighs_the_digit():
+    paper, ink = page(small=True)
+    paper[:, 393:] -= 130
+    found = find_ink(paper.astype(np.uint8))
+    assert found[ink].mean() > 200
+    assert not found[:, 380:].any()
 
 
 def test_the_greys_of_a_clean_picture_are_kept():

@@ -1,9 +1,13 @@
 """What every page begins with."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from pages.parts import resources
 
+# The first digit of the test set. (An icon named by Streamlit would be fetched from the internet.)
+ICON = Path(__file__).with_name("icon.png")
 PAGES = {
     "app.py": ("Draw", ":material/draw:"),
     "pages/train.py": ("Train", ":material/model_training:"),
@@ -13,7 +17,7 @@ PAGES = {
 def begin(script: str) -> bool:
     """Sets the page up and draws the links to all pages. True when the visitor has just come from elsewhere."""
     title, _ = PAGES[script]
-    st.set_page_config(page_title=f"{title} · DNN and CNN read digits", page_icon=":material/looks_one:", layout="wide")
+    st.set_page_config(page_title=f"{title} · DNN and CNN read digits", page_icon=ICON, layout="wide")
     resources.prepare()
     with st.container(horizontal=True, key="navigation"):
         for other, (label, other_icon) in PAGES.items():

@@ -1,0 +1,53 @@
+"""What a visitor's hand does: draw with a mouse or a finger, look at what was read."""
+
+from playwright.sync_api import Locator, Page, expect
+
+# Strokes on the 280×280 canvas: lists of (x, y) in pixels.
+SEVEN = [[(70, 70), (200, 70), (130, 230)]]
+# Begins in the top right corner, as many people's zeros do.
+ZERO = [[(215, 14), (150, 25), (75, 100), (75, 190), (140, 260), (210, 190), (225, 90), (215, 30)]]
+
+
+def open_draw(page: Page, url: str) -> None:
+    """Opens the home page and waits for the canvas."""
+    page.goto(url)
+    canvas(page).wait_for()
+
+
+def canvas(page: Page) -> Locator:
+    """The canvas that takes strokes."""
+    return page.locator("canvas.upper-canvas")
+
+
+def draw(page: Page, strokes: list) -> None:
+    """Draws with the mouse."""
+    box = canvas(page).bounding_box()
+    for (x, y), *rest in strokes:
+        page.mouse.move(box["x"] + x, box["y"] + y)
+        page.mouse.down()
+        for x, y in rest:
+            page.mouse.move(box["x"] + x, box["y"] + y, steps=4)
+        page.mouse.up()
+
+
+def draw_by_touch(page: Page, strokes: list) -> None:
+    """Draws with a finger."""
+    canvas(page).scroll_into_view_if_needed()
+    box = canvas(page).bounding_box()
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple) -> None:
+        places = [{"x": box["x"] + x, "y": box["y"] + y} for x, y in points]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    for first, *rest in strokes:
+        touch("touchStart", first)
+        for point in rest:
+            touch("touchMove", point)
+        touch("touchEnd")
+
+
+def expect_reading(page: Page, digit: str, networks: tuple[str, ...] = ("dnn", "cnn")) -> None:
+    """Waits until both networks read this digit; "–" for none."""
+    for network in networks:
+        expect(page.locator(f".st-key-prediction-{network} [data-testid=stMetricValue]")).to_have_text(digit, timeout=60_000)

@@ -1,0 +1,92 @@
+"""Drawing, as a visitor does it."""
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import expect
+
+from mnist_models import dataset
+from tests.browser.hand import SEVEN, ZERO, canvas, draw, draw_by_touch, expect_reading, open_draw
+
+
+def test_a_seven_drawn_with_the_mouse_is_read_by_both_networks(page, server):
+    open_draw(page, server.url)
+    expect_reading(page, "–")
+    draw(page, SEVEN)
+    expect_reading(page, "7")
+    expect(page.get_by_text("both read 7")).to_be_visible()
+    box = canvas(page).bounding_box()
+    assert (box["width"], box["height"]) == (280, 280)
+
+
+def test_a_stroke_that_begins_in_the_top_right_corner_is_not_lost(page, server):
+    open_draw(page, server.url)
+    draw(page, ZERO)
+    expect_reading(page, "0")
+
+
+def test_a_finger_draws_on_a_phone(phone, server):
+    open_draw(phone, server.url)
+    draw_by_touch(phone, ZERO)
+    expect_reading(phone, "0")
+    assert phone.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_undo_takes_one_stroke_back_and_clear_all(page, server):
+    open_draw(page, server.url)
+    draw(page, SEVEN)
+    expect_reading(page, "7")
+    draw(page, [[(30, 250), (250, 250)]])
+    expect(page.locator(".st-key-prediction-cnn [data-testid=stMetricValue]")).not_to_have_text("7")
+    for _ in range(2):  # the second time the canvas has shown these strokes before
+        page.locator(".st-key-undo button").click()
+        expect_reading(page, "7")
+        draw(page, [[(30, 250), (250, 250)]])
+        expect(page.locator(".st-key-prediction-cnn [data-testid=stMetricValue]")).not_to_have_text("7")
+    page.locator(".st-key-clear button").click()
+    expect_reading(page, "–")
+    draw(page, SEVEN)
+    expect_reading(page, "7")
+
+
+def test_the_drawing_survives_a_change_of_page_and_can_be_drawn_on(page, server):
+    open_draw(page, server.url)
+    draw(page, [[(140, 40), (140, 240)]])
+    expect_reading(page, "1")
+    page.get_by_role("link", name="Train").click()
+    page.locator(".st-key-train-start button").wait_for()
+    page.get_by_role("link", name="Draw").click()
+    expect_reading(page, "1")
+    draw(page, [[(60, 40), (60, 140), (220, 140)]])
+    expect_reading(page, "4")
+
+
+def test_an_example_appears_on_the_canvas_and_is_read_from_it(page, server):
+    open_draw(page, server.url)
+    page.locator(".st-key-example button").click()
+    label = page.get_by_text("Test image").inner_text().split("labelled ")[1][0]
+    expect(page.locator(".st-key-prediction-cnn [data-testid=stMetricValue]")).to_have_text(label)
+    ink = "(canvas) => canvas.getContext('2d').getImageData(0, 0, 280, 280).data.filter((v, i) => i % 4 == 0 && v < 128).length"
+    assert page.locator("canvas.dc-canvas.lower-canvas").evaluate(ink) > 500
+
+
+def test_an_uploaded_picture_is_read_and_a_broken_one_explained(page, server, tmp_path):
+    test = dataset.load().test
+    index = int(np.flatnonzero(test.labels == 3)[0])
+    Image.fromarray(255 - test.images[index]).resize((560, 560)).save(tmp_path / "three.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    open_draw(page, server.url)
+    page.get_by_role("button", name="Picture").click()
+    page.locator("input[type=file]").set_input_files(tmp_path / "three.png")
+    expect_reading(page, "3")
+    page.locator("input[type=file]").set_input_files(tmp_path / "broken.png")
+    expect(page.get_by_text("broken.png:")).to_be_visible()
+    expect_reading(page, "3")
+
+
+def test_nothing_is_asked_of_other_machines(page, server):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_draw(page, server.url)
+    draw(page, SEVEN)
+    expect_reading(page, "7")
+    assert [url for url in asked if not url.startswith((server.url, "data:", "blob:"))] == []

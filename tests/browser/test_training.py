@@ -1,0 +1,121 @@
+"""Training, as a visitor does it: start, watch, leave, come back, stop, draw for the new network."""
+
+import re
+import time
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect
+
+from mnist_models.engine import WORKER_DIED
+from tests.browser.conftest import Server
+from tests.browser.hand import SEVEN, canvas, draw, expect_reading
+
+PROGRESS = re.compile(r"Epoch ([\d.]+) of (\d+)")
+
+
+def open_train(page: Page, url: str) -> None:
+    page.goto(f"{url}/train")
+    page.get_by_text("Parameters, all layers").wait_for()
+
+
+def set_epochs(page: Page, epochs_key: str, presses: int) -> None:
+    """Moves the slider for the epochs to the right."""
+    page.get_by_role("tab", name="Training").click()
+    slider = page.locator(f"[class*='st-key-{epochs_key}'] [role=slider]")
+    slider.focus()
+    for _ in range(presses):
+        page.keyboard.press("ArrowRight")
+
+
+def epoch(page: Page) -> float:
+    """How far the training is, from the words of the progress bar."""
+    text = page.get_by_text(PROGRESS).first
+    text.wait_for()
+    return float(PROGRESS.search(text.inner_text()).group(1))
+
+
+def wait_for_more(page: Page, than: float) -> float:
+    """Waits until the training is further than that."""
+    deadline = time.monotonic() + 60
+    while (now := epoch(page)) <= than:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return now
+
+
+def points(page: Page) -> int:
+    """How many points the first curve has."""
+    line = page.locator(".st-key-curves svg .mark-line path").first
+    line.wait_for()
+    return line.get_attribute("d").count("L")
+
+
+def test_a_training_is_watched_left_reloaded_stopped_and_drawn_for(page, server):
+    open_train(page, server.url)
+    page.locator(".st-key-train-start button").click()
+    first = epoch(page)
+    few = points(page)
+    second = wait_for_more(page, first + 0.2)
+    assert points(page) > few
+
+    page.reload()
+    third = wait_for_more(page, second)
+
+    with page.context.new_page() as other:  # a second tab
+        other.goto(f"{server.url}/train")
+        wait_for_more(other, third)
+        other.get_by_role("link", name="Draw").click()
+        canvas(other).wait_for()
+        draw(other, SEVEN)
+        expect_reading(other, "7")  # drawing goes on while a network is trained
+
+    page.locator(".st-key-train-stop button").click()
+    expect(page.get_by_text("Stopped after")).to_be_visible()
+    name = page.locator(".st-key-run input").input_value() or page.locator(".st-key-run").inner_text()
+    run_name = re.search(r"CNN \w{4}", name).group()
+    page.locator(".st-key-draw-for button").click()
+    canvas(page).wait_for()
+    draw(page, SEVEN)
+    expect_reading(page, "7")
+    expect(page.locator(".st-key-reads-cnn")).to_contain_text(run_name)
+
+
+def test_a_killed_worker_fails_its_own_run_and_the_next_training_works(page, server):
+    open_train(page, server.url)
+    page.locator(".st-key-train-start button").click()
+    wait_for_more(page, 0.05)
+    busy = max(
+        (process for process in psutil.Process(server.process.pid).children(recursive=True) if not process.children()),
+        key=lambda process: process.cpu_percent(interval=0.3),
+    )
+    busy.kill()
+    expect(page.get_by_text(WORKER_DIED[:60])).to_be_visible()
+    page.locator(".st-key-train-start button").click()
+    wait_for_more(page, 0.05)
+    page.locator(".st-key-train-stop button").click()
+    expect(page.get_by_text("Stopped after")).to_be_visible()
+
+
+@pytest.fixture
+def mortal(tmp_path):
+    """An app that may be killed."""
+    server = Server(tmp_path)
+    yield server
+    server.stop()
+
+
+def test_a_killed_server_leaves_an_interrupted_run_with_its_curve(page, mortal):
+    open_train(page, mortal.url)
+    page.locator(".st-key-train-start button").click()
+    wait_for_more(page, 0.1)
+    time.sleep(2.5)  # the curve is kept every two seconds
+    children = psutil.Process(mortal.process.pid).children(recursive=True)
+    mortal.kill()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert children and not alive
+    mortal.start()
+    page.goto(f"{mortal.url}/train")
+    expect(page.get_by_text("The app was ended while this network was being trained")).to_be_visible()
+    assert points(page) > 1
+    expect(page.get_by_text("The training loss went from")).to_be_visible()

@@ -1,0 +1,105 @@
+"""How the project is built: no screen below the pages, imports one way, one place that tells networks apart."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "mnist_models"
+# A module imports only from those before it.
+ORDER = [
+    "dataset", "hyperparameters", "recipes", "progress", "pretrained", "runs", "networks", "classifier", "evaluation",
+    "augmentation", "training", "worker", "engine", "preprocessing", "__main__",
+]  # fmt: skip
+MODULES = {
+    file.parent.name if file.name == "__init__.py" else file.stem: file
+    for file in sorted(PACKAGE.rglob("*.py"))
+    if file != PACKAGE / "__init__.py"
+}
+OURS = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "pages").rglob("*.py")), ROOT / "app.py"]
+
+
+def parsed(file):
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
+
+
+def imported_modules(file):
+    """The full names of all that a file imports, wherever in it."""
+    for node in ast.walk(parsed(file)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def siblings(file):
+    """The modules of the package that a file imports."""
+    parts = (name.split(".") for name in imported_modules(file))
+    return {part[1] for part in parts if part[0] == "mnist_models" and len(part) > 1 and part[1] in MODULES}
+
+
+def test_every_module_has_its_place_in_the_order():
+    assert set(ORDER) == set(MODULES)
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_imports_point_one_way(module):
+    assert siblings(MODULES[module]) <= set(ORDER[: ORDER.index(module)])
+
+
+def test_the_order_is_told_by_imports_that_are_there():
+    """So that the test above can fail: these it must find, at the top of a module and inside a function."""
+    assert "hyperparameters" in siblings(MODULES["networks"])
+    assert "training" in siblings(MODULES["worker"])
+    assert "evaluation" in siblings(MODULES["training"])
+
+
+def test_the_package_itself_imports_none_of_its_modules():
+    assert siblings(PACKAGE / "__init__.py") == set()
+
+
+def test_the_networks_work_where_streamlit_cannot_be_imported():
+    code = f"""
+import importlib, sys
+sys.modules["streamlit"] = None  # an import of it raises ImportError
+try:
+    import streamlit
+except ImportError:
+    print("no streamlit")
+for module in {ORDER}:
+    importlib.import_module(f"mnist_models.{{module}}")
+print("all imported")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines() == ["no streamlit", "all imported"]
+
+
+def test_pages_can_be_shown_before_tensorflow_is_there():
+    """Importing it takes seconds: what every page needs must not."""
+    quick = [*ORDER[: ORDER.index("networks")], "engine", "preprocessing"]
+    code = f"""
+import importlib, sys
+for module in {quick}:
+    importlib.import_module(f"mnist_models.{{module}}")
+print(sorted({{"tensorflow", "keras", "sklearn"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("file", OURS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_networks_are_told_apart_in_one_place(file):
+    """Everywhere else a table with a row for each network serves, so that a third one needs no search."""
+    compared = [
+        node.lineno
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.Compare)
+        for side in (node.left, *node.comparators)
+        if isinstance(side, ast.Constant) and side.value in ("dnn", "cnn")
+    ]
+    assert not compared or file == PACKAGE / "networks.py"

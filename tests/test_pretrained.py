@@ -1,0 +1,82 @@
+"""The networks that ship: their cards say what evaluation measures, and they read well enough to ship."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from mnist_models import dataset, networks, pretrained
+from mnist_models.classifier import Classifier, pack_weights
+from mnist_models.evaluation import evaluate
+from mnist_models.hyperparameters import NETWORKS, validate
+from mnist_models.progress import POINTS, Curve, Trained
+from mnist_models.recipes import RECIPES
+
+LOWEST_TEST_ACCURACY = {"dnn": 0.984, "cnn": 0.994}
+IDS = [pretrained.PREFIX + network for network in NETWORKS]
+
+
+@pytest.fixture(scope="module", params=IDS)
+def shipped(request):
+    return pretrained.facts()[request.param]
+
+
+def test_one_of_each_network_ships():
+    assert list(pretrained.facts()) == IDS
+
+
+def test_the_card_says_what_evaluation_measures(shipped):
+    hyperparameters = validate(shipped["values"])
+    result = evaluate(Classifier.from_weights(hyperparameters, pretrained.weights(shipped["id"])), dataset.load().test)
+    # Another processor adds in another order, which may turn an image that is on the brink.
+    assert shipped["test_accuracy"] == pytest.approx(result.accuracy, abs=0.0003)
+    assert shipped["test_loss"] == pytest.approx(result.loss, rel=0.01)
+    assert shipped["parameters"] == networks.build(hyperparameters, blank=True).count_params()
+
+
+def test_it_reads_well_enough_to_ship(shipped):
+    assert shipped["test_accuracy"] >= LOWEST_TEST_ACCURACY[shipped["network"]]
+
+
+def test_it_was_trained_as_its_recipe_says(shipped):
+    assert validate(shipped["values"]) == RECIPES[shipped["network"]]["shipped"].hyperparameters
+
+
+def test_its_curve_tells_of_every_epoch(shipped):
+    curve = pretrained.curve(shipped["id"])
+    hyperparameters = validate(shipped["values"])
+    assert [end.epoch for end in curve.epochs] == list(range(1, round(shipped["epochs"]) + 1))
+    assert POINTS / 2 <= len(curve.points) <= POINTS
+    assert curve.batches == curve.steps_per_epoch * shipped["epochs"]
+    assert curve.steps_per_epoch == Curve.empty(hyperparameters).steps_per_epoch
+    assert curve.points[-1].loss < curve.points[0].loss
+    # No image of the test set has been looked at while choosing: validation comes from the training set.
+    assert curve.epochs[-1].validation_accuracy == pytest.approx(shipped["test_accuracy"], abs=0.01)
+
+
+def test_its_time_has_a_time_zone(shipped):
+    assert shipped["created_at"].utcoffset() is not None
+
+
+def test_what_is_written_is_what_was_trained(tmp_path, tiny_dnn):
+    weights = pack_weights(networks.build(tiny_dnn))
+    trained = Trained(weights, 12_730, Curve.empty(tiny_dnn), False, 1.0, 1.26, 0.5, 0.9)
+    pretrained.write(tmp_path / "new" / "folder", tiny_dnn, trained, "python -m mnist_models train dnn")
+    files = {file.name: file for file in (tmp_path / "new" / "folder").iterdir()}
+    assert set(files) == {"dnn.npz", "dnn.json"}
+    assert files["dnn.npz"].read_bytes() == weights
+    card = json.loads(files["dnn.json"].read_text())
+    assert validate(card["hyperparameters"]) == tiny_dnn
+    assert Curve.model_validate(card["curve"]) == trained.curve
+    assert card["command"] == "python -m mnist_models train dnn"
+    for name in ("parameters", "epochs", "test_loss", "test_accuracy"):
+        assert card[name] == getattr(trained, name)
+    assert card["elapsed_s"] == 1.3
+    assert {field.name for field in dataclasses.fields(Trained)} - set(card) == {"weights", "stopped"}
+
+
+@pytest.mark.parametrize("run_id", IDS)
+def test_its_weights_are_numbers(run_id):
+    network = Classifier.from_weights(validate(pretrained.facts()[run_id]["values"]), pretrained.weights(run_id)).network
+    assert all(np.isfinite(value).all() for value in network.get_weights())
