@@ -3,6 +3,7 @@
 import base64
 import functools
 import io
+import logging
 import math
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -101,6 +102,8 @@ def _component() -> ModuleType:
     """
     import streamlit_drawable_canvas
 
+    # Streamlit warns that a component is declared twice, which is what is meant here.
+    logging.getLogger("streamlit.components.v2.component_registry").setLevel(logging.ERROR)
     streamlit_drawable_canvas.out = st.components.v2.component(
         "streamlit-drawable-canvas.streamlit_drawable_canvas",
         js="index-*.js",

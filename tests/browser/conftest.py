@@ -1,4 +1,4 @@
-"""A real Chromium that uses the app as users start it. Where there is none, one line says what was skipped and how to get it."""
+"""A real Chromium that uses the app as users start it; where there is none, one line says how to get it."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
@@ -28,6 +28,9 @@ FLAGS = [
     "--no-first-run",
 ]
 STARTED_S = 60
+# Generous: machines that run tests are slow and shared.
+WAIT_MS = 30_000
+expect.set_options(timeout=WAIT_MS)
 
 
 def find_chromium() -> str | None:
@@ -99,7 +102,7 @@ def page(chromium: Browser, server: Server) -> Iterator[Page]:
     """A new visitor. A test fails when the browser logged an error of a script."""
     context = chromium.new_context(viewport={"width": 1280, "height": 1000})
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(WAIT_MS)
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
@@ -112,6 +115,6 @@ def phone(chromium: Browser, server: Server) -> Iterator[Page]:
     """A new visitor with a phone: a small window, fingers, no mouse."""
     context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(WAIT_MS)
     yield page
     context.close()
