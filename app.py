@@ -1,5 +1,9 @@
 """Draw: one canvas, two networks, their readings side by side."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 from PIL import Image
@@ -9,6 +13,9 @@ from mnist_models.hyperparameters import NETWORKS
 from mnist_models.preprocessing import PictureError, Preparation, open_picture, prepare_picture
 from mnist_models.runs import Run, StoreError
 from pages.parts import canvas, charts, page, resources
+
+if TYPE_CHECKING:  # importing it imports TensorFlow
+    from mnist_models.classifier import Prediction
 
 PREVIEW_PX = 196
 
@@ -20,7 +27,7 @@ def main() -> None:
     st.header("Draw a digit, and two networks read it")
     st.markdown(
         "A **dense network** (DNN) weighs all 784 pixels at once; a **convolutional network** (CNN) looks for small patterns "
-        "wherever they are. Both learned from the same 60,000 handwritten digits. Draw as you like, and see where they part."
+        "wherever they are. Both learned from the same handwritten digits. Draw as you like, and see where they part."
     )
     drawing_and_readings()
 
@@ -31,12 +38,18 @@ def drawing_and_readings() -> None:
     left, *right = st.columns([1.25, 1, 1], gap="medium")
     with left:
         preparation = drawing_board()
-    readings = {}
-    for network, column in zip(NETWORKS, right, strict=True):
-        with column.container(border=True):
-            readings[network] = reading(network, preparation)
+    cards = {network: column.container(border=True) for network, column in zip(NETWORKS, right, strict=True)}
+    runs, predictions = {}, {}
+    for network, card in cards.items():
+        with card:
+            runs[network] = choose_network(network)
+            predictions[network] = reading(runs[network], preparation)
+    # Both digits stand on the page before the rest is drawn.
+    for network, card in cards.items():
+        with card:
+            details(runs[network], predictions[network])
     if preparation:
-        agreement(readings)
+        agreement(predictions)
         steps(preparation)
 
 
@@ -84,22 +97,26 @@ def _uploaded() -> None:
         st.session_state["picture_problem"] = f"{file.name}: {error}"
 
 
-def reading(network: str, preparation: Preparation | None):
-    """Lets the visitor choose a network and shows what it reads; returns its Prediction, None for a blank canvas."""
-    run = choose_network(network)
-    with st.container(key=f"prediction-{network}"):
-        if preparation is None:
-            st.metric(f"{NETWORKS[network].title} reads", "–")
-            st.caption("Nothing yet. Draw a digit on the canvas.")
-            return None
-        with st.spinner("TensorFlow is loading; this happens once."):
+def reading(run: Run, preparation: Preparation | None) -> Prediction | None:
+    """What the network reads, as one large digit; None for a blank canvas."""
+    prediction = None
+    if preparation:
+        with resources.while_loading():
             classifier = resources.classifier(run.id)
         prediction = classifier.read(preparation.image)
-        st.metric(f"{NETWORKS[network].title} reads", prediction.digit)
-    st.markdown(f"with probability **{prediction.probability:.1%}**, in {prediction.elapsed_ms:.1f} ms")
-    st.altair_chart(charts.probabilities(network, prediction.probabilities), key=f"probabilities-{network}")
-    st.caption(f"{run.parameters:,} parameters · reads {run.test_accuracy:.2%} of MNIST's 10,000 test digits right")
+    with st.container(key=f"prediction-{run.network}"):
+        st.metric(f"{NETWORKS[run.network].title} reads", prediction.digit if prediction else "–")
     return prediction
+
+
+def details(run: Run, prediction: Prediction | None) -> None:
+    """How sure the network is, of which digits, and what is known of it."""
+    if prediction:
+        st.markdown(f"with probability **{prediction.probability:.1%}**, in {prediction.elapsed_ms:.1f} ms")
+        st.vega_lite_chart(spec=charts.probabilities(run.network, prediction.probabilities), key=f"probabilities-{run.network}")
+    else:
+        st.caption("Nothing yet. Draw a digit on the canvas.")
+    st.caption(f"{run.parameters:,} parameters · reads {run.test_accuracy:.2%} of MNIST's 10,000 test digits right")
 
 
 def choose_network(network: str) -> Run:
@@ -123,9 +140,9 @@ def choose_network(network: str) -> Run:
     return runs[run_id]
 
 
-def agreement(readings: dict) -> None:
+def agreement(predictions: dict[str, Prediction]) -> None:
     """A line that says whether the networks agree."""
-    digits = {NETWORKS[network].title: prediction.digit for network, prediction in readings.items()}
+    digits = {NETWORKS[network].title: prediction.digit for network, prediction in predictions.items()}
     if len(set(digits.values())) == 1:
         st.success(f"They agree: both read **{next(iter(digits.values()))}**.", icon=":material/check:")
     else:

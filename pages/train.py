@@ -58,7 +58,7 @@ def choose_and_start() -> None:
 
 def network_summary(hyperparameters: Hyperparameters) -> None:
     """The list of layers with output shapes and parameter counts, and the total."""
-    with st.spinner("TensorFlow is loading; this happens once."):
+    with resources.while_loading():
         layers = resources.layers(hyperparameters)
     total = sum(layer.parameters for layer in layers)
     st.metric("Parameters, all layers", f"{total:,}")
@@ -197,9 +197,8 @@ def curves(run: Run, curve: Curve) -> None:
         )
         return
     for quantity in ("loss", "accuracy"):
-        st.altair_chart(
-            charts.training_curve(run.network, curve, quantity, run.hyperparameters.epochs), key=f"{quantity}-chart"
-        )
+        spec = charts.training_curve(run.network, curve, quantity, run.hyperparameters.epochs)
+        st.vega_lite_chart(spec=spec, key=f"{quantity}-chart")
     st.markdown(charts.finding(curve))
     count, size = curve.batches_per_point, run.hyperparameters.batch_size
     batches = f"{count} batches of {size} images" if count > 1 else f"one batch of {size} images"

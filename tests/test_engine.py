@@ -53,6 +53,14 @@ def stop_all(trainer, *run_ids):
     return [ended(trainer, run_id) for run_id in run_ids]
 
 
+def command_of(process):
+    """Its command line; empty when it has ended in the meantime."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 def free_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -93,8 +101,7 @@ def trainer(database):
     ours = set(psutil.Process().children(recursive=True)) - before
     trainer.close()
     # What is left is Python's own tracker of shared resources, which serves the whole process.
-    ours = [process for process in ours if process.is_running() and "resource_tracker" not in " ".join(process.cmdline())]
-    _, alive = psutil.wait_procs(ours, timeout=30)
+    _, alive = psutil.wait_procs([process for process in ours if "resource_tracker" not in command_of(process)], timeout=30)
     assert alive == []
 
 
@@ -252,6 +259,19 @@ def test_a_store_that_takes_nothing_any_more_does_not_hold_up_the_queue(trainer,
     assert ended(trainer, trainer.start(tiny_dnn)).state == RunState.FINISHED
 
 
+def test_an_end_is_noticed_however_much_else_there_is_to_do(trainer, tiny_dnn):
+    """Many workers tell of their trainings all the time: here as many messages as fifty of them would send."""
+    run_id = trainer.start(tiny_dnn)
+
+    def is_over():
+        for _ in range(10):
+            trainer._post(lambda: None)
+        return trainer.live(run_id) is None
+
+    until(is_over, 20)
+    assert trainer.store.run(run_id).state == RunState.FINISHED
+
+
 # Processes --------------------------------------------------------------------------------------------------------------
 
 
@@ -298,12 +318,14 @@ def test_no_process_outlives_the_one_that_started_it_however_that_ends(tmp_path,
     with owner:
         while owner.stdout.readline().strip() != moment:
             assert owner.poll() is None
-        # One process while it starts: the scheduler. Later each place has a nanny and its worker.
-        wanted = 1 if moment == "engine" else 1 + 2 * PLACES
-        children = until(lambda: len(found := psutil.Process(owner.pid).children(recursive=True)) >= wanted and found)
+        # The first to come is the scheduler; the last are the workers, which their nannies spawn.
+        first, count = ("spec", 1) if moment == "engine" else ("spawn_main", PLACES)
+        family = psutil.Process(owner.pid)
+        until(lambda: sum(first in command_of(process) for process in family.children(recursive=True)) >= count)
+        children = family.children(recursive=True)
         owner.kill()
     _, alive = psutil.wait_procs(children, timeout=20)
-    left = [" ".join(process.cmdline()) for process in alive]
+    left = [command_of(process) for process in alive]
     for process in alive:
         process.kill()
     assert left == []

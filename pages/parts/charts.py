@@ -1,8 +1,14 @@
-"""Charts: pure functions from data to an Altair chart. DNN and CNN keep one colour each, everywhere.
+"""Charts: pure functions from data to a Vega-Lite chart. DNN and CNN keep one colour each, everywhere.
+
+Altair writes each kind of chart once, with a place for the data; drawing it again only puts other data there. (Building a chart
+takes Altair some 30 ms, and every stroke draws two.)
 
 The colours are from Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), which colour-blind people can tell apart, and
 stand out from a light page as well as from a dark one.
 """
+
+import functools
+from typing import Any
 
 import altair as alt
 
@@ -11,9 +17,11 @@ from mnist_models.progress import Curve
 COLORS = {"dnn": "#D55E00", "cnn": "#2A8CC9"}
 MUTED_OPACITY = 0.4
 TITLES = {"loss": "Loss: mean cross-entropy, lower is better", "accuracy": "Accuracy: share of digits read right"}
+# Above this the validation loss counts as risen, not as trembling.
+RISEN = 1.1
 
 
-def probabilities(network: str, values: tuple[float, ...]) -> alt.Chart:
+def probabilities(network: str, values: tuple[float, ...]) -> dict[str, Any]:
     """A bar for the probability of each digit, the highest one in full colour.
 
     network: "dnn" or "cnn". values: of the digits 0 to 9, 0 to 1 each.
@@ -23,19 +31,24 @@ def probabilities(network: str, values: tuple[float, ...]) -> alt.Chart:
         {"digit": str(digit), "probability": value, "label": f"{value:.1%}" if value >= 0.001 else "", "best": value == best}
         for digit, value in enumerate(values)
     ]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    return _probabilities(network) | {"datasets": {"digits": rows}}
+
+
+@functools.cache
+def _probabilities(network: str) -> dict[str, Any]:
+    base = alt.Chart(alt.NamedData("digits")).encode(
         y=alt.Y("digit:O", title=None, axis=alt.Axis(ticks=False, domain=False, labelFontSize=14, labelPadding=8)),
-        x=alt.X("probability:Q", title="probability", scale=alt.Scale(domain=[0, 1.18]), axis=None),
+        x=alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.18]), axis=None),
     )
     bars = base.mark_bar(color=COLORS[network], cornerRadiusEnd=3, height={"band": 0.75}).encode(
         opacity=alt.when("datum.best").then(alt.value(1)).otherwise(alt.value(MUTED_OPACITY)),
         tooltip=[alt.Tooltip("digit:O"), alt.Tooltip("probability:Q", format=".2%")],
     )
     labels = base.mark_text(align="left", dx=5, fontSize=12, color="#888").encode(text="label:N")
-    return (bars + labels).properties(height=250).configure_view(strokeWidth=0)
+    return (bars + labels).properties(height=250).configure_view(strokeWidth=0).to_dict()
 
 
-def training_curve(network: str, curve: Curve, quantity: str, epochs: int) -> alt.Chart:
+def training_curve(network: str, curve: Curve, quantity: str, epochs: int) -> dict[str, Any]:
     """One quantity over the epochs of a training: the training batches as a thin line, validation as points on the epochs.
 
     network: "dnn" or "cnn". quantity: "loss" or "accuracy". epochs: how many were asked for; the x-axis ends there.
@@ -46,40 +59,44 @@ def training_curve(network: str, curve: Curve, quantity: str, epochs: int) -> al
         for end in curve.epochs
         if end.validation_loss is not None
     ]
-    number_format = ".1%" if quantity == "accuracy" else ".3f"
+    return _training_curve(network, quantity, epochs) | {"datasets": {"batches": batches, "validation": validation}}
+
+
+@functools.lru_cache(maxsize=64)
+def _training_curve(network: str, quantity: str, epochs: int) -> dict[str, Any]:
+    percent = quantity == "accuracy"
     encoding = {
         "x": alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0, epochs]), axis=alt.Axis(tickMinStep=1, format="d")),
         "y": alt.Y(
             "value:Q",
             title=None,
-            scale=alt.Scale(zero=quantity == "loss"),
-            axis=alt.Axis(format=".0%" if quantity == "accuracy" else "", tickCount=6),
+            scale=alt.Scale(zero=not percent),
+            axis=alt.Axis(format=".0%" if percent else "", tickCount=6),
         ),
         "tooltip": [
             alt.Tooltip("of:N", title="measured on"),
             alt.Tooltip("epoch:Q", format=".2f"),
-            alt.Tooltip("value:Q", title=quantity, format=number_format),
+            alt.Tooltip("value:Q", title=quantity, format=".1%" if percent else ".3f"),
         ],
         "strokeDash": alt.StrokeDash(
             "of:N",
             title=None,
             scale=alt.Scale(domain=["training", "validation"], range=[[1, 0], [6, 3]]),
+            # Where the curve of this quantity does not go.
             legend=alt.Legend(
-                orient="top-right" if quantity == "loss" else "bottom-right",
-                symbolType="stroke",
-                symbolSize=600,
-                symbolStrokeWidth=2.5,
+                orient="bottom-right" if percent else "top-right", symbolType="stroke", symbolSize=600, symbolStrokeWidth=2.5
             ),
         ),
     }
     color = COLORS[network]
-    training = alt.Chart(alt.Data(values=batches)).mark_line(color=color, opacity=0.55, strokeWidth=1.5).encode(**encoding)
+    training = alt.Chart(alt.NamedData("batches")).mark_line(color=color, opacity=0.55, strokeWidth=1.5).encode(**encoding)
     checks = (
-        alt.Chart(alt.Data(values=validation))
+        alt.Chart(alt.NamedData("validation"))
         .mark_line(color=color, strokeWidth=2.5, point={"color": color, "filled": True, "size": 60})
         .encode(**encoding)
     )
-    return (training + checks).properties(height=260, title=alt.Title(TITLES[quantity], anchor="start", fontWeight="normal"))
+    title = alt.Title(TITLES[quantity], anchor="start", fontWeight="normal")
+    return (training + checks).properties(height=260, title=title).to_dict()
 
 
 def finding(curve: Curve) -> str:
@@ -93,7 +110,7 @@ def finding(curve: Curve) -> str:
     text += (
         f" After epoch {latest.epoch} the network reads **{latest.validation_accuracy:.2%}** of digits it never learned from."
     )
-    if latest.validation_loss > 1.1 * best.validation_loss and latest.loss < best.loss:
+    if latest.validation_loss > RISEN * best.validation_loss and latest.loss < best.loss:
         text += (
             f" Its validation loss was lowest after epoch {best.epoch} and has risen since, while the training loss still "
             "falls: it now learns its training images by heart. That is **overfitting**."

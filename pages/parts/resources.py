@@ -3,6 +3,7 @@
 import atexit
 import gc
 import threading
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import streamlit as st
@@ -70,6 +71,11 @@ def _load(ready: threading.Event) -> None:
     gc.collect()
     gc.freeze()
     engine()
+
+
+def while_loading() -> AbstractContextManager:
+    """Says that TensorFlow is loading, if it still is, while what is inside waits for it."""
+    return nullcontext() if tensorflow_ready().is_set() else st.spinner("TensorFlow is loading; this happens once.")
 
 
 def prepare() -> None:

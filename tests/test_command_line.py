@@ -1,0 +1,312 @@
+"""The command line: results on standard output, everything else on standard error, an exit status that tells."""
+
+import contextlib
+import io
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnist_models import __main__ as command_line
+from mnist_models import dataset, pretrained
+from mnist_models.classifier import Classifier
+from mnist_models.evaluation import evaluate
+from mnist_models.hyperparameters import NETWORKS, validate
+from mnist_models.preprocessing import open_picture, prepare_picture
+from mnist_models.progress import Curve
+from mnist_models.runs import RunState
+
+ROOT = Path(__file__).parents[1]
+TINY = ["--hidden-units", "16", "--epochs", "1", "--train-images", "300", "--validation-images", "100", "--batch-size", "32"]
+TINY_CNN = ["--conv-layers", "4x3/2+pool2", "--dense-units", "8", *TINY[2:]]
+
+
+@pytest.fixture
+def run(store, capsys):
+    """Runs a command in this process: its exit status, and what it wrote to standard output and standard error."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def run(*arguments):
+        try:
+            status = command_line.main([str(argument) for argument in arguments])
+        except SystemExit as exit:  # how argparse ends after --help and wrong usage
+            status = exit.code
+        return status, *capsys.readouterr()
+
+    yield run
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """The first 40 test digits as PNG files."""
+    folder = tmp_path_factory.mktemp("pictures")
+    paths = []
+    for place, image in enumerate(dataset.load().test.images[:40]):
+        paths.append(folder / f"{place:02}.png")
+        Image.fromarray(image).save(paths[-1])
+    return paths
+
+
+# train ------------------------------------------------------------------------------------------------------------------
+
+
+def test_train_prints_one_json_object_and_keeps_the_run(run, store):
+    status, out, errors = run("train", "dnn", *TINY, "--learning-rate", "0.01", "--name", "my network", "--json")
+    assert status == 0, errors
+    facts = json.loads(out)
+    assert "epoch 1: loss" in errors and "validation loss" in errors
+    (kept,) = store.runs()
+    assert (kept.id, kept.name, kept.network, kept.state) == (facts["run"], "my network", "dnn", RunState.FINISHED)
+    for name in ("name", "network", "state", "parameters", "epochs", "elapsed_s", "test_loss", "test_accuracy"):
+        assert facts[name] == getattr(kept, name)
+    assert facts["hyperparameters"] == kept.hyperparameters.model_dump(mode="json")
+    assert kept.hyperparameters == validate({"network": "dnn", "hidden_units": [16], "learning_rate": 0.01} | {
+        "epochs": 1, "train_images": 300, "validation_images": 100, "batch_size": 32,
+    })  # fmt: skip
+    assert len(store.curve(kept.id).epochs) == 1
+    # What was trained can be measured and read with at once.
+    status, out, _ = run("evaluate", "dnn", "--run", facts["run"], "--json")
+    assert status == 0
+    assert json.loads(out)["accuracy"] == facts["test_accuracy"] and json.loads(out)["run"] == facts["run"]
+
+
+def test_train_writes_a_card_and_weights_that_can_be_read_back(run, store, tmp_path):
+    folder = tmp_path / "new" / "folder"
+    status, out, errors = run("train", "cnn", *TINY_CNN, "--augmentation", "shift", "--output", folder)
+    assert status == 0, errors
+    assert "test accuracy" in out and "parameters" in out
+    assert sorted(file.name for file in folder.iterdir()) == ["cnn.json", "cnn.npz"]
+    card = json.loads((folder / "cnn.json").read_text())
+    hyperparameters = validate(card["hyperparameters"])
+    assert hyperparameters.augmentation == "shift" and str(hyperparameters.conv_layers[0]) == "4x3/2+pool2"
+    weights = (folder / "cnn.npz").read_bytes()
+    (kept,) = store.runs()
+    assert store.weights(kept.id) == weights
+    result = evaluate(Classifier.from_weights(hyperparameters, weights), dataset.load().test)
+    assert (card["test_accuracy"], card["test_loss"]) == pytest.approx((result.accuracy, result.loss))
+    assert f"{result.accuracy:.2%}" in out
+    assert Curve.model_validate(card["curve"]).epochs[0].epoch == 1
+    assert card["command"].startswith("python -m mnist_models")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["dnn", "--epochs", "0"], ["Epochs cannot be '0'", "from 1 to 100"]),
+        (["dnn", "--learning-rate", "fast"], ["Learning rate cannot be 'fast'", "from 0.00001 to 1"]),
+        (["cnn", "--conv-layers", "32x7/3+pool3,32x3"], ["Convolution 2", "2×2 px"]),
+        (["cnn", "--activation", "step", "--dropout", "2"], ["relu, gelu", "from 0 to 0.8"]),
+        (["dnn", "--train-images", "60000"], ["at most 55,000"]),
+    ],
+)
+def test_hyperparameters_out_of_bounds_are_a_sentence_and_no_run(run, store, arguments, words):
+    status, out, errors = run("train", *arguments)
+    assert (status, out) == (1, "")
+    assert all(word in errors for word in words)
+    assert "Traceback" not in errors
+    assert store.runs() == []
+
+
+def test_a_training_that_fails_is_a_sentence_and_a_failed_run(run, store):
+    status, out, errors = run(
+        "train", "dnn", "--hidden-units", "256,256", "--activation", "silu", "--optimizer", "sgd", "--learning-rate", "1",
+        "--schedule", "constant", "--batch-norm", "false", "--dropout", "0", "--train-images", "500", "--batch-size", "50",
+        "--epochs", "10",
+    )  # fmt: skip
+    assert (status, out) == (1, "")
+    assert "learning rate of 1 is too high" in errors and "Traceback" not in errors
+    (kept,) = store.runs()
+    assert kept.state == RunState.FAILED and kept.error in errors
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_help_lists_every_hyperparameter_with_what_is_allowed_and_why(run, network):
+    status, out, _ = run("train", network, "--help")
+    assert status == 0
+    text = " ".join(out.split())
+    for name, choice in NETWORKS[network].choices().items():
+        assert f"--{name.replace('_', '-')} VALUE" in text
+        for words in (choice.help, choice.allowed, choice.reason):
+            assert " ".join(words.split()) in text
+    for choice in ("--recipe", "--name", "--json", "--output"):
+        assert choice in text
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
+def test_every_command_is_helped_with(run, command):
+    assert command in run("--help")[1]
+    status, out, _ = run(command, "--help")
+    assert status == 0 and "usage: python -m mnist_models" in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["train"], ["train", "mlp"], ["evaluate", "mlp"], ["predict"], ["train", "dnn", "--kernel", "3"]]
+)
+def test_wrong_usage_is_explained(run, arguments):
+    status, out, errors = run(*arguments)
+    assert (status, out) == (2, "")
+    assert "usage: python -m mnist_models" in errors and "error:" in errors
+
+
+# evaluate ---------------------------------------------------------------------------------------------------------------
+
+
+def test_evaluate_measures_the_network_that_ships(run):
+    status, out, errors = run("evaluate", "dnn", "--json")
+    assert (status, errors) == (0, "")
+    result = json.loads(out)
+    facts = pretrained.facts()["shipped-dnn"]
+    assert result["run"] == "shipped-dnn"
+    assert result["accuracy"] == pytest.approx(facts["test_accuracy"], abs=0.0003)
+    assert result["loss"] == pytest.approx(facts["test_loss"], rel=0.01)
+    confusion = np.array(result["confusion"])
+    assert confusion.shape == (10, 10) and confusion.sum() == 10_000
+    assert np.trace(confusion) / 10_000 == result["accuracy"]
+    assert [digit["support"] for digit in result["digits"]] == confusion.sum(axis=1).tolist()
+    assert [digit["recall"] for digit in result["digits"]] == pytest.approx(np.diag(confusion) / confusion.sum(axis=1))
+    assert set(result["digits"][0]) == {"precision", "recall", "f1", "support"}
+
+    status, out, _ = run("evaluate", "dnn")
+    assert status == 0
+    lines = out.splitlines()
+    assert f"{result['accuracy']:.2%}" in lines[0] and "10,000 test digits" in lines[0]
+    tables = [[int(number) for number in line.split()] for line in lines[-10:]]
+    assert tables == [[digit, *row] for digit, row in enumerate(result["confusion"])]
+
+
+@pytest.mark.parametrize("command", [["evaluate", "cnn", "--run"], ["predict", "nothing.png", "--cnn"]])
+def test_a_run_that_does_not_serve_is_a_sentence(run, store, tiny_dnn, tiny_cnn, command):
+    waiting, foreign = store.create(tiny_cnn), store.create(tiny_dnn)
+    for run_id, words in (
+        ("nothing", "There is no run 'nothing'"),
+        (foreign.id, "is a DNN; choose one that is a CNN"),
+        ("shipped-dnn", "is a DNN; choose one that is a CNN"),
+        (waiting.id, "is queued and has no weights"),
+    ):
+        status, out, errors = run(*command, run_id)
+        assert (status, out) == (1, "")
+        assert words in errors and "Traceback" not in errors
+
+
+def test_damaged_weights_are_a_sentence(run, store, tmp_path):
+    _, out, _ = run("train", "dnn", *TINY, "--json")
+    run_id = json.loads(out)["run"]
+    with contextlib.closing(sqlite3.connect(tmp_path / "runs.sqlite3")) as database, database:
+        database.execute("UPDATE weights SET weights = x'504b0304'")
+    status, out, errors = run("evaluate", "dnn", "--run", run_id)
+    assert (status, out) == (1, "")
+    assert "The weights cannot be read" in errors and "Traceback" not in errors
+
+
+def test_a_store_that_cannot_be_written_is_a_sentence_but_the_shipped_networks_read(run, tmp_path, monkeypatch, pictures):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/file/runs.sqlite3")
+    status, out, errors = run("train", "dnn", *TINY)
+    assert (status, out) == (1, "")
+    assert "DATABASE_URL" in errors and "Traceback" not in errors
+    status, out, errors = run("predict", pictures[0])
+    assert (status, errors) == (0, "") and str(pictures[0]) in out
+
+
+# predict ----------------------------------------------------------------------------------------------------------------
+
+
+def test_predict_reads_each_picture_with_both_networks(run, pictures):
+    status, out, errors = run("predict", "--json", *pictures)
+    assert (status, errors) == (0, "")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["image"] for row in rows] == [str(path) for path in pictures]
+    images = np.stack([prepare_picture(open_picture(path)).image for path in pictures])
+    for network in NETWORKS:
+        shipped = pretrained.facts()[pretrained.PREFIX + network]
+        weights = pretrained.weights(shipped["id"])
+        expected = Classifier.from_weights(validate(shipped["values"]), weights).probabilities(images)
+        for row, probabilities in zip(rows, expected, strict=True):
+            assert list(row) == ["image", *NETWORKS]
+            reading = row[network]
+            assert list(reading) == ["digit", "probability", "probabilities"]
+            np.testing.assert_allclose(reading["probabilities"], probabilities, atol=1e-6)
+            assert reading["digit"] == probabilities.argmax()
+            assert reading["probability"] == max(reading["probabilities"])
+        right = np.array([row[network]["digit"] for row in rows]) == dataset.load().test.labels[:40]
+        assert right.mean() >= 0.9
+
+    status, out, _ = run("predict", *pictures[:3])
+    assert status == 0
+    for line, path, row in zip(out.splitlines(), pictures, rows, strict=False):
+        assert line.startswith(f"{path}: ")
+        assert f"DNN reads {row['dnn']['digit']} (" in line and f"CNN reads {row['cnn']['digit']} (" in line
+    assert len(out.splitlines()) == 3
+
+
+def test_predict_reads_with_the_runs_that_are_chosen(run, pictures):
+    _, out, _ = run("train", "dnn", *TINY, "--json")
+    chosen = json.loads(out)["run"]
+    with_shipped, with_chosen = (
+        json.loads(run("predict", "--json", *options, pictures[0])[1]) for options in ([], ["--dnn", chosen])
+    )
+    assert with_shipped["cnn"] == with_chosen["cnn"]
+    assert with_shipped["dnn"]["probabilities"] != with_chosen["dnn"]["probabilities"]
+
+
+def test_a_broken_file_among_good_ones_is_reported_and_the_rest_are_read(run, pictures, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(pictures[0].read_bytes()[:60])
+    blank = tmp_path / "blank.png"
+    Image.new("L", (50, 50), 255).save(blank)
+    missing = tmp_path / "missing.png"
+    status, out, errors = run("predict", "--json", pictures[0], broken, pictures[1], blank, missing, tmp_path, pictures[2])
+    assert status == 1
+    assert [json.loads(line)["image"] for line in out.splitlines()] == [str(path) for path in pictures[:3]]
+    lines = errors.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [str(path) for path in (broken, blank, missing, tmp_path)]
+    assert all(line.endswith(".") and "Traceback" not in line for line in lines)
+    status, out, errors = run("predict", missing)
+    assert (status, out) == (1, "") and str(missing) in errors
+
+
+def test_hundreds_of_pictures_are_read_in_one_call_and_stay_in_order(run, pictures, tmp_path):
+    many = pictures * 11
+    assert len(many) > 2 * command_line.PICTURES_AT_ONCE
+    status, out, errors = run("predict", "--json", *many)
+    assert (status, errors) == (0, "")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["image"] for row in rows] == [str(path) for path in many]
+    digits = np.array([row["cnn"]["digit"] for row in rows]).reshape(11, 40)
+    assert (digits == digits[0]).all() and len(set(digits[0])) > 5
+
+
+# As users start it ------------------------------------------------------------------------------------------------------
+
+
+def test_standard_output_of_a_real_process_holds_results_only(pictures, store):
+    done = subprocess.run(
+        [sys.executable, "-m", "mnist_models", "predict", "--json", str(pictures[0])],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["image"] == str(pictures[0])
+
+
+def test_ctrl_c_ends_a_training_and_keeps_what_was_learned(store):
+    command = [sys.executable, "-m", "mnist_models", "train", "dnn", "--epochs", "100", "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        seen = io.BytesIO()
+        while b"epoch 1: loss" not in seen.getvalue():
+            seen.write(process.stderr.read1(1000) or pytest.fail(seen.getvalue().decode()))
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    facts = json.loads(out)
+    kept = store.run(facts["run"])
+    assert facts["state"] == kept.state == RunState.STOPPED
+    assert 1 <= kept.epochs < 100 and kept.test_accuracy > 0.8
+    assert Classifier.from_weights(kept.hyperparameters, store.weights(kept.id)).network.count_params() == kept.parameters
+    assert len(store.curve(kept.id).epochs) == int(kept.epochs)
