@@ -44,7 +44,9 @@ def ended(trainer, run_id, patience_s=PATIENCE_S):
 
 def learning(trainer, run_id):
     """What a run has told of itself, once it has told of a batch."""
-    return until(lambda: trainer.live(run_id) and trainer.live(run_id).latest)
+    until(lambda: (live := trainer.live(run_id)) is None or live.latest)
+    assert trainer.live(run_id), f"it has ended already: {trainer.store.run(run_id).state}"
+    return trainer.live(run_id).latest
 
 
 def stop_all(trainer, *run_ids):
@@ -59,6 +61,11 @@ def command_of(process):
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
+
+
+def clusters_of_this_process():
+    """The schedulers and nannies of embedded clusters."""
+    return {process for process in psutil.Process().children() if "dask spec" in command_of(process)}
 
 
 def free_port():
@@ -335,7 +342,7 @@ def test_no_process_outlives_the_one_that_started_it_however_that_ends(tmp_path,
 
 
 def test_threads_serve_where_processes_cannot(store, tiny_dnn):
-    before = psutil.Process().children(recursive=True)
+    before = clusters_of_this_process()
     trainer = Engine(store, processes=False)
     try:
         finishing, stopping = trainer.start(tiny_dnn), trainer.start(LONG)
@@ -343,7 +350,7 @@ def test_threads_serve_where_processes_cannot(store, tiny_dnn):
         learning(trainer, stopping)
         trainer.stop(stopping)
         assert ended(trainer, stopping).state == RunState.STOPPED
-        assert set(psutil.Process().children(recursive=True)) <= set(before)
+        assert clusters_of_this_process() == before
     finally:
         trainer.close()
 
@@ -353,14 +360,14 @@ def test_an_external_cluster_trains_once_it_is_there_and_is_missed_when_it_has_g
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
-    before = set(psutil.Process().children())
+    before = clusters_of_this_process()
     trainer = Engine(store)
     with contextlib.ExitStack() as processes, contextlib.closing(trainer):
         # Nothing listens.
         run = ended(trainer, trainer.start(tiny_dnn))
         assert run.state == RunState.FAILED
         assert run.error.startswith(f"The Dask cluster at {address} cannot be reached") and "then start" in run.error
-        assert set(psutil.Process().children()) <= before  # nor was a cluster embedded instead
+        assert clusters_of_this_process() == before  # nor was one embedded instead
 
         # A scheduler, but no worker yet: the run waits for one.
         scheduler = processes.enter_context(dask_process("scheduler", "--port", str(port)))
