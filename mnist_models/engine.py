@@ -28,7 +28,8 @@ PLACES = 2
 CONNECT_TIMEOUT_S = 15
 SAVE_CURVE_EVERY_S = 2
 STOP_CHECK_S = 0.1
-DONE_CHECK_S = 0.1
+LOOK_AFTER_S = 0.1
+CLOSE_TIMEOUT_S = 2
 
 EVENTS = {kind.__name__: kind for kind in (progress.Progress, progress.EpochEnd, progress.Measuring)}
 
@@ -141,9 +142,9 @@ class Engine:
     def _work(self) -> None:
         while True:
             try:
-                message = self._messages.get(timeout=DONE_CHECK_S if self._futures else None)
+                message = self._messages.get(timeout=LOOK_AFTER_S if self._futures or self._waiting else None)
             except queue.Empty:
-                message = (self._look_for_ends, ())
+                message = (self._look_after, ())
             if message is None:
                 return
             what, arguments = message
@@ -152,10 +153,11 @@ class Engine:
             except Exception:
                 logging.getLogger(__name__).exception("The engine could not go on with %s", what.__name__)
 
-    def _look_for_ends(self) -> None:
+    def _look_after(self) -> None:
         for run_id, future in list(self._futures.items()):
             if future.done():
                 self._done(run_id, future)
+        self._fill_places()
 
     def _connect(self) -> None:
         try:
@@ -175,19 +177,47 @@ class Engine:
             self._client = None
 
     def _disconnect(self) -> None:
-        for closing in (self._client, self._cluster):
+        client, cluster, self._client, self._cluster = self._client, self._cluster, None, None
+        for closing in (client, cluster):
             if closing:
                 with suppress(OSError, TimeoutError):
-                    closing.close()
+                    closing.close(timeout=CLOSE_TIMEOUT_S)
+
+    def _reconnect_if_lost(self) -> None:
+        """Starts afresh when the cluster cannot be used any more; the runs that it trained have failed."""
+        if self._client and self._is_lost():
+            for run_id in list(self._futures):
+                self._futures.pop(run_id)
+                if run_id in self._live:
+                    self._end(run_id, RunState.FAILED, WORKER_DIED)
+            self._disconnect()
+        if self._client is None:
+            self._connect()
+
+    def _is_lost(self) -> bool:
+        if self._client.status != "running":
+            return True
+        if not (self._cluster and self._processes):
+            return False
+        # Without its nanny a worker ends too and does not come back. While the other one trains, that can wait.
+        nannies = [_is_alive(nanny) for nanny in self._cluster.workers.values()]
+        return not _is_alive(self._cluster.scheduler) or not any(nannies) or not (all(nannies) or self._futures)
+
+    def _places(self) -> int:
+        if self._client is None:
+            return 0
+        if not self._cluster:
+            return len(self._client.nthreads())
+        return sum(map(_is_alive, self._cluster.workers.values())) if self._processes else PLACES
 
     def _enqueue(self, run: Run) -> None:
         self._waiting.append(run)
-        if self._client is None:  # the last attempt failed; the cluster may be there by now
-            self._connect()
         self._fill_places()
 
     def _fill_places(self) -> None:
-        places = PLACES if self._cluster else len(self._client.scheduler_info()["workers"]) if self._client else 0
+        if self._waiting or self._futures:
+            self._reconnect_if_lost()
+        places = self._places() if self._waiting else 0
         while self._waiting and len(self._futures) < places:
             run = self._waiting.pop(0)
             self._curves[run.id] = Curve.empty(run.hyperparameters)
@@ -203,13 +233,17 @@ class Engine:
         if live is None:  # it has ended by itself in the meantime
             return
         if run_id in self._futures:
+            self._reconnect_if_lost()
+        if run_id in self._futures:
             Event(_stop_name(run_id), client=self._client).set()
+        live = self._live.get(run_id)
+        if live is None:  # the cluster was lost, and the run with it
+            return
         if live.latest:
             self._live[run_id] = replace(live, stopping=True)
         else:  # its worker, if it has one, is still building the network and is not waited for
             self._waiting = [run for run in self._waiting if run.id != run_id]
             self._end(run_id, RunState.FAILED, STOPPED_TOO_EARLY)
-            self._fill_places()
 
     def _told(self, message: dict[str, Any]) -> None:
         run_id, kind = message["run_id"], message["kind"]
@@ -235,8 +269,7 @@ class Engine:
 
     def _done(self, run_id: str, future: Any) -> None:
         self._futures.pop(run_id)
-        if run_id not in self._live:
-            self._fill_places()
+        if run_id not in self._live:  # it was stopped before its first batch
             return
         try:
             trained = future.result()
@@ -251,7 +284,6 @@ class Engine:
                 self._forget(run_id)
             except StoreError as error:
                 self._end(run_id, RunState.FAILED, f"It was trained, but could not be kept. {error}")
-        self._fill_places()
 
     def _end(self, run_id: str, state: RunState, error: str) -> None:
         if run_id in self._curves:
@@ -282,6 +314,11 @@ def _process_cluster() -> SubprocessCluster:
         },
         silence_logs=logging.ERROR,
     )
+
+
+def _is_alive(part: Any) -> bool:
+    """Whether a subprocess of the cluster, scheduler or nanny, still runs."""
+    return part.process is not None and part.process.returncode is None
 
 
 def _thread_cluster() -> LocalCluster:
