@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -196,15 +196,24 @@ def _chosen(store: RunStore, network: str, run_id: str | None) -> Run:
     return run
 
 
+def _classifier(run: Run, weights: bytes) -> Any:
+    """The run's network with these weights. Raises StoreError when they are damaged. Call import_tensorflow before."""
+    from mnist_models.classifier import Classifier, WeightsError
+
+    try:
+        return Classifier.from_weights(run.hyperparameters, weights)
+    except WeightsError as error:
+        raise StoreError(f"{run.name} cannot be used: {error} Choose another run.") from error
+
+
 def _evaluate(options: argparse.Namespace) -> int:
     store = RunStore()
     run = _chosen(store, options.network, options.run)
     weights = store.weights(run.id)
     mnist_models.import_tensorflow()
-    from mnist_models.classifier import Classifier
     from mnist_models.evaluation import evaluate
 
-    result = evaluate(Classifier.from_weights(run.hyperparameters, weights), dataset.load().test)
+    result = evaluate(_classifier(run, weights), dataset.load().test)
     if options.json:
         print(json.dumps(dataclasses.asdict(result) | {"run": run.id, "confusion": result.confusion.tolist()}))
         return 0
@@ -240,9 +249,7 @@ def _predict(options: argparse.Namespace) -> int:
     chosen = {network: _chosen(store, network, getattr(options, network)) for network in NETWORKS}
     weights = {network: store.weights(run.id) for network, run in chosen.items()}
     mnist_models.import_tensorflow()
-    from mnist_models.classifier import Classifier
-
-    classifiers = {network: Classifier.from_weights(run.hyperparameters, weights[network]) for network, run in chosen.items()}
+    classifiers = {network: _classifier(run, weights[network]) for network, run in chosen.items()}
     status = 0
     pictures = _prepared(options.images)
     while chunk := list(itertools.islice(pictures, PICTURES_AT_ONCE)):

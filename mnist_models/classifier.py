@@ -2,8 +2,6 @@
 
 import io
 import time
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -89,12 +87,13 @@ def unpack_weights(network: keras.Model, weights: bytes) -> None:
     """
     try:
         with np.load(io.BytesIO(weights), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            arrays = {name: np.asarray(archive[name]) for name in archive.files}
+    # Damage makes zipfile and NumPy raise nearly everything: BadZipFile, RuntimeError, TokenError, TypeError, ...
+    except Exception as error:
         raise WeightsError(f"The weights cannot be read ({error}).") from error
     variables = {variable.path: variable for variable in _variables(network)}
-    expected = {name: tuple(variable.shape) for name, variable in variables.items()}
-    found = {name: array.shape for name, array in arrays.items()}
+    expected = {name: (tuple(variable.shape), variable.dtype) for name, variable in variables.items()}
+    found = {name: (array.shape, array.dtype.name) for name, array in arrays.items()}
     if found != expected:
         raise WeightsError(f"The weights do not fit the network: expected {expected}, found {found}.")
     for name, variable in variables.items():

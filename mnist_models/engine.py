@@ -28,7 +28,7 @@ PLACES = 2
 CONNECT_TIMEOUT_S = 15
 SAVE_CURVE_EVERY_S = 2
 STOP_CHECK_S = 0.1
-LOOK_AFTER_S = 0.1
+LOOK_EVERY_S = 0.1
 CLOSE_TIMEOUT_S = 2
 
 EVENTS = {kind.__name__: kind for kind in (progress.Progress, progress.EpochEnd, progress.Measuring)}
@@ -36,6 +36,10 @@ EVENTS = {kind.__name__: kind for kind in (progress.Progress, progress.EpochEnd,
 WORKER_DIED = (
     "The process that trained this network ended unexpectedly, perhaps because the machine ran out of memory. "
     "Nothing else was affected: start it again, with smaller layers or batches if it happens twice."
+)
+CLUSTER_LOST = (
+    "The connection to the processes that train was lost, and this training with it. Start it again; if that fails too, see "
+    "whether the Dask cluster runs, or restart the app."
 )
 STOPPED_TOO_EARLY = "It was stopped before its first batch, so there is nothing to keep."
 
@@ -140,20 +144,27 @@ class Engine:
         self._messages.put((what, arguments))
 
     def _work(self) -> None:
+        looked_at = 0.0
         while True:
             try:
-                message = self._messages.get(timeout=LOOK_AFTER_S if self._futures or self._waiting else None)
+                message = self._messages.get(timeout=LOOK_EVERY_S if self._futures or self._waiting else None)
             except queue.Empty:
-                message = (self._look_after, ())
+                message = (self._look, ())
             if message is None:
                 return
-            what, arguments = message
-            try:
-                what(*arguments)
-            except Exception:
-                logging.getLogger(__name__).exception("The engine could not go on with %s", what.__name__)
+            self._try(*message)
+            if time.monotonic() - looked_at > LOOK_EVERY_S:  # though there may always be a next message
+                self._try(self._look, ())
+                looked_at = time.monotonic()
 
-    def _look_after(self) -> None:
+    def _try(self, what: Callable, arguments: tuple) -> None:
+        try:
+            what(*arguments)
+        except Exception:
+            logging.getLogger(__name__).exception("The engine could not go on with %s", what.__name__)
+
+    def _look(self) -> None:
+        """Sees to what no message tells of: runs that have ended, workers that have come, a cluster that has gone."""
         for run_id, future in list(self._futures.items()):
             if future.done():
                 self._done(run_id, future)
@@ -165,7 +176,7 @@ class Engine:
                 self._client = Client(self._address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
             else:
                 self._cluster = _process_cluster() if self._processes else _thread_cluster()
-                self._client = Client(self._cluster, set_as_default=False)
+                self._client = Client(self._cluster, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
             self._client.subscribe_topic(self._topic, lambda event: self._post(self._told, event[1]))
         except (OSError, RuntimeError, ValueError) as error:
             where = f"The Dask cluster at {self._address}" if self._address else "The processes for training"
@@ -174,7 +185,7 @@ class Engine:
                     run.id, RunState.FAILED, f"{where} cannot be reached ({error}). Check it, then start the training again."
                 )
             self._waiting.clear()
-            self._client = None
+            self._disconnect()
 
     def _disconnect(self) -> None:
         client, cluster, self._client, self._cluster = self._client, self._cluster, None, None
@@ -189,7 +200,7 @@ class Engine:
             for run_id in list(self._futures):
                 self._futures.pop(run_id)
                 if run_id in self._live:
-                    self._end(run_id, RunState.FAILED, WORKER_DIED)
+                    self._end(run_id, RunState.FAILED, CLUSTER_LOST)
             self._disconnect()
         if self._client is None:
             self._connect()
@@ -286,10 +297,14 @@ class Engine:
                 self._end(run_id, RunState.FAILED, f"It was trained, but could not be kept. {error}")
 
     def _end(self, run_id: str, state: RunState, error: str) -> None:
-        if run_id in self._curves:
-            self.store.save_curve(run_id, self._curves[run_id])
-        self.store.set_state(run_id, state, error)
-        self._forget(run_id)
+        try:
+            if run_id in self._curves:
+                self.store.save_curve(run_id, self._curves[run_id])
+            self.store.set_state(run_id, state, error)
+        except StoreError:
+            logging.getLogger(__name__).exception("That the run %s has ended (%s) could not be kept", run_id, error)
+        finally:  # whoever waits for it, and whoever is next, waits no longer
+            self._forget(run_id)
 
     def _forget(self, run_id: str) -> None:
         for memory in (self._live, self._curves, self._saved_at):
@@ -299,6 +314,7 @@ class Engine:
 def _process_cluster() -> SubprocessCluster:
     # The scheduler's standard error is a pipe that nobody reads: once its log had filled it, the scheduler would stand still.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
+    os.environ[worker.OWNER] = str(os.getpid())
     preload = [worker.__name__]
     return SubprocessCluster(
         host="127.0.0.1",

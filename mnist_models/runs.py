@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
-from sqlalchemy import JSON, ForeignKey, LargeBinary, create_engine, event, select
+from sqlalchemy import JSON, DateTime, ForeignKey, LargeBinary, TypeDecorator, create_engine, event, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
@@ -55,6 +56,19 @@ class Base(DeclarativeBase):
     """The tables of the store."""
 
 
+class _Moment(TypeDecorator):
+    """A datetime with its time zone, kept as UTC: SQLite knows no time zones."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime, dialect: Any) -> datetime:
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime, dialect: Any) -> datetime:
+        return value.replace(tzinfo=UTC)
+
+
 class Run(Base):
     """One training, or a network that ships with the app. Read-only outside this module.
 
@@ -70,7 +84,7 @@ class Run(Base):
     network: Mapped[str] = mapped_column(index=True)
     values: Mapped[dict] = mapped_column("hyperparameters", JSON)
     state: Mapped[str] = mapped_column(index=True)
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(_Moment)
     owner: Mapped[str | None]
     error: Mapped[str | None]
     parameters: Mapped[int | None]
@@ -142,7 +156,10 @@ class RunStore:
         engine = create_engine(url)
         if sqlite:
             event.listen(engine, "connect", _prepare_sqlite)
-        Base.metadata.create_all(engine)
+        with engine.begin() as connection:
+            if sqlite:  # else two processes that come first would both find no tables and both create them
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            Base.metadata.create_all(connection)
         return sessionmaker(engine, expire_on_commit=False)
 
     def create(self, hyperparameters: Hyperparameters, name: str | None = None) -> Run:
@@ -240,7 +257,7 @@ class RunStore:
         try:
             with self._sessions.begin() as session:
                 yield session
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, ImportError) as error:  # ImportError: its driver is not installed
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise StoreError(
                 f"The store of runs at {_without_password(self._url)} cannot be used ({reason}). Make it readable and "

@@ -68,12 +68,8 @@ def train(
             losses, accuracies = (
                 values.numpy() for values in learn(tf.constant(batches), tf.constant(rates), tf.constant(step))
             )
-            if not np.isfinite(losses).all():
-                raise TrainingError(
-                    f"After {step + len(batches):,} batches the loss is no longer a number. The learning rate of "
-                    f"{number(hp.learning_rate)} is too high for this network: choose a lower one or use batch normalisation."
-                )
             step += len(batches)
+            _check(losses, hp, step)
             epoch_loss += float(losses.sum(dtype=np.float64)) * batches.shape[1]
             epoch_right += float(accuracies.sum(dtype=np.float64)) * batches.shape[1]
             now = time.perf_counter()
@@ -112,6 +108,9 @@ def train(
                 break
     if best_weights is not None and not stopped:
         network.set_weights(best_weights)
+    # A loss is known before its step is taken: whether the last one went too far, only the weights tell.
+    for weights in network.get_weights():
+        _check(weights, hp, step)
     elapsed_s = time.perf_counter() - started
     tell(Measuring(stopped=stopped))
     test = evaluate(classifier, dataset.load().test)
@@ -125,6 +124,15 @@ def train(
         test_loss=test.loss,
         test_accuracy=test.accuracy,
     )
+
+
+def _check(values: np.ndarray, hp: Hyperparameters, step: int) -> None:
+    """Raises TrainingError unless all values, of losses or weights, are finite."""
+    if not np.isfinite(values).all():
+        raise TrainingError(
+            f"After {step:,} batches the loss is no longer a number. The learning rate of {number(hp.learning_rate)} is too "
+            "high for this network: choose a lower one, or switch batch normalisation on."
+        )
 
 
 def learning_rates(hyperparameters: Hyperparameters, steps: np.ndarray, total_steps: int) -> np.ndarray:

@@ -3,19 +3,24 @@
 They end with the process that started them, however it ends, and they leave the processor to the web server when it needs it.
 """
 
+import multiprocessing
 import os
 import threading
 import time
 
 import mnist_models
 
+# The environment variable that holds the number of the process that started the cluster: it may have ended before this
+# module was imported, and then the parent that is found is already another one.
+OWNER = "MNIST_MODELS_OWNER"
 PARENT_CHECK_S = 0.5
 NICENESS = 10
 
 
 def dask_setup(process) -> None:
     """process: Dask's scheduler, nanny (which restarts a worker that died) or worker."""
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    nanny = multiprocessing.parent_process()  # of a worker; the scheduler and the nannies are started by the owner itself
+    threading.Thread(target=_end_with_parent, args=(nanny.pid if nanny else int(os.environ[OWNER]),), daemon=True).start()
     if type(process).__name__ == "Worker":
         os.nice(NICENESS)
         # In the background, so that the worker is there at once; a training that comes earlier waits for the same import.

@@ -1,7 +1,5 @@
 """Train: choose hyperparameters, train a network, watch it learn."""
 
-from datetime import UTC
-
 import streamlit as st
 
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters, number
@@ -104,7 +102,7 @@ def _choose(run_id: str) -> None:
 
 def _title(run: Run) -> str:
     # What never changes: a list does not notice when one of its labels does.
-    return f"{run.name} · {run.created_at.replace(tzinfo=UTC).astimezone():%d %b %H:%M}"
+    return f"{run.name} · {run.created_at.astimezone():%d %b %H:%M}"
 
 
 def run_panel(run_id: str, was_in_progress: bool) -> None:
