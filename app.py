@@ -23,7 +23,7 @@ PREVIEW_PX = 196
 def main() -> None:
     """The page."""
     if page.begin("app.py"):
-        canvas.board().remount()
+        canvas.board().give(canvas.board().drawing)
     st.header("Draw a digit, and two networks read it")
     st.markdown(
         "A **dense network** (DNN) weighs all 784 pixels at once; a **convolutional network** (CNN) looks for small patterns "

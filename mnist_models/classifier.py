@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mnist_models import networks
+from mnist_models import archives, networks
 from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.hyperparameters import Hyperparameters
 
@@ -75,7 +75,7 @@ class Classifier:
 def pack_weights(network: keras.Model) -> bytes:
     """The weights as a NumPy archive: one array for each variable, named by its layer, such as "conv_1/kernel"."""
     archive = io.BytesIO()
-    np.savez_compressed(archive, **{variable.path: variable.numpy() for variable in _variables(network)})
+    np.savez_compressed(archive, **{name: variable.numpy() for name, variable in _variables(network).items()})
     return archive.getvalue()
 
 
@@ -86,12 +86,10 @@ def unpack_weights(network: keras.Model, weights: bytes) -> None:
     ever executed.
     """
     try:
-        with np.load(io.BytesIO(weights), allow_pickle=False) as archive:
-            arrays = {name: np.asarray(archive[name]) for name in archive.files}
-    # Damage makes zipfile and NumPy raise nearly everything: BadZipFile, RuntimeError, TokenError, TypeError, ...
-    except Exception as error:
+        arrays = archives.read(io.BytesIO(weights))
+    except archives.ArchiveError as error:
         raise WeightsError(f"The weights cannot be read ({error}).") from error
-    variables = {variable.path: variable for variable in _variables(network)}
+    variables = _variables(network)
     expected = {name: (tuple(variable.shape), variable.dtype) for name, variable in variables.items()}
     found = {name: (array.shape, array.dtype.name) for name, array in arrays.items()}
     if found != expected:
@@ -100,6 +98,14 @@ def unpack_weights(network: keras.Model, weights: bytes) -> None:
         variable.assign(arrays[name])
 
 
-def _variables(network: keras.Model) -> list[keras.Variable]:
-    """What makes up the trained network: kernels, biases and running statistics, but no random number generators."""
-    return [variable for variable in network.variables if variable.dtype.startswith("float")]
+def _variables(network: keras.Model) -> dict[str, keras.Variable]:
+    """What makes up the trained network, by name: kernels, biases and running statistics, but no random number generators.
+
+    The names are not Keras's own paths: those change when another thread clears Keras's session while a network is built.
+    """
+    return {
+        f"{layer.name}/{variable.name}": variable
+        for layer in network.layers
+        for variable in layer.variables
+        if variable.dtype.startswith("float")
+    }

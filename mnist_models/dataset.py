@@ -9,12 +9,12 @@ of its four files unchanged, compressed.
 """
 
 import functools
-import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from mnist_models import archives
 
 DATA_FILE = Path(__file__).parent / "data" / "mnist.npz"
 IMAGE_SIZE_PX = 28
@@ -56,16 +56,15 @@ class Mnist(NamedTuple):
 def load(file: Path = DATA_FILE) -> Mnist:
     """MNIST, read once a process and shared from then on.
 
-    Raises DatasetError when the file is missing, cut short, changed, or holds something else. (Each array in the file
-    carries a checksum that is checked while it is read.)
+    Raises DatasetError when the file is missing, cut short, changed, or holds something else.
     """
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            mnist = Mnist(
-                Digits(arrays["train_images"], arrays["train_labels"]),
-                Digits(arrays["test_images"], arrays["test_labels"]),
-            )
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        arrays = archives.read(file)
+        mnist = Mnist(
+            Digits(arrays["train_images"], arrays["train_labels"]),
+            Digits(arrays["test_images"], arrays["test_labels"]),
+        )
+    except (archives.ArchiveError, KeyError) as error:
         raise DatasetError(
             f"The digits in {file} cannot be read ({error}). The file is missing or damaged: restore it from the "
             "project's repository, for example with `git checkout mnist_models/data`."

@@ -32,3 +32,8 @@ def tiny_cnn():
     return CnnHyperparameters(
         conv_layers=("4x3/2+pool2",), dense_units=(8,), epochs=1, train_images=200, validation_images=100, batch_size=32
     )
+
+
+def name_of(variable) -> str:
+    """A variable's name in the archives of classifier.pack_weights: its Keras path without the network's name."""
+    return variable.path.split("/", 1)[1]

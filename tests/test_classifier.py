@@ -4,6 +4,7 @@ import gc
 import io
 import os
 import pickle
+import threading
 import zipfile
 
 import keras
@@ -13,6 +14,7 @@ import pytest
 from mnist_models import dataset, networks
 from mnist_models.classifier import Classifier, WeightsError, pack_weights, unpack_weights
 from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
+from tests.conftest import name_of
 
 DNN = DnnHyperparameters(hidden_units=(16,))
 CNN = CnnHyperparameters(conv_layers="4x3/2+pool2", dense_units="8")
@@ -133,18 +135,18 @@ def test_missing_and_surplus_arrays_are_refused(weights):
 
 def test_arrays_of_another_shape_are_refused(weights):
     arrays = arrays_in(weights)
-    assert_refused_and_unchanged(archive(arrays | {"dnn/logits/kernel": arrays["dnn/logits/kernel"].T}))
+    assert_refused_and_unchanged(archive(arrays | {"logits/kernel": arrays["logits/kernel"].T}))
 
 
 @pytest.mark.parametrize("dtype", ["<U3", "complex64", "datetime64[s]", "V8"])
 def test_arrays_that_hold_no_numbers_are_refused(weights, dtype):
     arrays = arrays_in(weights)
-    assert_refused_and_unchanged(archive(arrays | {"dnn/logits/bias": np.zeros(10, dtype)}))
+    assert_refused_and_unchanged(archive(arrays | {"logits/bias": np.zeros(10, dtype)}))
 
 
 @pytest.mark.parametrize(
     "damaged",
-    [b"", b"PK\x03\x04", b"<html>404</html>", b"\x93NUMPY", pickle.dumps({"dnn/logits/bias": [0] * 10})],
+    [b"", b"PK\x03\x04", b"<html>404</html>", b"\x93NUMPY", pickle.dumps({"logits/bias": [0] * 10})],
     ids=["empty", "cut zip", "page", "cut array", "pickle"],
 )
 def test_what_is_no_archive_is_refused(damaged):
@@ -171,11 +173,11 @@ def test_nothing_in_an_archive_is_executed(weights, tmp_path):
 
     bias = np.empty(10, object)
     bias[:] = [Evil() for _ in bias]
-    evil = archive(arrays_in(weights) | {"dnn/logits/bias": bias})
+    evil = archive(arrays_in(weights) | {"logits/bias": bias})
     assert_refused_and_unchanged(evil)
     assert not (tmp_path / "proof").exists()
     with np.load(io.BytesIO(evil), allow_pickle=True) as file:
-        file["dnn/logits/bias"]
+        file["logits/bias"]
     assert (tmp_path / "proof").exists()  # it would have been, so the test can fail
 
 
@@ -195,7 +197,28 @@ def test_damage_anywhere_is_refused_or_does_no_harm(weights):
             refused += 1
             continue
         for variable in network.weights:
-            np.testing.assert_array_equal(variable.numpy(), good[variable.path])
+            np.testing.assert_array_equal(variable.numpy(), good[name_of(variable)])
     assert refused > len(places) / 2
     for length in range(0, len(weights), len(weights) // 20):
         assert_refused_and_unchanged(weights[:length])
+
+
+def test_names_of_weights_do_not_depend_on_keras_being_cleared_while_a_network_is_built(tiny_dnn):
+    expected = archive_names(tiny_dnn)
+    ended = threading.Event()
+
+    def clear():
+        while not ended.is_set():
+            keras.backend.clear_session(free_memory=False)
+
+    other = threading.Thread(target=clear)
+    other.start()
+    try:
+        assert [archive_names(tiny_dnn) for _ in range(30)] == [expected] * 30
+    finally:
+        ended.set()
+        other.join()
+
+
+def archive_names(hyperparameters):
+    return list(arrays_in(pack_weights(networks.build(hyperparameters))))

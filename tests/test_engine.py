@@ -284,9 +284,10 @@ def test_an_end_is_noticed_however_much_else_there_is_to_do(trainer, tiny_dnn):
 
 def test_the_cluster_listens_to_this_machine_only(trainer, tiny_dnn):
     ended(trainer, trainer.start(tiny_dnn))
+    parts = [process for process in psutil.Process().children() if "dask" in process.cmdline()]
     listening = [
         connection.laddr.ip
-        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]
+        for process in parts + [worker for part in parts for worker in part.children(recursive=True)]
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]

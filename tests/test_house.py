@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mnist_models"
 # A module imports only from those before it.
 ORDER = [
-    "dataset", "hyperparameters", "recipes", "progress", "pretrained", "runs", "networks", "classifier", "evaluation",
-    "augmentation", "training", "worker", "engine", "preprocessing", "__main__",
+    "archives", "dataset", "hyperparameters", "recipes", "progress", "pretrained", "runs", "networks", "classifier",
+    "evaluation", "augmentation", "training", "worker", "engine", "preprocessing", "__main__",
 ]  # fmt: skip
 MODULES = {
     file.parent.name if file.name == "__init__.py" else file.stem: file

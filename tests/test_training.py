@@ -15,6 +15,7 @@ from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters, Hyperparameters
 from mnist_models.progress import EpochEnd, Measuring, Progress
 from mnist_models.training import TrainingError, learning_rates, train, wrong_labels
+from tests.conftest import name_of
 
 # Nothing random, one batch an epoch, the learning rate as it is: what an oracle can follow.
 PLAIN = {
@@ -112,7 +113,7 @@ def test_the_first_step_follows_the_gradient_of_the_cross_entropy():
     )
     # Nesterov momentum m from rest: velocity -rate · g, and a step of m · velocity - rate · g.
     expected = {
-        variable.path: variable.numpy() - 0.1 * (1 + 0.9) * gradient.numpy()
+        name_of(variable): variable.numpy() - 0.1 * (1 + 0.9) * gradient.numpy()
         for variable, gradient in zip(network.trainable_variables, gradients, strict=True)
     }
     trained = arrays_in(train(hyperparameters).weights)
@@ -133,7 +134,7 @@ def test_label_smoothing_and_weight_decay_are_part_of_what_is_descended_but_not_
     plain = float(keras.losses.SparseCategoricalCrossentropy(from_logits=True)(digits.labels, network(digits.images)))
     # The gradient of an L2 penalty of half the decay is the decay times the kernel; biases are left alone.
     expected = {
-        variable.path: variable.numpy()
+        name_of(variable): variable.numpy()
         - 0.19 * (gradient.numpy() + (0.1 * variable.numpy() if variable.name == "kernel" else 0))
         for variable, gradient in zip(network.trainable_variables, gradients, strict=True)
     }
@@ -169,7 +170,7 @@ def test_several_steps_are_those_of_keras_itself(chosen, oracle):
     weights = arrays_in(trained.weights)
     assert len(weights) == len(network.weights)
     for variable in network.weights:
-        np.testing.assert_allclose(weights[variable.path], variable.numpy(), atol=1e-4)
+        np.testing.assert_allclose(weights[name_of(variable)], variable.numpy(), atol=1e-4)
     assert np.abs(network.get_weights()[0] - networks.build(hyperparameters).get_weights()[0]).max() > 0.001
 
 
@@ -314,7 +315,7 @@ def test_stop_before_the_first_batch_learns_nothing():
     trained = train(hyperparameters, should_stop=lambda: True)
     assert (trained.stopped, trained.epochs, trained.curve.points) == (True, 0, [])
     for variable in networks.build(hyperparameters).trainable_variables:
-        np.testing.assert_array_equal(arrays_in(trained.weights)[variable.path], variable.numpy())
+        np.testing.assert_array_equal(arrays_in(trained.weights)[name_of(variable)], variable.numpy())
 
 
 def test_early_stopping_ends_training_and_returns_the_best_epoch():

@@ -27,38 +27,46 @@ PAPER, INK = "#ffffff", "#000000"
 class Board:
     """What is on a visitor's canvas. Lives in the session.
 
-    initial: the Fabric.js drawing that the canvas shows when it is mounted. drawing: the same with all strokes since.
-    generation: counts up to mount a new canvas. preparation: what the networks read of it; None when blank.
-    origin: where it came from when it was not drawn, a sentence.
+    drawing: what the canvas shows, in Fabric.js's form. given: what it was told to show last; `version` makes each different,
+    or the canvas would not listen. told: what it told last. preparation: what the networks read; None when blank.
+    exact: the preparation is of a picture, and the canvas shows only a likeness of it. origin: where the picture came from.
     """
 
-    initial: dict[str, Any] = field(default_factory=lambda: {"objects": []})
     drawing: dict[str, Any] = field(default_factory=lambda: {"objects": []})
-    generation: int = 0
+    given: dict[str, Any] = field(default_factory=lambda: {"objects": []})
+    version: int = 0
+    told: dict[str, Any] | None = None
     preparation: Preparation | None = None
+    exact: bool = False
     origin: str = ""
-    undone: int = 0
 
-    def remount(self) -> None:
-        """Shows the drawing on a new canvas, as after a change of page, which takes the old one away."""
-        self.initial = self.drawing
-        self.generation += 1
+    def give(self, drawing: dict[str, Any]) -> None:
+        """Has the canvas show this drawing."""
+        self.version += 1
+        self.drawing, self.given = drawing, {"objects": drawing["objects"], "version": self.version}
 
     def undo(self) -> None:
-        """Takes the last stroke back. The canvas that is there shows the rest and tells what is left on it."""
-        self.undone += 1
-        # Without the number a canvas that had been told of the same strokes before would not listen.
-        self.initial = self.drawing = {"objects": self.drawing["objects"][:-1], "undone": self.undone}
+        """Takes the last stroke back; the canvas then tells what is left."""
+        self.exact = False
+        self.give({"objects": self.drawing["objects"][:-1]})
 
     def clear(self) -> None:
         """A blank canvas."""
-        self.drawing, self.preparation, self.origin = {"objects": []}, None, ""
-        self.remount()
+        self.preparation, self.exact, self.origin = None, False, ""
+        self.give({"objects": []})
 
     def show(self, preparation: Preparation, origin: str) -> None:
         """Puts the ink of a prepared picture on the canvas, where it can be drawn over."""
-        self.drawing, self.preparation, self.origin = {"objects": [_picture(preparation)]}, preparation, origin
-        self.remount()
+        self.preparation, self.exact, self.origin = preparation, True, origin
+        self.give({"objects": [_picture(preparation)]})
+
+    def take(self, drawing: dict[str, Any], pixels: np.ndarray) -> None:
+        """What the canvas tells is on it now; pixels: uint8 (280, 280, 4)."""
+        if drawing == self.told:  # the canvas repeats itself until something new is drawn
+            return
+        if not self.exact or len(drawing["objects"]) != len(self.drawing["objects"]):
+            self.preparation, self.exact = prepare_drawing(pixels), False
+        self.told = self.drawing = drawing
 
 
 def board() -> Board:
@@ -69,10 +77,8 @@ def board() -> Board:
 def draw(brush_px: int) -> Preparation | None:
     """Shows the canvas and returns what the networks read of it, None when blank. brush_px: how wide it draws."""
     this = board()
-    # A canvas that was just mounted has nothing to tell yet: the board knows what is on it.
-    if told := show_canvas(this, brush_px):
-        this.drawing, pixels = told
-        this.preparation = prepare_drawing(pixels)
+    if news := show_canvas(this, brush_px):
+        this.take(*news)
     return this.preparation
 
 
@@ -84,9 +90,9 @@ def show_canvas(this: Board, brush_px: int) -> tuple[dict[str, Any], np.ndarray]
         background_color=PAPER,
         height=SIZE_PX,
         width=SIZE_PX,
-        initial_drawing=this.initial,
+        initial_drawing=this.given,
         return_image_data=True,
-        key=f"canvas-{this.generation}",
+        key="drawing",
     )
     pixels = result.image_data
     return None if pixels is None else (result.json_data, pixels)

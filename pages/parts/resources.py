@@ -63,11 +63,15 @@ def tensorflow_ready() -> threading.Event:
 
 def _load(ready: threading.Event) -> None:
     import_tensorflow()
+    import keras
+
+    # After every script run Streamlit clears Keras's state, for all threads: it would spoil a network that is being built for
+    # another visitor, and takes a quarter of a second of garbage collection. The networks here need no clearing.
+    keras.backend.clear_session = lambda free_memory=True: None
     ready.set()
     for network in NETWORKS:
         classifier(pretrained.PREFIX + network)
-    # After every script run Streamlit clears Keras, which collects garbage: a quarter of a second over TensorFlow's objects,
-    # unless they are declared to be no garbage.
+    # What is loaded now stays: collecting garbage need not look through TensorFlow's objects each time.
     gc.collect()
     gc.freeze()
     engine()
