@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
 
 from mnist_models import dataset, pretrained
 from mnist_models.hyperparameters import NETWORKS
@@ -37,7 +38,7 @@ def drawing_and_readings() -> None:
     """The canvas and what both networks read on it. A fragment: a stroke redraws this and nothing else."""
     left, *right = st.columns([1.25, 1, 1], gap="medium")
     with left:
-        preparation = drawing_board()
+        preparation, verdict = drawing_board()
     cards = {network: column.container(border=True) for network, column in zip(NETWORKS, right, strict=True)}
     runs, predictions = {}, {}
     for network, card in cards.items():
@@ -49,14 +50,16 @@ def drawing_and_readings() -> None:
         with card:
             details(runs[network], predictions[network])
     if preparation:
-        agreement(predictions)
+        with verdict:
+            agreement(predictions)
         steps(preparation)
 
 
-def drawing_board() -> Preparation | None:
-    """The canvas with its tools; returns what the networks will read."""
+def drawing_board() -> tuple[Preparation | None, DeltaGenerator]:
+    """The canvas with its tools; returns what the networks will read, and a place right below the canvas for the outcome."""
     with st.container(key="canvas"):
         preparation = canvas.draw(st.session_state.get("brush", canvas.BRUSH_PX))
+    verdict = st.container()
     board = canvas.board()
     with st.container(horizontal=True, gap="xsmall"):
         st.button("Undo", icon=":material/undo:", on_click=board.undo, disabled=not board.drawing["objects"], key="undo")
@@ -74,7 +77,7 @@ def drawing_board() -> Preparation | None:
         st.error(problem)
     if board.origin:
         st.caption(board.origin)
-    return preparation
+    return preparation, verdict
 
 
 def _example() -> None:
@@ -173,7 +176,8 @@ def _enlarged(picture: np.ndarray) -> Image.Image:
     """Dark ink on white paper, on a square, so large that single pixels can be seen."""
     image = Image.fromarray(255 - picture)
     scale = PREVIEW_PX / max(image.size)
-    image = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.NEAREST)
+    resampling = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.BICUBIC
+    image = image.resize([max(1, round(side * scale)) for side in image.size], resampling)
     square = Image.new("L", (PREVIEW_PX, PREVIEW_PX), 255)
     square.paste(image, ((PREVIEW_PX - image.width) // 2, (PREVIEW_PX - image.height) // 2))
     return square
