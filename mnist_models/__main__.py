@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,9 +121,10 @@ def _train(options: argparse.Namespace) -> int:
     trained = _train_with_bar(hyperparameters, store, run)
     if trained is None:
         return 1
-    if options.output:
+    if options.output:  # before the store, so that it is there even if the store fails
         command = shlex.join(["python", "-m", "mnist_models", *sys.argv[1:]])
         pretrained.write(options.output, hyperparameters, trained, command)
+    store.finish(run.id, trained)
     facts = {
         "run": run.id,
         "name": run.name,
@@ -163,7 +165,8 @@ def _train_with_bar(hyperparameters: Hyperparameters, store: RunStore, run: Run)
                     bar.update(event.step - bar.n)
                     bar.set_postfix_str(f"batch loss {event.losses[-1]:.3f}")
                 case EpochEnd():
-                    store.save_curve(run.id, curve)
+                    with suppress(StoreError):  # the whole curve is kept at the end
+                        store.save_curve(run.id, curve)
                     validation = (
                         ""
                         if event.validation_loss is None
@@ -184,7 +187,6 @@ def _train_with_bar(hyperparameters: Hyperparameters, store: RunStore, run: Run)
             store.set_state(run.id, RunState.FAILED, str(error))
             print(error, file=sys.stderr)
             return None
-    store.finish(run.id, trained)
     return trained
 
 

@@ -21,7 +21,7 @@ from distributed.utils import CancelledError
 
 from mnist_models import progress, worker
 from mnist_models.hyperparameters import Hyperparameters, validate
-from mnist_models.progress import Curve, Trained
+from mnist_models.progress import STOPPED_TOO_EARLY, Curve, Trained
 from mnist_models.runs import Run, RunState, RunStore, StoreError
 
 PLACES = 2
@@ -41,7 +41,6 @@ CLUSTER_LOST = (
     "The connection to the processes that train was lost, and this training with it. Start it again; if that fails too, see "
     "whether the Dask cluster runs, or restart the app."
 )
-STOPPED_TOO_EARLY = "It was stopped before its first batch, so there is nothing to keep."
 
 
 @dataclass(frozen=True)

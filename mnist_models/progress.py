@@ -10,6 +10,7 @@ from mnist_models.hyperparameters import Hyperparameters
 
 # A curve this fine shows every bend on any screen, and a hundred epochs draw as quickly as one.
 POINTS = 400
+STOPPED_TOO_EARLY = "It was stopped before its first batch, so there is nothing to keep."
 
 
 class Event(BaseModel):

@@ -17,7 +17,7 @@ from mnist_models.classifier import Classifier, pack_weights
 from mnist_models.dataset import CLASS_COUNT, Digits
 from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import Hyperparameters, number
-from mnist_models.progress import Curve, EpochEnd, Event, Measuring, Progress, Trained
+from mnist_models.progress import STOPPED_TOO_EARLY, Curve, EpochEnd, Event, Measuring, Progress, Trained
 
 # How long one compiled call should take. Shorter: calls cost more than they do. Longer: curves and Stop lag.
 CALL_S = 0.15
@@ -38,92 +38,148 @@ def train(
 ) -> Trained:
     """Trains the network that the hyperparameters describe and measures it on the test set.
 
-    report: called with what happens, from this thread. should_stop: asked several times a second; once true, training
-    ends and what was learned so far is the result. The same hyperparameters give the same result on the same machine.
-    Raises TrainingError when the loss is no longer a number.
+    report: called with what happens, from this thread. should_stop: asked several times a second; once true it must stay so:
+    training ends, and what was learned so far is the result. The same hyperparameters give the same result on the same machine.
+    Raises TrainingError when the loss is no longer a number, or when it was stopped before its first batch.
     """
     hp = hyperparameters
     train_digits, validation_digits = dataset.split(hp.train_images, hp.validation_images)
     network = networks.build(hp)
     classifier = Classifier(network)
     learn = _compile_steps(hp, network, Digits(train_digits.images, wrong_labels(train_digits.labels, hp)))
-    curve = Curve.empty(hp)
-    steps_per_epoch = curve.steps_per_epoch
-    total_steps = hp.epochs * steps_per_epoch
-    step, steps_per_call = 0, 1
-    best_loss, best_weights, epochs_without_gain = math.inf, None, 0
-    started = time.perf_counter()
-
-    def tell(event: Event) -> None:
-        curve.add(event)
-        report(event)
-
+    course = _Course(hp, learn, report, should_stop)
+    early = _EarlyStopping(hp.early_stopping, network)
+    stopped = False
     for epoch in range(hp.epochs):
-        order = np.random.default_rng([hp.seed, epoch]).permutation(hp.train_images).astype(np.int32)
-        epoch_loss = epoch_right = 0.0
-        while step < (epoch + 1) * steps_per_epoch and not should_stop():
-            call_started = time.perf_counter()
-            batches = _next_batches(order, hp.batch_size, step - epoch * steps_per_epoch, steps_per_call)
-            rates = learning_rates(hp, np.arange(step, step + len(batches)), total_steps)
-            losses, accuracies = (
-                values.numpy() for values in learn(tf.constant(batches), tf.constant(rates), tf.constant(step))
-            )
-            step += len(batches)
-            _check(losses, hp, step)
-            epoch_loss += float(losses.sum(dtype=np.float64)) * batches.shape[1]
-            epoch_right += float(accuracies.sum(dtype=np.float64)) * batches.shape[1]
-            now = time.perf_counter()
-            tell(
-                Progress(
-                    step=step,
-                    epoch=step / steps_per_epoch,
-                    losses=tuple(losses.tolist()),
-                    accuracies=tuple(accuracies.tolist()),
-                    images_per_s=batches.size / (now - call_started),
-                    elapsed_s=now - started,
-                    # The first call also allocates memory and starts threads: no measure for the rest.
-                    remaining_s=(now - started) * (total_steps - step) / step if step > len(batches) else None,
-                )
-            )
-            steps_per_call = max(1, round(len(batches) * CALL_S / (now - call_started)))
-        validation = None if should_stop() else _measure(classifier, validation_digits, should_stop)
-        stopped = step < (epoch + 1) * steps_per_epoch or should_stop()
-        if stopped:
+        loss, accuracy = course.learn_epoch(epoch)
+        validation_loss, validation_accuracy = _measure(classifier, validation_digits, should_stop)
+        if should_stop():
+            stopped = True
             break
-        tell(
-            EpochEnd(
-                epoch=epoch + 1,
-                loss=epoch_loss / hp.train_images,
-                accuracy=epoch_right / hp.train_images,
-                validation_loss=validation and validation[0],
-                validation_accuracy=validation and validation[1],
-                elapsed_s=time.perf_counter() - started,
-            )
-        )
-        if hp.early_stopping:
-            epochs_without_gain += 1
-            if validation[0] < best_loss:
-                best_loss, best_weights, epochs_without_gain = validation[0], network.get_weights(), 0
-            if epochs_without_gain >= hp.early_stopping:
-                break
-    if best_weights is not None and not stopped:
-        network.set_weights(best_weights)
+        course.end_epoch(epoch, loss, accuracy, validation_loss, validation_accuracy)
+        if early.ends(validation_loss):
+            break
+    if not course.step:
+        raise TrainingError(STOPPED_TOO_EARLY)
+    if not stopped:
+        early.restore_best()
     # A loss is known before its step is taken: whether the last one went too far, only the weights tell.
     for weights in network.get_weights():
-        _check(weights, hp, step)
-    elapsed_s = time.perf_counter() - started
-    tell(Measuring(stopped=stopped))
+        _check(weights, hp, course.step)
+    elapsed_s = course.elapsed_s
+    course.tell(Measuring(stopped=stopped))
     test = evaluate(classifier, dataset.load().test)
     return Trained(
         weights=pack_weights(network),
         parameters=network.count_params(),
-        curve=curve,
+        curve=course.curve,
         stopped=stopped,
-        epochs=step / steps_per_epoch,
+        epochs=course.step / course.curve.steps_per_epoch,
         elapsed_s=elapsed_s,
         test_loss=test.loss,
         test_accuracy=test.accuracy,
     )
+
+
+class _Course:
+    """Goes through the batches in their order, at the learning rate of each, and tells how it goes."""
+
+    def __init__(
+        self, hp: Hyperparameters, learn: Callable, report: Callable[[Event], None], should_stop: Callable[[], bool]
+    ) -> None:
+        """learn: see _compile_steps."""
+        self.hp, self.learn, self.report, self.should_stop = hp, learn, report, should_stop
+        self.curve = Curve.empty(hp)
+        self.total_steps = hp.epochs * self.curve.steps_per_epoch
+        self.step = 0
+        self.steps_per_call = 1
+        self.started = time.perf_counter()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the first batch was about to be learned from."""
+        return time.perf_counter() - self.started
+
+    def tell(self, event: Event) -> None:
+        """Takes an event into the curve and passes it on."""
+        self.curve.add(event)
+        self.report(event)
+
+    def learn_epoch(self, epoch: int) -> tuple[float, float]:
+        """Learns from each training image once, or until it should stop; the mean loss and accuracy of what it saw."""
+        hp, first = self.hp, epoch * self.curve.steps_per_epoch
+        order = np.random.default_rng([hp.seed, epoch]).permutation(hp.train_images).astype(np.int32)
+        loss = right = images = 0.0
+        while self.step < first + self.curve.steps_per_epoch and not self.should_stop():
+            call_started = time.perf_counter()
+            batches = _next_batches(order, hp.batch_size, self.step - first, self.steps_per_call)
+            rates = learning_rates(hp, np.arange(self.step, self.step + len(batches)), self.total_steps)
+            losses, accuracies = (
+                values.numpy() for values in self.learn(tf.constant(batches), tf.constant(rates), tf.constant(self.step))
+            )
+            call_s = time.perf_counter() - call_started
+            self.step += len(batches)
+            _check(losses, hp, self.step)
+            loss += float(losses.sum(dtype=np.float64)) * batches.shape[1]
+            right += float(accuracies.sum(dtype=np.float64)) * batches.shape[1]
+            images += batches.size
+            self._tell_progress(losses, accuracies, batches.size / call_s)
+            self.steps_per_call = max(1, round(len(batches) * CALL_S / call_s))
+        return loss / max(images, 1), right / max(images, 1)
+
+    def _tell_progress(self, losses: np.ndarray, accuracies: np.ndarray, images_per_s: float) -> None:
+        elapsed_s = self.elapsed_s
+        # The first call also allocates memory and starts threads: no measure for the rest.
+        is_first = self.step == len(losses)
+        self.tell(
+            Progress(
+                step=self.step,
+                epoch=self.step / self.curve.steps_per_epoch,
+                losses=tuple(losses.tolist()),
+                accuracies=tuple(accuracies.tolist()),
+                images_per_s=images_per_s,
+                elapsed_s=elapsed_s,
+                remaining_s=None if is_first else elapsed_s * (self.total_steps - self.step) / self.step,
+            )
+        )
+
+    def end_epoch(
+        self, epoch: int, loss: float, accuracy: float, validation_loss: float | None, validation_accuracy: float | None
+    ) -> None:
+        """Tells that an epoch, counted from 0, has ended."""
+        self.tell(
+            EpochEnd(
+                epoch=epoch + 1,
+                loss=loss,
+                accuracy=accuracy,
+                validation_loss=validation_loss,
+                validation_accuracy=validation_accuracy,
+                elapsed_s=self.elapsed_s,
+            )
+        )
+
+
+class _EarlyStopping:
+    """Ends a training whose validation loss falls no more, and brings the best epoch's weights back."""
+
+    def __init__(self, patience: int, network: keras.Model) -> None:
+        """patience: in epochs; 0 never ends it."""
+        self.patience, self.network = patience, network
+        self.best_loss, self.best_weights, self.epochs_without_gain = math.inf, None, 0
+
+    def ends(self, validation_loss: float | None) -> bool:
+        """Whether, after one more epoch with this validation loss, it is enough."""
+        if not self.patience:
+            return False
+        self.epochs_without_gain += 1
+        if validation_loss < self.best_loss:
+            self.best_loss, self.best_weights, self.epochs_without_gain = validation_loss, self.network.get_weights(), 0
+        return self.epochs_without_gain >= self.patience
+
+    def restore_best(self) -> None:
+        """Gives the network the weights of its best epoch, if they were kept."""
+        if self.best_weights:
+            self.network.set_weights(self.best_weights)
 
 
 def _check(values: np.ndarray, hp: Hyperparameters, step: int) -> None:
@@ -178,15 +234,15 @@ def _next_batches(order: np.ndarray, batch_size: int, first: int, count: int) ->
     return order[np.newaxis, whole * batch_size :]
 
 
-def _measure(classifier: Classifier, digits: Digits, should_stop: Callable[[], bool]) -> tuple[float, float] | None:
-    """Mean cross-entropy in nats and accuracy, or None when there are no digits or it was stopped."""
+def _measure(classifier: Classifier, digits: Digits, should_stop: Callable[[], bool]) -> tuple[float | None, float | None]:
+    """Mean cross-entropy in nats and accuracy; None each when there are no digits or it was stopped."""
     batches = []
     for batch in classifier.batches(digits.images):
-        batches.append(batch)
         if should_stop():
-            return None
+            return None, None
+        batches.append(batch)
     if not batches:
-        return None
+        return None, None
     probabilities = np.concatenate(batches)
     right = np.take_along_axis(probabilities, digits.labels[:, np.newaxis], axis=1)
     loss = -np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean()

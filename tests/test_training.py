@@ -310,12 +310,9 @@ def test_stop_ends_training_before_the_last_epoch():
     assert trained.test_accuracy > 0.3
 
 
-def test_stop_before_the_first_batch_learns_nothing():
-    hyperparameters = DnnHyperparameters(**SMALL)
-    trained = train(hyperparameters, should_stop=lambda: True)
-    assert (trained.stopped, trained.epochs, trained.curve.points) == (True, 0, [])
-    for variable in networks.build(hyperparameters).trainable_variables:
-        np.testing.assert_array_equal(arrays_in(trained.weights)[name_of(variable)], variable.numpy())
+def test_stop_before_the_first_batch_leaves_nothing_to_keep():
+    with pytest.raises(TrainingError, match="before its first batch"):
+        train(DnnHyperparameters(**SMALL), should_stop=lambda: True)
 
 
 def test_early_stopping_ends_training_and_returns_the_best_epoch():
