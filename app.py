@@ -50,8 +50,9 @@ def drawing_and_readings() -> None:
         with card:
             details(runs[network], predictions[network])
     if preparation:
-        with verdict:
-            agreement(predictions)
+        if all(predictions.values()):
+            with verdict:
+                agreement(predictions)
         steps(preparation)
 
 
@@ -101,12 +102,15 @@ def _uploaded() -> None:
 
 
 def reading(run: Run, preparation: Preparation | None) -> Prediction | None:
-    """What the network reads, as one large digit; None for a blank canvas."""
+    """What the network reads, as one large digit; None for a blank canvas, or when the network cannot be had."""
     prediction = None
     if preparation:
-        with resources.while_loading():
-            classifier = resources.classifier(run.id)
-        prediction = classifier.read(preparation.image)
+        try:
+            with resources.while_loading():
+                classifier = resources.classifier(run.id)
+            prediction = classifier.read(preparation.image)
+        except StoreError as error:
+            st.error(error)
     with st.container(key=f"prediction-{run.network}"):
         st.metric(f"{NETWORKS[run.network].title} reads", prediction.digit if prediction else "–")
     return prediction
@@ -117,7 +121,7 @@ def details(run: Run, prediction: Prediction | None) -> None:
     if prediction:
         st.markdown(f"with probability **{prediction.probability:.1%}**, in {prediction.elapsed_ms:.1f} ms")
         st.vega_lite_chart(spec=charts.probabilities(run.network, prediction.probabilities), key=f"probabilities-{run.network}")
-    else:
+    elif canvas.board().preparation is None:
         st.caption("Nothing yet. Draw a digit on the canvas.")
     st.caption(f"{run.parameters:,} parameters · reads {run.test_accuracy:.2%} of MNIST's 10,000 test digits right")
 

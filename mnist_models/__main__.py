@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -198,24 +198,14 @@ def _chosen(store: RunStore, network: str, run_id: str | None) -> Run:
     return run
 
 
-def _classifier(run: Run, weights: bytes) -> Any:
-    """The run's network with these weights. Raises StoreError when they are damaged. Call import_tensorflow before."""
-    from mnist_models.classifier import Classifier, WeightsError
-
-    try:
-        return Classifier.from_weights(run.hyperparameters, weights)
-    except WeightsError as error:
-        raise StoreError(f"{run.name} cannot be used: {error} Choose another run.") from error
-
-
 def _evaluate(options: argparse.Namespace) -> int:
     store = RunStore()
     run = _chosen(store, options.network, options.run)
-    weights = store.weights(run.id)
     mnist_models.import_tensorflow()
+    from mnist_models.classifier import Classifier
     from mnist_models.evaluation import evaluate
 
-    result = evaluate(_classifier(run, weights), dataset.load().test)
+    result = evaluate(Classifier.of_run(store, run.id), dataset.load().test)
     if options.json:
         print(json.dumps(dataclasses.asdict(result) | {"run": run.id, "confusion": result.confusion.tolist()}))
         return 0
@@ -249,9 +239,10 @@ def _prepared(paths: Iterable[str]) -> Iterator[_Picture]:
 def _predict(options: argparse.Namespace) -> int:
     store = RunStore()
     chosen = {network: _chosen(store, network, getattr(options, network)) for network in NETWORKS}
-    weights = {network: store.weights(run.id) for network, run in chosen.items()}
     mnist_models.import_tensorflow()
-    classifiers = {network: _classifier(run, weights[network]) for network, run in chosen.items()}
+    from mnist_models.classifier import Classifier
+
+    classifiers = {network: Classifier.of_run(store, run.id) for network, run in chosen.items()}
     status = 0
     pictures = _prepared(options.images)
     while chunk := list(itertools.islice(pictures, PICTURES_AT_ONCE)):

@@ -12,6 +12,7 @@ import tensorflow as tf
 from mnist_models import archives, networks
 from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.hyperparameters import Hyperparameters
+from mnist_models.runs import RunStore, StoreError
 
 
 class WeightsError(ValueError):
@@ -53,6 +54,15 @@ class Classifier:
         network = networks.build(hyperparameters, blank=True)
         unpack_weights(network, weights)
         return cls(network)
+
+    @classmethod
+    def of_run(cls, store: RunStore, run_id: str) -> "Classifier":
+        """The network of a finished or stopped run, or one that ships. Raises StoreError when there is none."""
+        run = store.run(run_id)
+        try:
+            return cls.from_weights(run.hyperparameters, store.weights(run_id))
+        except WeightsError as error:
+            raise StoreError(f"{run.name} cannot be used: {error} Choose another run.") from error
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         """The probabilities of up to `batch_size` images at a time, for callers that want to stop in between."""

@@ -35,6 +35,9 @@ def choose_and_start() -> None:
     with left:
         chosen = form.show()
     with right:
+        name = st.text_input(
+            "Name of the run", placeholder="made up when empty", max_chars=40, key="run-name", persist_state="session"
+        )
         start = st.button(
             f"Train this {NETWORKS[st.session_state['network']].title}", type="primary", icon=":material/play_arrow:",
             disabled=chosen.hyperparameters is None, key="train-start", width="stretch",
@@ -45,7 +48,7 @@ def choose_and_start() -> None:
             st.error(" ".join(problem.sentence for problem in chosen.problems))
     if start:
         try:
-            run_id = resources.engine().start(chosen.hyperparameters)
+            run_id = resources.engine().start(chosen.hyperparameters, name.strip() or None)
         except StoreError as error:
             st.error(error)
             return

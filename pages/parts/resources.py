@@ -33,11 +33,12 @@ def engine():
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def classifier(run_id: str):
-    """The network of a readable run, compiled. Takes about a tenth of a second the first time, and TensorFlow's import."""
+    """The network of a readable run, compiled. Raises StoreError. The first time takes a tenth of a second, and TensorFlow's
+    import."""
     tensorflow_ready().wait()
     from mnist_models.classifier import Classifier
 
-    reader = Classifier.from_weights(store().run(run_id).hyperparameters, store().weights(run_id))
+    reader = Classifier.of_run(store(), run_id)
     reader.read(
         np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8)
     )  # the first reading allocates; no visitor should wait for it

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
 from mnist_models import dataset
@@ -128,3 +129,14 @@ def test_without_a_store_the_shipped_networks_still_read(monkeypatch, broken_sto
     assert not app.exception
     assert "cannot be used" in app.warning[0].value
     assert [reading(app, network) for network in ("dnn", "cnn")] == ["7", "7"]
+
+
+def test_a_run_whose_weights_are_damaged_gets_a_sentence_and_the_other_network_still_reads(monkeypatch, store, finished_run):
+    draw_seven(monkeypatch)
+    with store._session() as session:
+        session.execute(text("UPDATE weights SET weights = x'00' WHERE run_id = :run"), {"run": finished_run.id})
+    app = page().run()
+    app.selectbox(key="reads-dnn").select(finished_run.id).run()
+    assert not app.exception
+    assert "Choose another run" in app.error[0].value
+    assert [reading(app, network) for network in ("dnn", "cnn")] == ["–", "7"]

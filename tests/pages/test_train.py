@@ -192,3 +192,10 @@ def test_dnn_and_cnn_values_are_kept_apart():
     assert app.slider(key="cnn.epochs").value == CnnHyperparameters().epochs
     app.segmented_control(key="network").set_value("dnn").run()
     assert app.slider(key="dnn.epochs").value == 9 != DnnHyperparameters().epochs
+
+
+def test_a_run_can_be_named_before_it_is_started(store):
+    app = page(**{"network": "dnn", "dnn.epochs": 1, "dnn.train_images": 100, "run-name": "  my first  "}).run()
+    app.button(key="train-start").click().run()
+    assert not app.exception
+    assert store.run(app.session_state["run"]).name == "my first"
