@@ -142,7 +142,7 @@ def choose_network(network: str) -> Run:
         st.session_state.pop(key, None)
     run_id = st.selectbox(
         f"{NETWORKS[network].title} to read with", runs, key=key, persist_state="session",
-        format_func=lambda run_id: f"{runs[run_id].name} · {runs[run_id].test_accuracy:.2%}",
+        format_func=lambda run_id: f"{runs[run_id].label} · {runs[run_id].test_accuracy:.2%}",
     )  # fmt: skip
     return runs[run_id]
 

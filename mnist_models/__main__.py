@@ -141,7 +141,7 @@ def _train(options: argparse.Namespace) -> int:
         print(json.dumps(facts))
     else:
         print(
-            f"{run.name} (run {run.id}): {trained.parameters:,} parameters, "
+            f"{run.label} (run {run.id}): {trained.parameters:,} parameters, "
             f"{number(round(trained.epochs, 2))} epochs in {trained.elapsed_s:.1f} s"
         )
         print(f"test loss {trained.test_loss:.4f}, test accuracy {trained.test_accuracy:.2%}")
@@ -209,7 +209,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(dataclasses.asdict(result) | {"run": run.id, "confusion": result.confusion.tolist()}))
         return 0
-    print(f"{run.name} on the 10,000 test digits: loss {result.loss:.4f}, accuracy {result.accuracy:.2%}\n")
+    print(f"{run.label} on the 10,000 test digits: loss {result.loss:.4f}, accuracy {result.accuracy:.2%}\n")
     print("digit  precision  recall      F1  support")
     for digit, report in enumerate(result.digits):
         print(f"{digit:5}  {report.precision:9.2%} {report.recall:7.2%} {report.f1:7.2%}  {report.support:7}")

@@ -62,7 +62,7 @@ class Classifier:
         try:
             return cls.from_weights(run.hyperparameters, store.weights(run_id))
         except WeightsError as error:
-            raise StoreError(f"{run.name} cannot be used: {error} Choose another run.") from error
+            raise StoreError(f"{run.label} cannot be used: {error} Choose another run.") from error
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         """The probabilities of up to `batch_size` images at a time, for callers that want to stop in between."""

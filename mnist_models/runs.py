@@ -99,6 +99,11 @@ class Run(Base):
         return hyperparameters.validate(self.values)
 
     @property
+    def label(self) -> str:
+        """What a list calls it: the name, and something that tells it from others of the same name."""
+        return self.name if self.id.startswith(pretrained.PREFIX) else f"{self.name} {self.id[:4]}"
+
+    @property
     def in_progress(self) -> bool:
         return self.state in IN_PROGRESS
 
@@ -163,12 +168,12 @@ class RunStore:
         return sessionmaker(engine, expire_on_commit=False)
 
     def create(self, hyperparameters: Hyperparameters, name: str | None = None) -> Run:
-        """A new run of this process, waiting to be trained. name: a default one when None."""
+        """A new run of this process, waiting to be trained. name: that of its network when None."""
         run_id = secrets.token_hex(4)
         with self._session() as session:
             run = Run(
                 id=run_id,
-                name=name or f"{hyperparameters.title} {run_id[:4]}",
+                name=name or hyperparameters.title,
                 network=hyperparameters.network,
                 values=hyperparameters.model_dump(mode="json"),
                 state=RunState.QUEUED,
@@ -242,7 +247,7 @@ class RunStore:
         with self._session() as session:
             row = session.get(_WeightsRow, run_id)
         if row is None:
-            raise StoreError(f"The run {run.name} is {run.state} and has no weights; choose one that is finished or stopped.")
+            raise StoreError(f"The run {run.label} is {run.state} and has no weights; choose one that is finished or stopped.")
         return row.weights
 
     def _get(self, session: Session, run_id: str) -> Run:

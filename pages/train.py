@@ -36,7 +36,7 @@ def choose_and_start() -> None:
         chosen = form.show()
     with right:
         name = st.text_input(
-            "Name of the run", placeholder="made up when empty", max_chars=40, key="run-name", persist_state="session"
+            "Name of the run", placeholder="such as your own", max_chars=40, key="run-name", persist_state="session"
         )
         start = st.button(
             f"Train this {NETWORKS[st.session_state['network']].title}", type="primary", icon=":material/play_arrow:",
@@ -105,7 +105,7 @@ def _choose(run_id: str) -> None:
 
 def _title(run: Run) -> str:
     # What never changes: a list does not notice when one of its labels does.
-    return f"{run.name} · {run.created_at.astimezone():%d %b %H:%M}"
+    return f"{run.label} · {run.created_at.astimezone():%d %b %H:%M}"
 
 
 def run_panel(run_id: str, was_in_progress: bool) -> None:

@@ -90,10 +90,17 @@ def test_a_run_knows_when_it_was_created_and_in_which_time_zone(store, tiny_dnn)
     assert max([*RunStore().readable("dnn"), listed], key=lambda run: run.created_at).id == run.id
 
 
-def test_runs_without_a_name_get_different_ones(store, tiny_dnn, tiny_cnn):
-    created = [store.create(tiny_dnn), store.create(tiny_dnn, ""), store.create(tiny_cnn)]
-    assert len({run.name for run in created}) == len({run.id for run in created}) == 3
-    assert [run.name.split()[0] for run in created] == ["DNN", "DNN", "CNN"]
+def test_runs_of_one_name_have_different_labels(store, tiny_dnn, tiny_cnn):
+    runs = [
+        store.create(tiny_dnn),
+        store.create(tiny_dnn),
+        store.create(tiny_cnn),
+        *(store.create(tiny_cnn, "mine") for _ in "ab"),
+    ]
+    assert [run.name for run in runs] == ["DNN", "DNN", "CNN", "mine", "mine"]
+    assert len({run.label for run in runs}) == len(runs)
+    assert all(run.label.startswith(run.name) for run in runs)
+    assert store.run("shipped-dnn").label == store.run("shipped-dnn").name
 
 
 def test_a_finished_run_keeps_all_that_it_leaves_behind(store, tiny_dnn, trained):
