@@ -217,7 +217,9 @@ class Engine:
         if self._client is None:
             return 0
         if not self._cluster:
-            return len(self._client.nthreads())
+            with suppress(OSError):  # the connection was lost at this moment, which is noticed before the next look
+                return len(self._client.nthreads())
+            return 0
         return sum(map(_is_alive, self._cluster.workers.values())) if self._processes else PLACES
 
     def _enqueue(self, run: Run) -> None:

@@ -99,13 +99,19 @@ def database(tmp_path_factory):
     return tmp_path_factory.mktemp("engine") / "runs.sqlite3"
 
 
+def cluster_processes():
+    """Schedulers, nannies and workers below this process; a browser and its server may be there too."""
+    parts = [process for process in psutil.Process().children() if "dask" in command_of(process)]
+    return parts + [worker for part in parts for worker in part.children(recursive=True)]
+
+
 @pytest.fixture(scope="module")
 def trainer(database):
     """One engine with its embedded cluster for all tests. Closing it ends the processes that it started."""
-    before = set(psutil.Process().children(recursive=True))
+    before = set(cluster_processes())
     trainer = Engine(RunStore(f"sqlite:///{database}"))
     yield trainer
-    ours = set(psutil.Process().children(recursive=True)) - before
+    ours = set(cluster_processes()) - before
     trainer.close()
     # What is left is Python's own tracker of shared resources, which serves the whole process.
     _, alive = psutil.wait_procs([process for process in ours if "resource_tracker" not in command_of(process)], timeout=30)
@@ -284,10 +290,9 @@ def test_an_end_is_noticed_however_much_else_there_is_to_do(trainer, tiny_dnn):
 
 def test_the_cluster_listens_to_this_machine_only(trainer, tiny_dnn):
     ended(trainer, trainer.start(tiny_dnn))
-    parts = [process for process in psutil.Process().children() if "dask" in process.cmdline()]
     listening = [
         connection.laddr.ip
-        for process in parts + [worker for part in parts for worker in part.children(recursive=True)]
+        for process in cluster_processes()
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
