@@ -35,9 +35,7 @@ def choose_and_start() -> None:
     with left:
         chosen = form.show()
     with right:
-        name = st.text_input(
-            "Name of the run", placeholder="such as your own", max_chars=40, key="run-name", persist_state="session"
-        )
+        name = st.text_input("Name of the run", placeholder="optional", max_chars=40, key="run-name", persist_state="session")
         start = st.button(
             f"Train this {NETWORKS[st.session_state['network']].title}", type="primary", icon=":material/play_arrow:",
             disabled=chosen.hyperparameters is None, key="train-start", width="stretch",
