@@ -11,7 +11,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from mnist_models import dataset, pretrained
 from mnist_models.hyperparameters import NETWORKS
-from mnist_models.preprocessing import PictureError, Preparation, open_picture, prepare_picture
+from mnist_models.preprocessing import (
+    THICKEST_STROKE_PX,
+    THINNEST_STROKE_PX,
+    PictureError,
+    Preparation,
+    open_picture,
+    prepare_picture,
+)
 from mnist_models.runs import Run, StoreError
 from pages.parts import canvas, charts, page, resources
 
@@ -24,6 +31,7 @@ PREVIEW_PX = 196
 def main() -> None:
     """The page."""
     if page.begin("app.py"):
+        st.session_state["picture_problem"] = None
         canvas.board().give(canvas.board().drawing)
     st.header("Draw a digit, and two networks read it")
     st.markdown(
@@ -64,7 +72,7 @@ def drawing_board() -> tuple[Preparation | None, DeltaGenerator]:
     board = canvas.board()
     with st.container(horizontal=True, gap="xsmall"):
         st.button("Undo", icon=":material/undo:", on_click=board.undo, disabled=not board.drawing["objects"], key="undo")
-        st.button("Clear", icon=":material/delete:", on_click=board.clear, disabled=not board.drawing["objects"], key="clear")
+        st.button("Clear", icon=":material/delete:", on_click=_clear, disabled=not board.drawing["objects"], key="clear")
         st.button("Example", icon=":material/casino:", on_click=_example, key="example")
         with st.popover("Picture", icon=":material/upload:"):
             st.file_uploader(
@@ -75,13 +83,19 @@ def drawing_board() -> tuple[Preparation | None, DeltaGenerator]:
         help=f"In pixels of the {canvas.SIZE_PX}×{canvas.SIZE_PX} canvas. {canvas.BRUSH_PX} comes near MNIST's own pen.",
     )  # fmt: skip
     if problem := st.session_state.get("picture_problem"):
-        st.error(problem)
+        st.error(page.plain(problem))
     if board.origin:
-        st.caption(board.origin)
+        st.caption(page.plain(board.origin))
     return preparation, verdict
 
 
+def _clear() -> None:
+    st.session_state["picture_problem"] = None
+    canvas.board().clear()
+
+
 def _example() -> None:
+    st.session_state["picture_problem"] = None
     test = dataset.load().test
     index = int(np.random.default_rng().integers(len(test)))
     canvas.board().show(
@@ -110,7 +124,7 @@ def reading(run: Run, preparation: Preparation | None) -> Prediction | None:
                 classifier = resources.classifier(run.id)
             prediction = classifier.read(preparation.image)
         except StoreError as error:
-            st.error(error)
+            st.error(page.plain(error))
     with st.container(key=f"prediction-{run.network}"):
         st.metric(f"{NETWORKS[run.network].title} reads", prediction.digit if prediction else "–")
     return prediction
@@ -132,7 +146,7 @@ def choose_network(network: str) -> Run:
     try:
         runs = {run.id: run for run in resources.store().readable(network)}
     except StoreError as error:
-        st.warning(error)
+        st.warning(page.plain(error))
         runs = {pretrained.PREFIX + network: resources.store().run(pretrained.PREFIX + network)}
     # A network that this visitor trained is chosen for them as soon as it is done.
     awaited = st.session_state.get("reads-next", {})
@@ -169,7 +183,8 @@ def steps(preparation: Preparation) -> None:
             (preparation.ink[top:bottom, left:right], f"1. Crop: the ink's box, {right - left}×{bottom - top} px"),
             (
                 preparation.scaled,
-                f"2. Scale: the longer side to 20 px, {width}×{height}",
+                f"2. Scale: the longer side to 20 px, {width}×{height}; the strokes, {preparation.stroke_px:.1f} px wide there, "
+                f"are kept between {THINNEST_STROKE_PX:g} and {THICKEST_STROKE_PX:g} px",
             ),
             (preparation.image, "3. Centre: the centre of mass in the middle of 28×28, all that the networks get"),
         ):

@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +30,8 @@ PICTURES_AT_ONCE = 200
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit status: 0, or 1 after something that standard error explains."""
+    if hasattr(sys.stdout, "reconfigure"):  # a file's name may have letters that the terminal does not know
+        sys.stdout.reconfigure(errors="backslashreplace" if os.name == "nt" else "surrogateescape")
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
@@ -116,14 +118,30 @@ def _train(options: argparse.Namespace) -> int:
     recipe = recipes.RECIPES[options.network][options.recipe].hyperparameters
     chosen = {name: getattr(options, name) for name in type(recipe).choices() if hasattr(options, name)}
     hyperparameters = validate(recipe.model_dump() | chosen)
+    if options.output:
+        try:
+            options.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            print(f"Nothing can be written to {options.output} ({error.strerror}): choose another folder.", file=sys.stderr)
+            return 1
+    mnist_models.import_tensorflow()
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
     store = RunStore()
     run = store.create(hyperparameters, options.name)
-    trained = _train_with_bar(hyperparameters, store, run)
+    trained = _train_with_bar(hyperparameters, store, run, stop.is_set)
     if trained is None:
         return 1
-    if options.output:  # before the store, so that it is there even if the store fails
-        command = shlex.join(["python", "-m", "mnist_models", *sys.argv[1:]])
-        pretrained.write(options.output, hyperparameters, trained, command)
+    status = 0
+    if options.output and trained.stopped:
+        print(f"It was stopped early, so {options.output} was left as it is.", file=sys.stderr)
+    elif options.output:  # before the store, so that it is there even if the store fails
+        try:
+            command = shlex.join(["python", "-m", "mnist_models", *sys.argv[1:]])
+            pretrained.write(options.output, hyperparameters, trained, command)
+        except OSError as error:
+            status = 1
+            print(f"{options.output} could not be written ({error.strerror}); the run is kept.", file=sys.stderr)
     store.finish(run.id, trained)
     facts = {
         "run": run.id,
@@ -145,17 +163,16 @@ def _train(options: argparse.Namespace) -> int:
             f"{number(round(trained.epochs, 2))} epochs in {trained.elapsed_s:.1f} s"
         )
         print(f"test loss {trained.test_loss:.4f}, test accuracy {trained.test_accuracy:.2%}")
-    return 0
+    return status
 
 
-def _train_with_bar(hyperparameters: Hyperparameters, store: RunStore, run: Run) -> Trained | None:
-    """Trains here, with a progress bar on standard error; None when it failed. Ctrl-C ends it and keeps what was learned."""
-    mnist_models.import_tensorflow()
+def _train_with_bar(
+    hyperparameters: Hyperparameters, store: RunStore, run: Run, should_stop: Callable[[], bool]
+) -> Trained | None:
+    """Trains here, with a progress bar on standard error; None when it failed."""
     from mnist_models.training import TrainingError, train
 
     curve = Curve.empty(hyperparameters)
-    stop = threading.Event()
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
     with tqdm(total=hyperparameters.epochs * curve.steps_per_epoch, unit="batch", leave=False) as bar:
 
         def report(event: Event) -> None:
@@ -181,10 +198,10 @@ def _train_with_bar(hyperparameters: Hyperparameters, store: RunStore, run: Run)
 
         store.set_state(run.id, RunState.RUNNING)
         try:
-            trained = train(hyperparameters, report, stop.is_set)
+            trained = train(hyperparameters, report, should_stop)
         except TrainingError as error:
-            store.save_curve(run.id, curve)
             store.set_state(run.id, RunState.FAILED, str(error))
+            store.save_curve(run.id, curve)
             print(error, file=sys.stderr)
             return None
     return trained
@@ -268,8 +285,7 @@ def _reading_as_json(path: str, readings: dict[str, np.ndarray]) -> str:
         | {
             network: {"digit": int(row.argmax()), "probability": float(row.max()), "probabilities": row.tolist()}
             for network, row in readings.items()
-        },
-        ensure_ascii=False,
+        }
     )
 
 

@@ -128,8 +128,7 @@ class Engine:
 
     def curve(self, run_id: str) -> Curve:
         """How a run's training went so far, whether in progress or not. Raises UnknownRunError."""
-        curve = self._curves.get(run_id)
-        return curve.model_copy(deep=True) if curve else self.store.curve(run_id)
+        return self._curves.get(run_id) or self.store.curve(run_id)
 
     def close(self) -> None:
         """Ends the embedded cluster, and with it the runs in progress."""
@@ -177,7 +176,7 @@ class Engine:
                 self._cluster = _process_cluster() if self._processes else _thread_cluster()
                 self._client = Client(self._cluster, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
             self._client.subscribe_topic(self._topic, lambda event: self._post(self._told, event[1]))
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Dask raises nearly anything for an address that it cannot use
             where = f"The Dask cluster at {self._address}" if self._address else "The processes for training"
             for run in self._waiting:
                 self._end(
@@ -270,7 +269,9 @@ class Engine:
             self.store.set_state(run_id, RunState.RUNNING)
             return
         event = EVENTS[kind].model_validate(message["fields"])
-        self._curves[run_id].add(event)
+        curve = self._curves[run_id].model_copy(deep=True)
+        curve.add(event)
+        self._curves[run_id] = curve
         if kind == "Measuring":
             self._live[run_id] = replace(live, state=RunState.MEASURING)
         elif kind == "Progress":
@@ -299,9 +300,9 @@ class Engine:
 
     def _end(self, run_id: str, state: RunState, error: str) -> None:
         try:
+            self.store.set_state(run_id, state, error)  # first: without its end a run would look as if it went on
             if run_id in self._curves:
                 self.store.save_curve(run_id, self._curves[run_id])
-            self.store.set_state(run_id, state, error)
         except StoreError:
             logging.getLogger(__name__).exception("That the run %s has ended (%s) could not be kept", run_id, error)
         finally:  # whoever waits for it, and whoever is next, waits no longer
@@ -316,6 +317,9 @@ def _process_cluster() -> SubprocessCluster:
     # The scheduler's standard error is a pipe that nobody reads: once its log had filled it, the scheduler would stand still.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
     os.environ[worker.OWNER] = str(os.getpid())
+    # The processes must find this package wherever the app was started from.
+    root = str(Path(__file__).parents[1])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     preload = [worker.__name__]
     return SubprocessCluster(
         host="127.0.0.1",
@@ -327,7 +331,6 @@ def _process_cluster() -> SubprocessCluster:
             "memory_limit": 0,
             "preload": preload,
             "preload_nanny": preload,
-            "env": {"PYTHONPATH": str(Path(__file__).parents[1])},
         },
         silence_logs=logging.ERROR,
     )

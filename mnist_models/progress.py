@@ -98,11 +98,16 @@ class Curve(BaseModel):
                     self.batches += 1
                     self.pending.append(batch)
                     if len(self.pending) == self.batches_per_point:
-                        loss, accuracy = (sum(values) / len(values) for values in zip(*self.pending, strict=True))
-                        self.points.append(Point(self.batches / self.steps_per_epoch, loss, accuracy))
-                        self.pending = []
+                        self.close()
             case EpochEnd():
                 self.epochs.append(event)
+
+    def close(self) -> None:
+        """Makes a point of the batches since the one before, if there are any."""
+        if self.pending:
+            loss, accuracy = (sum(values) / len(values) for values in zip(*self.pending, strict=True))
+            self.points.append(Point(self.batches / self.steps_per_epoch, loss, accuracy))
+            self.pending = []
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ class UnknownRunError(StoreError):
 
 
 class RunState(enum.StrEnum):
-    """Where a run stands. The first three are in progress; stopped and finished runs have weights."""
+    """Where a run stands. The first three are in progress (measuring, reading the test set, is known to the engine only);
+    finished and stopped runs have weights."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -49,6 +50,8 @@ class RunState(enum.StrEnum):
 
 
 IN_PROGRESS = (RunState.QUEUED, RunState.RUNNING, RunState.MEASURING)
+# The time at which a process was started is told by a clock that may be set while it runs.
+CLOCK_STEP_S = 60
 READABLE = (RunState.FINISHED, RunState.STOPPED)
 
 
@@ -95,8 +98,11 @@ class Run(Base):
 
     @property
     def hyperparameters(self) -> Hyperparameters:
-        """What was trained, validated again."""
-        return hyperparameters.validate(self.values)
+        """What was trained, validated again. Raises StoreError when that is not possible any more."""
+        try:
+            return hyperparameters.validate(self.values)
+        except hyperparameters.HyperparametersError as error:
+            raise StoreError(f"{self.label} was trained by another version of this project: {error}") from error
 
     @property
     def label(self) -> str:
@@ -132,13 +138,14 @@ def _this_process() -> str:
     return f"{socket.gethostname()} {process.pid} {process.create_time()}"
 
 
-def _is_gone(owner: str | None) -> bool:
-    """Whether the process that looked after a run has ended. One on another machine gets the benefit of the doubt."""
-    host, pid, created = (owner or "").rsplit(" ", 2)
+def _is_gone(owner: str, one_machine: bool) -> bool:
+    """Whether the process that looked after a run has ended. One on another machine gets the benefit of the doubt, unless the
+    store is of one machine, which then had another name at that time."""
+    host, pid, created = owner.rsplit(" ", 2)
     if host != socket.gethostname():
-        return False
+        return one_machine
     try:
-        return psutil.Process(int(pid)).create_time() != float(created)
+        return abs(psutil.Process(int(pid)).create_time() - float(created)) > CLOCK_STEP_S
     except psutil.NoSuchProcess:
         return True
 
@@ -152,17 +159,20 @@ class RunStore:
         self._url = url or os.environ.get("DATABASE_URL") or f"sqlite:///{DEFAULT_FILE}"
         self._shipped = {run_id: Run(state=RunState.FINISHED, **facts) for run_id, facts in pretrained.facts().items()}
 
+    @property
+    def _is_sqlite(self) -> bool:
+        return self._url.startswith("sqlite")
+
     @functools.cached_property
     def _sessions(self) -> sessionmaker[Session]:
         url = make_url(self._url)
-        sqlite = url.get_backend_name() == "sqlite"
-        if sqlite and url.database:
+        if self._is_sqlite and url.database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url)
-        if sqlite:
+        engine = create_engine(url, pool_pre_ping=True)  # a database server may have closed what was idle
+        if self._is_sqlite:
             event.listen(engine, "connect", _prepare_sqlite)
         with engine.begin() as connection:
-            if sqlite:  # else two processes that come first would both find no tables and both create them
+            if self._is_sqlite:  # else two processes that come first would both find no tables and both create them
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             Base.metadata.create_all(connection)
         return sessionmaker(engine, expire_on_commit=False)
@@ -208,7 +218,7 @@ class RunStore:
         """Marks runs as interrupted whose process has ended before they did."""
         with self._session() as session:
             for run in session.scalars(select(Run).where(Run.state.in_(IN_PROGRESS))):
-                if _is_gone(run.owner):
+                if _is_gone(run.owner, self._is_sqlite):
                     run.state = RunState.INTERRUPTED
 
     def run(self, run_id: str) -> Run:

@@ -56,6 +56,8 @@ def train(
         if should_stop():
             stopped = True
             break
+        if validation_loss is not None:
+            _check(np.array(validation_loss), hp, course.step)
         course.end_epoch(epoch, loss, accuracy, validation_loss, validation_accuracy)
         if early.ends(validation_loss):
             break
@@ -69,6 +71,7 @@ def train(
     elapsed_s = course.elapsed_s
     course.tell(Measuring(stopped=stopped))
     test = evaluate(classifier, dataset.load().test)
+    course.curve.close()
     return Trained(
         weights=pack_weights(network),
         parameters=network.count_params(),

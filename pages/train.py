@@ -1,11 +1,18 @@
 """Train: choose hyperparameters, train a network, watch it learn."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters, number
 from mnist_models.progress import Curve
 from mnist_models.runs import Run, RunState, StoreError
 from pages.parts import charts, form, page, resources
+
+if TYPE_CHECKING:  # importing it imports Dask
+    from mnist_models.engine import Live
 
 REDRAW_S = 0.5
 
@@ -25,7 +32,7 @@ def main() -> None:
         try:
             watch()
         except StoreError as error:
-            st.error(error)
+            st.error(page.plain(error))
 
 
 @st.fragment
@@ -48,7 +55,7 @@ def choose_and_start() -> None:
         try:
             run_id = resources.engine().start(chosen.hyperparameters, name.strip() or None)
         except StoreError as error:
-            st.error(error)
+            st.error(page.plain(error))
             return
         st.session_state["reads-next"] = st.session_state.get("reads-next", {}) | {chosen.hyperparameters.network: run_id}
         _choose(run_id)
@@ -82,23 +89,31 @@ def watch() -> None:
         return
     asked = st.query_params.get("run")
     if asked is not None and asked not in runs:
-        st.warning(f"There is no run {asked!r}; it may have been deleted. This is the newest one.")
+        st.warning("There is no such run here; it may have been deleted. Another one is shown.")
     newest = next((run.id for run in runs.values() if run.in_progress), next(iter(runs)))
-    st.session_state.setdefault("run", asked if asked in runs else newest)
+    if asked in runs and asked != st.session_state.get("run-in-address"):  # a link, or the browser's Back
+        st.session_state["run"] = asked
+    st.session_state.setdefault("run", newest)
     if st.session_state["run"] not in runs:
         st.session_state["run"] = newest
     run_id = st.selectbox(
         "Run", runs, key="run", persist_state="session", on_change=lambda: _choose(st.session_state["run"]),
         format_func=lambda run_id: _title(runs[run_id]),
     )  # fmt: skip
-    st.query_params["run"] = run_id
+    _show_in_address(run_id)
     # A fragment redraws itself as often as was fixed when it was defined, so that depends on whether there is news to come.
-    st.fragment(run_panel, run_every=REDRAW_S if runs[run_id].in_progress else None)(run_id, runs[run_id].in_progress)
+    st.fragment(guarded_panel, run_every=REDRAW_S if runs[run_id].in_progress else None)(run_id, runs[run_id].in_progress)
 
 
 def _choose(run_id: str) -> None:
     st.session_state["run"] = run_id
-    st.query_params["run"] = run_id
+    _show_in_address(run_id)
+
+
+def _show_in_address(run_id: str) -> None:
+    st.session_state["run-in-address"] = run_id
+    if st.query_params.get("run") != run_id:  # each change is a step of the browser's history
+        st.query_params["run"] = run_id
 
 
 def _title(run: Run) -> str:
@@ -106,30 +121,38 @@ def _title(run: Run) -> str:
     return f"{run.label} · {run.created_at.astimezone():%d %b %H:%M}"
 
 
+def guarded_panel(run_id: str, was_in_progress: bool) -> None:
+    """The run panel, or why there is none: what goes wrong in a fragment never reaches the page that called it."""
+    try:
+        run_panel(run_id, was_in_progress)
+    except StoreError as error:
+        st.error(page.plain(error))
+
+
 def run_panel(run_id: str, was_in_progress: bool) -> None:
     """Where the run stands, its curves, and what can be done with it."""
+    live = resources.engine().live(run_id)  # before the store: the engine forgets a run only after its end is kept
     run = resources.store().run(run_id)
     if was_in_progress and not run.in_progress:
         st.rerun()  # the whole page: nothing needs to be redrawn every half second any more
     curve = resources.engine().curve(run_id)
     if run.in_progress:
-        progress(run, curve)
+        progress(run, live, curve)
     else:
         result(run)
     with st.container(key="curves"):
         curves(run, curve)
 
 
-def progress(run: Run, curve: Curve) -> None:
-    """A progress bar with what is happening, and the button to stop."""
-    live = resources.engine().live(run.id)
+def progress(run: Run, live: Live | None, curve: Curve) -> None:
+    """A progress bar with what is happening, and the button to stop. live: None when another process trains it."""
     total = run.hyperparameters.epochs
     left, right = st.columns([3, 1], vertical_alignment="center")
     with left:
         if live is None:
             st.progress(_done(curve, total), f"Training in another process: epoch {_epoch(curve):.2f} of {total}.")
         elif live.state == RunState.QUEUED and live.position:
-            st.progress(0.0, f"Waiting: {live.position} in the queue. Two networks train at a time on this machine.")
+            st.progress(0.0, f"Waiting: {live.position} in the queue.")
         elif live.latest is None:
             st.progress(0.0, "Starting: the network is being built and compiled.")
         elif live.state == RunState.MEASURING:
@@ -162,7 +185,7 @@ def result(run: Run) -> None:
     """How the run ended, and what can be done with it."""
     match run.state:
         case RunState.FAILED:
-            st.error(run.error)
+            st.error(page.plain(run.error))
         case RunState.INTERRUPTED:
             st.warning(
                 "The app was ended while this network was being trained, so it was not kept; this is its curve until then."
@@ -175,6 +198,7 @@ def result(run: Run) -> None:
         loss.metric("Test loss", f"{run.test_loss:.3f}")
         if draw.button("Draw for it", icon=":material/draw:", type="primary", key="draw-for", width="stretch"):
             st.session_state[f"reads-{run.network}"] = run.id
+            st.session_state.get("reads-next", {}).pop(run.network, None)
             st.switch_page("app.py")
         st.caption(
             f"{run.parameters:,} parameters · {number(round(run.epochs, 2))} epochs in {run.elapsed_s:.1f} s · "
@@ -190,9 +214,7 @@ def curves(run: Run, curve: Curve) -> None:
     """Loss and accuracy over the epochs, with what to see in them in words."""
     if not curve.points:
         st.info(
-            "The curves appear with the first batches."
-            if run.in_progress
-            else "It ended before its first batches, without a curve."
+            "The curves appear with the first batches." if run.in_progress else "It ended before the first point of its curve."
         )
         return
     for quantity in ("loss", "accuracy"):

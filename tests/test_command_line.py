@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -310,3 +311,21 @@ def test_ctrl_c_ends_a_training_and_keeps_what_was_learned(store):
     assert 1 <= kept.epochs < 100 and kept.test_accuracy > 0.8
     assert Classifier.from_weights(kept.hyperparameters, store.weights(kept.id)).network.count_params() == kept.parameters
     assert len(store.curve(kept.id).epochs) == int(kept.epochs)
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_before_anything_is_trained(run, store, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    status, out, errors = run("train", "dnn", "--epochs", "1", "--output", tmp_path / "file")
+    assert (status, out) == (1, "")
+    assert "choose another folder" in errors
+    assert store.runs() == []
+
+
+def test_a_file_name_that_is_no_text_does_not_keep_the_rest_from_being_read(pictures, store):
+    paths = [os.fsencode(pictures[0].parent) + b"/\xff.png", os.fsencode(pictures[0])]
+    done = subprocess.run(
+        [sys.executable, "-m", "mnist_models", "predict", "--json", *paths],
+        cwd=ROOT, capture_output=True, timeout=120, check=False, env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["image"] == str(pictures[0])

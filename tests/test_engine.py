@@ -307,8 +307,10 @@ def test_trainings_leave_the_processor_to_the_web_server(trainer):
     stop_all(trainer, run_id)
 
 
+# Started in any folder, as with "streamlit run /where/it/is/app.py": the cluster must find the package all the same.
 OWNER = """
 import sys
+sys.path.insert(0, sys.argv[2])
 from mnist_models.engine import Engine
 from mnist_models.hyperparameters import DnnHyperparameters
 from mnist_models.runs import RunStore
@@ -325,7 +327,7 @@ sys.stdin.read()
 @pytest.mark.parametrize("moment", ["engine", "cluster"], ids=["while the cluster starts", "once it is there"])
 def test_no_process_outlives_the_one_that_started_it_however_that_ends(tmp_path, moment):
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, f"sqlite:///{tmp_path}/runs.sqlite3"], cwd=ROOT, text=True,
+        [sys.executable, "-c", OWNER, f"sqlite:///{tmp_path}/runs.sqlite3", str(ROOT)], cwd=tmp_path, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     with owner:

@@ -99,3 +99,15 @@ def test_json_and_back_changes_nothing():
     assert Curve.model_validate_json(curve.model_dump_json()) == curve
     for event in (progress(3, (0.5, 0.25), (1.0, 0.0)), epoch_end(4), Measuring(stopped=True)):
         assert type(event).model_validate(event.model_dump(mode="json")) == event
+
+
+def test_a_curve_that_is_closed_early_keeps_the_batches_that_made_no_whole_point():
+    hyperparameters = DnnHyperparameters(epochs=100, train_images=12_800, batch_size=128, validation_images=0)
+    curve = Curve.empty(hyperparameters)
+    assert curve.batches_per_point == 25
+    curve.add(progress(10, [2.0] * 5 + [1.0] * 5, [0.5] * 10))
+    assert curve.points == []
+    curve.close()
+    assert curve.points == [(0.1, 1.5, 0.5)]
+    curve.close()
+    assert len(curve.points) == 1

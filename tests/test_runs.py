@@ -282,9 +282,13 @@ def test_runs_of_a_process_that_has_ended_are_interrupted_and_those_of_a_living_
 def test_a_process_that_has_the_number_of_an_ended_one_is_not_mistaken_for_it():
     host, pid, created = runs._this_process().rsplit(" ", 2)
     assert int(pid) == os.getpid()
-    assert not runs._is_gone(f"{host} {pid} {created}")
-    assert runs._is_gone(f"{host} {pid} {float(created) - 1000}")
-    assert not runs._is_gone(f"another-machine {pid} {float(created) - 1000}")
+    for one_machine in (False, True):
+        assert not runs._is_gone(f"{host} {pid} {created}", one_machine)
+        assert not runs._is_gone(f"{host} {pid} {float(created) + 1}", one_machine)  # somebody set the clock
+        assert runs._is_gone(f"{host} {pid} {float(created) - 1000}", one_machine)
+    elsewhere = f"another-machine {pid} {created}"
+    assert not runs._is_gone(elsewhere, one_machine=False)
+    assert runs._is_gone(elsewhere, one_machine=True)  # a file of this machine, which had another name then
 
 
 def test_threads_that_come_first_at_the_same_moment_share_a_new_store(store, tiny_dnn, trained):

@@ -404,3 +404,16 @@ def test_wrong_labels_are_spread_evenly_and_follow_the_seed():
     assert offsets[0] == 0 and offsets[1:].min() > 0.9 * offsets[1:].max() * 0.9
     halves = (changed != labels)[:10_000].mean(), (changed != labels)[10_000:].mean()
     assert halves == pytest.approx((0.5, 0.5), abs=0.02)
+
+
+def test_an_epoch_whose_last_step_destroyed_the_weights_is_not_told_of_with_numbers_that_are_none():
+    hyperparameters = DnnHyperparameters(
+        activation="silu", optimizer="sgd", learning_rate=1.0, batch_norm=False, schedule="constant", epochs=100,
+        train_images=100, batch_size=128, validation_images=100,
+    )  # fmt: skip
+    events = []
+    with pytest.raises(TrainingError, match="learning rate"):
+        train(hyperparameters, events.append)
+    ends = [event for event in events if isinstance(event, EpochEnd)]
+    assert all(math.isfinite(end.validation_loss) for end in ends)
+    assert len(ends) < len([event for event in events if isinstance(event, Progress)])  # the last one was kept back

@@ -48,6 +48,8 @@ class Board:
     def undo(self) -> None:
         """Takes the last stroke back; the canvas then tells what is left."""
         self.exact = False
+        if len(self.drawing["objects"]) == 1:  # of a picture from elsewhere, nothing is left
+            self.origin = ""
         self.give({"objects": self.drawing["objects"][:-1]})
 
     def clear(self) -> None:

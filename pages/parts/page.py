@@ -1,5 +1,6 @@
 """What every page begins with."""
 
+import re
 from pathlib import Path
 
 import streamlit as st
@@ -12,6 +13,11 @@ PAGES = {
     "app.py": ("Draw", ":material/draw:"),
     "pages/train.py": ("Train", ":material/model_training:"),
 }
+
+
+def plain(text: object) -> str:
+    """The text as it is, for elements that read Markdown: a file's or a run's name could say anything."""
+    return re.sub(r"([\\`*_\[\]<>$!~#|]|:(?=\S))", r"\\\1", str(text))
 
 
 def begin(script: str) -> bool:

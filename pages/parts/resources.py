@@ -63,13 +63,15 @@ def tensorflow_ready() -> threading.Event:
 
 
 def _load(ready: threading.Event) -> None:
-    import_tensorflow()
-    import keras
+    try:
+        import_tensorflow()
+        import keras
 
-    # After every script run Streamlit clears Keras's state, for all threads: it would spoil a network that is being built for
-    # another visitor, and takes a quarter of a second of garbage collection. The networks here need no clearing.
-    keras.backend.clear_session = lambda free_memory=True: None
-    ready.set()
+        # After every script run Streamlit clears Keras's state, for all threads: it would spoil a network that is being built
+        # for another visitor, and takes a quarter of a second of garbage collection. The networks here need no clearing.
+        keras.backend.clear_session = lambda free_memory=True: None
+    finally:
+        ready.set()  # if it cannot be imported, whoever waits meets the same error, instead of waiting for ever
     for network in NETWORKS:
         classifier(pretrained.PREFIX + network)
     # What is loaded now stays: collecting garbage need not look through TensorFlow's objects each time.

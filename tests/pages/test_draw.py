@@ -140,3 +140,17 @@ def test_a_run_whose_weights_are_damaged_gets_a_sentence_and_the_other_network_s
     assert not app.exception
     assert "Choose another run" in app.error[0].value
     assert [reading(app, network) for network in ("dnn", "cnn")] == ["–", "7"]
+
+
+def test_a_problem_with_a_picture_is_forgotten_with_the_next_thing_done():
+    app = page().run()
+    app.file_uploader(key="picture").upload("broken.png", b"", "image/png").run()
+    assert app.error
+    app.button(key="example").click().run()
+    assert not app.error
+
+
+def test_the_name_of_a_picture_is_no_markdown():
+    app = page().run()
+    app.file_uploader(key="picture").upload("![x](https://example.org).png", b"", "image/png").run()
+    assert "\\!\\[x\\](https\\://example.org).png: This file" in app.error[0].value

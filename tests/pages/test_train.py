@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters, DnnHyperparameters
 from mnist_models.networks import build
 from mnist_models.progress import Curve, Progress
-from mnist_models.runs import RunState
+from mnist_models.runs import Run, RunState
 from pages.parts import resources
 from tests.pages.conftest import APP, TINY
 
@@ -155,12 +155,41 @@ def test_the_hyperparameters_of_a_run_can_be_used_again(finished_run):
     assert total(app) == f"{finished_run.parameters:,}"
 
 
-def test_an_unknown_run_in_the_address_gets_a_sentence():
+def test_an_unknown_run_in_the_address_gets_a_sentence_that_repeats_nothing_of_it(finished_run):
     app = page()
-    app.query_params["run"] = "nosuchrun"
+    app.query_params["run"] = "![](https://example.org/p.png)"
     app.run()
     assert not app.exception
-    assert "There is no run 'nosuchrun'" in texts(app) or "No network was trained here yet" in texts(app)
+    assert "There is no such run here" in app.warning[0].value
+    assert "example.org" not in texts(app)
+
+
+def test_a_run_in_the_address_is_opened(store, finished_run):
+    store.create(TINY, "a newer one")
+    app = page()
+    app.query_params["run"] = finished_run.id
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="run").value == finished_run.id
+
+
+def test_an_older_run_can_be_drawn_for_after_a_newer_one_has_ended(store, trained, finished_run):
+    newer = store.create(TINY, "the newer one")
+    store.finish(newer.id, trained)
+    app = page(**{"reads-next": {"dnn": newer.id}}, run=finished_run.id).run()
+    app.button(key="draw-for").click().run()
+    app.switch_page("app.py").run()
+    assert app.selectbox(key="reads-dnn").value == finished_run.id
+
+
+def test_a_run_of_another_version_gets_a_sentence(store):
+    run = store.create(TINY, "an old one")
+    with store._session() as session:
+        session.get(Run, run.id).values = TINY.model_dump(mode="json") | {"epochs": 500}
+    store.set_state(run.id, RunState.INTERRUPTED)
+    app = page(run=run.id).run()
+    assert not app.exception
+    assert "another version of this project" in texts(app)
 
 
 def test_a_store_that_cannot_be_used_gets_a_sentence_and_the_form_stays(broken_store):
