@@ -183,7 +183,7 @@ def steps(preparation: Preparation) -> None:
             (preparation.ink[top:bottom, left:right], f"1. Crop: the ink's box, {right - left}×{bottom - top} px"),
             (
                 preparation.scaled,
-                f"2. Scale: the longer side to 20 px, {width}×{height}; the strokes, {preparation.stroke_px:.1f} px wide there, "
+                f"2. Scale: the longer side to 20 px, {width}×{height}; strokes, {preparation.stroke_px:.1f} px wide there, "
                 f"are kept between {THINNEST_STROKE_PX:g} and {THICKEST_STROKE_PX:g} px",
             ),
             (preparation.image, "3. Centre: the centre of mass in the middle of 28×28, all that the networks get"),
