@@ -65,10 +65,9 @@ def drawing_and_readings() -> None:
 
 
 def drawing_board() -> tuple[Preparation | None, DeltaGenerator]:
-    """The canvas with its tools; returns what the networks will read, and a place right below the canvas for the outcome."""
+    """The canvas with its tools; returns what the networks will read, and a place near the canvas for the outcome."""
     with st.container(key="canvas"):
         preparation = canvas.draw(st.session_state.get("brush", canvas.BRUSH_PX))
-    verdict = st.container()
     board = canvas.board()
     with st.container(horizontal=True, gap="xsmall"):
         st.button("Undo", icon=":material/undo:", on_click=board.undo, disabled=not board.drawing["objects"], key="undo")
@@ -78,6 +77,7 @@ def drawing_board() -> tuple[Preparation | None, DeltaGenerator]:
             st.file_uploader(
                 "A picture of one digit, drawn or photographed", type=["png", "jpg", "jpeg"], key="picture", on_change=_uploaded
             )
+    verdict = st.container()
     st.slider(
         "Brush width", 4, 40, canvas.BRUSH_PX, key="brush", format="%d px", persist_state="session",
         help=f"In pixels of the {canvas.SIZE_PX}×{canvas.SIZE_PX} canvas. {canvas.BRUSH_PX} comes near MNIST's own pen.",
