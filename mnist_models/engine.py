@@ -179,9 +179,7 @@ class Engine:
         except Exception as error:  # Dask raises nearly anything for an address that it cannot use
             where = f"The Dask cluster at {self._address}" if self._address else "The processes for training"
             for run in self._waiting:
-                self._end(
-                    run.id, RunState.FAILED, f"{where} cannot be reached ({error}). Check it, then start the training again."
-                )
+                self._fail(run.id, f"{where} cannot be reached ({error}). Check it, then start the training again.")
             self._waiting.clear()
             self._disconnect()
 
@@ -198,7 +196,7 @@ class Engine:
             for run_id in list(self._futures):
                 self._futures.pop(run_id)
                 if run_id in self._live:
-                    self._end(run_id, RunState.FAILED, CLUSTER_LOST)
+                    self._fail(run_id, CLUSTER_LOST)
             self._disconnect()
         if self._client is None:
             self._connect()
@@ -254,7 +252,7 @@ class Engine:
             self._live[run_id] = replace(live, stopping=True)
         else:  # its worker, if it has one, is still building the network and is not waited for
             self._waiting = [run for run in self._waiting if run.id != run_id]
-            self._end(run_id, RunState.FAILED, STOPPED_TOO_EARLY)
+            self._fail(run_id, STOPPED_TOO_EARLY)
 
     def _told(self, message: dict[str, Any]) -> None:
         run_id, kind = message["run_id"], message["kind"]
@@ -289,18 +287,17 @@ class Engine:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
-            died = isinstance(error, CancelledError) or type(error).__name__ == "KilledWorker"
-            self._end(run_id, RunState.FAILED, WORKER_DIED if died else str(error))
+            self._fail(run_id, _explained(error))
         else:
             try:
                 self.store.finish(run_id, trained)
                 self._forget(run_id)
             except StoreError as error:
-                self._end(run_id, RunState.FAILED, f"It was trained, but could not be kept. {error}")
+                self._fail(run_id, f"It was trained, but could not be kept. {error}")
 
-    def _end(self, run_id: str, state: RunState, error: str) -> None:
+    def _fail(self, run_id: str, error: str) -> None:
         try:
-            self.store.set_state(run_id, state, error)  # first: without its end a run would look as if it went on
+            self.store.set_state(run_id, RunState.FAILED, error)  # first: without its end a run would look as if it went on
             if run_id in self._curves:
                 self.store.save_curve(run_id, self._curves[run_id])
         except StoreError:
@@ -311,6 +308,17 @@ class Engine:
     def _forget(self, run_id: str) -> None:
         for memory in (self._live, self._curves, self._saved_at):
             memory.pop(run_id, None)
+
+
+def _explained(error: BaseException) -> str:
+    """A sentence for what ended a training."""
+    kind = type(error).__name__  # of a module that imports TensorFlow, or of Dask's scheduler: known here by name only
+    if kind == "TrainingError":
+        return str(error)
+    if kind == "KilledWorker" or isinstance(error, CancelledError):
+        return WORKER_DIED
+    reason = (str(error).strip() or kind).splitlines()[0][:300]
+    return f"The training failed unexpectedly ({kind}: {reason}). Smaller layers or batches may help."
 
 
 def _process_cluster() -> SubprocessCluster:

@@ -39,9 +39,8 @@ def classifier(run_id: str):
     from mnist_models.classifier import Classifier
 
     reader = Classifier.of_run(store(), run_id)
-    reader.read(
-        np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8)
-    )  # the first reading allocates; no visitor should wait for it
+    # The first reading allocates memory; no visitor should wait for that.
+    reader.read(np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8))
     return reader
 
 
