@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters, DnnHyperparameters
 from mnist_models.networks import build
 from mnist_models.progress import Curve, Progress
-from mnist_models.runs import Run, RunState
+from mnist_models.runs import Run, RunState, RunStore
 from pages.parts import resources
 from tests.pages.conftest import APP, TINY
 
@@ -228,3 +228,31 @@ def test_a_run_can_be_named_before_it_is_started(store):
     app.button(key="train-start").click().run()
     assert not app.exception
     assert store.run(app.session_state["run"]).name == "my first"
+
+
+def test_before_anything_was_trained_the_page_invites_to(monkeypatch, tmp_path):
+    empty = RunStore(f"sqlite:///{tmp_path}/runs.sqlite3")
+    monkeypatch.setattr(resources, "store", lambda: empty)
+    app = page().run()
+    assert not app.exception
+    assert "No network was trained here yet" in app.info[0].value
+
+
+def test_a_third_training_waits_in_a_queue_and_each_can_be_stopped_from_the_page():
+    long = DnnHyperparameters(hidden_units=(64,), epochs=100)
+    engine = resources.engine()
+    run_ids = [engine.start(long) for _ in range(3)]
+    deadline = time.monotonic() + 60
+    while not all((live := engine.live(run_id)) and live.latest for run_id in run_ids[:2]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "Waiting: 1 in the queue." in texts(page(run=run_ids[2]).run())
+    running = page(run=run_ids[0]).run()
+    assert "Epoch" in texts(running) and "images a second" in texts(running)
+    for run_id in reversed(run_ids):
+        page(run=run_id).run().button(key="train-stop").click().run()
+    while any(map(engine.live, run_ids)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    states = [resources.store().run(run_id).state for run_id in run_ids]
+    assert states == [RunState.STOPPED, RunState.STOPPED, RunState.FAILED]
