@@ -39,13 +39,22 @@ def find_chromium() -> str | None:
     return next(filter(None, found), None)
 
 
+CHROMIUM = find_chromium()
+collect_ignore_glob = [] if CHROMIUM else ["test_*.py"]
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    if not CHROMIUM:
+        terminalreporter.write_line(
+            "SKIPPED all tests in a browser: no Chromium or Chrome was found. "
+            "Install one (Debian: apt install chromium), or set CHROMIUM to its path."
+        )
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = find_chromium()
-    if path is None:
-        pytest.skip("no Chromium or Chrome found: install one (Debian: apt install chromium), or set CHROMIUM to its path")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
 
