@@ -148,11 +148,7 @@ def _train(options: argparse.Namespace) -> int:
         "name": run.name,
         "network": run.network,
         "state": store.run(run.id).state,
-        **{
-            field.name: getattr(trained, field.name)
-            for field in dataclasses.fields(trained)
-            if field.name not in ("weights", "curve", "stopped")
-        },
+        **trained.measures,
         "hyperparameters": hyperparameters.model_dump(mode="json"),
     }
     if options.json:

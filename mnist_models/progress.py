@@ -10,6 +10,8 @@ from mnist_models.hyperparameters import Hyperparameters
 
 # A curve this fine shows every bend on any screen, and a hundred epochs draw as quickly as one.
 POINTS = 400
+# The numbers that the store, the cards of the shipped networks and the command line tell of a trained network.
+MEASURES = ("parameters", "epochs", "elapsed_s", "test_loss", "test_accuracy")
 STOPPED_TOO_EARLY = "It was stopped before its first batch, so there is nothing to keep."
 
 
@@ -127,3 +129,8 @@ class Trained:
     elapsed_s: float
     test_loss: float
     test_accuracy: float
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """What is told of it in numbers, by name: each of MEASURES."""
+        return {name: getattr(self, name) for name in MEASURES}

@@ -209,8 +209,8 @@ class RunStore:
         with self._session() as session:
             run = self._get(session, run_id)
             run.state = RunState.STOPPED if trained.stopped else RunState.FINISHED
-            run.parameters, run.epochs, run.elapsed_s = trained.parameters, trained.epochs, trained.elapsed_s
-            run.test_loss, run.test_accuracy = trained.test_loss, trained.test_accuracy
+            for name, value in trained.measures.items():
+                setattr(run, name, value)
             session.merge(_CurveRow(run_id=run_id, curve=trained.curve.model_dump(mode="json")))
             session.merge(_WeightsRow(run_id=run_id, weights=trained.weights))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters
-from mnist_models.progress import Curve, Trained
+from mnist_models.progress import MEASURES, Curve, Trained
 
 FOLDER = Path(__file__).parent
 PREFIX = "shipped-"
@@ -31,7 +31,7 @@ def facts() -> dict[str, dict[str, Any]]:
             "network": network,
             "values": card["hyperparameters"],
             "created_at": datetime.fromisoformat(card["created_at"]),
-            **{key: card[key] for key in ("parameters", "epochs", "elapsed_s", "test_loss", "test_accuracy")},
+            **{name: card[name] for name in MEASURES},
         }
     return result
 
@@ -52,11 +52,8 @@ def write(folder: Path, hyperparameters: Hyperparameters, trained: Trained, comm
         "command": command,
         "created_at": datetime.now().astimezone().isoformat(timespec="seconds"),
         "hyperparameters": hyperparameters.model_dump(mode="json"),
-        "parameters": trained.parameters,
-        "epochs": trained.epochs,
+        **trained.measures,
         "elapsed_s": round(trained.elapsed_s, 1),
-        "test_loss": trained.test_loss,
-        "test_accuracy": trained.test_accuracy,
         "curve": trained.curve.model_dump(mode="json"),
     }
     folder.mkdir(parents=True, exist_ok=True)
