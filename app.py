@@ -9,7 +9,8 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
-from mnist_models import dataset, pretrained
+from mnist_models import pretrained
+from mnist_models.dataset import TEST_COUNT
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.preprocessing import (
     THICKEST_STROKE_PX,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # importing it imports TensorFlow
     from mnist_models.classifier import Prediction
 
 PREVIEW_PX = 196
+PICTURE_MB = 20
 
 
 def main() -> None:
@@ -75,7 +77,11 @@ def drawing_board() -> tuple[Preparation | None, DeltaGenerator]:
         st.button("Example", icon=":material/casino:", on_click=_example, key="example")
         with st.popover("Picture", icon=":material/upload:"):
             st.file_uploader(
-                "A picture of one digit, drawn or photographed", type=["png", "jpg", "jpeg"], key="picture", on_change=_uploaded
+                "A picture of one digit, drawn or photographed",
+                type=["png", "jpg", "jpeg"],
+                max_upload_size=PICTURE_MB,
+                key="picture",
+                on_change=_uploaded,
             )
     verdict = st.container()
     st.slider(
@@ -96,12 +102,7 @@ def _clear() -> None:
 
 def _example() -> None:
     st.session_state["picture_problem"] = None
-    test = dataset.load().test
-    index = int(np.random.default_rng().integers(len(test)))
-    canvas.board().show(
-        prepare_picture(Image.fromarray(test.images[index])),
-        f"Test image {index:,}, labelled {test.labels[index]}. Draw over it!",
-    )
+    canvas.show_test_digit(int(np.random.default_rng().integers(TEST_COUNT)))
 
 
 def _uploaded() -> None:
@@ -153,7 +154,9 @@ def choose_network(network: str) -> Run:
     if awaited.get(network) in runs:
         st.session_state[key] = awaited.pop(network)
     if st.session_state.get(key) not in runs:
-        st.session_state.pop(key, None)
+        if key in st.session_state:
+            st.info("The network that read here was deleted. The one that ships reads now.")
+        st.session_state[key] = next(iter(runs))
     run_id = st.selectbox(
         f"{NETWORKS[network].title} to read with", runs, key=key, persist_state="session",
         format_func=lambda run_id: f"{runs[run_id].label} · {runs[run_id].test_accuracy:.2%}",

@@ -12,7 +12,9 @@ import tensorflow as tf
 from mnist_models import archives, networks
 from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.hyperparameters import Hyperparameters
-from mnist_models.runs import RunStore, StoreError
+from mnist_models.readings import Readings
+from mnist_models.runs import StoreError
+from mnist_models.store import RunStore
 
 
 class WeightsError(ValueError):
@@ -72,6 +74,10 @@ class Classifier:
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """The probability of each digit: uint8 (N, 28, 28) in, float32 (N, 10) out."""
         return np.concatenate([np.empty((0, CLASS_COUNT), np.float32), *self.batches(images)])
+
+    def readings(self, images: np.ndarray) -> Readings:
+        """What the network reads in each of many images, uint8 (N, 28, 28)."""
+        return Readings.of(self.probabilities(images))
 
     def read(self, image: np.ndarray) -> Prediction:
         """What the network reads in one image, uint8 (28, 28)."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
-from mnist_models.classifier import Classifier
-from mnist_models.dataset import CLASS_COUNT, Digits
+from mnist_models.dataset import CLASS_COUNT
+from mnist_models.readings import Readings
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,15 @@ class Evaluation:
     digits: tuple[DigitReport, ...]
 
 
-def evaluate(classifier: Classifier, digits: Digits) -> Evaluation:
-    """Reads all digits and compares with their labels."""
-    probabilities = classifier.probabilities(digits.images).astype(np.float64)
-    probabilities /= probabilities.sum(axis=1, keepdims=True)  # in float32 they sum to 1 only to seven places
-    read = probabilities.argmax(axis=1)
+def evaluate(readings: Readings, labels: np.ndarray) -> Evaluation:
+    """Compares what was read with the labels, uint8 (N,)."""
+    probabilities = readings.probabilities.astype(np.float64)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)  # as floats of few places they sum to 1 only nearly
     classes = np.arange(CLASS_COUNT)
-    columns = precision_recall_fscore_support(digits.labels, read, labels=classes, zero_division=0)
+    columns = precision_recall_fscore_support(labels, readings.digits, labels=classes, zero_division=0)
     return Evaluation(
-        loss=float(log_loss(digits.labels, probabilities, labels=classes)),
-        accuracy=float((read == digits.labels).mean()),
-        confusion=confusion_matrix(digits.labels, read, labels=classes),
+        loss=float(log_loss(labels, probabilities, labels=classes)),
+        accuracy=float((readings.digits == labels).mean()),
+        confusion=confusion_matrix(labels, readings.digits, labels=classes),
         digits=tuple(DigitReport(float(p), float(r), float(f), int(n)) for p, r, f, n in zip(*columns, strict=True)),
     )

@@ -33,6 +33,10 @@ VALUE_LABELS = {
     "off": "off",
     "shift": "shift",
     "full": "full",
+    "validation_loss": "validation loss",
+    "validation_accuracy": "validation accuracy",
+    "training_loss": "training loss",
+    "training_accuracy": "training accuracy",
 }
 
 
@@ -197,6 +201,11 @@ class Hyperparameters(Described):
         help="The share of units switched off at random, after each dense layer, while training.",
         reason="A little keeps a network from learning single images by heart.",
     )  # fmt: skip
+    plain_layers: int = choice(
+        0, "Plain last layers", low=0, high=8, unit="layers", group="network", rare=True,
+        help="How many of the last hidden layers have neither batch normalisation nor dropout.",
+        reason="Every hidden layer is treated alike.",
+    )  # fmt: skip
 
     epochs: int = choice(
         5, "Epochs", low=1, high=100, group="training",
@@ -237,8 +246,24 @@ class Hyperparameters(Described):
     )  # fmt: skip
     early_stopping: int = choice(
         0, "Early stopping", low=0, high=20, unit="epochs", group="training", rare=True,
-        help="Ends after this many epochs without a lower validation loss and keeps the best epoch; 0 is off.",
+        help="Ends after this many epochs without getting better and keeps the best epoch; 0 is off.",
         reason="A schedule should be allowed to finish.",
+    )  # fmt: skip
+    early_stopping_on: Literal["validation_loss", "validation_accuracy", "training_loss", "training_accuracy"] = choice(
+        "validation_loss", "Early stopping judges by", group="training", rare=True,
+        help="What has to get better from epoch to epoch for training to go on, where early stopping is on.",
+        reason="The first to tell when a network begins to learn its images by heart.",
+    )  # fmt: skip
+    budget_images: int = choice(
+        0, "Images seen at most", low=0, high=100 * TRAIN_COUNT, unit="images", group="training", rare=True,
+        help="Ends training, within an epoch too, once it has learned from so many images, repetitions counted; 0 is no limit.",
+        reason="The epochs are the limit.",
+    )  # fmt: skip
+    budget_s: int = choice(
+        0, "Training time", low=0, high=3_600, unit="seconds", group="training", rare=True,
+        help="Trains for so many seconds, pauses and the last validation not counted, however many epochs that makes; 0 trains "
+        "for the chosen epochs.",
+        reason="The epochs are the limit; how much is learned in a second depends on the machine.",
     )  # fmt: skip
     seed: int = choice(
         1, "Seed", low=0, high=2**31 - 1, group="training", rare=True,
@@ -262,7 +287,7 @@ class Hyperparameters(Described):
         reason="Every label as it was published.",
     )  # fmt: skip
     validation_images: int = choice(
-        5_000, "Validation images", low=0, high=10_000, step=100, unit="images", group="data", rare=True,
+        5_000, "Validation images", low=0, high=20_000, step=100, unit="images", group="data", rare=True,
         help="How many of the training images, the last ones, are held back to watch the network on digits it has not seen.",
         reason="Enough to tell differences of half a percent.",
     )  # fmt: skip
@@ -276,10 +301,11 @@ class Hyperparameters(Described):
                 f"{TRAIN_COUNT:,} there are: choose at most {TRAIN_COUNT - self.validation_images:,} training images.",
                 {"field": "train_images"},
             )
-        if self.early_stopping and not self.validation_images:
+        if self.early_stopping and self.early_stopping_on.startswith("validation") and not self.validation_images:
             raise PydanticCustomError(
                 "no_validation",
-                "Early stopping needs validation images to judge by: hold some back, or set early stopping to 0.",
+                f"Early stopping on the {VALUE_LABELS[self.early_stopping_on]} needs validation images to judge by: hold some "
+                "back, let it judge by the training loss or accuracy, or set early stopping to 0.",
                 {"field": "early_stopping"},
             )
         return self

@@ -6,10 +6,14 @@ from typing import NamedTuple
 import keras
 
 from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
-from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters, Hyperparameters
+from mnist_models.hyperparameters import UNITS_HIGH, UNITS_LOW, CnnHyperparameters, DnnHyperparameters, Hyperparameters
 
 # Keras's default of 0.99 remembers the random start for hundreds of steps: the first epochs would look broken in validation.
 BATCH_NORM_MOMENTUM = 0.9
+# Two networks whose parameter counts differ by less have "the same" number.
+SIZE_TOLERANCE = 0.02
+SCALE_STEPS = 12
+MOST_HIDDEN_LAYERS = DnnHyperparameters.choices()["hidden_units"].max_count
 
 
 class _Initializers:
@@ -64,51 +68,116 @@ def build_cnn(hyperparameters: CnnHyperparameters, initializers: _Initializers) 
     """(N, 28, 28) scaled images to (N, last dense units), or to the flattened feature maps where no dense layer is on top."""
     layers = [keras.layers.Reshape((IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1), name="channel")]
     for index, conv in enumerate(hyperparameters.conv_layers, start=1):
-        layers.append(
-            keras.layers.Conv2D(
-                conv.filters, conv.kernel, conv.stride, kernel_initializer=initializers.hidden(), name=f"conv_{index}"
-            )
-        )  # (N, side, side, filters), side = (side - kernel) // stride + 1
-        if hyperparameters.batch_norm:
-            layers.append(keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"conv_{index}_batch_norm"))
-        layers.append(keras.layers.Activation(hyperparameters.activation, name=f"conv_{index}_{hyperparameters.activation}"))
+        to_output = len(hyperparameters.conv_layers) - index + len(hyperparameters.dense_units)
+        name = f"conv_{index}"
+        layers += [
+            keras.layers.Conv2D(conv.filters, conv.kernel, conv.stride, kernel_initializer=initializers.hidden(), name=name),
+            *_batch_norm(hyperparameters, to_output, name),
+            keras.layers.Activation(hyperparameters.activation, name=f"{name}_{hyperparameters.activation}"),
+        ]  # (N, side, side, filters), side = (side - kernel) // stride + 1
         if conv.pool:
             layers.append(keras.layers.MaxPooling2D(conv.pool, name=f"pool_{index}"))
     layers.append(keras.layers.Flatten(name="flatten"))
-    if hyperparameters.dropout and not hyperparameters.dense_units:
-        layers.append(keras.layers.Dropout(hyperparameters.dropout, seed=next(initializers.seeds), name="dropout"))
+    if not hyperparameters.dense_units:
+        layers += _dropout(hyperparameters, 0, "dropout", initializers)
     return layers + _dense_layers(hyperparameters, hyperparameters.dense_units, initializers)
 
 
 def _dense_layers(hyperparameters: Hyperparameters, units: tuple[int, ...], initializers: _Initializers) -> list[keras.Layer]:
     layers = []
     for index, count in enumerate(units, start=1):
-        layers.append(keras.layers.Dense(count, kernel_initializer=initializers.hidden(), name=f"dense_{index}"))
-        if hyperparameters.batch_norm:
-            layers.append(keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"dense_{index}_batch_norm"))
-        layers.append(keras.layers.Activation(hyperparameters.activation, name=f"dense_{index}_{hyperparameters.activation}"))
-        if hyperparameters.dropout:
-            layers.append(
-                keras.layers.Dropout(hyperparameters.dropout, seed=next(initializers.seeds), name=f"dense_{index}_dropout")
-            )
+        to_output = len(units) - index
+        name = f"dense_{index}"
+        layers += [
+            keras.layers.Dense(count, kernel_initializer=initializers.hidden(), name=name),
+            *_batch_norm(hyperparameters, to_output, name),
+            keras.layers.Activation(hyperparameters.activation, name=f"{name}_{hyperparameters.activation}"),
+            *_dropout(hyperparameters, to_output, f"{name}_dropout", initializers),
+        ]
     return layers
 
 
+def _batch_norm(hyperparameters: Hyperparameters, to_output: int, name: str) -> list[keras.Layer]:
+    """Batch normalisation for a hidden layer, where it has one. to_output: how many hidden layers come after this one."""
+    if not hyperparameters.batch_norm or to_output < hyperparameters.plain_layers:
+        return []
+    return [keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_batch_norm")]
+
+
+def _dropout(hyperparameters: Hyperparameters, to_output: int, name: str, initializers: _Initializers) -> list[keras.Layer]:
+    """Dropout after a hidden layer, where it has one."""
+    if not hyperparameters.dropout or to_output < hyperparameters.plain_layers:
+        return []
+    return [keras.layers.Dropout(hyperparameters.dropout, seed=next(initializers.seeds), name=name)]
+
+
 _BUILDERS = {"dnn": build_dnn, "cnn": build_cnn}
+
+
+class ResizeError(ValueError):
+    """There is no network of about that size. Its text is a sentence for users."""
+
+
+def resized(hyperparameters: DnnHyperparameters, parameters: int) -> DnnHyperparameters:
+    """The same DNN with wider or narrower hidden layers, so that it has about so many parameters.
+
+    All layers are scaled alike, then the last ones are made to fit. Where that cannot come within SIZE_TOLERANCE, another
+    number of layers is tried: two, whose sizes are finer, or as many as there may be. Raises ResizeError where none will do.
+    """
+    units = hyperparameters.hidden_units
+    for count in dict.fromkeys((len(units), 2, MOST_HIDDEN_LAYERS)):
+        shape = (*units, *units[-1:] * MOST_HIDDEN_LAYERS)[:count]
+        candidate = _fitted(hyperparameters, shape, parameters)
+        if abs(_size(candidate) - parameters) <= SIZE_TOLERANCE * parameters:
+            return candidate
+    smallest, largest = (
+        _size(hyperparameters.model_copy(update={"hidden_units": (units,) * count}))
+        for units, count in ((UNITS_LOW, 1), (UNITS_HIGH, MOST_HIDDEN_LAYERS))
+    )
+    raise ResizeError(
+        f"No DNN here has about {parameters:,} parameters: choose layers for the CNN that come to between {smallest:,} and "
+        f"{largest:,}."
+    )
+
+
+def _fitted(hyperparameters: DnnHyperparameters, shape: tuple[int, ...], parameters: int) -> DnnHyperparameters:
+    """The DNN whose hidden layers have about this shape and which comes nearest to so many parameters."""
+
+    def scaled(factor: float) -> DnnHyperparameters:
+        units = tuple(min(max(round(count * factor), UNITS_LOW), UNITS_HIGH) for count in shape)
+        return hyperparameters.model_copy(update={"hidden_units": units})
+
+    low, high = UNITS_LOW / max(shape), UNITS_HIGH / min(shape)
+    for _ in range(SCALE_STEPS):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if _size(scaled(middle)) <= parameters else (low, middle)
+    best = scaled(low)
+    for place in reversed(range(len(shape))):  # the last layer has the fewest parameters a unit, so it is the finest screw
+        # A layer's parameters grow evenly with its units.
+        size = _size(best)
+        per_unit = _size(_with_units(best, place, best.hidden_units[place] + 1)) - size
+        count = best.hidden_units[place] + round((parameters - size) / per_unit)
+        best = _with_units(best, place, min(max(count, UNITS_LOW), UNITS_HIGH))
+    return best
+
+
+def _with_units(hyperparameters: DnnHyperparameters, place: int, count: int) -> DnnHyperparameters:
+    units = hyperparameters.hidden_units
+    return hyperparameters.model_copy(update={"hidden_units": (*units[:place], count, *units[place + 1 :])})
+
+
+def _size(hyperparameters: Hyperparameters) -> int:
+    return build(hyperparameters, blank=True).count_params()
 
 
 class LayerSummary(NamedTuple):
     """One row of a model summary. shape: of what the layer passes on, without the batch. parameters: trained or kept by it."""
 
     name: str
-    kind: str
     shape: tuple[int, ...]
     parameters: int
 
 
 def summary(network: keras.Sequential) -> list[LayerSummary]:
     """The layers of a network with their output shapes and parameter counts, from the image on."""
-    return [
-        LayerSummary(layer.name, type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params())
-        for layer in network.layers
-    ]
+    return [LayerSummary(layer.name, tuple(layer.output.shape[1:]), layer.count_params()) for layer in network.layers]

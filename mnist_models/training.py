@@ -17,10 +17,24 @@ from mnist_models.classifier import Classifier, pack_weights
 from mnist_models.dataset import CLASS_COUNT, Digits
 from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import Hyperparameters, number
-from mnist_models.progress import STOPPED_TOO_EARLY, Curve, EpochEnd, Event, Measuring, Progress, Trained
+from mnist_models.progress import (
+    STOPPED_TOO_EARLY,
+    Control,
+    Curve,
+    EpochEnd,
+    Event,
+    Measuring,
+    Paused,
+    Progress,
+    RateChange,
+    Trained,
+    planned_images,
+    planned_steps,
+)
 
 # How long one compiled call should take. Shorter: calls cost more than they do. Longer: curves and Stop lag.
 CALL_S = 0.15
+HOLD_CHECK_S = 0.02
 SGD_MOMENTUM = 0.9
 # One-cycle learning rate (Smith and Topin 2018): the share of the steps in which it rises, and where it starts and ends.
 WARM_UP = 0.3
@@ -34,12 +48,12 @@ class TrainingError(Exception):
 def train(
     hyperparameters: Hyperparameters,
     report: Callable[[Event], None] = lambda event: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    control: Callable[[], Control] = Control,
 ) -> Trained:
     """Trains the network that the hyperparameters describe and measures it on the test set.
 
-    report: called with what happens, from this thread. should_stop: asked several times a second; once true it must stay so:
-    training ends, and what was learned so far is the result. The same hyperparameters give the same result on the same machine.
+    report: called with what happens, from this thread. control: asked several times a second what is wanted. The same
+    hyperparameters, left alone and without a limit in seconds, give the same result on the same machine.
     Raises TrainingError when the loss is no longer a number, or when it was stopped before its first batch.
     """
     hp = hyperparameters
@@ -47,19 +61,19 @@ def train(
     network = networks.build(hp)
     classifier = Classifier(network)
     learn = _compile_steps(hp, network, Digits(train_digits.images, wrong_labels(train_digits.labels, hp)))
-    course = _Course(hp, learn, report, should_stop)
-    early = _EarlyStopping(hp.early_stopping, network)
+    course = _Course(hp, learn, report, control)
+    early = _EarlyStopping(hp.early_stopping, hp.early_stopping_on, network)
     stopped = False
-    for epoch in range(hp.epochs):
-        loss, accuracy = course.learn_epoch(epoch)
-        validation_loss, validation_accuracy = _measure(classifier, validation_digits, should_stop)
-        if should_stop():
+    while not course.is_complete:
+        loss, accuracy = course.learn_epoch()
+        validation_loss, validation_accuracy = _measure(classifier, validation_digits, control)
+        if control().stop:
             stopped = True
             break
         if validation_loss is not None:
-            _check(np.array(validation_loss), hp, course.step)
-        course.end_epoch(epoch, loss, accuracy, validation_loss, validation_accuracy)
-        if early.ends(validation_loss):
+            _check(np.array(validation_loss), course.peak, course.step)
+        end = course.end_epoch(loss, accuracy, validation_loss, validation_accuracy)
+        if early.ends(end):
             break
     if not course.step:
         raise TrainingError(STOPPED_TOO_EARLY)
@@ -67,116 +81,180 @@ def train(
         early.restore_best()
     # A loss is known before its step is taken: whether the last one went too far, only the weights tell.
     for weights in network.get_weights():
-        _check(weights, hp, course.step)
-    elapsed_s = course.elapsed_s
+        _check(weights, course.peak, course.step)
     course.tell(Measuring(stopped=stopped))
-    test = evaluate(classifier, dataset.load().test)
+    test = dataset.load().test
+    readings = classifier.readings(test.images)
+    evaluation = evaluate(readings, test.labels)
     course.curve.close()
     return Trained(
         weights=pack_weights(network),
+        readings=readings,
         parameters=network.count_params(),
         curve=course.curve,
         stopped=stopped,
-        epochs=course.step / course.curve.steps_per_epoch,
-        elapsed_s=elapsed_s,
-        test_loss=test.loss,
-        test_accuracy=test.accuracy,
+        epochs=course.epochs,
+        elapsed_s=course.learned_at_s,
+        test_loss=evaluation.loss,
+        test_accuracy=evaluation.accuracy,
     )
 
 
 class _Course:
-    """Goes through the batches in their order, at the learning rate of each, and tells how it goes."""
+    """Goes through the batches in their order, at the learning rate of each, does what it is told, and tells how it goes."""
 
     def __init__(
-        self, hp: Hyperparameters, learn: Callable, report: Callable[[Event], None], should_stop: Callable[[], bool]
+        self, hp: Hyperparameters, learn: Callable, report: Callable[[Event], None], control: Callable[[], Control]
     ) -> None:
         """learn: see _compile_steps."""
-        self.hp, self.learn, self.report, self.should_stop = hp, learn, report, should_stop
+        self.hp, self.learn, self.report, self.control = hp, learn, report, control
         self.curve = Curve.empty(hp)
-        self.total_steps = hp.epochs * self.curve.steps_per_epoch
-        self.step = 0
-        self.steps_per_call = 1
-        self.started = time.perf_counter()
+        self.peak = hp.learning_rate
+        self.planned_images, self.planned_steps = planned_images(hp), planned_steps(hp)
+        self.step = self.images = 0
+        self.steps_per_call, self.step_s = 1, 0.0
+        self.learned_at_s = 0.0  # when the last batch had been learned from
+        self.started, self.paused_s = time.perf_counter(), 0.0
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the first batch was about to be learned from."""
-        return time.perf_counter() - self.started
+        """Seconds since the first batch was about to be learned from, without pauses."""
+        return time.perf_counter() - self.started - self.paused_s
+
+    @property
+    def epochs(self) -> float:
+        """How many passes over the training images there have been."""
+        return self.images / self.hp.train_images
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether as much was learned from as was planned, or time is up."""
+        return self.images >= self.planned_images or self._time_left_s <= 0
+
+    @property
+    def _time_left_s(self) -> float:
+        return self.hp.budget_s - self.elapsed_s if self.hp.budget_s else math.inf
 
     def tell(self, event: Event) -> None:
         """Takes an event into the curve and passes it on."""
         self.curve.add(event)
         self.report(event)
 
-    def learn_epoch(self, epoch: int) -> tuple[float, float]:
-        """Learns from each training image once, or until it should stop; the mean loss and accuracy of what it saw."""
-        hp, first = self.hp, epoch * self.curve.steps_per_epoch
+    def learn_epoch(self) -> tuple[float, float]:
+        """Learns from each training image once, or until it should stop or a budget is used up; the mean loss and accuracy of
+        what it saw."""
+        hp = self.hp
+        epoch = self.images // hp.train_images
         order = np.random.default_rng([hp.seed, epoch]).permutation(hp.train_images).astype(np.int32)
-        loss = right = images = 0.0
-        while self.step < first + self.curve.steps_per_epoch and not self.should_stop():
+        order = order[: min(len(order), self.planned_images - self.images)]
+        loss = right = seen = 0
+        while seen < len(order) and self._may_go_on() and not (seen and self._time_left_s <= 0):
             call_started = time.perf_counter()
-            batches = _next_batches(order, hp.batch_size, self.step - first, self.steps_per_call)
-            rates = learning_rates(hp, np.arange(self.step, self.step + len(batches)), self.total_steps)
+            batches = _next_batches(order, hp.batch_size, seen // hp.batch_size, self._steps_in_next_call())
+            rates = self._next_rates(len(batches))
             losses, accuracies = (
                 values.numpy() for values in self.learn(tf.constant(batches), tf.constant(rates), tf.constant(self.step))
             )
             call_s = time.perf_counter() - call_started
             self.step += len(batches)
-            _check(losses, hp, self.step)
+            self.images += batches.size
+            seen += batches.size
+            _check(losses, self.peak, self.step)
             loss += float(losses.sum(dtype=np.float64)) * batches.shape[1]
             right += float(accuracies.sum(dtype=np.float64)) * batches.shape[1]
-            images += batches.size
-            self._tell_progress(losses, accuracies, batches.size / call_s)
-            self.steps_per_call = max(1, round(len(batches) * CALL_S / call_s))
-        return loss / max(images, 1), right / max(images, 1)
+            self.step_s, self.learned_at_s = call_s / len(batches), self.elapsed_s
+            self.steps_per_call = max(1, round(CALL_S / self.step_s))
+            self._tell_progress(losses, accuracies, float(rates[-1]), batches.size / call_s)
+        return loss / max(seen, 1), right / max(seen, 1)
 
-    def _tell_progress(self, losses: np.ndarray, accuracies: np.ndarray, images_per_s: float) -> None:
-        elapsed_s = self.elapsed_s
-        # The first call also allocates memory and starts threads: no measure for the rest.
+    def _may_go_on(self) -> bool:
+        """Does what it is told, standing still for as long as that is wanted; False when it should stop."""
+        wanted = self.control()
+        if self._is_to_hold(wanted):
+            paused = time.perf_counter()
+            self.tell(Paused(epoch=self.epochs))
+            while self._is_to_hold(wanted):
+                time.sleep(HOLD_CHECK_S)
+                wanted = self.control()
+            self.paused_s += time.perf_counter() - paused
+        peak = wanted.learning_rate or self.hp.learning_rate
+        if peak != self.peak:
+            self.peak = peak
+            self.tell(RateChange(epoch=self.epochs, learning_rate=peak))
+        return not wanted.stop
+
+    def _is_to_hold(self, wanted: Control) -> bool:
+        if wanted.stop or wanted.hold_at is None:
+            return False
+        # Whoever asked for the end of an epoch knew a moment ago how many there were: it may be the end of a later one.
+        return not wanted.hold_at or (self.epochs >= wanted.hold_at and self.epochs.is_integer())
+
+    def _steps_in_next_call(self) -> int:
+        if self.step_s and self.hp.budget_s:  # so that it ends when its time is up, and not a call later
+            return max(1, min(self.steps_per_call, int(self._time_left_s / self.step_s)))
+        return self.steps_per_call
+
+    def _next_rates(self, count: int) -> np.ndarray:
+        """The learning rates of the next `count` batches, float32 (count,)."""
+        steps = np.arange(count)
+        if self.hp.budget_s:
+            done = (self.elapsed_s + steps * self.step_s) / self.hp.budget_s
+        else:
+            done = (self.step + steps) / self.planned_steps
+        return learning_rates(self.hp.schedule, self.peak, np.minimum(done, 1))
+
+    def _tell_progress(self, losses: np.ndarray, accuracies: np.ndarray, learning_rate: float, images_per_s: float) -> None:
+        elapsed_s = self.learned_at_s
+        by_steps_s = elapsed_s * (self.planned_steps - self.step) / self.step
+        remaining_s = min(by_steps_s, self._time_left_s)
+        # How long one call of a single step takes is no measure for the rest.
         is_first = self.step == len(losses)
         self.tell(
             Progress(
                 step=self.step,
-                epoch=self.step / self.curve.steps_per_epoch,
+                epoch=self.epochs,
                 losses=tuple(losses.tolist()),
                 accuracies=tuple(accuracies.tolist()),
+                learning_rate=learning_rate,
                 images_per_s=images_per_s,
                 elapsed_s=elapsed_s,
-                remaining_s=None if is_first else elapsed_s * (self.total_steps - self.step) / self.step,
+                remaining_s=None if is_first else max(0.0, remaining_s),
             )
         )
 
     def end_epoch(
-        self, epoch: int, loss: float, accuracy: float, validation_loss: float | None, validation_accuracy: float | None
-    ) -> None:
-        """Tells that an epoch, counted from 0, has ended."""
-        self.tell(
-            EpochEnd(
-                epoch=epoch + 1,
-                loss=loss,
-                accuracy=accuracy,
-                validation_loss=validation_loss,
-                validation_accuracy=validation_accuracy,
-                elapsed_s=self.elapsed_s,
-            )
+        self, loss: float, accuracy: float, validation_loss: float | None, validation_accuracy: float | None
+    ) -> EpochEnd:
+        """Tells that an epoch, or what a budget left of it, has ended."""
+        end = EpochEnd(
+            epoch=self.epochs,
+            loss=loss,
+            accuracy=accuracy,
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+            elapsed_s=self.learned_at_s,
         )
+        self.tell(end)
+        return end
 
 
 class _EarlyStopping:
-    """Ends a training whose validation loss falls no more, and brings the best epoch's weights back."""
+    """Ends a training that gets no better, and brings the best epoch's weights back."""
 
-    def __init__(self, patience: int, network: keras.Model) -> None:
-        """patience: in epochs; 0 never ends it."""
-        self.patience, self.network = patience, network
-        self.best_loss, self.best_weights, self.epochs_without_gain = math.inf, None, 0
+    def __init__(self, patience: int, measure: str, network: keras.Model) -> None:
+        """patience: in epochs; 0 never ends it. measure: see Hyperparameters.early_stopping_on."""
+        self.patience, self.measure, self.network = patience, measure.removeprefix("training_"), network
+        self.best, self.best_weights, self.epochs_without_gain = -math.inf, None, 0
 
-    def ends(self, validation_loss: float | None) -> bool:
-        """Whether, after one more epoch with this validation loss, it is enough."""
+    def ends(self, end: EpochEnd) -> bool:
+        """Whether it is enough after this epoch."""
         if not self.patience:
             return False
+        value = getattr(end, self.measure)
+        score = -value if self.measure.endswith("loss") else value
         self.epochs_without_gain += 1
-        if validation_loss < self.best_loss:
-            self.best_loss, self.best_weights, self.epochs_without_gain = validation_loss, self.network.get_weights(), 0
+        if score > self.best:
+            self.best, self.best_weights, self.epochs_without_gain = score, self.network.get_weights(), 0
         return self.epochs_without_gain >= self.patience
 
     def restore_best(self) -> None:
@@ -185,22 +263,23 @@ class _EarlyStopping:
             self.network.set_weights(self.best_weights)
 
 
-def _check(values: np.ndarray, hp: Hyperparameters, step: int) -> None:
+def _check(values: np.ndarray, learning_rate: float, step: int) -> None:
     """Raises TrainingError unless all values, of losses or weights, are finite."""
     if not np.isfinite(values).all():
         raise TrainingError(
-            f"After {step:,} batches the loss is no longer a number. The learning rate of {number(hp.learning_rate)} is too "
+            f"After {step:,} batches the loss is no longer a number. The learning rate of {number(learning_rate)} is too "
             "high for this network: choose a lower one, or switch batch normalisation on."
         )
 
 
-def learning_rates(hyperparameters: Hyperparameters, steps: np.ndarray, total_steps: int) -> np.ndarray:
-    """The learning rate at each of these steps, float32 of the same shape; steps count from 0."""
-    done = steps / total_steps
-    peak = hyperparameters.learning_rate
-    match hyperparameters.schedule:
+def learning_rates(schedule: str, peak: float, done: np.ndarray) -> np.ndarray:
+    """The learning rate at moments of a training, float32 of the shape of `done`: the share of it that is over, 0 to 1.
+
+    schedule: see Hyperparameters.schedule. peak: the highest learning rate.
+    """
+    match schedule:
         case "constant":
-            rates = np.full(steps.shape, peak)
+            rates = np.full(done.shape, peak)
         case "cosine":
             rates = _cosine(peak, 0, done)
         case "one_cycle":
@@ -237,11 +316,11 @@ def _next_batches(order: np.ndarray, batch_size: int, first: int, count: int) ->
     return order[np.newaxis, whole * batch_size :]
 
 
-def _measure(classifier: Classifier, digits: Digits, should_stop: Callable[[], bool]) -> tuple[float | None, float | None]:
+def _measure(classifier: Classifier, digits: Digits, control: Callable[[], Control]) -> tuple[float | None, float | None]:
     """Mean cross-entropy in nats and accuracy; None each when there are no digits or it was stopped."""
     batches = []
     for batch in classifier.batches(digits.images):
-        if should_stop():
+        if control().stop:
             return None, None
         batches.append(batch)
     if not batches:
@@ -292,7 +371,15 @@ def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) ->
             accuracies = accuracies.write(index, tf.reduce_mean(tf.cast(right, tf.float32)))
         return batch_losses.stack(), accuracies.stack()
 
-    return learn.get_concrete_function()  # compiled here, so that no step's time includes it
+    compiled = learn.get_concrete_function()
+    # The first step also allocates memory and starts threads. It is taken here, and taken back, so that no step's time includes
+    # that, nor the compiling: of two networks in a race it would cost one more than the other.
+    variables = [*network.variables, *optimizer.variables]
+    before = [variable.numpy() for variable in variables]
+    compiled(tf.zeros((1, hp.batch_size), tf.int32), tf.zeros((1,)), tf.constant(0))
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
+    return compiled
 
 
 def _optimizer(hp: Hyperparameters) -> keras.Optimizer:

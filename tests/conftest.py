@@ -3,7 +3,7 @@
 import pytest
 
 from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
-from mnist_models.runs import RunStore
+from mnist_models.store import RunStore
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,3 +37,8 @@ def tiny_cnn():
 def name_of(variable) -> str:
     """A variable's name in the archives of classifier.pack_weights: its Keras path without the network's name."""
     return variable.path.split("/", 1)[1]
+
+
+def racers(store, race) -> list:
+    """The runs of one race that are there, in the order in which they were entered."""
+    return [run for run in reversed(store.runs()) if run.race == race]

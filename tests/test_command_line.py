@@ -15,13 +15,15 @@ import pytest
 from PIL import Image
 
 from mnist_models import __main__ as command_line
-from mnist_models import dataset, pretrained
+from mnist_models import commands, dataset, links, pretrained
 from mnist_models.classifier import Classifier
 from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import NETWORKS, validate
 from mnist_models.preprocessing import open_picture, prepare_picture
 from mnist_models.progress import Curve
+from mnist_models.recipes import RECIPES
 from mnist_models.runs import RunState
+from mnist_models.script import script
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--hidden-units", "16", "--epochs", "1", "--train-images", "300", "--validation-images", "100", "--batch-size", "32"]
@@ -83,14 +85,15 @@ def test_train_writes_a_card_and_weights_that_can_be_read_back(run, store, tmp_p
     status, out, errors = run("train", "cnn", *TINY_CNN, "--augmentation", "shift", "--output", folder)
     assert status == 0, errors
     assert "test accuracy" in out and "parameters" in out
-    assert sorted(file.name for file in folder.iterdir()) == ["cnn.json", "cnn.npz"]
+    assert sorted(file.name for file in folder.iterdir()) == ["cnn.json", "cnn.npz", "cnn.readings.npz"]
     card = json.loads((folder / "cnn.json").read_text())
     hyperparameters = validate(card["hyperparameters"])
     assert hyperparameters.augmentation == "shift" and str(hyperparameters.conv_layers[0]) == "4x3/2+pool2"
     weights = (folder / "cnn.npz").read_bytes()
     (kept,) = store.runs()
     assert store.weights(kept.id) == weights
-    result = evaluate(Classifier.from_weights(hyperparameters, weights), dataset.load().test)
+    test = dataset.load().test
+    result = evaluate(Classifier.from_weights(hyperparameters, weights).readings(test.images), test.labels)
     assert (card["test_accuracy"], card["test_loss"]) == pytest.approx((result.accuracy, result.loss))
     assert f"{result.accuracy:.2%}" in out
     assert Curve.model_validate(card["curve"]).epochs[0].epoch == 1
@@ -127,6 +130,71 @@ def test_a_training_that_fails_is_a_sentence_and_a_failed_run(run, store):
     assert kept.state == RunState.FAILED and kept.error in errors
 
 
+def test_a_recipe_knows_its_network_and_what_is_chosen_takes_the_place_of_its_own(run, store):
+    chosen = ["--epochs", "1", "--train-images", "300", "--validation-images", "100"]
+    status, out, errors = run("train", "--recipe", "Simple NN", *chosen, "--json")
+    assert status == 0, errors
+    (kept,) = store.runs()
+    expected = {"epochs": 1, "train_images": 300, "validation_images": 100}
+    assert kept.hyperparameters == RECIPES["simple-nn"].hyperparameters.model_copy(update=expected)
+    assert json.loads(out)["parameters"] == kept.parameters == 91_860
+    assert store.readings(kept.id).digits.shape == (10_000,)
+    # With the network its own name is enough, and so is the network alone.
+    for arguments, recipe in ((["cnn", "--recipe", "quick"], "quick-cnn"), (["cnn"], "quick-cnn")):
+        small = ["--conv-layers", "4x3/3", "--dense-units", "none", *chosen]
+        assert run("train", *arguments, *small, "--json")[0] == 0
+        facts = store.runs()[0].hyperparameters.model_dump(mode="json")
+        for name, value in RECIPES[recipe].hyperparameters.model_dump(mode="json").items():
+            assert facts[name] == value or name in ("conv_layers", "dense_units", *expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["Name the network to train (dnn or cnn), or a recipe: --recipe NAME."]),
+        (["--recipe", "nonsense"], ["There is no recipe 'nonsense'", *RECIPES]),
+        (["--recipe", "quick"], ["There is no recipe 'quick'", "quick-dnn"]),
+        (["cnn", "--recipe", "simple-nn"], ["The recipe simple-nn is for a DNN; leave cnn out."]),
+        (["dnn", "--recipe", "Optimal CNN, model 1"], ["The recipe optimal-cnn-model-1 is for a CNN; leave dnn out."]),
+        (["--recipe", "simple-nn", "--conv-layers", "4x3"], ["A DNN has no 'conv_layers'"]),
+        (["cnn", "--hidden-units", "16"], ["A CNN has no 'hidden_units'"]),
+        (["--recipe", "ann", "--early-stopping-on", "luck"], ["validation_loss, validation_accuracy, training_loss"]),
+    ],
+    ids=["neither", "wrong", "of which network", "of the dnn", "of the cnn", "its layers", "their layers", "its values"],
+)
+def test_a_recipe_or_network_that_cannot_be_meant_is_a_sentence_and_no_run(run, store, arguments, words):
+    status, out, errors = run("train", *arguments)
+    assert (status, out) == (1, "")
+    for word in words:
+        assert word in errors
+    assert errors.strip().endswith(".") and "Traceback" not in errors
+    assert store.runs() == []
+
+
+def test_recipes_are_listed_with_their_networks_parameters_and_what_was_reported(run):
+    status, out, errors = run("recipes", "--json")
+    assert (status, errors) == (0, "")
+    rows = {row["name"]: row for row in map(json.loads, out.splitlines())}
+    assert list(rows) == list(RECIPES)
+    for name, recipe in RECIPES.items():
+        assert rows[name]["network"] == recipe.hyperparameters.network
+        assert rows[name]["reported"] == recipe.reported
+    parameters = {"ann": 535_818, "optimal-cnn-model-2": 119_850, "simple-cnn": 544_522, "shipped-cnn": 198_762}
+    assert {name: rows[name]["parameters"] for name in parameters} == parameters
+
+    status, out, errors = run("recipes")
+    assert (status, errors) == (0, "")
+    assert "simple-cnn: CNN, 544,522 parameters, reported 99.22%" in out
+    for recipe in RECIPES.values():
+        assert recipe.name in out and recipe.origin in out
+
+
+def test_a_budget_of_images_ends_a_training_here_too(run, store):
+    status, out, errors = run("train", "dnn", *TINY, "--budget-images", "150", "--json")
+    assert status == 0 and "epoch 0.5: loss" in errors
+    assert json.loads(out)["epochs"] == store.runs()[0].epochs == 0.5
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_help_lists_every_hyperparameter_with_what_is_allowed_and_why(run, network):
     status, out, _ = run("train", network, "--help")
@@ -140,7 +208,7 @@ def test_help_lists_every_hyperparameter_with_what_is_allowed_and_why(run, netwo
         assert choice in text
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
+@pytest.mark.parametrize("command", ["train", "recipes", "evaluate", "predict"])
 def test_every_command_is_helped_with(run, command):
     assert command in run("--help")[1]
     status, out, _ = run(command, "--help")
@@ -148,7 +216,8 @@ def test_every_command_is_helped_with(run, command):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["train"], ["train", "mlp"], ["evaluate", "mlp"], ["predict"], ["train", "dnn", "--kernel", "3"]]
+    "arguments",
+    [[], ["train", "mlp"], ["evaluate", "mlp"], ["predict"], ["train", "dnn", "--kernel", "3"], ["recipes", "quick"]],
 )
 def test_wrong_usage_is_explained(run, arguments):
     status, out, errors = run(*arguments)
@@ -275,7 +344,7 @@ def test_a_broken_file_among_good_ones_is_reported_and_the_rest_are_read(run, pi
 
 def test_hundreds_of_pictures_are_read_in_one_call_and_stay_in_order(run, pictures, tmp_path):
     many = pictures * 11
-    assert len(many) > 2 * command_line.PICTURES_AT_ONCE
+    assert len(many) > 2 * commands.PICTURES_AT_ONCE
     status, out, errors = run("predict", "--json", *many)
     assert (status, errors) == (0, "")
     rows = [json.loads(line) for line in out.splitlines()]
@@ -329,3 +398,56 @@ def test_a_file_name_that_is_no_text_does_not_keep_the_rest_from_being_read(pict
     )  # fmt: skip
     assert done.returncode == 1
     assert json.loads(done.stdout)["image"] == str(pictures[0])
+
+
+# Runs as files, scripts and links ---------------------------------------------------------------------------------------
+
+
+def test_a_run_is_exported_and_imported(run, store, tmp_path):
+    _, out, _ = run("train", "dnn", *TINY, "--name", "there and back", "--json")
+    facts = json.loads(out)
+    status, out, errors = run("export", facts["run"], tmp_path / "run.zip")
+    assert (status, errors) == (0, "") and str(tmp_path / "run.zip") in out
+    status, out, errors = run("import", tmp_path / "run.zip")
+    assert (status, errors) == (0, "") and f"{facts['test_accuracy']:.2%}" in out
+    assert run("import", tmp_path / "run.zip", "--name", "again")[0] == 0
+    assert [kept.name for kept in store.runs()] == ["again", "there and back", "there and back"]
+    assert len({store.weights(kept.id) for kept in store.runs()}) == 1
+
+
+def test_what_cannot_be_exported_or_imported_is_a_sentence(run, store, tmp_path, tiny_dnn):
+    (tmp_path / "no.zip").write_bytes(b"no zip")
+    (tmp_path / "folder").mkdir()
+    for arguments, words in (
+        (["export", "nothing", tmp_path / "run.zip"], "There is no run 'nothing'"),
+        (["export", store.create(tiny_dnn).id, tmp_path / "run.zip"], "is queued and has no weights"),
+        (["export", "shipped-dnn", tmp_path / "folder"], "choose another file"),
+        (["import", tmp_path / "missing.zip"], "choose another file"),
+        (["import", tmp_path / "folder"], "choose another file"),
+        (["import", tmp_path / "no.zip"], "Choose the zip of a run that was exported here."),
+    ):
+        status, out, errors = run(*arguments)
+        assert (status, out) == (1, "")
+        assert words in errors and "Traceback" not in errors
+    assert len(store.runs()) == 1 and not (tmp_path / "run.zip").exists()
+
+
+def test_the_code_and_the_link_of_a_run_and_of_a_recipe_are_printed(run, store, tiny_dnn):
+    for arguments, hyperparameters in (
+        ([store.create(tiny_dnn).id], tiny_dnn),
+        (["--recipe", "Simple CNN"], RECIPES["simple-cnn"].hyperparameters),
+        (["shipped-dnn"], RECIPES["shipped-dnn"].hyperparameters),
+    ):
+        assert run("code", *arguments) == (0, script(hyperparameters), "")
+        url = links.to_url("http://localhost:8501/train", links.to_query(hyperparameters))
+        assert run("link", *arguments) == (0, f"{url}\n", "")
+    assert run("link", "shipped-cnn", "--address", "https://x.org/train")[1].startswith("https://x.org/train?network=cnn&")
+
+
+@pytest.mark.parametrize("command", ["code", "link"])
+def test_code_and_links_of_nothing_are_explained(run, command):
+    assert run(command)[0] == 2
+    assert run(command, "shipped-dnn", "--recipe", "ann")[0] == 2
+    for arguments, words in ((["nothing"], "There is no run 'nothing'"), (["--recipe", "x"], "There is no recipe 'x'")):
+        status, out, errors = run(command, *arguments)
+        assert (status, out) == (1, "") and words in errors

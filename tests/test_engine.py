@@ -1,6 +1,7 @@
 """The engine, with real processes: nothing waits for training, nothing that was learned is lost, nothing is left behind."""
 
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -17,9 +18,12 @@ from distributed import Client
 
 from mnist_models import dataset, engine
 from mnist_models.classifier import Classifier
-from mnist_models.engine import PLACES, Engine
+from mnist_models.cluster import PLACES
+from mnist_models.engine import Engine
 from mnist_models.hyperparameters import DnnHyperparameters
-from mnist_models.runs import RunState, RunStore
+from mnist_models.runs import RunState
+from mnist_models.store import RunStore
+from tests.conftest import racers
 
 ROOT = Path(__file__).parents[1]
 LONG = DnnHyperparameters(hidden_units=(16,), epochs=100, train_images=50_000, validation_images=100)
@@ -51,7 +55,7 @@ def learning(trainer, run_id):
 
 def stop_all(trainer, *run_ids):
     for run_id in run_ids:
-        trainer.stop(run_id)
+        trainer.control(run_id, stop=True)
     return [ended(trainer, run_id) for run_id in run_ids]
 
 
@@ -106,7 +110,7 @@ def cluster_processes():
 
 
 @pytest.fixture(scope="module")
-def trainer(database):
+def only_trainer(database):
     """One engine with its embedded cluster for all tests. Closing it ends the processes that it started."""
     before = set(cluster_processes())
     trainer = Engine(RunStore(f"sqlite:///{database}"))
@@ -116,6 +120,13 @@ def trainer(database):
     # What is left is Python's own tracker of shared resources, which serves the whole process.
     _, alive = psutil.wait_procs([process for process in ours if "resource_tracker" not in command_of(process)], timeout=30)
     assert alive == []
+
+
+@pytest.fixture
+def trainer(only_trainer):
+    """The one engine. A test that fails leaves its runs; they must not keep the next one waiting."""
+    yield only_trainer
+    stop_all(only_trainer, *only_trainer._live)
 
 
 # Trainings --------------------------------------------------------------------------------------------------------------
@@ -145,8 +156,8 @@ def test_progress_arrives_while_it_runs_and_stop_keeps_what_was_learned(trainer)
     assert len(trainer.curve(run_id).points) > len(early.points)  # which has stayed as it was
     assert trainer.curve(run_id).epochs[0].validation_accuracy > 0.5
     assert until(lambda: trainer.store.curve(run_id).epochs)  # already kept, should this process end
-    assert not trainer.live(run_id).stopping
-    trainer.stop(run_id)
+    assert not trainer.live(run_id).wanted.stop
+    trainer.control(run_id, stop=True)
     run = ended(trainer, run_id)
     assert (run.state, run.error) == (RunState.STOPPED, None)
     assert 2 < run.epochs < 100
@@ -162,21 +173,21 @@ def test_whoever_comes_later_waits_in_a_queue_that_moves(trainer, tiny_dnn):
     until(lambda: [trainer.live(run_id).position for run_id in (first, second, third, fourth, fifth)] == [0, 0, 1, 2, 3])
     assert [trainer.store.run(run_id).state for run_id in (third, fourth)] == [RunState.QUEUED] * 2
     # One that waits ends at once when stopped, and the others move up.
-    trainer.stop(fourth)
+    trainer.control(fourth, stop=True)
     gone = ended(trainer, fourth)
     assert gone.state == RunState.FAILED and gone.error == engine.STOPPED_TOO_EARLY
     until(lambda: [trainer.live(run_id).position for run_id in (third, fifth)] == [1, 2])
     learning(trainer, first), learning(trainer, second)
-    trainer.stop(first)
+    trainer.control(first, stop=True)
     assert ended(trainer, third).state == ended(trainer, fifth).state == RunState.FINISHED
-    trainer.stop(second)
+    trainer.control(second, stop=True)
     assert [ended(trainer, run_id).state for run_id in (first, second)] == [RunState.STOPPED] * 2
 
 
 def test_stopping_before_the_first_batch_leaves_a_sentence_and_a_free_place(trainer, tiny_dnn):
     for _ in range(PLACES):
         run_id = trainer.start(LONG)
-        trainer.stop(run_id)
+        trainer.control(run_id, stop=True)
         run = ended(trainer, run_id)
         assert run.state == RunState.FAILED and run.error == engine.STOPPED_TOO_EARLY
     assert ended(trainer, trainer.start(tiny_dnn)).state == RunState.FINISHED
@@ -185,8 +196,8 @@ def test_stopping_before_the_first_batch_leaves_a_sentence_and_a_free_place(trai
 def test_stopping_what_is_over_or_unknown_changes_nothing(trainer, tiny_dnn):
     run_id = trainer.start(tiny_dnn)
     ended(trainer, run_id)
-    trainer.stop(run_id)
-    trainer.stop("unknown")
+    trainer.control(run_id, stop=True)
+    trainer.control("unknown", stop=True)
     assert ended(trainer, trainer.start(tiny_dnn)).state == RunState.FINISHED
     assert trainer.store.run(run_id).state == RunState.FINISHED
     assert trainer.live("unknown") is None
@@ -211,19 +222,218 @@ def test_trainings_do_the_same_in_a_worker_as_here(trainer, tiny_dnn):
     assert trainer.curve(run_id).points == here.curve.points
 
 
+# A pause, a step, another learning rate ---------------------------------------------------------------------------------
+
+
+def standing(trainer, run_id):
+    """What a run has told of itself, once it stands still."""
+    until(lambda: trainer.live(run_id).paused_at)
+    return trainer.live(run_id).latest
+
+
+def test_a_run_pauses_goes_on_one_epoch_at_a_time_and_changes_its_learning_rate(trainer):
+    run_id = trainer.start(LONG.model_copy(update={"schedule": "constant"}))
+    learning(trainer, run_id)
+    trainer.control(run_id, hold_at=0)
+    paused = standing(trainer, run_id)
+    assert trainer.live(run_id).wanted.hold_at == 0 and trainer.live(run_id).state == RunState.RUNNING
+    # What was learned so far is kept already, should this process end during the pause.
+    assert trainer.curve(run_id).batches == paused.step
+    until(lambda: trainer.store.curve(run_id).batches == paused.step)
+
+    epoch = int(paused.epoch) + 1
+    for _ in range(2):
+        time.sleep(0.3)
+        assert trainer.live(run_id).latest == paused
+        trainer.control(run_id, hold_at=epoch)
+        until(lambda: trainer.live(run_id).paused_at and trainer.live(run_id).latest.epoch == epoch)  # noqa: B023
+        paused, epoch = trainer.live(run_id).latest, epoch + 1
+    assert [end.epoch for end in trainer.curve(run_id).epochs] == list(range(1, epoch))
+
+    trainer.control(run_id, learning_rate=0.0005)
+    assert trainer.live(run_id).latest == paused  # it is a change of the rate only: it still stands still
+    trainer.control(run_id, hold_at=None)
+    until(lambda: trainer.live(run_id).latest.step > paused.step)
+    assert trainer.live(run_id).paused_at is None
+    assert [paused.learning_rate, trainer.live(run_id).latest.learning_rate] == pytest.approx([0.003, 0.0005])
+    (run,) = stop_all(trainer, run_id)
+    assert run.state == RunState.STOPPED
+    (change,) = trainer.store.curve(run_id).changes
+    assert (change.epoch, change.learning_rate) == (paused.epoch, 0.0005)
+
+
+def test_what_is_wanted_of_a_run_that_waits_is_done_when_it_has_a_place(trainer, monkeypatch):
+    """And a pause that keeps it waiting ends by itself."""
+    first, second = trainer.start(LONG), trainer.start(LONG)
+    learning(trainer, first), learning(trainer, second)
+    for run_id in (first, second):
+        trainer.control(run_id, hold_at=0)
+    before = [standing(trainer, run_id).step for run_id in (first, second)]
+    monkeypatch.setattr(engine, "LONGEST_PAUSE_S", 0.5)
+    time.sleep(0.6)  # while nobody waits, a pause lasts
+    assert [trainer.live(run_id).latest.step for run_id in (first, second)] == before
+    waiting = trainer.start(LONG)
+    trainer.control(waiting, hold_at=1)
+    trainer.control(waiting, learning_rate=0.0001)
+    for run_id, step in zip((first, second), before, strict=True):
+        until(lambda: trainer.live(run_id).latest.step > step)  # noqa: B023
+    assert [trainer.live(run_id).wanted.hold_at for run_id in (first, second, waiting)] == [None, None, 1]
+    assert trainer.live(waiting).position == 1
+    trainer.control(first, stop=True)
+    latest = standing(trainer, waiting)
+    assert latest.epoch == 1 and latest.learning_rate < 0.00011
+    assert trainer.store.curve(waiting).changes[0].epoch == 0
+    # It keeps nobody waiting: it stands still for longer than the longest pause.
+    time.sleep(0.6)
+    assert trainer.live(waiting).latest == latest
+    assert [run.state for run in stop_all(trainer, first, second, waiting)] == [RunState.STOPPED] * 3
+
+
+def test_a_run_can_be_stopped_while_it_stands_still(trainer):
+    run_id = trainer.start(LONG)
+    learning(trainer, run_id)
+    trainer.control(run_id, hold_at=0)
+    paused = standing(trainer, run_id)
+    (run,) = stop_all(trainer, run_id)
+    assert run.state == RunState.STOPPED and run.epochs == pytest.approx(paused.epoch)
+    assert Classifier.of_run(trainer.store, run_id)
+
+
+# Races ------------------------------------------------------------------------------------------------------------------
+
+
+BUDGET = {"epochs": 100, "budget_images": 450, "seed": 3}
+
+
+def entrants(*hyperparameters, **changed):
+    return [one.model_copy(update={**BUDGET, **changed}) for one in hyperparameters]
+
+
+@contextlib.contextmanager
+def told_by(trainer, *, unheard=None):
+    """What runs tell, as (run, kind) in the order in which the engine hears of it. It does not hear those of the network
+    `unheard`, as if they were still being built."""
+    told, original = [], trainer._told
+
+    def listen(message):
+        told.append((message["run_id"], message["kind"]))
+        if trainer.store.run(message["run_id"]).network != unheard:
+            original(message)
+
+    trainer._told = listen
+    try:
+        yield told
+    finally:
+        del trainer._told
+
+
+def test_both_runs_of_a_race_begin_to_learn_together_and_learn_from_equally_many_images(trainer, tiny_dnn, tiny_cnn):
+    with told_by(trainer) as told:
+        race = trainer.race(entrants(tiny_dnn, tiny_cnn), "the final")
+        assert [trainer.live(run_id).run_id for run_id in race] == race
+        runs = [ended(trainer, run_id) for run_id in race]
+    assert [run.state for run in runs] == [RunState.FINISHED] * 2
+    # Neither has learned before both were ready, and each has been told to go once.
+    kinds = [kind for _, kind in told]
+    begun = kinds.index("Progress")
+    assert sorted(run_id for run_id, kind in told[:begun] if kind == "Paused") == sorted(race)
+    assert "Paused" not in kinds[begun:]
+    assert [run.epochs * run.hyperparameters.train_images for run in runs] == pytest.approx([450, 450])
+    assert [run.hyperparameters.network for run in runs] == ["dnn", "cnn"] and {run.name for run in runs} == {"the final"}
+    assert [run.id for run in racers(trainer.store, runs[0].race)] == race
+
+
+def test_a_race_learns_as_each_would_alone(trainer, tiny_dnn, tiny_cnn):
+    alone = trainer.start(*entrants(tiny_dnn))
+    race = trainer.race(entrants(tiny_dnn, tiny_cnn))
+    assert [ended(trainer, run_id).state for run_id in (alone, *race)] == [RunState.FINISHED] * 3
+    assert trainer.curve(race[0]).points == trainer.curve(alone).points
+    assert trainer.store.run(race[0]).test_accuracy == trainer.store.run(alone).test_accuracy
+
+
+def test_a_second_race_waits_as_a_whole_and_then_runs(trainer, tiny_dnn, tiny_cnn):
+    first = trainer.race([LONG, LONG])
+    second = trainer.race(entrants(tiny_dnn, tiny_cnn))
+    alone = trainer.start(tiny_dnn)
+    everybody = [*first, *second, alone]
+    until(lambda: [trainer.live(run_id).position for run_id in everybody] == [0, 0, 1, 1, 2])
+    for run_id in first:
+        learning(trainer, run_id)
+    # With one place free the second race still waits, and nobody overtakes it.
+    stop_all(trainer, first[0])
+    time.sleep(0.5)
+    assert [trainer.live(run_id).position for run_id in (*second, alone)] == [1, 1, 2]
+    assert [trainer.store.run(run_id).state for run_id in (*second, alone)] == [RunState.QUEUED] * 3
+    stop_all(trainer, first[1])
+    assert [ended(trainer, run_id).state for run_id in (*second, alone)] == [RunState.FINISHED] * 3
+    assert [trainer.store.run(run_id).state for run_id in first] == [RunState.STOPPED] * 2
+
+
+def test_one_of_a_race_that_is_stopped_in_the_queue_leaves_the_other_to_run_alone(trainer, tiny_dnn, tiny_cnn):
+    busy = [trainer.start(LONG) for _ in range(PLACES)]
+    gone, left = trainer.race(entrants(tiny_dnn, tiny_cnn))
+    trainer.control(gone, stop=True)
+    assert ended(trainer, gone).error == engine.STOPPED_TOO_EARLY
+    assert trainer.live(left).position == 1
+    for run_id in busy:
+        learning(trainer, run_id)
+    stop_all(trainer, *busy)
+    assert ended(trainer, left).state == RunState.FINISHED
+
+
+def test_one_of_a_race_that_is_stopped_before_the_start_lets_the_other_go(trainer, tiny_dnn, tiny_cnn):
+    with told_by(trainer, unheard="cnn") as told:
+        late, waiting = trainer.race(entrants(tiny_cnn, tiny_dnn))
+        until(lambda: trainer.live(waiting).paused_at)
+        # What a person wants of it meanwhile does not let it start before the other, but is done afterwards.
+        trainer.control(waiting, hold_at=None)
+        trainer.control(waiting, hold_at=1)
+        time.sleep(0.5)
+        assert trainer.live(waiting).latest is None
+        assert (waiting, "Progress") not in told
+        trainer.control(late, stop=True)
+        assert ended(trainer, late).error == engine.STOPPED_TOO_EARLY
+        until(lambda: trainer.live(waiting).latest and trainer.live(waiting).paused_at)
+        assert trainer.live(waiting).latest.epoch == 1
+        trainer.control(waiting, hold_at=None)
+        assert ended(trainer, waiting).state == RunState.FINISHED
+    assert (late, "Progress") not in told
+
+
+def test_a_race_whose_other_run_never_comes_to_the_start_begins_without_it(trainer, tiny_dnn, tiny_cnn, monkeypatch):
+    monkeypatch.setattr(engine, "LONGEST_PAUSE_S", 0.5)
+    with told_by(trainer, unheard="cnn"):
+        late, waiting = trainer.race(entrants(tiny_cnn, tiny_dnn))
+        assert [ended(trainer, run_id, 30).state for run_id in (waiting, late)] == [RunState.FINISHED] * 2
+
+
+def test_more_runs_than_places_race_one_after_the_other(trainer, tiny_dnn):
+    race = trainer.race(entrants(*[tiny_dnn] * (PLACES + 1)))
+    assert [ended(trainer, run_id).state for run_id in race] == [RunState.FINISHED] * (PLACES + 1)
+
+
 # What goes wrong --------------------------------------------------------------------------------------------------------
 
 
 def process_that_trains(trainer, run_id):
     """The worker process that the scheduler has given this run to."""
-    client = trainer._client
+    client = trainer._cluster.client
     address = next(address for address, keys in client.processing().items() if run_id in keys)
     process = psutil.Process(client.run(os.getpid, workers=[address])[address])
     assert process in psutil.Process().children(recursive=True)
     return process
 
 
-def test_a_killed_process_fails_only_its_own_run(trainer, tiny_dnn):
+@pytest.fixture
+def _nothing_collected():
+    """What is let go of by chance only, when Python looks for cycles, is not let go of."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_nothing_collected")
+def test_a_killed_process_fails_only_its_own_run_and_is_replaced(trainer, tiny_dnn):
     victim, other = trainer.start(LONG), trainer.start(LONG)
     learning(trainer, victim), learning(trainer, other)
     waiting = trainer.start(tiny_dnn)
@@ -233,14 +443,25 @@ def test_a_killed_process_fails_only_its_own_run(trainer, tiny_dnn):
     assert trainer.store.curve(victim).batches > 0  # what it told is kept
     before = trainer.live(other).latest.step
     until(lambda: trainer.live(other).latest.step > before)
-    trainer.stop(other)
+    trainer.control(other, stop=True)
     assert ended(trainer, other).state == RunState.STOPPED
     assert ended(trainer, waiting).state == RunState.FINISHED
-    # The process has been replaced: two can train again.
-    again = [trainer.start(LONG) for _ in range(PLACES)]
-    for run_id in again:
+    # Nothing is left for the cluster to do again when the next process dies.
+    until(lambda: not trainer._cluster.client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks)), 10)
+
+    # The process is being replaced: a race waits for it, so that each run has one of its own.
+    race = trainer.race([LONG] * PLACES)
+    for run_id in race:
         learning(trainer, run_id)
-    assert [run.state for run in stop_all(trainer, *again)] == [RunState.STOPPED] * PLACES
+        trainer.control(run_id, hold_at=0)
+    victim, other = race
+    paused = [standing(trainer, run_id) for run_id in race]
+    process_that_trains(trainer, victim).send_signal(signal.SIGKILL)
+    run = ended(trainer, victim)
+    assert run.state == RunState.FAILED and run.error == engine.WORKER_DIED
+    assert trainer.store.curve(victim).batches == paused[0].step
+    assert trainer.live(other).latest == paused[1]
+    assert stop_all(trainer, other)[0].state == RunState.STOPPED
 
 
 @contextlib.contextmanager
@@ -253,22 +474,37 @@ def table_gone(database, name):
             connection.execute(f"ALTER TABLE elsewhere RENAME TO {name}")
 
 
-def test_a_network_that_cannot_be_kept_is_a_failed_run_and_the_next_one_is_kept(trainer, database, tiny_dnn):
+def test_a_network_that_cannot_be_kept_is_held_until_the_store_works_again(trainer, database, tiny_dnn):
+    run_id = trainer.start(tiny_dnn)
     with table_gone(database, "weights"):
-        run = ended(trainer, trainer.start(tiny_dnn))
-    assert run.state == RunState.FAILED
-    assert run.error.startswith("It was trained, but could not be kept.") and "no such table: weights" in run.error
-    assert ended(trainer, trainer.start(tiny_dnn)).state == RunState.FINISHED
+        until(lambda: trainer.live(run_id).unkept)
+        live = trainer.live(run_id)
+        assert "no such table: weights" in live.unkept and live.unkept.endswith(".")
+        assert live.state == RunState.MEASURING
+        assert trainer.store.run(run_id).in_progress and not trainer.store.run(run_id).readable
+        # It has given its place back, and others are not held up.
+        others = [trainer.start(LONG) for _ in range(PLACES)]
+        for other in others:
+            learning(trainer, other)
+    run = ended(trainer, run_id, 20)
+    assert (run.state, run.error) == (RunState.FINISHED, None)
+    assert Classifier.of_run(trainer.store, run_id)
+    assert len(trainer.store.curve(run_id).epochs) == 1
+    assert [run.state for run in stop_all(trainer, *others)] == [RunState.STOPPED] * PLACES
 
 
 def test_a_store_that_takes_nothing_any_more_does_not_hold_up_the_queue(trainer, database, tiny_dnn):
     runs = [trainer.start(LONG) for _ in range(PLACES)]
     for run_id in runs:
         learning(trainer, run_id)
+    next_one = trainer.start(LONG)
     with table_gone(database, "runs"):
         for run_id in runs:
-            trainer.stop(run_id)
-        until(lambda: not any(trainer.live(run_id) for run_id in runs), 30)
+            trainer.control(run_id, stop=True)
+        until(lambda: all(trainer.live(run_id).unkept for run_id in runs), 30)
+        learning(trainer, next_one)
+    assert [ended(trainer, run_id, 20).state for run_id in runs] == [RunState.STOPPED] * PLACES
+    assert stop_all(trainer, next_one)[0].state == RunState.STOPPED
     assert ended(trainer, trainer.start(tiny_dnn)).state == RunState.FINISHED
 
 
@@ -313,11 +549,11 @@ import sys
 sys.path.insert(0, sys.argv[2])
 from mnist_models.engine import Engine
 from mnist_models.hyperparameters import DnnHyperparameters
-from mnist_models.runs import RunStore
+from mnist_models.store import RunStore
 engine = Engine(RunStore(sys.argv[1]))
 run_id = engine.start(DnnHyperparameters(epochs=100))
 print("engine", flush=True)
-while not engine._client:
+while not engine._cluster:
     pass
 print("cluster", flush=True)
 sys.stdin.read()
@@ -356,7 +592,7 @@ def test_threads_serve_where_processes_cannot(store, tiny_dnn):
         finishing, stopping = trainer.start(tiny_dnn), trainer.start(LONG)
         assert ended(trainer, finishing).state == RunState.FINISHED
         learning(trainer, stopping)
-        trainer.stop(stopping)
+        trainer.control(stopping, stop=True)
         assert ended(trainer, stopping).state == RunState.STOPPED
         assert clusters_of_this_process() == before
     finally:
@@ -392,7 +628,9 @@ def test_an_external_cluster_trains_once_it_is_there_and_is_missed_when_it_has_g
             assert {event["worker"] for event in told} == {worker}
             assert [event["kind"] for event in told][:: len(told) - 1] == ["Started", "Measuring"]
 
-        # One worker is one place.
+        # One worker is one place. Two that should start together would wait for each other there for ever.
+        race = trainer.race(entrants(tiny_dnn, tiny_dnn))
+        assert [ended(trainer, run_id, 40).state for run_id in race] == [RunState.FINISHED] * 2
         first, second = trainer.start(LONG), trainer.start(tiny_dnn)
         learning(trainer, first)
         until(lambda: trainer.live(second).position == 1)

@@ -239,6 +239,22 @@ def test_early_stopping_needs_validation_images():
     assert list(problems) == ["early_stopping"] and "validation" in problems["early_stopping"]
 
 
+def test_early_stopping_by_the_training_needs_no_validation_images():
+    for measure in ("training_loss", "training_accuracy"):
+        values = {"network": "dnn", "early_stopping": 2, "early_stopping_on": measure, "validation_images": 0}
+        assert validate(values).early_stopping_on == measure
+    problems = refused(values | {"early_stopping_on": "validation_accuracy"})
+    assert "the validation accuracy needs validation images" in problems["early_stopping"]
+    assert validate(values | {"early_stopping_on": "validation_accuracy", "early_stopping": 0}).early_stopping == 0
+
+
+def test_what_an_older_version_kept_is_read_with_todays_defaults():
+    added = {"plain_layers", "early_stopping_on", "budget_images", "budget_s"}
+    kept = {name: value for name, value in CnnHyperparameters().model_dump(mode="json").items() if name not in added}
+    assert len(kept) == len(CnnHyperparameters.model_fields) - len(added)
+    assert validate(kept) == CnnHyperparameters()
+
+
 def test_everything_that_is_wrong_is_named_at_once():
     problems = refused({"network": "cnn", "epochs": 0, "dropout": "x", "conv_layers": "1x3", "activation": "step", "units": 3})
     assert set(problems) == {"epochs", "dropout", "conv_layers.0.filters", "activation", "units"}
@@ -258,7 +274,7 @@ def test_an_unknown_network_is_refused_with_the_known_ones(network):
     assert "dnn or cnn" in refused({})["network"]
 
 
-@pytest.mark.parametrize("hyperparameters", [recipe.hyperparameters for some in RECIPES.values() for recipe in some.values()])
+@pytest.mark.parametrize("hyperparameters", [recipe.hyperparameters for recipe in RECIPES.values()])
 def test_json_and_back_changes_nothing(hyperparameters):
     assert validate(json.loads(json.dumps(hyperparameters.model_dump(mode="json")))) == hyperparameters
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mnist_models import dataset, networks
-from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
+from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters, validate
 from mnist_models.recipes import RECIPES
 
-ALL_RECIPES = [recipe.hyperparameters for some in RECIPES.values() for recipe in some.values()]
+ALL_RECIPES = [recipe.hyperparameters for recipe in RECIPES.values()]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,6 @@ def test_summary_tells_the_shapes_of_a_real_forward_pass(hyperparameters):
     for layer, row in zip(network.layers, rows, strict=True):
         passed_on = layer(passed_on)
         assert row.shape == tuple(passed_on.shape[1:])
-        assert row.kind == type(layer).__name__
         assert row.parameters == sum(int(np.prod(weights.shape)) for weights in layer.get_weights())
 
 
@@ -118,12 +117,57 @@ def test_a_blank_network_has_the_same_shapes_and_only_zeros_to_learn(hyperparame
 )
 def test_batch_normalisation_and_dropout_are_there_exactly_when_chosen(cls, layers, batch_norm, dropout):
     hyperparameters = cls(batch_norm=batch_norm, dropout=dropout, **layers)
-    kinds = [row.kind for row in networks.summary(networks.build(hyperparameters, blank=True))]
+    kinds = [type(layer).__name__ for layer in networks.build(hyperparameters, blank=True).layers]
     dense = kinds.count("Dense") - 1
     assert kinds.count("BatchNormalization") == batch_norm * (kinds.count("Conv2D") + dense)
     assert kinds.count("Dropout") == bool(dropout) * max(dense, 1)
     assert kinds.count("Activation") == kinds.count("Conv2D") + dense
     assert kinds[-1] == "Dense"
+
+
+def treated(hyperparameters, kind):
+    """The hidden layers that this kind of layer follows, in order; by "flatten", the one without dense layers."""
+    names = [layer.name for layer in networks.build(hyperparameters, blank=True).layers if type(layer).__name__ == kind]
+    return [name.removesuffix("_batch_norm").removesuffix("_dropout") for name in names]
+
+
+@pytest.mark.parametrize("plain_layers", range(5))
+def test_the_last_dense_layers_are_plain_when_chosen(plain_layers):
+    hyperparameters = DnnHyperparameters(hidden_units="64,32,16", batch_norm=True, dropout=0.5, plain_layers=plain_layers)
+    expected = ["dense_1", "dense_2", "dense_3"][: max(3 - plain_layers, 0)]
+    assert treated(hyperparameters, "BatchNormalization") == treated(hyperparameters, "Dropout") == expected
+
+
+@pytest.mark.parametrize("plain_layers", range(6))
+def test_plain_layers_of_a_cnn_are_counted_from_the_output_through_the_convolutions(plain_layers):
+    hyperparameters = CnnHyperparameters(
+        conv_layers="4x3,4x3", dense_units="16,8", batch_norm=True, dropout=0.5, plain_layers=plain_layers
+    )
+    left = max(4 - plain_layers, 0)
+    assert treated(hyperparameters, "BatchNormalization") == ["conv_1", "conv_2", "dense_1", "dense_2"][:left]
+    # Convolutions have no dropout.
+    assert treated(hyperparameters, "Dropout") == ["dense_1", "dense_2"][: max(left - 2, 0)]
+
+
+@pytest.mark.parametrize(("plain_layers", "normal"), [(0, ["conv_1", "conv_2"]), (1, ["conv_1"]), (2, []), (8, [])])
+def test_without_dense_layers_the_last_convolution_is_the_first_to_be_plain(plain_layers, normal):
+    hyperparameters = CnnHyperparameters(
+        conv_layers="4x3,4x3", dense_units="none", batch_norm=True, dropout=0.5, plain_layers=plain_layers
+    )
+    assert treated(hyperparameters, "BatchNormalization") == normal
+    assert treated(hyperparameters, "Dropout") == (["dropout"] if plain_layers == 0 else [])
+
+
+def test_plain_layers_start_as_any_others():
+    """So that what is compared is the treatment alone."""
+    plain, treated = (
+        networks.build(DnnHyperparameters(hidden_units="16", dropout=0.0, plain_layers=count))
+        .get_layer("dense_1")
+        .get_weights()
+        for count in (1, 0)
+    )
+    np.testing.assert_array_equal(plain[0], treated[0])
+    assert plain[0].any()
 
 
 ACTIVATIONS = {
@@ -141,3 +185,38 @@ def test_every_activation_bends_along_its_formula(activation):
     values = np.linspace(-3, 3, 13, dtype=np.float32)
     bent = network.get_layer(f"dense_1_{activation}")(values).numpy()
     np.testing.assert_allclose(bent, [ACTIVATIONS[activation](value) for value in values], atol=1e-6)
+
+
+# Networks of one size ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("units", "parameters"),
+    [
+        ((256, 128), 57_418),
+        ((64,), 110_474),
+        ((1024,), 1_208_766),
+        ((512, 16, 16), 4_096_470),
+        ((8, 1024), 6_500),
+        ((8,), 9_999),
+    ],
+)
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_dnn_is_resized_to_a_number_of_parameters_within_two_percent(units, parameters, batch_norm):
+    hyperparameters = DnnHyperparameters(hidden_units=units, batch_norm=batch_norm, dropout=0.1)
+    found = networks.resized(hyperparameters, parameters)
+    assert networks.build(found, blank=True).count_params() == pytest.approx(parameters, rel=0.02)
+    assert found.model_copy(update={"hidden_units": units}) == hyperparameters
+    assert validate(found.model_dump()) == found
+
+
+def test_resizing_keeps_the_shape_of_the_layers_where_it_can():
+    found = networks.resized(DnnHyperparameters(hidden_units=(400, 200, 100)), 100_000).hidden_units
+    assert len(found) == 3
+    assert found[0] / found[1] == pytest.approx(2, rel=0.1)
+
+
+@pytest.mark.parametrize("parameters", [500, 6_000, 20_000_000])
+def test_a_size_that_no_dnn_has_gets_a_sentence(parameters):
+    with pytest.raises(networks.ResizeError, match=r"between 6,370 and 5,0\d\d,\d\d\d\.$"):
+        networks.resized(DnnHyperparameters(batch_norm=False), parameters)

@@ -11,7 +11,8 @@ from mnist_models.classifier import Classifier, pack_weights
 from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import NETWORKS, validate
 from mnist_models.progress import POINTS, Curve, Trained
-from mnist_models.recipes import RECIPES
+from mnist_models.readings import Readings
+from mnist_models.recipes import find
 
 LOWEST_TEST_ACCURACY = {"dnn": 0.984, "cnn": 0.994}
 IDS = [pretrained.PREFIX + network for network in NETWORKS]
@@ -28,7 +29,9 @@ def test_one_of_each_network_ships():
 
 def test_the_card_says_what_evaluation_measures(shipped):
     hyperparameters = validate(shipped["values"])
-    result = evaluate(Classifier.from_weights(hyperparameters, pretrained.weights(shipped["id"])), dataset.load().test)
+    test = dataset.load().test
+    readings = Classifier.from_weights(hyperparameters, pretrained.weights(shipped["id"])).readings(test.images)
+    result = evaluate(readings, test.labels)
     # Another processor adds in another order, which may turn an image that is on the brink.
     assert shipped["test_accuracy"] == pytest.approx(result.accuracy, abs=0.0003)
     assert shipped["test_loss"] == pytest.approx(result.loss, rel=0.01)
@@ -40,7 +43,7 @@ def test_it_reads_well_enough_to_ship(shipped):
 
 
 def test_it_was_trained_as_its_recipe_says(shipped):
-    assert validate(shipped["values"]) == RECIPES[shipped["network"]]["shipped"].hyperparameters
+    assert validate(shipped["values"]) == find("shipped", shipped["network"]).hyperparameters
 
 
 def test_its_curve_tells_of_every_epoch(shipped):
@@ -61,11 +64,13 @@ def test_its_time_has_a_time_zone(shipped):
 
 def test_what_is_written_is_what_was_trained(tmp_path, tiny_dnn):
     weights = pack_weights(networks.build(tiny_dnn))
-    trained = Trained(weights, 12_730, Curve.empty(tiny_dnn), False, 1.0, 1.26, 0.5, 0.9)
+    readings = Readings.of(np.full((10_000, 10), 0.1, np.float16))
+    trained = Trained(weights, readings, 12_730, Curve.empty(tiny_dnn), False, 1.0, 1.26, 0.5, 0.9)
     pretrained.write(tmp_path / "new" / "folder", tiny_dnn, trained, "python -m mnist_models train dnn")
     files = {file.name: file for file in (tmp_path / "new" / "folder").iterdir()}
-    assert set(files) == {"dnn.npz", "dnn.json"}
+    assert set(files) == {"dnn.npz", "dnn.readings.npz", "dnn.json"}
     assert files["dnn.npz"].read_bytes() == weights
+    assert files["dnn.readings.npz"].read_bytes() == readings.pack()
     card = json.loads(files["dnn.json"].read_text())
     assert validate(card["hyperparameters"]) == tiny_dnn
     assert Curve.model_validate(card["curve"]) == trained.curve
@@ -73,7 +78,7 @@ def test_what_is_written_is_what_was_trained(tmp_path, tiny_dnn):
     for name in ("parameters", "epochs", "test_loss", "test_accuracy"):
         assert card[name] == getattr(trained, name)
     assert card["elapsed_s"] == 1.3
-    assert {field.name for field in dataclasses.fields(Trained)} - set(card) == {"weights", "stopped"}
+    assert {field.name for field in dataclasses.fields(Trained)} - set(card) == {"weights", "readings", "stopped"}
 
 
 @pytest.mark.parametrize("run_id", IDS)

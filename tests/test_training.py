@@ -3,6 +3,7 @@
 import io
 import itertools
 import math
+import time
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ from mnist_models import dataset, networks, training
 from mnist_models.classifier import Classifier
 from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters, Hyperparameters
-from mnist_models.progress import EpochEnd, Measuring, Progress
+from mnist_models.progress import Control, EpochEnd, Measuring, Paused, Progress, RateChange
 from mnist_models.training import TrainingError, learning_rates, train, wrong_labels
 from tests.conftest import name_of
 
@@ -69,7 +70,7 @@ def assert_other_weights(first, second):
 
 
 def without_times(curve):
-    return curve.model_dump(exclude={"epochs": {"__all__": {"elapsed_s"}}})
+    return curve.model_dump(exclude={"seconds": True, "epochs": {"__all__": {"elapsed_s"}}})
 
 
 def loss_and_accuracy(hyperparameters, weights, digits):
@@ -77,6 +78,12 @@ def loss_and_accuracy(hyperparameters, weights, digits):
     network = Classifier.from_weights(hyperparameters, weights).network
     network.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     return network.evaluate(digits.images, digits.labels, batch_size=100, verbose=0)
+
+
+def evaluation_of(hyperparameters, weights):
+    """On the test set, of the network with these weights."""
+    test = dataset.load().test
+    return evaluate(Classifier.from_weights(hyperparameters, weights).readings(test.images), test.labels)
 
 
 class Listener:
@@ -89,8 +96,8 @@ class Listener:
     def of(self, kind):
         return [event for event in self.events if isinstance(event, kind)]
 
-    def should_stop(self):
-        return sum(len(event.losses) for event in self.of(Progress)) >= self.stop_after
+    def control(self):
+        return Control(stop=sum(len(event.losses) for event in self.of(Progress)) >= self.stop_after)
 
 
 # One learning step ------------------------------------------------------------------------------------------------------
@@ -193,7 +200,8 @@ def test_what_is_told_and_what_is_returned_agree():
     steps = [event.step for event in listener.of(Progress)]
     batch_losses = [loss for event in listener.of(Progress) for loss in event.losses]
     assert steps == sorted(set(steps)) and steps[-1] == 20 == len(batch_losses)
-    assert [event.epoch for event in listener.of(Progress)] == [step / 10 for step in steps]
+    seen = [step // 10 * 300 + step % 10 * 32 for step in steps]
+    assert [event.epoch for event in listener.of(Progress)] == [images / 300 for images in seen]
     assert all(event.images_per_s > 0 and event.elapsed_s > 0 for event in listener.of(Progress))
     assert listener.of(Progress)[0].remaining_s is None and listener.of(Progress)[-1].remaining_s == 0
     assert trained.curve.epochs == listener.of(EpochEnd) and [end.epoch for end in trained.curve.epochs] == [1, 2]
@@ -212,8 +220,9 @@ def test_what_is_told_and_what_is_returned_agree():
     assert (last.validation_loss, last.validation_accuracy) == pytest.approx(
         loss_and_accuracy(hyperparameters, trained.weights, digits), abs=1e-5
     )
-    test = evaluate(Classifier.from_weights(hyperparameters, trained.weights), dataset.load().test)
+    test = evaluation_of(hyperparameters, trained.weights)
     assert (trained.test_loss, trained.test_accuracy) == (test.loss, test.accuracy)
+    assert trained.test_accuracy == (trained.readings.digits == dataset.load().test.labels).mean()
 
 
 @pytest.mark.parametrize(
@@ -300,19 +309,19 @@ def test_every_epoch_sees_every_image_once_in_another_order(monkeypatch):
 def test_stop_ends_training_before_the_last_epoch():
     hyperparameters = DnnHyperparameters(**SMALL | {"epochs": 100, "schedule": "constant"})
     listener = Listener(stop_after=45)
-    trained = train(hyperparameters, listener.events.append, listener.should_stop)
+    trained = train(hyperparameters, listener.events.append, listener.control)
     assert trained.stopped and 4.5 <= trained.epochs < 100
     assert trained.epochs == listener.of(Progress)[-1].epoch
     assert listener.events[-1] == Measuring(stopped=True)
     assert len(trained.curve.epochs) == int(trained.epochs)
-    test = evaluate(Classifier.from_weights(hyperparameters, trained.weights), dataset.load().test)
+    test = evaluation_of(hyperparameters, trained.weights)
     assert (trained.test_loss, trained.test_accuracy) == (test.loss, test.accuracy)
     assert trained.test_accuracy > 0.3
 
 
 def test_stop_before_the_first_batch_leaves_nothing_to_keep():
     with pytest.raises(TrainingError, match="before its first batch"):
-        train(DnnHyperparameters(**SMALL), should_stop=lambda: True)
+        train(DnnHyperparameters(**SMALL), control=lambda: Control(stop=True))
 
 
 def test_early_stopping_ends_training_and_returns_the_best_epoch():
@@ -346,14 +355,297 @@ def test_weights_that_the_last_step_broke_are_an_error_too(monkeypatch):
         train(hyperparameters, listener.events.append)
     listener = Listener(stop_after=len(listener.of(Progress)))  # the last batch with a loss
     with pytest.raises(TrainingError, match="learning rate"):
-        train(hyperparameters, listener.events.append, listener.should_stop)
+        train(hyperparameters, listener.events.append, listener.control)
+
+
+@pytest.mark.parametrize(
+    ("measure", "best_of"),
+    [("validation_accuracy", max), ("training_loss", min), ("training_accuracy", max)],
+)
+def test_early_stopping_keeps_the_best_epoch_by_the_measure_that_is_chosen(measure, best_of):
+    hyperparameters = DnnHyperparameters(
+        hidden_units=(16,), epochs=60, early_stopping=2, early_stopping_on=measure, learning_rate=0.05, schedule="constant",
+        dropout=0.5, train_images=200, validation_images=200, batch_size=32,
+    )  # fmt: skip
+    trained = train(hyperparameters)
+    told = [getattr(end, measure.removeprefix("training_")) for end in trained.curve.epochs]
+    best = told.index(best_of(told))
+    assert len(told) == best + 1 + 2 < 60
+    assert not trained.stopped and trained.epochs == len(told)
+    # What is returned is the network as it was then: one that was trained for no longer.
+    then = train(hyperparameters.model_copy(update={"epochs": best + 1, "early_stopping": 0}))
+    assert_same_weights(trained.weights, then.weights)
+
+
+# A pause --------------------------------------------------------------------------------------------------------------
+
+
+def last_step(listener):
+    progress = listener.of(Progress)
+    return progress[-1].step if progress else 0
+
+
+def test_pauses_stand_still_and_change_nothing(monkeypatch):
+    monkeypatch.setattr(training, "CALL_S", 0)  # one batch a call
+    hyperparameters = DnnHyperparameters(**SMALL | {"epochs": 3, "augmentation": "full"})
+    undisturbed = train(hyperparameters)
+    listener = Listener()
+    # Before the first batch, within an epoch, and between two epochs: how often "hold" is still the answer.
+    holds = {0: 3, 7: 20, 20: 3}
+    moments = []
+
+    def control():
+        step = last_step(listener)
+        holds[step] = holds.get(step, 0) - 1
+        return Control(hold_at=0 if holds[step] >= 0 else None)
+
+    def report(event):
+        moments.append((event, time.perf_counter()))
+        listener.events.append(event)
+
+    trained = train(hyperparameters, report, control)
+    assert_same_weights(undisturbed.weights, trained.weights)
+    assert without_times(undisturbed.curve) == without_times(trained.curve)
+    assert [event.epoch for event in listener.of(Paused)] == [0, 7 * 32 / 300, 2]
+    # After each comes the next batch, and nothing in between.
+    steps = [0] + [event.step if isinstance(event, Progress) else None for event in listener.events]
+    for place, event in enumerate(listener.events):
+        if isinstance(event, Paused) and event.epoch != 2:
+            assert steps[place + 2] == steps[place] + 1
+    # The time of the long one is real, but it is not time of training.
+    place = next(place for place, event in enumerate(listener.events) if isinstance(event, Paused) and event.epoch > 0)
+    (before, _), (_, paused_at), (after, gone_on_at) = moments[place - 1 : place + 2]
+    stood_still_s = 19 * training.HOLD_CHECK_S
+    assert gone_on_at - paused_at >= stood_still_s
+    assert after.elapsed_s - before.elapsed_s <= gone_on_at - moments[place - 1][1] - stood_still_s + 0.001
+    assert trained.elapsed_s <= moments[-1][1] - moments[0][1] - stood_still_s
+
+
+def test_a_hold_at_an_epoch_stops_exactly_there_and_goes_on():
+    hyperparameters = DnnHyperparameters(**SMALL | {"epochs": 3})
+    listener = Listener()
+    asked_again = 0
+
+    def control():
+        nonlocal asked_again
+        asked_again += bool(listener.of(Paused))
+        return Control(hold_at=2 if asked_again < 3 else None)
+
+    trained = train(hyperparameters, listener.events.append, control)
+    (paused,) = listener.of(Paused)
+    place = listener.events.index(paused)
+    assert paused.epoch == 2
+    before = [event for event in listener.events[:place] if isinstance(event, Progress)]
+    assert before[-1].step == 20 and before[-1].epoch == 2
+    assert listener.events[place - 1].epoch == 2 and isinstance(listener.events[place - 1], EpochEnd)
+    assert listener.events[place + 1].step > 20
+    assert trained.epochs == 3 and not trained.stopped
+
+
+def test_a_hold_at_the_last_epoch_is_the_end_and_one_that_is_over_is_now():
+    hyperparameters = DnnHyperparameters(**SMALL)
+    listener = Listener()
+    assert train(hyperparameters, listener.events.append, lambda: Control(hold_at=2)).epochs == 2
+    assert listener.of(Paused) == []
+    polls = itertools.count()
+    train(hyperparameters, listener.events.append, lambda: Control(hold_at=0 if next(polls) < 3 else None))
+    assert [event.epoch for event in listener.of(Paused)] == [0]
+
+
+def test_one_epoch_at_a_time_pauses_after_each():
+    listener = Listener()
+    hyperparameters = DnnHyperparameters(**SMALL | {"epochs": 4})
+    trained = train(hyperparameters, listener.events.append, lambda: Control(hold_at=len(listener.of(Paused)) + 1))
+    # Each pause is the word to go on to the next.
+    assert [event.epoch for event in listener.of(Paused)] == [1, 2, 3]
+    assert trained.epochs == 4
+
+
+def test_stop_ends_a_pause_and_keeps_what_was_learned(monkeypatch):
+    monkeypatch.setattr(training, "CALL_S", 0)
+    hyperparameters = DnnHyperparameters(**SMALL | {"epochs": 100})
+    listener = Listener()
+    asked_again = 0
+
+    def control():
+        nonlocal asked_again
+        asked_again += bool(listener.of(Paused))
+        return Control(hold_at=0 if last_step(listener) >= 15 else None, stop=asked_again > 5)
+
+    trained = train(hyperparameters, listener.events.append, control)
+    assert trained.stopped and trained.curve.batches == 15
+    assert trained.epochs == listener.of(Paused)[0].epoch == (300 + 5 * 32) / 300
+    assert listener.events[-1] == Measuring(stopped=True)
+    assert trained.test_accuracy == evaluation_of(hyperparameters, trained.weights).accuracy
+
+
+def test_stop_while_it_stands_at_the_start_leaves_nothing_to_keep():
+    polls = itertools.count()
+    with pytest.raises(TrainingError, match="before its first batch"):
+        train(DnnHyperparameters(**SMALL), control=lambda: Control(hold_at=0, stop=next(polls) > 3))
+
+
+# The learning rate, changed by hand ----------------------------------------------------------------------------------
+
+
+def test_another_learning_rate_is_what_keras_would_learn_with():
+    hyperparameters = DnnHyperparameters(hidden_units=(32,), optimizer="sgd", learning_rate=0.01, **PLAIN | {"epochs": 2})
+    network = networks.build(hyperparameters)
+    oracle = keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True)
+    network.compile(oracle, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    digits = dataset.load().train.part(0, 100)
+    network.train_on_batch(digits.images, digits.labels)
+    oracle.learning_rate = 0.2
+    network.train_on_batch(digits.images, digits.labels)
+    listener = Listener()
+    trained = train(
+        hyperparameters,
+        listener.events.append,
+        lambda: Control(learning_rate=0.2 if listener.of(Progress) else None),
+    )
+    weights = arrays_in(trained.weights)
+    for variable in network.weights:
+        np.testing.assert_allclose(weights[name_of(variable)], variable.numpy(), atol=1e-5)
+    assert [event.learning_rate for event in listener.of(Progress)] == pytest.approx([0.01, 0.2])
+    assert_other_weights(trained.weights, train(hyperparameters).weights)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+def test_a_learning_rate_that_is_changed_is_the_highest_of_the_same_schedule(monkeypatch, schedule):
+    monkeypatch.setattr(training, "CALL_S", 0)  # one batch a call
+    hyperparameters = DnnHyperparameters(**SMALL | {"epochs": 3, "schedule": schedule, "learning_rate": 0.01})
+    listener = Listener()
+
+    def wanted(step):
+        """Changed within the first epoch, and back again at the end of the second."""
+        return 0.002 if 4 <= step < 20 else None
+
+    trained = train(hyperparameters, listener.events.append, lambda: Control(learning_rate=wanted(last_step(listener))))
+    peaks = np.array([wanted(step) or 0.01 for step in range(30)])
+    expected = learning_rates(schedule, 1, np.arange(30) / 30) * peaks
+    assert [event.learning_rate for event in listener.of(Progress)] == pytest.approx(expected.tolist(), rel=1e-5)
+    changes = [RateChange(epoch=4 * 32 / 300, learning_rate=0.002), RateChange(epoch=2, learning_rate=0.01)]
+    assert listener.of(RateChange) == trained.curve.changes == changes
+    assert_other_weights(trained.weights, train(hyperparameters).weights)
+
+
+def test_the_learning_rate_that_it_has_already_is_no_change():
+    listener = Listener()
+    hyperparameters = DnnHyperparameters(**SMALL)
+    train(hyperparameters, listener.events.append, lambda: Control(learning_rate=hyperparameters.learning_rate))
+    assert listener.of(RateChange) == []
+
+
+def test_a_learning_rate_that_was_changed_is_the_one_that_was_too_high():
+    listener = Listener()
+    hyperparameters = DnnHyperparameters(**DIVERGES | {"learning_rate": 0.01})
+    with pytest.raises(TrainingError, match="learning rate of 1 is too high"):
+        train(hyperparameters, listener.events.append, lambda: Control(learning_rate=1.0 if listener.of(Progress) else None))
+
+
+# Budgets --------------------------------------------------------------------------------------------------------------
+
+
+BUDGETED = DnnHyperparameters(**SMALL | {"epochs": 3, "schedule": "constant"})
+
+
+def images_learned_from(hyperparameters):
+    """The training, and the places of the images in the order in which it learned from them."""
+    seen = []
+    original = training._next_batches
+
+    def listen(*arguments):
+        batches = original(*arguments)
+        seen.extend(batches.ravel().tolist())
+        return batches
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_next_batches", listen)
+        return train(hyperparameters), seen
+
+
+@pytest.fixture(scope="module")
+def unlimited():
+    return images_learned_from(BUDGETED)
+
+
+@pytest.mark.parametrize(
+    ("budget", "whole_batches", "batches", "ends"),
+    [
+        (10, 0, 1, [10 / 300]),
+        (256, 8, 8, [256 / 300]),
+        (300, 10, 10, [1]),
+        (450, 14, 15, [1, 1.5]),
+        (600, 20, 20, [1, 2]),
+    ],
+)
+def test_a_budget_of_images_ends_training_with_exactly_that_many(unlimited, budget, whole_batches, batches, ends):
+    every, order = unlimited
+    trained, seen = images_learned_from(BUDGETED.model_copy(update={"budget_images": budget}))
+    assert seen == order[:budget]
+    assert [end.epoch for end in trained.curve.epochs] == ends
+    assert trained.epochs == ends[-1] and not trained.stopped
+    assert trained.curve.epochs[-1].validation_accuracy is not None
+    # Where it ends, the last batch may be smaller; all before are those of a training without a budget.
+    assert trained.curve.batches == batches
+    assert trained.curve.points[:whole_batches] == every.curve.points[:whole_batches]
+    for end, other in zip(trained.curve.epochs, every.curve.epochs, strict=False):
+        assert (end.loss == other.loss) == (end.epoch == other.epoch)
+
+
+def test_a_budget_of_more_images_than_the_epochs_have_changes_nothing():
+    hyperparameters = DnnHyperparameters(**SMALL)
+    plain, generous = train(hyperparameters), train(hyperparameters.model_copy(update={"budget_images": 601}))
+    assert_same_weights(plain.weights, generous.weights)
+    assert without_times(plain.curve) == without_times(generous.curve)
+
+
+def test_within_a_budget_of_images_the_schedule_comes_to_its_end(monkeypatch):
+    monkeypatch.setattr(training, "CALL_S", 0)
+    listener = Listener()
+    hyperparameters = DnnHyperparameters(**SMALL | {"epochs": 100, "schedule": "one_cycle", "budget_images": 450})
+    trained = train(hyperparameters, listener.events.append)
+    rates = [event.learning_rate for event in listener.of(Progress)]
+    assert rates == pytest.approx(learning_rates("one_cycle", hyperparameters.learning_rate, np.arange(15) / 15).tolist())
+    assert listener.of(Progress)[-1].remaining_s == 0
+    assert trained.epochs == 1.5
+
+
+def test_a_budget_of_seconds_ends_training_when_they_are_over_and_the_schedule_with_them():
+    hyperparameters = DnnHyperparameters(
+        hidden_units=(64,), epochs=100, train_images=50_000, batch_size=32, validation_images=100, budget_s=1,
+        schedule="one_cycle", learning_rate=0.01,
+    )  # fmt: skip
+    listener = Listener()
+    polls = itertools.count()
+    # It first stands still for a second: that is not counted.
+    trained = train(
+        hyperparameters, listener.events.append, lambda: Control(hold_at=0 if next(polls) < 1 / training.HOLD_CHECK_S else None)
+    )
+    assert len(listener.of(Paused)) == 1
+    assert 1 <= trained.elapsed_s < 3
+    assert not trained.stopped and 0 < trained.epochs < 100
+    assert trained.curve.epochs[-1].epoch == trained.epochs
+    progress = listener.of(Progress)
+    rates = [event.learning_rate for event in progress]
+    assert len(rates) > 3 and max(rates) > 0.005
+    # Late by one call at most, whose steps' times are an estimate.
+    assert rates[-1] < 0.002 and progress[-1].remaining_s < 0.5
+    assert all(event.remaining_s is None or event.remaining_s <= 1 for event in progress)
+    assert trained.test_accuracy > 0.5
+
+
+def test_a_budget_of_seconds_takes_the_place_of_the_epochs():
+    trained = train(DnnHyperparameters(**SMALL | {"budget_s": 1, "epochs": 1}))
+    assert trained.epochs > 1 and 1 <= trained.elapsed_s < 10
+    assert trained.curve.epochs[-1].epoch == trained.epochs
 
 
 # Its parts --------------------------------------------------------------------------------------------------------------
 
 
 def rates_of(schedule, steps=1_000, learning_rate=0.5):
-    return learning_rates(DnnHyperparameters(schedule=schedule, learning_rate=learning_rate), np.arange(steps), steps)
+    return learning_rates(schedule, learning_rate, np.arange(steps) / steps)
 
 
 def test_a_constant_rate_is_constant():
@@ -381,10 +673,10 @@ def test_one_cycle_rises_for_three_tenths_and_then_falls():
 
 @pytest.mark.parametrize("schedule", OPTIONS["schedule"])
 def test_a_rate_depends_on_the_step_and_not_on_who_asks(schedule):
-    hyperparameters = DnnHyperparameters(schedule=schedule)
-    one_by_one = [learning_rates(hyperparameters, np.arange(step, step + 1), 50)[0] for step in range(50)]
-    np.testing.assert_array_equal(one_by_one, learning_rates(hyperparameters, np.arange(50), 50))
-    assert np.isfinite(learning_rates(hyperparameters, np.arange(1), 1)).all()
+    done = np.arange(51) / 50
+    one_by_one = [learning_rates(schedule, 0.003, done[step : step + 1])[0] for step in range(51)]
+    np.testing.assert_array_equal(one_by_one, learning_rates(schedule, 0.003, done))
+    assert np.isfinite(one_by_one).all() and min(one_by_one) >= 0
 
 
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.1, 0.5])

@@ -1,4 +1,5 @@
-"""The two networks that come with the app: for each its weights (.npz) and a card (.json) that says how it was trained.
+"""The two networks that come with the app: for each its weights (.npz), what it reads in the test images (.readings.npz), and a
+card (.json) that says how it was trained.
 
 Written by `python -m mnist_models train NETWORK --recipe shipped --output mnist_models/pretrained`; nothing in a card is
 typed in by hand.
@@ -11,6 +12,7 @@ from typing import Any
 
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters
 from mnist_models.progress import MEASURES, Curve, Trained
+from mnist_models.readings import Readings
 
 FOLDER = Path(__file__).parent
 PREFIX = "shipped-"
@@ -46,8 +48,13 @@ def weights(run_id: str) -> bytes:
     return (FOLDER / f"{run_id.removeprefix(PREFIX)}.npz").read_bytes()
 
 
+def readings(run_id: str) -> Readings:
+    """What it reads in the 10,000 test images."""
+    return Readings.unpack((FOLDER / f"{run_id.removeprefix(PREFIX)}.readings.npz").read_bytes())
+
+
 def write(folder: Path, hyperparameters: Hyperparameters, trained: Trained, command: str) -> None:
-    """Writes a trained network's weights and card; command: the one that trained it."""
+    """Writes a trained network's weights, readings and card; command: the one that trained it."""
     card = {
         "command": command,
         "created_at": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -58,4 +65,5 @@ def write(folder: Path, hyperparameters: Hyperparameters, trained: Trained, comm
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{hyperparameters.network}.npz").write_bytes(trained.weights)
+    (folder / f"{hyperparameters.network}.readings.npz").write_bytes(trained.readings.pack())
     (folder / f"{hyperparameters.network}.json").write_text(json.dumps(card) + "\n", encoding="utf-8")

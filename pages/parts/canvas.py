@@ -13,7 +13,9 @@ import numpy as np
 import streamlit as st
 from PIL import Image, ImageOps
 
-from mnist_models.preprocessing import Preparation, prepare_drawing
+from mnist_models import dataset
+from mnist_models.preprocessing import Preparation, prepare_drawing, prepare_picture
+from mnist_models.runs import Run
 
 SIZE_PX = 280
 # A digit put on the canvas by the app stands as large as people draw: MNIST's 20 of 28 pixels.
@@ -74,6 +76,21 @@ class Board:
 def board() -> Board:
     """This visitor's drawing board."""
     return st.session_state.setdefault("board", Board())
+
+
+def show_test_digit(index: int) -> None:
+    """Puts one of the 10,000 test images on this visitor's canvas."""
+    test = dataset.load().test
+    board().show(
+        prepare_picture(Image.fromarray(test.images[index])),
+        f"Test image {index:,}, labelled {test.labels[index]}. Draw over it!",
+    )
+
+
+def read_with(run: Run) -> None:
+    """Has this network read on the Draw page, whatever else was chosen or awaited there."""
+    st.session_state[f"reads-{run.network}"] = run.id
+    st.session_state.get("reads-next", {}).pop(run.network, None)
 
 
 def draw(brush_px: int) -> Preparation | None:

@@ -8,17 +8,29 @@ stand out from a light page as well as from a dark one.
 """
 
 import functools
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import altair as alt
+import numpy as np
 
-from mnist_models.progress import Curve
+from mnist_models.dataset import CLASS_COUNT
+from mnist_models.hyperparameters import number
+from mnist_models.progress import Curve, EpochEnd
 
 COLORS = {"dnn": "#D55E00", "cnn": "#2A8CC9"}
+# For what is not one network's; readable on a light page and on a dark one.
+NEUTRAL = "#888888"
 MUTED_OPACITY = 0.4
 TITLES = {"loss": "Loss: mean cross-entropy, lower is better", "accuracy": "Accuracy: share of digits read right"}
 # Above this the validation loss counts as risen, not as trembling.
 RISEN = 1.1
+# A logarithmic scale has no zero.
+SMALLEST = 1e-6
+SMOOTHED_OVER = 30
+# The share of a training that counts as its beginning.
+BEGINNING = 0.2
 
 
 def probabilities(network: str, values: tuple[float, ...]) -> dict[str, Any]:
@@ -44,77 +56,428 @@ def _probabilities(network: str) -> dict[str, Any]:
         opacity=alt.when("datum.best").then(alt.value(1)).otherwise(alt.value(MUTED_OPACITY)),
         tooltip=[alt.Tooltip("digit:O"), alt.Tooltip("probability:Q", format=".2%")],
     )
-    labels = base.mark_text(align="left", dx=5, fontSize=12, color="#888").encode(text="label:N")
+    labels = base.mark_text(align="left", dx=5, fontSize=12, color=NEUTRAL).encode(text="label:N")
     return (bars + labels).properties(height=250).configure_view(strokeWidth=0).to_dict()
 
 
-def training_curve(network: str, curve: Curve, quantity: str, epochs: int) -> dict[str, Any]:
-    """One quantity over the epochs of a training: the training batches as a thin line, validation as points on the epochs.
+def distribution(counts: Sequence[int]) -> dict[str, Any]:
+    """A bar for how many images of each digit there are."""
+    rows = [{"digit": str(digit), "images": int(count), "label": f"{count:,}"} for digit, count in enumerate(counts)]
+    return _distribution() | {"datasets": {"digits": rows}}
 
-    network: "dnn" or "cnn". quantity: "loss" or "accuracy". epochs: how many were asked for; the x-axis ends there.
+
+@functools.cache
+def _distribution() -> dict[str, Any]:
+    base = alt.Chart(alt.NamedData("digits")).encode(
+        x=alt.X("digit:O", title="label", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("images:Q", title=None, axis=None),
+        tooltip=[alt.Tooltip("digit:O", title="label"), alt.Tooltip("images:Q", format=",")],
+    )
+    bars = base.mark_bar(color=NEUTRAL, cornerRadiusEnd=3)
+    labels = base.mark_text(dy=-7, fontSize=10, color=NEUTRAL).encode(text="label:N")
+    title = alt.Title("Training images of each label", anchor="start", fontWeight="normal")
+    return (bars + labels).properties(height=160, title=title).configure_view(strokeWidth=0).to_dict()
+
+
+class Drawn(NamedTuple):
+    """A training to draw. label: what the legend calls it, different for each. images_per_epoch: how many it learns from."""
+
+    label: str
+    network: str
+    curve: Curve
+    images_per_epoch: int
+
+
+AXES = {"epochs": "epochs", "seconds": "seconds of training", "images": "images seen"}
+
+
+def curves(
+    drawn: Sequence[Drawn], quantity: str, axis: str = "epochs", *, log: bool = False, end: float | None = None
+) -> dict[str, Any]:
+    """One quantity over the course of one or more trainings.
+
+    Training is a smoothed line over its raw points; validation, dots at the end of each epoch, a ring around the best one;
+    changes of the learning rate are marked; where validation rises while training falls, the gap is named.
+    quantity: "loss" or "accuracy". axis: see AXES. log: whether the loss has a logarithmic scale. end: of the x-axis.
     """
-    batches = [{"epoch": point.epoch, "value": getattr(point, quantity), "of": "training"} for point in curve.points]
-    validation = [
-        {"epoch": end.epoch, "value": getattr(end, f"validation_{quantity}"), "of": "validation"}
-        for end in curve.epochs
-        if end.validation_loss is not None
+    rows: dict[str, list[dict[str, Any]]] = {"training": [], "validation": [], "best": [], "changes": [], "gap": [], "name": []}
+    for one in drawn:
+        for kind, found in _rows(one, quantity, axis).items():
+            rows[kind] += found
+    filled = frozenset(kind for kind, found in rows.items() if found)
+    low = _low(rows) if quantity == "accuracy" else 0.0
+    spec = _curves(
+        tuple((one.label, one.network) for one in drawn), quantity, axis, log and quantity == "loss", end, low, filled
+    )
+    return spec | {"datasets": rows}
+
+
+def _rows(drawn: Drawn, quantity: str, axis: str) -> dict[str, list[dict[str, Any]]]:
+    curve = drawn.curve
+
+    def places(epochs: Sequence[float]) -> list[dict[str, Any]]:
+        """Where on the x-axis these moments, told in epochs, are, and what their tooltips say of them."""
+        moments = zip(epochs, curve.seconds_of(epochs), strict=True)
+        # As fine as can be seen: a running training sends all of this twice a second.
+        values = (
+            {"epochs": round(epoch, 3), "seconds": round(seconds, 2), "images": round(epoch * drawn.images_per_epoch)}
+            for epoch, seconds in moments
+        )
+        return [{"run": drawn.label, **value, "x": value[axis]} for value in values]
+
+    raw = [_drawable(getattr(point, quantity)) for point in curve.points]
+    training = [
+        {**place, "raw": value, "value": _drawable(smooth)}
+        for place, value, smooth in zip(places([point.epoch for point in curve.points]), raw, smoothed(raw), strict=True)
     ]
-    return _training_curve(network, quantity, epochs) | {"datasets": {"batches": batches, "validation": validation}}
+    ends = _validated(curve)
+    validation = [
+        {**place, "value": _drawable(getattr(end, f"validation_{quantity}"))}
+        for place, end in zip(places([end.epoch for end in ends]), ends, strict=True)
+    ]
+    changes = [
+        {**place, "rate": f"highest learning rate {number(change.learning_rate)}"}
+        for place, change in zip(places([change.epoch for change in curve.changes]), curve.changes, strict=True)
+    ]
+    rows = {"training": training, "validation": validation, "changes": changes}
+    if ends:
+        best = ends.index(_best(ends))
+        rows["best"] = [validation[best]]
+        if quantity == "loss" and overfits(curve):
+            rows["gap"] = [
+                {**place, "low": _drawable(end.loss)} for place, end in zip(validation[best:], ends[best:], strict=True)
+            ]
+            rows["name"] = [validation[-1]]
+    return rows
 
 
-@functools.lru_cache(maxsize=64)
-def _training_curve(network: str, quantity: str, epochs: int) -> dict[str, Any]:
+def _low(rows: dict[str, list[dict[str, Any]]]) -> float:
+    """Where the axis of accuracies begins: at 0 until something was validated, then low enough for all but the beginning, which
+    would press the rest together."""
+    if not rows["validation"]:
+        return 0.0
+    furthest = max(row["x"] for row in rows["training"])
+    values = [row["value"] for row in rows["validation"]]
+    values += [row["value"] for row in rows["training"] if row["x"] > BEGINNING * furthest]
+    return math.floor(min(values) * 50) / 50
+
+
+def _drawable(value: float) -> float:
+    return round(max(value, SMALLEST), 6)
+
+
+def smoothed(values: Sequence[float]) -> list[float]:
+    """A moving average, centred so that it does not lag behind: of a thirtieth of the values, and fewer near both ends."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    places = np.arange(len(values))
+    reach = np.minimum(round(len(values) / SMOOTHED_OVER / 2), np.minimum(places, places[::-1]))
+    return ((sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1)).tolist()
+
+
+def _validated(curve: Curve) -> list[EpochEnd]:
+    return [end for end in curve.epochs if end.validation_loss is not None]
+
+
+def _best(ends: Sequence[EpochEnd]) -> EpochEnd:
+    return min(ends, key=lambda end: end.validation_loss)
+
+
+def overfits(curve: Curve) -> bool:
+    """Whether validation has got clearly worse since its best epoch while training has got better."""
+    ends = _validated(curve)
+    if not ends:
+        return False
+    best, latest = _best(ends), ends[-1]
+    return latest.validation_loss > RISEN * best.validation_loss and latest.loss < best.loss
+
+
+@functools.lru_cache(maxsize=128)
+def _curves(
+    runs: tuple[tuple[str, str], ...], quantity: str, axis: str, log: bool, end: float | None, low: float,
+    filled: frozenset[str],
+) -> dict[str, Any]:  # fmt: skip
+    """The chart without its data. low: where the axis of accuracies begins. filled: the kinds of rows that there are."""
     percent = quantity == "accuracy"
-    encoding = {
-        "x": alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0, epochs]), axis=alt.Axis(tickMinStep=1, format="d")),
-        "y": alt.Y(
-            "value:Q",
+    form = ".1%" if percent else ".3f"
+    x = alt.X(
+        "x:Q", title=AXES[axis], scale=alt.Scale(domain=[0, end]) if end else alt.Scale(zero=True, nice=False),
+        axis=alt.Axis(format="~s" if axis == "images" else ",~f", tickCount=6),
+    )  # fmt: skip
+    scale = alt.Scale(type="log") if log else alt.Scale(domain=[low, 1]) if percent else alt.Scale(zero=True)
+    y, raw = (
+        alt.Y(
+            field,
             title=None,
-            scale=alt.Scale(zero=not percent),
-            axis=alt.Axis(format=".0%" if percent else "", tickCount=6),
+            scale=scale,
+            axis=alt.Axis(format=".0%" if percent else "~g" if log else "~f", tickCount=3 if log else 6),
+        )
+        for field in ("value:Q", "raw:Q")
+    )
+    names = alt.Legend(orient="top", columns=2, labelLimit=300, symbolType="stroke", symbolOpacity=1)
+    color = alt.Color(
+        "run:N", title=None, scale=alt.Scale(domain=[label for label, _ in runs], range=shades([kind for _, kind in runs])),
+        legend=names if len(runs) > 1 else None,
+    )  # fmt: skip
+    dash = alt.StrokeDash(
+        "of:N", title=None, scale=alt.Scale(domain=["training, smoothed", "validation"], range=[[1, 0], [6, 3]]),
+        # Where the curve of this quantity does not go.
+        legend=alt.Legend(
+            orient="bottom-right" if percent else "top-right", symbolType="stroke", symbolSize=600, symbolStrokeWidth=2.5
         ),
-        "tooltip": [
-            alt.Tooltip("of:N", title="measured on"),
-            alt.Tooltip("epoch:Q", format=".2f"),
-            alt.Tooltip("value:Q", title=quantity, format=".1%" if percent else ".3f"),
+    )  # fmt: skip
+    moment = [
+        alt.Tooltip("run:N", title="run"),
+        alt.Tooltip("epochs:Q", title="epochs", format=".2f"),
+        alt.Tooltip("seconds:Q", title="seconds of training", format=",.1f"),
+        alt.Tooltip("images:Q", title="images seen", format=",.0f"),
+    ]
+
+    def chart(rows: str, **encoding: Any) -> alt.Chart:
+        return alt.Chart(alt.NamedData(rows)).encode(x=x, color=color, **encoding)
+
+    nearest = alt.selection_point(on="pointerover", nearest=True, fields=["x"], empty=False, clear="pointerout")
+    validation = chart("validation", y=y).transform_calculate(of="'validation'")
+    values = [
+        alt.Tooltip("value:Q", title=f"{quantity}, smoothed", format=form),
+        alt.Tooltip("raw:Q", title=quantity, format=form),
+    ]
+    line = {"clip": True}
+    layers = {
+        "gap": [chart("gap", y=y, y2="low:Q").mark_area(opacity=0.15, line=False)],
+        "training": [
+            chart("training", y=raw).mark_line(opacity=0.25, strokeWidth=1, **line),
+            chart("training", y=y, strokeDash=dash)
+            .transform_calculate(of="'training, smoothed'")
+            .mark_line(strokeWidth=2, **line),
         ],
-        "strokeDash": alt.StrokeDash(
-            "of:N",
-            title=None,
-            scale=alt.Scale(domain=["training", "validation"], range=[[1, 0], [6, 3]]),
-            # Where the curve of this quantity does not go.
-            legend=alt.Legend(
-                orient="bottom-right" if percent else "top-right", symbolType="stroke", symbolSize=600, symbolStrokeWidth=2.5
-            ),
-        ),
+        "validation": [
+            validation.encode(strokeDash=dash).mark_line(strokeWidth=1.5, **line),
+            validation.encode(
+                tooltip=[*moment, alt.Tooltip("value:Q", title=f"validation {quantity}", format=form)]
+            ).mark_point(filled=True, size=60, opacity=1),
+        ],
+        "best": [chart("best", y=y).mark_point(size=220, strokeWidth=2, opacity=1)],
+        "changes": [
+            chart("changes").mark_rule(strokeDash=[2, 2], opacity=0.8),
+            chart("changes", text="rate:N")
+            .encode(y=alt.value(alt.expr("height - 8") if percent else 8))
+            .mark_text(align="left", dx=4),
+        ],
+        "name": [chart("name", y=y).mark_text(text="overfitting", align="right", dy=-12, fontSize=12, fontWeight="bold")],
     }
-    color = COLORS[network]
-    training = alt.Chart(alt.NamedData("batches")).mark_line(color=color, opacity=0.55, strokeWidth=1.5).encode(**encoding)
-    checks = (
-        alt.Chart(alt.NamedData("validation"))
-        .mark_line(color=color, strokeWidth=2.5, point={"color": color, "filled": True, "size": 60})
-        .encode(**encoding)
-    )
+    hover = [
+        chart("training", y=y, tooltip=[*moment, *values]).mark_point(opacity=0, size=300, **line).add_params(nearest),
+        chart("training", opacity=alt.when(nearest).then(alt.value(0.5)).otherwise(alt.value(0))).mark_rule(),
+    ]
+    drawn = [layer for kind, some in layers.items() if kind in filled for layer in some]
     title = alt.Title(TITLES[quantity], anchor="start", fontWeight="normal")
-    return (training + checks).properties(height=260, title=title).to_dict()
+    return alt.layer(*drawn, *hover).properties(height=320, title=title).to_dict()
 
 
-def finding(curve: Curve) -> str:
-    """What a curve with at least one point shows, in words."""
-    first, last = curve.points[0], curve.points[-1]
-    text = f"The training loss went from {first.loss:.2f} to **{last.loss:.2f}**."
-    checks = [end for end in curve.epochs if end.validation_loss is not None]
-    if not checks:
-        return text + " Validation follows at the end of each epoch."
-    best, latest = min(checks, key=lambda end: end.validation_loss), checks[-1]
+def shades(networks: Sequence[str]) -> list[str]:
+    """A colour for each of several runs: that of its network, darker and lighter where it has more than one."""
+    result = []
+    for index, network in enumerate(networks):
+        count, place = networks.count(network), networks[:index].count(network)
+        result.append(_mixed(COLORS[network], 0.0 if count == 1 else place / (count - 1) - 0.5))
+    return result
+
+
+def _mixed(color: str, amount: float) -> str:
+    """The colour mixed with white (amount > 0) or black (amount < 0), which is the share of it."""
+    other = 255 if amount > 0 else 0
+    parts = (int(color[start : start + 2], 16) for start in (1, 3, 5))
+    return "#" + "".join(f"{round(part + (other - part) * abs(amount)):02x}" for part in parts)
+
+
+def finding(curve: Curve, *, is_over: bool) -> str:
+    """What a curve with at least one point shows, in words. is_over: nothing more will come."""
+    first, last = curve.points[0], smoothed([point.loss for point in curve.points])[-1]
+    text = f"The training loss went from {first.loss:.2f} to **{last:.2f}**."
+    ends = _validated(curve)
+    if not ends:
+        return text + (" It was never validated." if is_over else " Validation follows at the end of each epoch.")
+    best, latest = _best(ends), ends[-1]
     text += (
-        f" After epoch {latest.epoch} the network reads **{latest.validation_accuracy:.2%}** of digits it never learned from."
+        f" After epoch {_epoch(latest)} the network reads **{latest.validation_accuracy:.2%}** of digits it never learned from."
     )
-    if latest.validation_loss > RISEN * best.validation_loss and latest.loss < best.loss:
+    if overfits(curve):
         text += (
-            f" Its validation loss was lowest after epoch {best.epoch} and has risen since, while the training loss still "
+            f" Its validation loss was lowest after epoch {_epoch(best)} and has risen since, while the training loss still "
             "falls: it now learns its training images by heart. That is **overfitting**."
         )
     elif latest is not best:
-        text += f" Its validation loss was lowest after epoch {best.epoch}."
+        text += f" Its validation loss was lowest after epoch {_epoch(best)}, which the ring marks."
     return text
+
+
+def _epoch(end: EpochEnd) -> str:
+    return number(round(end.epoch, 2))
+
+
+class Clickable(NamedTuple):
+    """A chart whose cells can be clicked. rows: its data, apart from the spec, so that a click changes only what it marks."""
+
+    rows: list[dict[str, Any]]
+    spec: dict[str, Any]
+
+
+# Cells are light in both themes, as paper is, so that the black numbers on them can be read.
+INK = "black"
+PALEST = 0.7
+_RIGHT = {True: "right", False: "wrong"}
+
+
+def confusion(
+    network: str, counts: np.ndarray, *, normalised: bool, marked: tuple[int, int] | None = None, version: int = 0
+) -> Clickable:
+    """A confusion matrix: the digits read right are grey, mistakes have the network's colour, the more the stronger.
+
+    A click tells the fields of its cell: digit, read, version. counts: int (10, 10), rows are the true digits. normalised:
+    whether a cell tells its share of the true digit, or a count. marked: the cell, true digit and digit read, with a frame.
+    version: to be another one after each click, or the next click on the same cell would be no news.
+    """
+    most = max(1, int((counts - np.diag(np.diag(counts))).max()))
+    rows = []
+    for digit, read in np.argwhere(counts).tolist():
+        count, share = int(counts[digit, read]), float(counts[digit, read] / counts[digit].sum())
+        rows.append(
+            {
+                "digit": str(digit), "read": str(read), "version": version, "count": count, "share": share,
+                "label": f"{share:.1%}"[:-1] if normalised else f"{count:,}", "marked": (digit, read) == marked,
+                "words": f"{digit} read as {read}: {count:,} digits, {share:.2%} of this true digit",
+                "color": _mixed(NEUTRAL if digit == read else COLORS[network], PALEST * (digit == read or 1 - count / most)),
+            }
+        )  # fmt: skip
+    return Clickable(rows, _confusion(normalised))
+
+
+@functools.cache
+def _confusion(normalised: bool) -> dict[str, Any]:
+    digits = [str(digit) for digit in range(CLASS_COUNT)]
+    axis = {"labelAngle": 0, "labelFontSize": 13, "labelOverlap": False, "ticks": False, "domain": False, "grid": False}
+    base = _cells(
+        x=alt.X(
+            "read:O",
+            title="digit read",
+            scale=alt.Scale(domain=digits),
+            axis=alt.Axis(orient="top", labelAlign="center", **axis),
+        ),
+        y=alt.Y("digit:O", title="true digit", scale=alt.Scale(domain=digits), axis=alt.Axis(labelBaseline="middle", **axis)),
+        tooltip=[
+            alt.Tooltip("digit:O", title="true digit"),
+            alt.Tooltip("read:O", title="digit read"),
+            alt.Tooltip("count:Q", title="test digits", format=","),
+            alt.Tooltip("share:Q", title="share of this true digit", format=".2%"),
+        ],
+    )
+    text = "Share of each true digit, in percent" if normalised else "Number of test digits"
+    return _clickable(base, ["digit", "read"], text, height=440, font_px=11)
+
+
+def four_boxes(
+    counts: dict[tuple[bool, bool], int], names: tuple[str, str], networks: tuple[str, str], marked: tuple[bool, bool],
+    version: int = 0,
+) -> Clickable:  # fmt: skip
+    """How many digits both of two networks read right, only one, or neither; keys tell who is right, the first and the second.
+
+    A click tells the fields of its box: first, second, version (see `confusion`).
+    """
+    first, second = shades(networks)
+    looks = {
+        (True, True): _mixed(NEUTRAL, PALEST), (True, False): _mixed(first, 0.3), (False, True): _mixed(second, 0.3),
+        (False, False): _mixed(NEUTRAL, 0.2),
+    }  # fmt: skip
+    rows = [
+        {
+            "first": first_right, "second": second_right, "version": version, "count": count, "label": f"{count:,}",
+            "marked": (first_right, second_right) == marked, "color": looks[first_right, second_right],
+            "words": f"{names[0]} {_RIGHT[first_right]}, {names[1]} {_RIGHT[second_right]}: {count:,} digits",
+        }
+        for (first_right, second_right), count in counts.items()
+    ]  # fmt: skip
+    return Clickable(rows, _four_boxes(names))
+
+
+@functools.lru_cache(maxsize=16)
+def _four_boxes(names: tuple[str, str]) -> dict[str, Any]:
+    def axis(name: str, **details: Any) -> alt.Axis:
+        return alt.Axis(
+            labelExpr=f"'{name} ' + (datum.value ? 'right' : 'wrong')", labelAngle=0, labelFontSize=13, labelLimit=200,
+            ticks=False, domain=False, labelFlush=False, **details,
+        )  # fmt: skip
+
+    base = _cells(
+        x=alt.X("second:O", title=None, sort="descending", axis=axis(names[1], orient="top", labelAlign="center")),
+        y=alt.Y("first:O", title=None, sort="descending", axis=axis(names[0], labelBaseline="middle")),
+        tooltip=[alt.Tooltip("count:Q", title="test digits", format=",")],
+    )
+    return _clickable(base, ["first", "second"], "Number of test digits", height=180, font_px=20)
+
+
+def _cells(**encoding: Any) -> alt.Chart:
+    return alt.Chart(alt.NamedData("rows")).encode(**encoding)
+
+
+def _clickable(base: alt.Chart, fields: list[str], title: str, height: int, font_px: int) -> dict[str, Any]:
+    """Coloured cells with a number in each; a click on one selects its fields, by the name "cell"."""
+    click = alt.selection_point("cell", fields=[*fields, "version"], on="click", toggle=False, clear=False)
+    colored = base.encode(color=alt.Color("color:N", scale=None), description="words:N")
+    cells = colored.mark_rect(cornerRadius=3, cursor="pointer").add_params(click)
+    marked = base.transform_filter("datum.marked")
+    # Black within white: one of the two is seen on any page.
+    frames = [
+        marked.mark_rect(cornerRadius=3, filled=False, strokeWidth=width, color=color, cursor="pointer", aria=False)
+        for width, color in ((6, "white"), (3, INK))
+    ]
+    labels = base.mark_text(fontSize=font_px, color=INK, cursor="pointer", aria=False).encode(text="label:N")
+    titled = alt.Title(title, anchor="start", fontWeight="normal")
+    spec = alt.layer(cells, *frames, labels).properties(height=height, title=titled).configure_view(strokeWidth=0).to_dict()
+    del spec["data"]  # it comes with each call
+    return spec
+
+
+def by_digit(
+    values: Sequence[Sequence[float]], names: tuple[str, ...], networks: tuple[str, ...], measure: str
+) -> dict[str, Any]:
+    """One measure of one or two networks for each digit, 0 to 1: a dot for each, a line between the two.
+
+    values: one sequence of ten for each network. names: what the legend calls them, different for each. measure: its name.
+    """
+    dots = [
+        {"digit": str(digit), "network": name, "value": value}
+        for name, found in zip(names, values, strict=True)
+        for digit, value in enumerate(found)
+    ]
+    lines = [
+        {"digit": str(digit), "low": min(found), "high": max(found)} for digit, found in enumerate(zip(*values, strict=True))
+    ]
+    return _by_digit(names, networks, measure) | {"datasets": {"dots": dots, "lines": lines}}
+
+
+@functools.lru_cache(maxsize=64)
+def _by_digit(names: tuple[str, ...], networks: tuple[str, ...], measure: str) -> dict[str, Any]:
+    y = alt.Y(
+        "digit:O", title="digit",
+        axis=alt.Axis(labelFontSize=13, labelOverlap=False, labelBaseline="middle", ticks=False, domain=False, grid=True),
+    )  # fmt: skip
+    axis = alt.Axis(format=".1%", tickCount=5)
+    scale = alt.Scale(zero=False, nice=True)
+    color = alt.Color(
+        "network:N", title=None, scale=alt.Scale(domain=list(names), range=shades(networks)),
+        legend=alt.Legend(orient="top", symbolSize=120, symbolOpacity=1) if len(names) > 1 else None,
+    )  # fmt: skip
+    lines = alt.Chart(alt.NamedData("lines")).mark_rule(strokeWidth=3, opacity=0.35, color=NEUTRAL).encode(
+        y=y, x=alt.X("low:Q", title=measure, axis=axis, scale=scale), x2="high:Q"
+    )  # fmt: skip
+    dots = (
+        alt.Chart(alt.NamedData("dots"))
+        .mark_circle(size=130, opacity=1)
+        .encode(
+            y=y, x=alt.X("value:Q", title=measure, axis=axis, scale=scale), color=color,
+            tooltip=[
+                alt.Tooltip("digit:O"), alt.Tooltip("network:N"), alt.Tooltip("value:Q", title=measure, format=".2%"),
+            ],
+        )
+    )  # fmt: skip
+    return (lines + dots).properties(height=385).to_dict()

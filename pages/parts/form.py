@@ -1,33 +1,45 @@
 """The hyperparameter form: a widget for each hyperparameter, made from its description."""
 
 import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import streamlit as st
 from pydantic import BaseModel
 
+from mnist_models import race
 from mnist_models.hyperparameters import (
     NETWORKS,
     VALUE_LABELS,
     Choice,
+    DnnHyperparameters,
     Hyperparameters,
     HyperparametersError,
     Problem,
     number,
     validate,
 )
-from mnist_models.recipes import RECIPES
+from mnist_models.recipes import of_network
 
 GROUPS = {"network": "Network", "training": "Training", "data": "Data"}
 # How many widgets for one layer stand side by side.
 LAYER_COLUMNS = 2
+RACE = "race"
+BUDGETS = {"epochs": "Epochs", "seconds": "Seconds", "images": "Images seen"}
+# The widget of each kind of budget: what it is about, where it starts, and why there.
+BUDGET_AMOUNTS = {
+    "epochs": ("epochs", 3, "Enough to see who learns faster."),
+    "seconds": ("budget_s", 20, "Long enough for both to become good."),
+    "images": ("budget_images", 100_000, "Not quite two passes over the training images."),
+}
 
 
 class Form(NamedTuple):
-    """What the visitor chose: hyperparameters that can be trained, or the problems with them."""
+    """What the visitor chose: one network to train, or both for a race, by name; or the problems with them."""
 
-    hyperparameters: Hyperparameters | None
+    entrants: dict[str, Hyperparameters]
     problems: list[Problem]
+    is_race: bool
 
 
 def show() -> Form:
@@ -35,48 +47,112 @@ def show() -> Form:
     for kind in NETWORKS.values():
         for key, value in _widget_values(kind()).items():
             st.session_state.setdefault(key, value)
+    for key, value in _race_values(next(iter(NETWORKS.values()))()).items():
+        st.session_state.setdefault(key, value)
     st.session_state.setdefault("network", "cnn")
-    network = st.segmented_control(
-        "Network", list(NETWORKS), format_func=lambda network: NETWORKS[network].title, required=True,
-        key="network", persist_state="session",
-    )  # fmt: skip
-    recipes = RECIPES[network]
+    titles = {network: kind.title for network, kind in NETWORKS.items()} | {RACE: "Race both"}
+    chosen = st.segmented_control(
+        "Train", titles, format_func=titles.get, required=True, key="network", persist_state="session"
+    )
+    slots: dict[str, Any] = {}
+    is_race = chosen == RACE
+    try:
+        entrants = _race(slots) if is_race else {chosen: validate(_network(chosen, slots))}
+    except HyperparametersError as error:
+        for problem in error.problems:
+            slots[problem.field if is_race else f"{chosen}.{problem.field}"].error(problem.sentence)
+        return Form({}, error.problems, is_race)
+    return Form(entrants, [], is_race)
+
+
+def _network(network: str, slots: dict[str, Any], without: Collection[str] = ()) -> dict[str, Any]:
+    """The widgets of one network, but for some hyperparameters; returns their values."""
+    _recipes(network, in_race=bool(without))
+    values: dict[str, Any] = {"network": network}
+    choices = [choice for choice in NETWORKS[network].choices().values() if choice.name not in without]
+    choices.sort(key=lambda choice: not choice.max_count)  # the layers first
+    groups = {group: [choice for choice in choices if choice.group == group] for group in GROUPS}
+    groups = {group: some for group, some in groups.items() if some}
+    for tab, (group, some) in zip(st.tabs([GROUPS[group] for group in groups]), groups.items(), strict=True):
+        with tab:
+            values |= _fields(network, some, slots)
+            if group == "data":
+                st.caption("What these images look like stands below the layers.")
+    return values
+
+
+def _recipes(network: str, in_race: bool) -> None:
+    recipes = of_network(network)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         recipe = st.selectbox(
             "Start from a recipe", recipes, format_func=lambda name: recipes[name].title,
             key=f"{network}.recipe", persist_state="session",
-            help=" ".join(f"**{recipe.title}**: {recipe.origin}" for recipe in recipes.values()),
         )  # fmt: skip
-        st.button("Use it", on_click=fill, args=[recipes[recipe].hyperparameters], key="use-recipe")
-    values: dict[str, Any] = {"network": network}
-    slots: dict[str, Any] = {}
-    for tab, group in zip(st.tabs(list(GROUPS.values())), GROUPS, strict=True):
+        st.button("Use it", on_click=fill, args=[recipes[recipe].hyperparameters, False], key=f"{network}.use-recipe")
+    reported = recipes[recipe].reported
+    st.caption(
+        recipes[recipe].origin
+        + (f" It reported {reported:.2%} of the test digits read right." if reported else "")
+        + (" In a race it gives the network and how it learns; what both share stays." if in_race else "")
+    )
+
+
+def _race(slots: dict[str, Any]) -> dict[str, Hyperparameters]:
+    """The widgets of a race: what both share, then each network's own; returns what enters. Raises HyperparametersError."""
+    kind = next(iter(NETWORKS.values()))
+    tabs = st.tabs(["Both", *(kind.title for kind in NETWORKS.values())])
+    with tabs[0]:
+        st.caption("Fair by construction: the same seed, the same images in the same order, and the same budget for both.")
+        unit = st.segmented_control(
+            "Budget", BUDGETS, format_func=BUDGETS.get, required=True, key="race.budget", persist_state="session"
+        )
+        name, default, reason = BUDGET_AMOUNTS[unit]
+        amount = dataclasses.replace(
+            kind.choices()[name], label=f"Budget: {BUDGETS[unit].lower()}", default=default, reason=reason, low=1, unit=""
+        )
+        budget = race.Budget(unit, _field(f"{RACE}.{name}", amount, slots))
+        shared = _fields(RACE, [choice for choice in kind.choices().values() if choice.name in race.SHARED], slots)
+    values = {}
+    for tab, network in zip(tabs[1:], NETWORKS, strict=True):
         with tab:
-            choices = [choice for choice in NETWORKS[network].choices().values() if choice.group == group]
-            choices.sort(key=lambda choice: not choice.max_count)  # the layers first
-            for choice in choices:
-                if not choice.rare:
-                    values[choice.name] = _field(f"{network}.{choice.name}", choice, slots)
-            if rare := [choice for choice in choices if choice.rare]:
-                with st.expander("More"):
-                    for choice in rare:
-                        values[choice.name] = _field(f"{network}.{choice.name}", choice, slots)
-    try:
-        return Form(validate(values), [])
-    except HyperparametersError as error:
-        for problem in error.problems:
-            slots[f"{network}.{problem.field}"].error(problem.sentence)
-        return Form(None, error.problems)
+            values[network] = _network(network, slots, without={*race.SHARED, *race.LIMITS})
+    return race.entrants(values, shared, budget)
 
 
-def fill(hyperparameters: Hyperparameters) -> None:
-    """Moves every widget to these hyperparameters. To be called before the form is drawn, as from a button's callback."""
+def fill(hyperparameters: Hyperparameters, switch: bool = True) -> None:
+    """Moves every widget of a network to these hyperparameters. To be called before the form is drawn, as from a button's
+    callback. switch: whether the form then shows this network."""
     st.session_state.update(_widget_values(hyperparameters))
-    st.session_state["network"] = hyperparameters.network
+    if switch:
+        st.session_state["network"] = hyperparameters.network
+
+
+def fill_layers(hyperparameters: DnnHyperparameters) -> None:
+    """Moves the widgets of a DNN's layers, and no others."""
+    key = f"{hyperparameters.network}.hidden_units"
+    st.session_state.update({name: value for name, value in _widget_values(hyperparameters).items() if name.startswith(key)})
+
+
+def fill_race(entrants: Mapping[str, Hyperparameters]) -> None:
+    """Moves every widget to the hyperparameters of a race, by network, and shows them."""
+    for hyperparameters in entrants.values():
+        fill(hyperparameters)
+    st.session_state.update(_race_values(hyperparameters))
+    budget = race.Budget.of(hyperparameters)
+    st.session_state["race.budget"] = budget.kind
+    st.session_state[f"race.{BUDGET_AMOUNTS[budget.kind][0]}"] = budget.amount
+    st.session_state["network"] = RACE
+
+
+def _race_values(hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """The value of each widget of a race that is not one network's own, by its key."""
+    shared = {f"{RACE}.{name}": getattr(hyperparameters, name) for name in race.SHARED}
+    amounts = {f"{RACE}.{name}": amount for name, amount, _ in BUDGET_AMOUNTS.values()}
+    return {**shared, **amounts, f"{RACE}.budget": "epochs"}
 
 
 def _widget_values(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """The value of each widget by its key, those of layers included that are not there yet."""
+    """The value of each widget of a network by its key, those of layers included that are not there yet."""
     values: dict[str, Any] = {}
     for choice in hyperparameters.choices().values():
         key, value = f"{hyperparameters.network}.{choice.name}", getattr(hyperparameters, choice.name)
@@ -88,6 +164,15 @@ def _widget_values(hyperparameters: Hyperparameters) -> dict[str, Any]:
             item = value[index] if index < len(value) else choice.added
             parts = {f".{name}": part for name, part in item} if isinstance(item, BaseModel) else {"": item}
             values |= {f"{key}.{index}{name}": part for name, part in parts.items()}
+    return values
+
+
+def _fields(prefix: str, choices: Sequence[Choice], slots: dict[str, Any]) -> dict[str, Any]:
+    """The widgets of several hyperparameters, those that are seldom changed folded away; returns their values."""
+    values = {choice.name: _field(f"{prefix}.{choice.name}", choice, slots) for choice in choices if not choice.rare}
+    if rare := [choice for choice in choices if choice.rare]:
+        with st.expander("More"):
+            values |= {choice.name: _field(f"{prefix}.{choice.name}", choice, slots) for choice in rare}
     return values
 
 
@@ -118,7 +203,7 @@ def _layer(key: str, title: str, choice: Choice, slots: dict[str, Any]) -> Any:
 
 def _widget(key: str, choice: Choice, slots: dict[str, Any]) -> Any:
     """The widget that suits the choice: a switch, a list, a slider or, where a slider could not be exact, a number."""
-    label = f"{choice.label}, {choice.unit}" if choice.unit else choice.label
+    label = f"{choice.label}, {choice.unit}" if choice.unit and choice.unit not in choice.label.lower() else choice.label
     shared = {"key": key, "persist_state": "session", "help": _help(choice)}
     if choice.options == (False, True):
         value = st.toggle(label, **shared)

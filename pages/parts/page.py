@@ -1,23 +1,48 @@
 """What every page begins with."""
 
+import functools
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
 
+from mnist_models.runs import StoreError
 from pages.parts import resources
 
 # The first digit of the test set. (An icon named by Streamlit would be fetched from the internet.)
 ICON = Path(__file__).with_name("icon.png")
+WORD_JOINER = "\u2060"
 PAGES = {
     "app.py": ("Draw", ":material/draw:"),
     "pages/train.py": ("Train", ":material/model_training:"),
+    "pages/compare.py": ("Compare", ":material/compare:"),
 }
 
 
 def plain(text: object) -> str:
-    """The text as it is, for elements that read Markdown: a file's or a run's name could say anything."""
-    return re.sub(r"([\\`*_\[\]<>$!~#|]|:(?=\S))", r"\\\1", str(text))
+    """The text as it is, for elements that read Markdown: a file's or a run's name could say anything.
+
+    Addresses are found in the text after its escapes were taken out: a word joiner, which nobody sees, keeps them from becoming
+    links.
+    """
+    text = " ".join(str(text).split())
+    text = re.sub(r"(www(?=\.)|:(?=//)|(?=@))", f"\\1{WORD_JOINER}", text, flags=re.IGNORECASE)
+    return re.sub(r"([\\`*_\[\]<>$!~#|&]|:(?=\S))", r"\\\1", text)
+
+
+def guarded(draw: Callable[..., None]) -> Callable[..., None]:
+    """A function that says what is wrong with the store where `draw` cannot be done: for fragments, whose exceptions never
+    reach the page that called them."""
+
+    @functools.wraps(draw)
+    def drawn(*args, **kwargs) -> None:
+        try:
+            draw(*args, **kwargs)
+        except StoreError as error:
+            st.error(plain(error))
+
+    return drawn
 
 
 def begin(script: str) -> bool:

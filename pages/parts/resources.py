@@ -3,15 +3,19 @@
 import atexit
 import gc
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import BinaryIO
 
 import numpy as np
 import streamlit as st
 
-from mnist_models import import_tensorflow, pretrained
+from mnist_models import dataset, import_tensorflow, pretrained
 from mnist_models.dataset import IMAGE_SIZE_PX
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters
-from mnist_models.runs import RunStore
+from mnist_models.progress import Curve
+from mnist_models.readings import Readings
+from mnist_models.runs import StoreError
+from mnist_models.store import RunStore
 
 
 @st.cache_resource(show_spinner=False)
@@ -26,6 +30,7 @@ def engine():
     from mnist_models.engine import Engine  # imports Dask: half a second that drawing need not wait for
 
     store().interrupt_orphans()
+    store().purge()
     this = Engine(store())
     atexit.register(this.close)
     return this
@@ -44,6 +49,32 @@ def classifier(run_id: str):
     return reader
 
 
+@st.cache_resource(show_spinner=False, max_entries=256)
+def readings(run_id: str) -> Readings:
+    """What a readable run reads in the 10,000 test images; read now, and kept, where that was not done when it was trained.
+    Raises StoreError."""
+    found = store().readings(run_id)
+    if found is None:
+        found = classifier(run_id).readings(dataset.load().test.images)
+        with suppress(StoreError):  # a store that cannot be written only costs the same time again
+            store().save_readings(run_id, found)
+    return found
+
+
+@st.cache_resource(show_spinner=False, max_entries=256)
+def evaluation(run_id: str):
+    """How well a readable run reads the test images, an evaluation.Evaluation. Raises StoreError."""
+    from mnist_models.evaluation import evaluate  # imports scikit-learn: nearly a second
+
+    return evaluate(readings(run_id), dataset.load().test.labels)
+
+
+@st.cache_resource(show_spinner=False, max_entries=256)
+def ended_curve(run_id: str) -> Curve:
+    """The curve of a run that is not in progress. Raises StoreError."""
+    return store().curve(run_id)
+
+
 @st.cache_data(show_spinner=False, max_entries=256)
 def layers(hyperparameters: Hyperparameters) -> list:
     """The layers that the hyperparameters build, each a networks.LayerSummary."""
@@ -51,6 +82,45 @@ def layers(hyperparameters: Hyperparameters) -> list:
     from mnist_models import networks
 
     return networks.summary(networks.build(hyperparameters, blank=True))
+
+
+def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:
+    """The labels that a network is told of its training images, uint8 (N,), wrong ones included."""
+    tensorflow_ready().wait()
+    from mnist_models.training import wrong_labels
+
+    return wrong_labels(dataset.split(hyperparameters.train_images, 0)[0].labels, hyperparameters)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def matched(hyperparameters: Hyperparameters, other: Hyperparameters) -> Hyperparameters | str:
+    """A DNN with as many parameters as another network, or the sentence that says why there is none."""
+    tensorflow_ready().wait()
+    from mnist_models import networks
+
+    try:
+        return networks.resized(hyperparameters, networks.build(other, blank=True).count_params())
+    except networks.ResizeError as error:
+        return str(error)
+
+
+def exported(run_id: str) -> bytes:
+    """A run as a file."""
+    tensorflow_ready().wait()
+    from mnist_models.exports import export
+
+    return export(store(), run_id)
+
+
+def brought(file: BinaryIO) -> tuple[str | None, str | None]:
+    """Takes a run as a file into the store: its id there, or why it cannot be taken, a sentence."""
+    tensorflow_ready().wait()
+    from mnist_models.exports import ExportError, import_run
+
+    try:
+        return import_run(store(), file).id, None
+    except (ExportError, StoreError) as error:
+        return None, str(error)
 
 
 @st.cache_resource(show_spinner=False)
@@ -73,6 +143,8 @@ def _load(ready: threading.Event) -> None:
         ready.set()  # if it cannot be imported, whoever waits meets the same error, instead of waiting for ever
     for network in NETWORKS:
         classifier(pretrained.PREFIX + network)
+    for network in NETWORKS:  # imports scikit-learn
+        evaluation(pretrained.PREFIX + network)
     # What is loaded now stays: collecting garbage need not look through TensorFlow's objects each time.
     gc.collect()
     gc.freeze()

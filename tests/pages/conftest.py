@@ -6,7 +6,7 @@ import pytest
 import streamlit as st
 
 from mnist_models.hyperparameters import DnnHyperparameters
-from mnist_models.runs import RunStore
+from mnist_models.store import RunStore
 from mnist_models.training import train
 from pages.parts import canvas, resources
 

@@ -1,15 +1,20 @@
 """The Train page, without a browser: the form, and runs in every state."""
 
+import re
 import time
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mnist_models import race
+from mnist_models.engine import Live
 from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters, DnnHyperparameters
 from mnist_models.networks import build
 from mnist_models.progress import Curve, Progress
-from mnist_models.runs import Run, RunState, RunStore
+from mnist_models.runs import Run, RunState
+from mnist_models.store import RunStore
 from pages.parts import resources
+from tests.conftest import racers
 from tests.pages.conftest import APP, TINY
 
 
@@ -37,7 +42,7 @@ def part_curve() -> Curve:
     curve = Curve.empty(TINY)
     for step in (1, 2):
         told = {"losses": (2.0 - step / 2,), "accuracies": (0.5,), "images_per_s": 1e4, "elapsed_s": 0.1, "remaining_s": 1}
-        curve.add(Progress(step=step, epoch=step / 4, **told))
+        curve.add(Progress(step=step, epoch=step / 4, learning_rate=0.001, **told))
     return curve
 
 
@@ -92,8 +97,8 @@ def test_more_images_than_there_are_says_how_many_are_allowed():
 
 def test_a_recipe_moves_every_widget():
     app = page(network="cnn").run()
-    app.selectbox(key="cnn.recipe").select("shipped").run()
-    app.button(key="use-recipe").click().run()
+    app.selectbox(key="cnn.recipe").select("shipped-cnn").run()
+    app.button(key="cnn.use-recipe").click().run()
     assert not app.exception
     assert total(app) == f"{resources.store().run('shipped-cnn').parameters:,}"
     assert app.selectbox(key="cnn.augmentation").value == "full"
@@ -256,3 +261,194 @@ def test_a_third_training_waits_in_a_queue_and_each_can_be_stopped_from_the_page
         time.sleep(0.1)
     states = [resources.store().run(run_id).state for run_id in run_ids]
     assert states == [RunState.STOPPED, RunState.STOPPED, RunState.FAILED]
+
+
+# Driving ----------------------------------------------------------------------------------------------------------------
+
+
+def until(condition, app: AppTest | None = None):
+    """Waits for something that another process does; redraws the page meanwhile where one is given."""
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        if app:
+            app.run()
+
+
+def test_a_training_is_paused_goes_on_for_an_epoch_and_at_another_learning_rate():
+    engine = resources.engine()
+    run_id = engine.start(DnnHyperparameters(hidden_units=(16,), epochs=100, train_images=5_000))
+    until(lambda: (live := engine.live(run_id)) and live.latest)
+    app = page(run=run_id).run()
+    app.button(key="train-pause").click().run()
+    until(lambda: engine.live(run_id).paused_at)
+    app.run()
+    assert "· paused ·" in texts(app)
+    paused_in = int(engine.live(run_id).latest.epoch)
+    app.button(key="train-step").click().run()
+    until(lambda: (live := engine.live(run_id)).paused_at and live.latest.epoch == paused_in + 1)
+    app.run()
+    app.select_slider(key=f"rate-{run_id}-0.003").set_value(0.01).run()
+    app.button(key="train-resume").click().run()
+    until(lambda: engine.curve(run_id).changes)
+    app.run()
+    assert not app.exception
+    assert app.button(key="train-pause")
+    app.button(key="train-stop").click().run()
+    until(lambda: engine.live(run_id) is None)
+    (change,) = resources.store().curve(run_id).changes
+    assert (change.epoch, change.learning_rate) == (paused_in + 1, 0.01)
+
+
+# Racing -----------------------------------------------------------------------------------------------------------------
+
+
+def race_page(**session) -> AppTest:
+    small = {"race.train_images": 500, "race.validation_images": 100, "dnn.hidden_units.0": 16, "cnn.conv_layers.0.filters": 4}
+    return page(network="race", **small | session)
+
+
+def test_a_race_ends_in_who_won_and_both_can_be_drawn_for(store):
+    app = race_page(**{"race.epochs": 1}).run()
+    assert not app.exception
+    app.button(key="train-start").click().run()
+    assert not app.exception
+    race = store.run(app.session_state["run"]).race
+    until(lambda: all(run.readable for run in racers(store, race)), app)
+    app.run()
+    runs = racers(store, race)
+    assert [run.network for run in runs] == list(NETWORKS)
+    assert [run.images_seen for run in runs] == [500, 500]
+    (verdict,) = app.success
+    assert "won" in verdict.value or "Too close to call" in verdict.value
+    for run in runs:
+        assert f"{run.test_accuracy:.2%}" in verdict.value
+        assert app.button(key=f"draw-for-{run.network}")
+
+
+def test_a_race_gives_both_the_same_data_seed_and_budget(monkeypatch):
+    entered = []
+    monkeypatch.setattr(resources.engine(), "race", lambda entrants, name: [entered.append(list(entrants)), "a", "b"][1:])
+    app = race_page(**{"race.budget": "images", "race.budget_images": 1_200, "race.seed": 7, "race.wrong_labels": 0.1}).run()
+    app.button(key="train-start").click().run()
+    dnn, cnn = entered[0]
+    assert (dnn.network, cnn.network) == ("dnn", "cnn")
+    for name in (*race.SHARED, *race.LIMITS):
+        assert getattr(dnn, name) == getattr(cnn, name)
+    assert (dnn.budget_images, dnn.epochs, dnn.seed, dnn.wrong_labels) == (1_200, 3, 7, 0.1)
+
+
+def test_the_parameter_counts_of_a_race_can_be_matched():
+    app = race_page().run()
+    app.button(key="match").click().run()
+    assert not app.exception
+    counts = [int(metric.value.replace(",", "")) for metric in app.metric if metric.label.endswith(" parameters")]
+    assert counts[0] == pytest.approx(counts[1], rel=0.02)
+
+
+def test_counts_that_cannot_be_matched_get_a_sentence():
+    app = page(**{"network": "race", "cnn.conv_layers.count": 1, "cnn.dense_units.0": 1024, "cnn.conv_layers.0.pool": 0}).run()
+    app.select_slider(key="cnn.conv_layers.0.filters").set_value(128).run()
+    app.button(key="match").click().run()
+    assert not app.exception
+    assert any("No DNN here has about" in error.value for error in app.error)
+
+
+def test_a_budget_of_more_images_than_epochs_allow_says_so_below_its_widget():
+    app = race_page(**{"race.budget": "images", "race.budget_images": 100_000, "race.train_images": 100}).run()
+    assert not app.exception
+    assert app.button(key="train-start").disabled
+    assert sum("choose at most 10,000" in error.value for error in app.error) == 2
+
+
+# Links ------------------------------------------------------------------------------------------------------------------
+
+
+def linked(**query) -> AppTest:
+    app = page()
+    for name, text in query.items():
+        app.query_params[name.replace("__", ".")] = text
+    return app.run()
+
+
+def test_a_link_moves_the_sliders_and_stays_until_they_are_moved():
+    app = linked(network="dnn", hidden_units="100,80,50", plain_layers="1", epochs="7")
+    assert not app.exception and not app.warning
+    assert total(app) == "91,860"
+    assert app.slider(key="dnn.epochs").value == 7
+    assert app.query_params["epochs"] == "7"
+    app.slider(key="dnn.epochs").set_value(8).run()
+    assert "epochs" not in app.query_params and "network" not in app.query_params
+    assert app.slider(key="dnn.epochs").value == 8
+
+
+def test_a_link_to_a_race_moves_everything():
+    app = linked(race="1", budget_s="20", epochs="100", seed="3", dnn__hidden_units="32", cnn__dense_units="none")
+    assert not app.exception and not app.warning
+    assert app.session_state["network"] == "race"
+    assert app.session_state["race.budget"] == "seconds" and app.session_state["race.budget_s"] == 20
+    assert app.session_state["dnn.hidden_units.count"] == 1 and app.session_state["cnn.dense_units.count"] == 0
+    assert app.session_state["race.seed"] == 3
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"network": "transformer"},
+        {"network": "cnn", "epochs": "10000"},
+        {"network": "cnn", "![x](https://example.org)": "1"},
+        {"network": "dnn", "hidden_units": "9" * 5000},
+        {"race": "1", "mlp__epochs": "3"},
+    ],
+)
+def test_a_broken_link_gets_a_sentence_and_the_defaults(query):
+    app = linked(**query)
+    assert not app.exception
+    (warning,) = app.warning
+    assert "This link cannot be used" in warning.value and len(warning.value) < 700
+    assert not re.search(r"(?<!\\)[\[\]]", warning.value)  # nothing that Markdown would make a picture or a link of
+    assert total(app) == f"{build(CnnHyperparameters()).count_params():,}"
+
+
+def test_the_link_and_the_code_of_the_settings_are_shown():
+    app = page(network="dnn", **{"dnn.epochs": 9}).run()
+    codes = [code.value for code in app.code]
+    assert any("network=dnn" in code and "epochs=9" in code for code in codes)
+    assert any("keras.Sequential" in code and "EPOCHS = 9" in code for code in codes)
+
+
+def test_the_images_that_are_learned_from_can_be_looked_at():
+    app = page(network="dnn", **{"dnn.train_images": 1_000, "data": True}).run()
+    assert not app.exception
+    assert "Of the 1,000 training images" in texts(app)
+
+
+# Taking home ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_taken_home_can_be_brought_back(store, finished_run):
+    app = page(run=finished_run.id).run()
+    app.file_uploader(key="brought").upload("run.zip", resources.exported(finished_run.id), "application/zip").run()
+    assert not app.exception
+    brought = store.run(app.session_state["run"])
+    assert brought.id != finished_run.id
+    assert (brought.values, brought.test_accuracy) == (finished_run.values, finished_run.test_accuracy)
+
+
+def test_a_file_that_is_no_run_gets_a_sentence_and_leaves_nothing(store, finished_run):
+    before = len(store.runs())
+    app = page(run=finished_run.id).run()
+    app.file_uploader(key="brought").upload("run.zip", b"PK no", "application/zip").run()
+    assert not app.exception
+    assert app.error and len(store.runs()) == before
+
+
+def test_a_network_that_cannot_be_kept_says_so(monkeypatch, store):
+    run = store.create(TINY)
+    live = Live(run.id, state=RunState.MEASURING, unkept="The disk is full.")
+    monkeypatch.setattr(resources.engine(), "live", lambda run_id: live)
+    app = page(run=run.id).run()
+    assert not app.exception
+    assert "The disk is full." in texts(app) and "leave the app running" in texts(app)
+    store.set_state(run.id, RunState.INTERRUPTED)

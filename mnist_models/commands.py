@@ -1,0 +1,337 @@
+"""What each command of the command line does. Each takes its options and returns the exit status."""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+import mnist_models
+from mnist_models import dataset, links, pretrained, recipes
+from mnist_models.hyperparameters import NETWORKS, Hyperparameters, HyperparametersError, Problem, number, validate
+from mnist_models.preprocessing import PictureError, open_picture, prepare_picture
+from mnist_models.progress import Control, Curve, EpochEnd, Event, Measuring, Progress, Trained, planned_steps
+from mnist_models.runs import Run, RunState, StoreError
+from mnist_models.script import script
+from mnist_models.store import RunStore
+
+# So many pictures are prepared before the networks read them in one call.
+PICTURES_AT_ONCE = 200
+# Between these lines of a Markdown file stands the table of the recipes.
+TABLE_MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")
+
+
+def _hyperparameters(options: argparse.Namespace) -> Hyperparameters:
+    """Those of the recipe, with what was chosen on the command line in their place. Raises HyperparametersError."""
+    if not (options.network or options.recipe):
+        raise _wrong("network", f"Name the network to train ({' or '.join(NETWORKS)}), or a recipe: --recipe NAME.")
+    recipe = _recipe(options.recipe or "quick", options.network)
+    network = recipe.hyperparameters.network
+    if options.network not in (None, network):
+        raise _wrong(
+            "recipe", f"The recipe {recipe.name} is for a {recipe.hyperparameters.title}; leave {options.network} out."
+        )
+    every = itertools.chain.from_iterable(kind.choices() for kind in NETWORKS.values())
+    chosen = {name: getattr(options, name) for name in every if hasattr(options, name)}
+    return validate(recipe.hyperparameters.model_dump() | chosen)
+
+
+def _of_run_or_recipe(options: argparse.Namespace) -> Hyperparameters:
+    """The hyperparameters of the run or recipe that was named. Raises StoreError, HyperparametersError."""
+    if options.recipe is None:
+        return RunStore().run(options.run).hyperparameters
+    return _recipe(options.recipe).hyperparameters
+
+
+def print_code(options: argparse.Namespace) -> int:
+    print(script(_of_run_or_recipe(options)), end="")
+    return 0
+
+
+def print_link(options: argparse.Namespace) -> int:
+    print(links.to_url(options.address, links.to_query(_of_run_or_recipe(options))))
+    return 0
+
+
+def export_run(options: argparse.Namespace) -> int:
+    store = RunStore()
+    run = store.run(options.run)
+    mnist_models.import_tensorflow()
+    from mnist_models import exports
+
+    content = exports.export(store, run.id)
+    try:
+        options.file.write_bytes(content)
+    except OSError as error:
+        print(f"{options.file} cannot be written ({error.strerror}): choose another file.", file=sys.stderr)
+        return 1
+    print(f"{run.label}: {options.file}, {len(content) / 1e6:.1f} MB")
+    return 0
+
+
+def import_run(options: argparse.Namespace) -> int:
+    try:
+        file = options.file.open("rb")
+    except OSError as error:
+        print(f"{options.file} cannot be read ({error.strerror}): choose another file.", file=sys.stderr)
+        return 1
+    mnist_models.import_tensorflow()
+    from mnist_models import exports
+
+    with file:
+        try:
+            run = exports.import_run(RunStore(), file, options.name)
+        except exports.ExportError as error:
+            print(f"{options.file}: {error}", file=sys.stderr)
+            return 1
+    print(f"{run.label} (run {run.id}): {run.hyperparameters.title}, test accuracy {run.test_accuracy:.2%}")
+    return 0
+
+
+def _wrong(field: str, sentence: str) -> HyperparametersError:
+    return HyperparametersError([Problem(field, sentence)])
+
+
+def _recipe(name: str, network: str | None = None) -> recipes.Recipe:
+    """See recipes.find. Raises HyperparametersError."""
+    recipe = recipes.find(name, network)
+    if recipe is None:
+        raise _wrong("recipe", f"There is no recipe {name!r}; there are {', '.join(recipes.RECIPES)}.")
+    return recipe
+
+
+def list_recipes(options: argparse.Namespace) -> int:
+    mnist_models.import_tensorflow()
+    if options.train:
+        return _train_earlier_projects(options.train)
+    from mnist_models import networks
+
+    for recipe in recipes.RECIPES.values():
+        facts = {
+            "name": recipe.name,
+            "network": recipe.hyperparameters.network,
+            "parameters": networks.build(recipe.hyperparameters, blank=True).count_params(),
+            "reported": recipe.reported,
+        }
+        if options.json:
+            print(json.dumps(facts))
+        else:
+            reported = "" if recipe.reported is None else f", reported {recipe.reported:.2%}"
+            print(f"{recipe.name}: {recipe.hyperparameters.title}, {facts['parameters']:,} parameters{reported}")
+            print(f"    {recipe.origin}")
+    return 0
+
+
+def _train_earlier_projects(file: Path) -> int:
+    """Trains every recipe of the earlier projects and writes the table of what they reported and what they reach here."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        head, tail = text[: text.index(TABLE_MARKS[0])], text[text.index(TABLE_MARKS[1]) :]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it lacks the lines between which the table stands"
+        print(f"{file} cannot be used ({reason}); it needs {' and '.join(TABLE_MARKS)}.", file=sys.stderr)
+        return 1
+    store = RunStore()
+    rows = ["| recipe | network | parameters | reported | reached here | epochs | seconds |", "| --- " * 7 + "|"]
+    for recipe in recipes.EARLIER:
+        print(f"{recipe.name}:", file=sys.stderr)
+        run = store.create(recipe.hyperparameters, recipe.title)
+        trained = _train_with_bar(recipe.hyperparameters, store, run, Control)
+        if trained is None:
+            return 1
+        store.finish(run.id, trained)
+        reported = "" if recipe.reported is None else f"{recipe.reported:.2%}"
+        rows.append(
+            f"| {recipe.title} | {recipe.hyperparameters.title} | {trained.parameters:,} | {reported} | "
+            f"{trained.test_accuracy:.2%} | {number(round(trained.epochs, 2))} | {trained.elapsed_s:.0f} |"
+        )
+        print(rows[-1])
+    file.write_text("\n".join([head + TABLE_MARKS[0], *rows, tail]), encoding="utf-8")
+    return 0
+
+
+def train_one(options: argparse.Namespace) -> int:
+    hyperparameters = _hyperparameters(options)
+    if options.output:
+        try:
+            options.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            print(f"Nothing can be written to {options.output} ({error.strerror}): choose another folder.", file=sys.stderr)
+            return 1
+    mnist_models.import_tensorflow()
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    store = RunStore()
+    run = store.create(hyperparameters, options.name)
+    trained = _train_with_bar(hyperparameters, store, run, lambda: Control(stop=stop.is_set()))
+    if trained is None:
+        return 1
+    status = 0
+    if options.output and trained.stopped:
+        print(f"It was stopped early, so {options.output} was left as it is.", file=sys.stderr)
+    elif options.output:  # before the store, so that it is there even if the store fails
+        try:
+            command = shlex.join(["python", "-m", "mnist_models", *sys.argv[1:]])
+            pretrained.write(options.output, hyperparameters, trained, command)
+        except OSError as error:
+            status = 1
+            print(f"{options.output} could not be written ({error.strerror}); the run is kept.", file=sys.stderr)
+    store.finish(run.id, trained)
+    facts = {
+        "run": run.id,
+        "name": run.name,
+        "network": run.network,
+        "state": store.run(run.id).state,
+        **trained.measures,
+        "hyperparameters": hyperparameters.model_dump(mode="json"),
+    }
+    if options.json:
+        print(json.dumps(facts))
+    else:
+        print(
+            f"{run.label} (run {run.id}): {trained.parameters:,} parameters, "
+            f"{number(round(trained.epochs, 2))} epochs in {trained.elapsed_s:.1f} s"
+        )
+        print(f"test loss {trained.test_loss:.4f}, test accuracy {trained.test_accuracy:.2%}")
+    return status
+
+
+def _train_with_bar(
+    hyperparameters: Hyperparameters, store: RunStore, run: Run, control: Callable[[], Control]
+) -> Trained | None:
+    """Trains here, with a progress bar on standard error; None when it failed."""
+    from mnist_models.training import TrainingError, train
+
+    curve = Curve.empty(hyperparameters)
+    with tqdm(total=planned_steps(hyperparameters), unit="batch", leave=False) as bar:
+
+        def report(event: Event) -> None:
+            curve.add(event)
+            match event:
+                case Progress():
+                    bar.update(event.step - bar.n)
+                    bar.set_postfix_str(f"batch loss {event.losses[-1]:.3f}")
+                case EpochEnd():
+                    with suppress(StoreError):  # the whole curve is kept at the end
+                        store.save_curve(run.id, curve)
+                    validation = (
+                        ""
+                        if event.validation_loss is None
+                        else f", validation loss {event.validation_loss:.4f}, accuracy {event.validation_accuracy:.2%}"
+                    )
+                    bar.write(
+                        f"epoch {number(round(event.epoch, 2))}: loss {event.loss:.4f}, "
+                        f"accuracy {event.accuracy:.2%}{validation}",
+                        file=sys.stderr,
+                    )
+                case Measuring():
+                    bar.set_postfix_str("reading the test set")
+
+        store.set_state(run.id, RunState.RUNNING)
+        try:
+            trained = train(hyperparameters, report, control)
+        except TrainingError as error:
+            store.set_state(run.id, RunState.FAILED, str(error))
+            store.save_curve(run.id, curve)
+            print(error, file=sys.stderr)
+            return None
+    return trained
+
+
+def _chosen(store: RunStore, network: str, run_id: str | None) -> Run:
+    """The run of this network with this id, or the network that ships when None. Raises StoreError."""
+    run = store.run(run_id or pretrained.PREFIX + network)
+    if run.network != network:
+        raise StoreError(f"The run {run.id} is a {run.hyperparameters.title}; choose one that is a {NETWORKS[network].title}.")
+    return run
+
+
+def evaluate_run(options: argparse.Namespace) -> int:
+    store = RunStore()
+    run = _chosen(store, options.network, options.run)
+    mnist_models.import_tensorflow()
+    from mnist_models.classifier import Classifier
+    from mnist_models.evaluation import evaluate
+
+    test = dataset.load().test
+    result = evaluate(Classifier.of_run(store, run.id).readings(test.images), test.labels)
+    if options.json:
+        print(json.dumps(dataclasses.asdict(result) | {"run": run.id, "confusion": result.confusion.tolist()}))
+        return 0
+    print(f"{run.label} on the 10,000 test digits: loss {result.loss:.4f}, accuracy {result.accuracy:.2%}\n")
+    print("digit  precision  recall      F1  support")
+    for digit, report in enumerate(result.digits):
+        print(f"{digit:5}  {report.precision:9.2%} {report.recall:7.2%} {report.f1:7.2%}  {report.support:7}")
+    print("\nconfusion matrix: a row for each true digit, a column for each digit read")
+    print("     " + "".join(f"{digit:6}" for digit in range(10)))
+    for digit, row in enumerate(result.confusion):
+        print(f"{digit:5}" + "".join(f"{count:6}" for count in row))
+    return 0
+
+
+class _Picture(NamedTuple):
+    """A picture's path with its 28×28 image, or with why it cannot be read."""
+
+    path: str
+    image: np.ndarray | None
+    problem: str | None
+
+
+def _prepared(paths: Iterable[str]) -> Iterator[_Picture]:
+    for path in paths:
+        try:
+            yield _Picture(path, prepare_picture(open_picture(path)).image, None)
+        except PictureError as error:
+            yield _Picture(path, None, str(error))
+
+
+def predict(options: argparse.Namespace) -> int:
+    store = RunStore()
+    chosen = {network: _chosen(store, network, getattr(options, network)) for network in NETWORKS}
+    mnist_models.import_tensorflow()
+    from mnist_models.classifier import Classifier
+
+    classifiers = {network: Classifier.of_run(store, run.id) for network, run in chosen.items()}
+    status = 0
+    pictures = _prepared(options.images)
+    while chunk := list(itertools.islice(pictures, PICTURES_AT_ONCE)):
+        good = [picture for picture in chunk if picture.image is not None]
+        images = np.stack([picture.image for picture in good]) if good else np.empty((0, 28, 28), np.uint8)
+        rows = {network: iter(classifier.probabilities(images)) for network, classifier in classifiers.items()}
+        for picture in chunk:
+            if picture.image is None:
+                status = 1
+                print(f"{picture.path}: {picture.problem}", file=sys.stderr)
+                continue
+            readings = {network: next(row) for network, row in rows.items()}
+            print(
+                _reading_as_json(picture.path, readings) if options.json else _reading_as_text(picture.path, readings),
+                flush=True,
+            )
+    return status
+
+
+def _reading_as_json(path: str, readings: dict[str, np.ndarray]) -> str:
+    return json.dumps(
+        {"image": path}
+        | {
+            network: {"digit": int(row.argmax()), "probability": float(row.max()), "probabilities": row.tolist()}
+            for network, row in readings.items()
+        }
+    )
+
+
+def _reading_as_text(path: str, readings: dict[str, np.ndarray]) -> str:
+    return f"{path}: " + ", ".join(
+        f"{NETWORKS[network].title} reads {row.argmax()} ({row.max():.1%})" for network, row in readings.items()
+    )

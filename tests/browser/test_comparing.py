@@ -1,0 +1,157 @@
+"""Comparing, as a visitor does it: sixty runs, a click on a cell, the digits behind it; names and runs changed and undone."""
+
+import re
+import time
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from mnist_models import dataset, pretrained
+from mnist_models.hyperparameters import DnnHyperparameters
+from mnist_models.runs import Run
+from mnist_models.store import RunStore
+from mnist_models.training import train
+from tests.browser.hand import expect_reading, open_draw
+
+TINY = DnnHyperparameters(hidden_units=(16,), epochs=1, train_images=500, validation_images=100)
+COUNT = 60
+# Of the table: a row is so high, and its box to tick so far from the left.
+ROW_PX, TICK_PX = 35, 20
+# Far above what a warm page takes on a quiet machine, under a second.
+OPENS_IN_S = 8
+
+
+@pytest.fixture(scope="module")
+def sixty(server):
+    """Sixty runs in the app's store: a small DNN, really trained, kept under many names."""
+    store, trained = RunStore(f"sqlite:///{server.folder}/runs.sqlite3"), train(TINY)
+    runs = [store.create(TINY.model_copy(update={"seed": place}), f"sixty {place:02}") for place in range(COUNT)]
+    for run in runs:
+        store.finish(run.id, trained)
+    yield runs
+    store.delete([run.id for run in runs])
+
+
+def opened(page: Page) -> None:
+    """Waits until all of the page is there."""
+    expect(page.locator("[data-testid=stVegaLiteChart] svg.marks")).to_have_count(6)
+    expect(page.locator("[class*='-box-digits-tiles'] img")).to_have_count(24)
+    expect(page.get_by_role("region", name="Report for each digit")).to_be_visible()
+
+
+def search(page: Page, text: str, count: int) -> None:
+    """Filters the table, and waits until it has as many runs."""
+    box = page.get_by_role("textbox", name="Names with")
+    box.fill(text)
+    box.press("Enter")
+    expect(page.get_by_text(re.compile(rf"^{count} runs?;"))).to_be_visible()
+
+
+def tick(page: Page, row: int) -> None:
+    """Ticks a row of the table with the mouse."""
+    table = page.locator(".st-key-runs [data-testid=stDataFrame]")
+    expect(table).to_have_count(1)  # for a moment, the one before is still there
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + TICK_PX, box["y"] + ROW_PX * (row + 1.5))
+
+
+def first_network(page: Page) -> Locator:
+    return page.get_by_role("combobox", name="First network")
+
+
+def test_sixty_runs_open_quickly_and_a_clicked_cell_shows_its_digits_which_can_be_drawn_over(page, server, sixty):
+    open_draw(page, server.url)
+    page.get_by_role("link", name="Compare").click()
+    opened(page)
+    page.get_by_role("link", name="Draw").click()
+    page.locator(".st-key-clear button").wait_for()
+    start = time.monotonic()
+    page.get_by_role("link", name="Compare").click()
+    opened(page)
+    assert time.monotonic() - start < OPENS_IN_S
+    expect(page.get_by_text("The CNN reads 36 more digits right than the DNN; both fail on 23.")).to_be_visible()
+
+    labels, read = dataset.load().test.labels, pretrained.readings("shipped-cnn").digits
+    cell = page.locator("[class*='-matrix-1'] path[aria-label^='9 read as 4:']")
+    for _ in range(2):  # the second time after the list has chosen another
+        cell.scroll_into_view_if_needed()
+        box = cell.bounding_box()
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(page.get_by_role("combobox", name="Digits of this cell")).to_have_value("CNN: 9 read as 4: 4 digits")
+        numbers = page.locator("[class*='-cell-digits-tiles']").get_by_role("button", name="No.")
+        expect(numbers).to_have_count(4)
+        shown = {int(name.split()[-1].replace(",", "")) for name in numbers.all_inner_texts()}
+        assert shown == set(np.flatnonzero((labels == 9) & (read == 4)).tolist())
+        chosen = page.get_by_role("combobox", name="Digits of this cell")
+        chosen.click()
+        page.keyboard.type("DNN: 4 read as 7")
+        page.keyboard.press("Enter")
+        expect(numbers).to_have_count(1)
+
+    index = int(np.flatnonzero((labels == 4) & (pretrained.readings("shipped-dnn").digits == 7))[0])
+    numbers.click()
+    expect(page.get_by_text(f"Test image {index:,}, labelled 4. Draw over it!")).to_be_visible()
+    expect_reading(page, "7", ("dnn",))
+
+
+def test_a_clicked_box_shows_the_digits_that_both_networks_misread(page, server):
+    page.goto(f"{server.url}/compare")
+    opened(page)
+    page.locator("[class*='-boxes'] path[aria-label^='DNN wrong, CNN wrong:']").click(force=True)
+    expect(page.locator("[class*='-box-digits-tiles'] img")).to_have_count(23)
+    expect(page.get_by_role("radio", name="Both wrong: 23")).to_be_checked()
+
+
+def test_runs_are_renamed_deleted_and_brought_back(page, server, sixty):
+    run: Run = sixty[7]
+    page.goto(f"{server.url}/compare?first={run.id}")
+    opened(page)
+    search(page, "sixty", COUNT)
+    search(page, "sixty 07", 1)
+    tick(page, 0)
+    page.get_by_role("button", name="Rename").click()
+    name = page.get_by_role("textbox", name="New name")
+    expect(name).to_have_value("sixty 07")
+    name.fill("seventh of sixty")
+    page.locator(".st-key-rename-run button").click()
+    expect(first_network(page)).to_have_value(re.compile("^seventh of sixty"))
+    page.keyboard.press("Escape")
+
+    search(page, "seventh", 1)
+    page.locator(".st-key-delete-runs button").click()
+    expect(page.get_by_text(re.compile(r"Deleted seventh of sixty"))).to_be_visible()
+    expect(first_network(page)).to_have_value(re.compile("^DNN that ships"))
+    expect(page.get_by_text("No run has this text in its name")).to_be_visible()
+    page.locator(".st-key-undo-delete button").click()
+    expect(page.get_by_text(re.compile("^1 run; the best, seventh of sixty"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Deleted"))).to_have_count(0)
+
+
+def test_a_comparison_is_linked_and_back_returns_to_the_one_before(page, server, sixty):
+    page.goto(f"{server.url}/compare")
+    opened(page)
+    search(page, "sixty", COUNT)
+    tick(page, 0)
+    expect(page.locator(".st-key-rename button")).to_be_enabled()
+    tick(page, 1)
+    page.locator(".st-key-compare-two button").click()
+    expect(page.get_by_text("The first DNN and the second DNN read equally many digits right")).to_be_visible()
+    link = page.url
+    assert "first=" in link and "second=" in link
+    with page.context.new_page() as other:
+        other.goto(link)
+        expect(other.get_by_text("The first DNN and the second DNN read equally many digits right")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("The CNN reads 36 more digits right than the DNN")).to_be_visible()
+
+
+def test_nothing_is_cut_off_on_a_phone(phone, server):
+    phone.goto(f"{server.url}/compare")
+    opened(phone)
+    assert phone.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    cell = phone.locator("[class*='-matrix-1'] path[aria-label^='9 read as 4:']")
+    cell.scroll_into_view_if_needed()
+    cell.tap(force=True)
+    expect(phone.get_by_role("combobox", name="Digits of this cell")).to_have_value("CNN: 9 read as 4: 4 digits")

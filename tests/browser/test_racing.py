@@ -1,0 +1,93 @@
+"""Racing both networks in a browser: two visitors at once, a reload in the middle, a pause, a worker that is killed."""
+
+import re
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect
+
+from mnist_models.engine import WORKER_DIED
+from tests.browser.test_training import epoch, points, wait_for_more
+
+# A race of small networks on few images, as a teacher would send it: so that it is over soon, however slow the machine is.
+LINK = (
+    "race=1&epochs={epochs}&train_images={images}&validation_images=500&seed=7&dnn.hidden_units=16&cnn.conv_layers=4x3%2Bpool2"
+    "&cnn.dense_units=none"
+)
+END_OF_EPOCH = re.compile(r"Epoch \d+\.00 of 90 · paused")
+WON = re.compile(r"(The [DC]NN won by|Too close to call)")
+
+
+def open_race(page: Page, url: str, epochs: int, images: int) -> None:
+    page.goto(f"{url}/train?{LINK.format(epochs=epochs, images=images)}")
+    expect(page.get_by_role("radio", name="Race both")).to_be_checked()
+    expect(page.locator(".st-key-sizes")).to_contain_text("12,794")
+
+
+def start(page: Page) -> None:
+    page.locator(".st-key-train-start button").click()
+
+
+def test_two_visitors_race_at_once_and_each_sees_who_won(page, chromium, server):
+    open_race(page, server.url, epochs=90, images=50_000)
+    with chromium.new_context(viewport={"width": 1280, "height": 1000}) as context:
+        other = context.new_page()
+        open_race(other, server.url, epochs=2, images=2_000)
+        start(page)
+        expect(page.get_by_text(re.compile(r"CNN · Epoch [\d.]+ of 90"))).to_be_visible()
+        start(other)
+        expect(other.get_by_text("Waiting: 1 in the queue.").first).to_be_visible()
+        page.reload()
+        expect(page.get_by_text(re.compile(r"CNN · Epoch [\d.]+ of 90"))).to_be_visible()
+        page.locator(".st-key-train-stop button").click()
+        expect(page.get_by_text("Stopped after")).to_have_count(2)
+        expect(page.get_by_text(WON)).to_be_visible()
+        expect(other.get_by_text(WON)).to_be_visible()
+        expect(other.get_by_text("4,000 images in")).to_have_count(3)  # of both, and in the sentence
+        other.locator(".st-key-compare-them button").click()
+        expect(other.get_by_text("Two networks side by side")).to_be_visible()
+
+
+def test_a_training_is_paused_driven_and_its_worker_killed_while_it_stands_still(page, server):
+    page.goto(f"{server.url}/train?network=dnn&hidden_units=16&epochs=90&train_images=20000")
+    page.get_by_text("Parameters, all layers").wait_for()
+    start(page)
+    wait_for_more(page, 0.2)
+    run_in_list = page.get_by_role("combobox", name="Run", exact=True).input_value()
+    assert re.search(r"run=(\w{4})", page.url).group(1) == run_in_list.split()[1]
+    page.locator(".st-key-train-pause button").click()
+    expect(page.get_by_text("· paused ·")).to_be_visible()
+    paused_at, drawn = epoch(page), points(page)
+    page.wait_for_timeout(1500)
+    assert (epoch(page), points(page)) == (paused_at, drawn)
+    page.locator(".st-key-train-step button").click()
+    expect(page.get_by_text(END_OF_EPOCH)).to_be_visible()
+    ended = epoch(page)
+    assert paused_at <= ended < paused_at + 1.01
+    page.locator(".st-key-train-rate button").click()
+    slider = page.get_by_role("slider", name="Highest learning rate of the DNN")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(500)  # the slider tells the server a moment after the last key
+    page.keyboard.press("Escape")
+    page.locator(".st-key-train-step button").click()
+    expect(page.get_by_text(f"Epoch {ended + 1:.2f} of 90 · paused")).to_be_visible()
+    expect(page.locator(".st-key-curves").get_by_text("learning rate 0.004").first).to_be_visible()
+    for worker in busiest(server.process.pid):
+        worker.kill()
+    expect(page.get_by_text(WORKER_DIED[:60])).to_be_visible()
+    assert points(page) >= drawn  # what it told is kept
+
+
+def busiest(pid: int) -> list[psutil.Process]:
+    """The processes that train: those that have used the processor most."""
+    workers = [process for process in psutil.Process(pid).children(recursive=True) if not process.children()]
+    return sorted(workers, key=lambda process: sum(process.cpu_times()[:2]))[-2:]
+
+
+@pytest.mark.parametrize("query", ["network=dnn&epochs=1000000", "race=1&cnn.conv_layers=%3Cscript%3Ealert(1)%3C/script%3E"])
+def test_a_broken_link_gets_a_sentence_and_the_defaults(page, server, query):
+    page.goto(f"{server.url}/train?{query}")
+    expect(page.get_by_text("This link cannot be used as it is")).to_be_visible()
+    expect(page.get_by_role("radio", name="CNN")).to_be_checked()
+    expect(page.get_by_text("57,418")).to_be_visible()
