@@ -1,5 +1,7 @@
-"""The app that most people would write: a canvas, a resize to 28×28, `predict` of both networks, bars. The page and the classroom
-are measured against it. It has the same canvas component, the same two trained networks and Streamlit's default settings.
+"""The app that most people would write: a canvas, a resize to 28×28, `predict` of both networks, bars.
+
+The page and the classroom are measured against it. It has the same canvas component, the same two trained networks, and
+Streamlit's default settings.
 
 PLAIN_NETWORKS: the folder with dnn.keras and cnn.keras, the shipped networks as Keras files.
 """
