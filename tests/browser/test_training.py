@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mnist_models.engine import WORKER_DIED
-from tests.browser.conftest import Server
 from tests.browser.hand import SEVEN, canvas, draw, expect_reading
+from tests.browser.server import Server
 
 PROGRESS = re.compile(r"Epoch ([\d.]+) of (\d+)")
 
