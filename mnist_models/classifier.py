@@ -12,7 +12,7 @@ import tensorflow as tf
 from mnist_models import archives, networks
 from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.hyperparameters import Hyperparameters
-from mnist_models.readings import Readings
+from mnist_models.readings import SURE_FROM, Readings
 from mnist_models.runs import StoreError
 from mnist_models.store import RunStore
 
@@ -33,6 +33,11 @@ class Prediction:
     probability: float
     probabilities: tuple[float, ...]
     elapsed_ms: float
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the network may say that it read this digit, see readings.SURE_FROM."""
+        return self.probability >= SURE_FROM
 
 
 class Classifier:

@@ -21,6 +21,7 @@ from mnist_models import dataset, links, pretrained, recipes
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters, HyperparametersError, Problem, number, validate
 from mnist_models.preprocessing import PictureError, open_picture, prepare_picture
 from mnist_models.progress import Control, Curve, EpochEnd, Event, Measuring, Progress, Trained, planned_steps
+from mnist_models.readings import SURE_FROM
 from mnist_models.runs import Run, RunState, StoreError
 from mnist_models.script import script
 from mnist_models.store import RunStore
@@ -264,11 +265,15 @@ def evaluate_run(options: argparse.Namespace) -> int:
     from mnist_models.evaluation import evaluate
 
     test = dataset.load().test
-    result = evaluate(Classifier.of_run(store, run.id).readings(test.images), test.labels)
+    result = evaluate(Classifier.of_run(store, run.id).readings(test.images), test.labels, run.temperature)
     if options.json:
         print(json.dumps(dataclasses.asdict(result) | {"run": run.id, "confusion": result.confusion.tolist()}))
         return 0
-    print(f"{run.label} on the 10,000 test digits: loss {result.loss:.4f}, accuracy {result.accuracy:.2%}\n")
+    print(f"{run.label} on the 10,000 test digits: loss {result.loss:.4f}, accuracy {result.accuracy:.2%}")
+    print(
+        f"expected calibration error {result.calibration_error:.2%}, "
+        f"{result.untempered_calibration_error:.2%} before its logits were divided by {run.temperature:.2f}\n"
+    )
     print("digit  precision  recall      F1  support")
     for digit, report in enumerate(result.digits):
         print(f"{digit:5}  {report.precision:9.2%} {report.recall:7.2%} {report.f1:7.2%}  {report.support:7}")
@@ -325,13 +330,19 @@ def _reading_as_json(path: str, readings: dict[str, np.ndarray]) -> str:
     return json.dumps(
         {"image": path}
         | {
-            network: {"digit": int(row.argmax()), "probability": float(row.max()), "probabilities": row.tolist()}
+            network: {
+                "digit": int(row.argmax()),
+                "sure": bool(row.max() >= SURE_FROM),
+                "probability": float(row.max()),
+                "probabilities": row.tolist(),
+            }
             for network, row in readings.items()
         }
     )
 
 
 def _reading_as_text(path: str, readings: dict[str, np.ndarray]) -> str:
-    return f"{path}: " + ", ".join(
-        f"{NETWORKS[network].title} reads {row.argmax()} ({row.max():.1%})" for network, row in readings.items()
-    )
+    def told(row: np.ndarray) -> str:
+        return f"{'reads' if row.max() >= SURE_FROM else 'is not sure, perhaps'} {row.argmax()} ({row.max():.1%})"
+
+    return f"{path}: " + ", ".join(f"{NETWORKS[network].title} {told(row)}" for network, row in readings.items())

@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from mnist_models import dataset, hyperparameters, networks
+from mnist_models.calibration import COLDEST, HOTTEST
 from mnist_models.classifier import Classifier, WeightsError, pack_weights
 from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import Hyperparameters, HyperparametersError
@@ -75,6 +76,7 @@ class _Measures(BaseModel):
     parameters: int
     epochs: float
     elapsed_s: float
+    temperature: float = 1.0
     test_loss: float
     test_accuracy: float
 
@@ -227,6 +229,7 @@ def _read(file: BinaryIO) -> Import:
             stopped=card.state == RunState.STOPPED,
             epochs=card.measures.epochs,
             elapsed_s=card.measures.elapsed_s,
+            temperature=card.measures.temperature,
             test_loss=evaluation.loss,
             test_accuracy=evaluation.accuracy,
         ),
@@ -319,6 +322,7 @@ def _check_course(card: _Card, values: Hyperparameters) -> None:
         and _between([change.learning_rate for change in changes], 0, 1)
         and _between([measures.epochs], 0, most_epochs)
         and _between([measures.elapsed_s], 0, LONGEST_S)
+        and _between([measures.temperature], COLDEST, HOTTEST)
     )
     if not is_sound:
         raise ExportError("its curve cannot be that of its training")

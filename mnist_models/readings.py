@@ -8,6 +8,9 @@ import numpy as np
 from mnist_models import archives
 from mnist_models.dataset import CLASS_COUNT
 
+# A network that finds its most probable digit less probable than this is not sure, and says so.
+SURE_FROM = 0.7
+
 
 class ReadingsError(ValueError):
     """Readings that cannot be read."""

@@ -75,9 +75,9 @@ class Run(Base):
     """One training, or a network that ships with the app. Changed by the store only.
 
     epochs: passes over the training images, such as 2.4. elapsed_s: from the first batch to the last one.
-    test_loss, test_accuracy: on the 10,000 test images, None until they were read. error: a sentence, for failed runs.
-    owner: the process that looks after it while it is in progress. race: the same for the runs of one race, else None.
-    deleted_at: when somebody deleted it; it can be brought back for a while.
+    temperature: see progress.Trained. test_loss, test_accuracy: on the 10,000 test images, None until they were read.
+    error: a sentence, for failed runs. owner: the process that looks after it while it is in progress. race: the same for the
+    runs of one race, else None. deleted_at: when somebody deleted it; it can be brought back for a while.
     """
 
     __tablename__ = "runs"
@@ -93,6 +93,7 @@ class Run(Base):
     parameters: Mapped[int | None]
     epochs: Mapped[float | None]
     elapsed_s: Mapped[float | None]
+    temperature: Mapped[float | None]
     test_loss: Mapped[float | None]
     test_accuracy: Mapped[float | None]
     race: Mapped[str | None] = mapped_column(index=True)
@@ -162,6 +163,7 @@ MIGRATIONS = {
         "ALTER TABLE runs ADD COLUMN deleted_at TIMESTAMP",
         "CREATE INDEX ix_runs_race ON runs (race)",
     ),
+    2: ("ALTER TABLE runs ADD COLUMN temperature FLOAT", "UPDATE runs SET temperature = 1 WHERE test_accuracy IS NOT NULL"),
 }
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mnist_models import dataset, networks
+from mnist_models import calibration, dataset, networks
 from mnist_models.augmentation import AUGMENTATIONS
 from mnist_models.classifier import Classifier, pack_weights
 from mnist_models.dataset import CLASS_COUNT, Digits
@@ -82,10 +82,11 @@ def train(
     # A loss is known before its step is taken: whether the last one went too far, only the weights tell.
     for weights in network.get_weights():
         _check(weights, course.peak, course.step)
+    temperature = _temper(network, classifier, validation_digits)
     course.tell(Measuring(stopped=stopped))
     test = dataset.load().test
     readings = classifier.readings(test.images)
-    evaluation = evaluate(readings, test.labels)
+    evaluation = evaluate(readings, test.labels, temperature)
     course.curve.close()
     return Trained(
         weights=pack_weights(network),
@@ -95,6 +96,7 @@ def train(
         stopped=stopped,
         epochs=course.epochs,
         elapsed_s=course.learned_at_s,
+        temperature=temperature,
         test_loss=evaluation.loss,
         test_accuracy=evaluation.accuracy,
     )
@@ -329,6 +331,17 @@ def _measure(classifier: Classifier, digits: Digits, control: Callable[[], Contr
     right = np.take_along_axis(probabilities, digits.labels[:, np.newaxis], axis=1)
     loss = -np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean()
     return float(loss), float((probabilities.argmax(axis=1) == digits.labels).mean())
+
+
+def _temper(network: keras.Model, classifier: Classifier, digits: Digits) -> float:
+    """Divides the network's logits by the temperature that makes its probabilities as good as they can be on these digits, and
+    returns it; 1 where there are none to judge by."""
+    if not len(digits.labels):
+        return 1.0
+    temperature = calibration.temperature(classifier.probabilities(digits.images), digits.labels)
+    for variable in network.get_layer("logits").variables:
+        variable.assign(variable.value / temperature)
+    return temperature
 
 
 def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) -> Callable:

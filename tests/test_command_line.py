@@ -67,7 +67,7 @@ def test_train_prints_one_json_object_and_keeps_the_run(run, store):
     assert "epoch 1: loss" in errors and "validation loss" in errors
     (kept,) = store.runs()
     assert (kept.id, kept.name, kept.network, kept.state) == (facts["run"], "my network", "dnn", RunState.FINISHED)
-    for name in ("name", "network", "state", "parameters", "epochs", "elapsed_s", "test_loss", "test_accuracy"):
+    for name in ("name", "network", "state", "parameters", "epochs", "elapsed_s", "temperature", "test_loss", "test_accuracy"):
         assert facts[name] == getattr(kept, name)
     assert facts["hyperparameters"] == kept.hyperparameters.model_dump(mode="json")
     assert kept.hyperparameters == validate({"network": "dnn", "hidden_units": [16], "learning_rate": 0.01} | {
@@ -301,7 +301,7 @@ def test_predict_reads_each_picture_with_both_networks(run, pictures):
         for row, probabilities in zip(rows, expected, strict=True):
             assert list(row) == ["image", *NETWORKS]
             reading = row[network]
-            assert list(reading) == ["digit", "probability", "probabilities"]
+            assert list(reading) == ["digit", "sure", "probability", "probabilities"]
             np.testing.assert_allclose(reading["probabilities"], probabilities, atol=1e-6)
             assert reading["digit"] == probabilities.argmax()
             assert reading["probability"] == max(reading["probabilities"])

@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mnist_models"
 # A module imports only from those before it.
 ORDER = [
-    "archives", "dataset", "hyperparameters", "links", "script", "recipes", "readings", "progress", "pretrained", "runs",
-    "store", "comparison", "race", "networks", "classifier", "evaluation", "augmentation", "training", "worker", "cluster",
-    "engine", "preprocessing", "exports", "commands", "__main__",
+    "archives", "dataset", "hyperparameters", "links", "script", "recipes", "readings", "calibration", "progress",
+    "pretrained", "runs", "store", "comparison", "race", "networks", "classifier", "evaluation", "augmentation", "training",
+    "worker", "cluster", "engine", "preprocessing", "exports", "commands", "__main__",
 ]  # fmt: skip
 MODULES = {
     file.parent.name if file.name == "__init__.py" else file.stem: file

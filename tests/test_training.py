@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mnist_models import dataset, networks, training
+from mnist_models import calibration, dataset, networks, training
 from mnist_models.classifier import Classifier
 from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters, Hyperparameters
@@ -73,9 +73,11 @@ def without_times(curve):
     return curve.model_dump(exclude={"seconds": True, "epochs": {"__all__": {"elapsed_s"}}})
 
 
-def loss_and_accuracy(hyperparameters, weights, digits):
-    """By Keras, of the network with these weights."""
-    network = Classifier.from_weights(hyperparameters, weights).network
+def loss_and_accuracy(hyperparameters, trained, digits):
+    """By Keras, of the network as it was before its logits were divided by a temperature."""
+    network = Classifier.from_weights(hyperparameters, trained.weights).network
+    for variable in network.get_layer("logits").variables:
+        variable.assign(variable.value * trained.temperature)
     network.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     return network.evaluate(digits.images, digits.labels, batch_size=100, verbose=0)
 
@@ -218,7 +220,7 @@ def test_what_is_told_and_what_is_returned_agree():
     digits = dataset.split(300, 100)[1]
     last = trained.curve.epochs[-1]
     assert (last.validation_loss, last.validation_accuracy) == pytest.approx(
-        loss_and_accuracy(hyperparameters, trained.weights, digits), abs=1e-5
+        loss_and_accuracy(hyperparameters, trained, digits), abs=1e-5
     )
     test = evaluation_of(hyperparameters, trained.weights)
     assert (trained.test_loss, trained.test_accuracy) == (test.loss, test.accuracy)
@@ -306,6 +308,19 @@ def test_every_epoch_sees_every_image_once_in_another_order(monkeypatch):
 # Its end ----------------------------------------------------------------------------------------------------------------
 
 
+def test_no_other_temperature_would_make_its_probabilities_better():
+    hyperparameters = DnnHyperparameters(**SMALL | {"epochs": 8, "label_smoothing": 0.3})
+    trained = train(hyperparameters)
+    digits = dataset.split(300, 100)[1]
+    probabilities = Classifier.from_weights(hyperparameters, trained.weights).probabilities(digits.images)
+    assert trained.temperature < 0.8  # smoothing made it less sure than it might be
+    assert calibration.temperature(probabilities, digits.labels) == pytest.approx(1, abs=0.01)
+
+
+def test_without_validation_images_probabilities_stay_as_they_are():
+    assert train(DnnHyperparameters(**SMALL | {"validation_images": 0})).temperature == 1.0
+
+
 def test_stop_ends_training_before_the_last_epoch():
     hyperparameters = DnnHyperparameters(**SMALL | {"epochs": 100, "schedule": "constant"})
     listener = Listener(stop_after=45)
@@ -335,7 +350,7 @@ def test_early_stopping_ends_training_and_returns_the_best_epoch():
     assert len(losses) == best + 1 + 3 < 60
     assert trained.epochs == len(losses) and not trained.stopped
     # Measured on the labels as published: what is held back for validation is never given wrong ones.
-    loss, accuracy = loss_and_accuracy(hyperparameters, trained.weights, dataset.split(200, 200)[1])
+    loss, accuracy = loss_and_accuracy(hyperparameters, trained, dataset.split(200, 200)[1])
     assert loss == pytest.approx(losses[best], abs=1e-4)
     assert loss < losses[-1] - 0.01
     assert accuracy == pytest.approx(trained.curve.epochs[best].validation_accuracy)

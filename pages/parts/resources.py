@@ -66,7 +66,7 @@ def evaluation(run_id: str):
     """How well a readable run reads the test images, an evaluation.Evaluation. Raises StoreError."""
     from mnist_models.evaluation import evaluate  # imports scikit-learn: nearly a second
 
-    return evaluate(readings(run_id), dataset.load().test.labels)
+    return evaluate(readings(run_id), dataset.load().test.labels, store().run(run_id).temperature)
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
