@@ -1,0 +1,174 @@
+"""How rightly both networks read what people draw, and whether they say so when something is no digit.
+
+Recorded pen strokes are drawn on the canvas in four ways and read as the app reads them, beside the same networks fed by a
+plain resize to 28×28; then printed letters and scribbles, which should be called "not sure"; and MNIST's own test set.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from benchmarks import drawing, results
+from mnist_models import dataset, import_tensorflow
+from mnist_models.calibration import expected_calibration_error, tempered
+from mnist_models.hyperparameters import NETWORKS
+from mnist_models.preprocessing import prepare_drawing
+from mnist_models.pretrained import PREFIX
+from mnist_models.readings import SURE_FROM
+from mnist_models.store import RunStore
+
+SCRIBBLES = 1000
+PREPARATIONS = {
+    "prepared": lambda canvas: prepare_drawing(canvas).image,
+    "plain resize": lambda canvas: 255 - np.asarray(Image.fromarray(canvas).resize((28, 28))),
+}
+MISREAD_COLUMNS, MISREAD_ROWS, TILE_PX = 10, 4, 84
+# What is promised of the mean of the four ways, and on MNIST's test set.
+STROKES_ASKED = {"dnn": 0.945, "cnn": 0.965}
+TEST_ASKED = {"dnn": 0.988, "cnn": 0.996}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--strokes", type=Path, help="recordings, a JSON object a line with label and strokes")
+    parser.add_argument("--seed", type=int, default=0, help="where the drawings that stand anywhere stand")
+    parser.add_argument(
+        "--misread", type=Path, default=results.KEPT / "misread.png", help="the picture of the worst misreadings"
+    )
+    options = parser.parse_args()
+    import_tensorflow()
+    from mnist_models.classifier import Classifier
+
+    store = RunStore()
+    networks = {network: Classifier.of_run(store, PREFIX + network) for network in NETWORKS}
+    rows = [row for network, reader in networks.items() for row in on_test_set(network, reader, store)]
+    if options.strokes:
+        rows += on_strokes(networks, drawing.read(options.strokes), options.seed, options.misread)
+    rows += on_non_digits(networks, options.seed)
+    results.keep("handwriting", rows)
+
+
+def percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def on_test_set(network: str, reader, store: RunStore) -> list[results.Row]:
+    """Accuracy, calibration and doubt on MNIST's 10,000 test images."""
+    test = dataset.load().test
+    probabilities = reader.probabilities(test.images)
+    accuracy = (probabilities.argmax(axis=1) == test.labels).mean()
+    temperature = store.run(PREFIX + network).temperature
+    before = expected_calibration_error(tempered(probabilities, 1 / temperature), test.labels)
+    after = expected_calibration_error(probabilities, test.labels)
+    unsure = (probabilities.max(axis=1) < SURE_FROM).mean()
+    title = NETWORKS[network].title
+    print(f"{title} on MNIST's test set: {accuracy:.2%} right, {unsure:.2%} not sure")
+    print(f"  expected calibration error {before:.2%}, {after:.2%} with its temperature of {temperature:.2f}\n")
+    return [
+        results.Row(f"{title}: MNIST test digits read right", f"{accuracy:.2%}", asked=f"at least {TEST_ASKED[network]:.1%}"),
+        results.Row(
+            f"{title}: expected calibration error (before temperature scaling)",
+            f"{after:.2%} ({before:.2%})",
+            asked="at most 1%",
+        ),
+        results.Row(f"{title}: MNIST test digits called not sure", f"{unsure:.2%}", asked="at most 1%"),
+    ]
+
+
+def on_strokes(networks: dict, recordings: list[drawing.Recording], seed: int, misread: Path) -> list[results.Row]:
+    """Accuracy per way, network and digit, prepared and plainly resized; draws the worst misreadings."""
+    labels = np.array([recording.label for recording in recordings])
+    random = np.random.default_rng(seed)
+    canvases = {way: [drawing.draw(recording.strokes, way, random) for recording in recordings] for way in drawing.WAYS}
+    rows, worst = [], []
+    for network, reader in networks.items():
+        title = NETWORKS[network].title
+        means, unsure = {}, []
+        for preparation, prepare in PREPARATIONS.items():
+            right = {}
+            for way, drawn in canvases.items():
+                images = np.stack([prepare(canvas) for canvas in drawn])
+                probabilities = reader.probabilities(images)
+                right[way] = probabilities.argmax(axis=1) == labels
+                if preparation == "prepared":
+                    unsure.append(probabilities.max(axis=1) < SURE_FROM)
+                    worst += [
+                        (float(probabilities[place].max()), title, labels[place], probabilities[place].argmax(), images[place])
+                        for place in np.flatnonzero(~right[way])
+                    ]
+            means[preparation] = np.mean(list(right.values()))
+            print_shares(f"{title}, {preparation}", right, labels)
+        doubt = np.mean(unsure)
+        print(f"{title} is not sure of {doubt:.2%} of the drawings\n")
+        rows += [
+            results.Row(
+                f"{title}: {len(labels):,} people's digits, drawn in four ways, read right",
+                percent(means["prepared"]), percent(means["plain resize"]), f"at least {STROKES_ASKED[network]:.1%}",
+            ),
+            results.Row(f"{title}: of those, called not sure", percent(doubt), asked="at most 3%"),
+        ]  # fmt: skip
+    draw_misread(worst, misread)
+    return rows
+
+
+def print_shares(title: str, right: dict[drawing.Way, np.ndarray], labels: np.ndarray) -> None:
+    """A line a way: the share read right of all, then of each digit."""
+    print(f"{title:28}" + "   all" + "".join(f"{digit:7}" for digit in range(10)))
+    for way, hits in {**right, "mean": np.mean(list(right.values()), axis=0)}.items():
+        shares = [hits.mean(), *(hits[labels == digit].mean() if (labels == digit).any() else np.nan for digit in range(10))]
+        print(f"  {way!s:26}" + "".join(f"{share:7.1%}" for share in shares))
+    print()
+
+
+def draw_misread(worst: list[tuple], file: Path) -> None:
+    """A picture of the misreadings in which the networks were surest, as (probability, network, label, digit read, image)."""
+    picture = Image.new("L", (MISREAD_COLUMNS * TILE_PX, MISREAD_ROWS * (TILE_PX + 28)), 255)
+    pen = ImageDraw.Draw(picture)
+    chosen = sorted(worst, key=lambda one: -one[0])[: MISREAD_COLUMNS * MISREAD_ROWS]
+    for place, (probability, title, label, digit, image) in enumerate(chosen):
+        x, y = place % MISREAD_COLUMNS * TILE_PX, place // MISREAD_COLUMNS * (TILE_PX + 28)
+        picture.paste(Image.fromarray(255 - image).resize((TILE_PX, TILE_PX), Image.Resampling.NEAREST), (x, y))
+        pen.text((x + 4, y + TILE_PX), f"{title}: {label} as {digit}\n{probability:.1%}", fill=0)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(file)
+    print(f"The worst misreadings: {file}\n")
+
+
+def on_non_digits(networks: dict, seed: int) -> list[results.Row]:
+    """How many letters and scribbles are called "not sure"."""
+    random = np.random.default_rng(seed)
+    letters = [(letter, drawing.draw_letter(letter, font, drawing.WAYS[0])) for letter, font in drawing.letters()]
+    ways = [drawing.WAYS[place % len(drawing.WAYS)] for place in range(SCRIBBLES)]
+    kinds = {
+        "printed letters": [canvas for _, canvas in letters],
+        "scribbles": [drawing.draw(drawing.random_strokes(random), way, random) for way in ways],
+    }
+    rows = []
+    for network, reader in networks.items():
+        title = NETWORKS[network].title
+        shares = {}
+        for kind, canvases in kinds.items():
+            sure = (
+                reader.probabilities(np.stack([prepare_drawing(canvas).image for canvas in canvases])).max(axis=1) >= SURE_FROM
+            )
+            shares[kind] = 1 - sure.mean()
+            print(f"{title} is not sure of {shares[kind]:.1%} of {len(canvases):,} {kind}")
+            if kind == "printed letters":
+                taken = sorted({letter for (letter, _), is_sure in zip(letters, sure, strict=True) if is_sure})
+                print(f"  letters that it took for a digit in some font: {' '.join(taken)}")
+        rows.append(
+            results.Row(
+                f"{title}: non-digits called not sure ({', '.join(f'{kind} {share:.0%}' for kind, share in shares.items())})",
+                percent(np.mean(list(shares.values()))), asked="at least 80%",
+            )
+        )  # fmt: skip
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""What the benchmarks draw, and the table that they write; what they measure is not asserted anywhere."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import drawing, results
+from benchmarks.drawing import WAYS, Way
+
+SEVEN = [[(0, 0), (50, 0), (20, 100)]]
+
+
+def ink_box(canvas):
+    """Left, top, right and bottom of what is darker than half."""
+    rows, columns = (np.flatnonzero((canvas < 128).any(axis=axis)) for axis in (1, 0))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_a_digit_is_drawn_as_large_as_asked_and_within_the_canvas(way):
+    canvas = drawing.draw(SEVEN, way, np.random.default_rng(1))
+    assert canvas.shape == (280, 280) and canvas.dtype == np.uint8
+    left, top, right, bottom = ink_box(canvas)
+    assert bottom - top == pytest.approx(way.size_px + way.brush_px, abs=2)
+    assert right - left == pytest.approx(way.size_px / 2 + way.brush_px, abs=2)
+    assert min(left, top) >= 0 and max(right, bottom) <= 280
+    if not way.anywhere:
+        assert (left + right) / 2 == pytest.approx(140, abs=1.5) and (top + bottom) / 2 == pytest.approx(140, abs=1.5)
+
+
+def test_a_digit_anywhere_stands_elsewhere_each_time():
+    random = np.random.default_rng(1)
+    places = {ink_box(drawing.draw(SEVEN, Way(110, 14, anywhere=True), random)) for _ in range(5)}
+    assert len(places) == 5
+
+
+def test_a_dot_is_drawn_as_the_brush():
+    left, top, right, bottom = ink_box(drawing.draw([[(5, 5)]], Way(200, 20), np.random.default_rng(1)))
+    assert (right - left, bottom - top) == pytest.approx((20, 20), abs=1.5)
+
+
+def test_recordings_are_read_from_lines_of_json(tmp_path):
+    file = tmp_path / "strokes.jsonl"
+    lines = [{"label": 7, "writer": "a", "strokes": SEVEN}, {"label": 1, "strokes": [[[0, 0], [0, 9]]]}]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    first, second = drawing.read(file)
+    assert (first.label, first.writer, len(first.strokes[0])) == (7, "a", 3)
+    assert (second.label, second.writer) == (1, "")
+
+
+def test_letters_are_drawn_in_several_fonts_at_the_size_asked():
+    letters = list(drawing.letters())
+    assert len({font for _, font in letters}) > 3 and len({letter for letter, _ in letters}) == 52
+    for letter in "Am":
+        left, top, right, bottom = ink_box(drawing.draw_letter(letter, letters[0][1], Way(200, 20)))
+        assert max(right - left, bottom - top) == pytest.approx(200, abs=4)
+
+
+def test_no_two_scribbles_are_the_same():
+    random = np.random.default_rng(1)
+    drawn = [drawing.draw(drawing.random_strokes(random), Way(200, 20), random) for _ in range(4)]
+    assert len({canvas.tobytes() for canvas in drawn}) == 4 and all((canvas < 128).any() for canvas in drawn)
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "KEPT", tmp_path / "kept")
+    for name in results.BENCHMARKS:
+        results.keep(name, [results.Row(f"what {name} measures", "12 ms", "34 ms", "at most 20 ms")])
+    return tmp_path / "kept"
+
+
+def test_the_table_stands_between_its_marks_in_the_order_of_the_benchmarks(tmp_path, kept):
+    file = tmp_path / "README.md"
+    file.write_text(f"before\n{results.MARKS[0]}\nold\n{results.MARKS[1]}\nafter\n")
+    assert results.write_table(file) is None
+    text = file.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    rows = [line for line in text.splitlines() if line.startswith("| what ")]
+    assert rows == [f"| what {name} measures | 12 ms | 34 ms | at most 20 ms |" for name in results.BENCHMARKS]
+
+
+def test_a_table_that_cannot_be_written_is_a_sentence(tmp_path, kept):
+    file = tmp_path / "README.md"
+    file.write_text("no marks")
+    assert "lacks the lines" in results.write_table(file) and file.read_text() == "no marks"
+    (kept / "page.json").unlink()
+    assert "Not measured yet: page" in results.write_table(file)
