@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 CANVAS_PX = 280
 # Drawn so much larger and shrunk, strokes get the soft edge that they have in a browser.
@@ -95,11 +95,9 @@ def _fonts() -> tuple[str, ...]:
 
 def draw_letter(letter: str, font: str, way: Way) -> np.ndarray:
     """A printed letter on a canvas, uint8 (280, 280): 255 is paper, 0 is ink. Of the way, only the size counts."""
-    face = ImageFont.truetype(font, way.size_px)
-    left, top, right, bottom = face.getbbox(letter)
-    face = ImageFont.truetype(font, way.size_px * way.size_px / max(right - left, bottom - top))
-    left, top, right, bottom = face.getbbox(letter)
-    picture = Image.new("L", (CANVAS_PX, CANVAS_PX), 255)
-    corner = ((CANVAS_PX - left - right) / 2, (CANVAS_PX - top - bottom) / 2)
-    ImageDraw.Draw(picture).text(corner, letter, fill=0, font=face)
-    return np.asarray(picture)
+    large = Image.new("L", (2 * CANVAS_PX, 2 * CANVAS_PX))
+    ImageDraw.Draw(large).text((CANVAS_PX, CANVAS_PX), letter, fill=255, font=ImageFont.truetype(font, CANVAS_PX), anchor="mm")
+    ink = ImageOps.contain(large.crop(large.getbbox()), (way.size_px, way.size_px))
+    canvas = Image.new("L", (CANVAS_PX, CANVAS_PX))
+    canvas.paste(ink, ((CANVAS_PX - ink.width) // 2, (CANVAS_PX - ink.height) // 2))
+    return 255 - np.asarray(canvas)
