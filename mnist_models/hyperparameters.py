@@ -273,8 +273,14 @@ class Hyperparameters(Described):
 
     augmentation: Literal["off", "shift", "full"] = choice(
         "off", "Augmentation", group="data",
-        help="Varies each image anew every epoch: shifted by up to 2 px, or also turned, scaled, sheared and thickened.",
+        help="Varies each image anew every epoch: shifted by up to 2 px, or also turned, scaled, sheared, thickened, and some "
+        "digits written as elsewhere in the world.",
         reason="Off shows the networks as they are; full reads real drawings better.",
+    )  # fmt: skip
+    non_digits: float = choice(
+        0.0, "Non-digits", low=0.0, high=0.5, step=0.05, percent=True, group="data", rare=True,
+        help="How many scribbles are shown for each image, in which the network is to find all digits equally probable.",
+        reason="None, as usual; a few teach it to be unsure of letters and doodles.",
     )  # fmt: skip
     train_images: int = choice(
         55_000, "Training images", low=100, high=TRAIN_COUNT, unit="images", group="data",

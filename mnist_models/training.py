@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from mnist_models import calibration, dataset, networks
-from mnist_models.augmentation import AUGMENTATIONS
+from mnist_models.batches import batch_maker
 from mnist_models.classifier import Classifier, pack_weights
-from mnist_models.dataset import CLASS_COUNT, Digits
+from mnist_models.dataset import Digits
 from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import Hyperparameters, number
 from mnist_models.progress import (
@@ -60,7 +60,7 @@ def train(
     train_digits, validation_digits = dataset.split(hp.train_images, hp.validation_images)
     network = networks.build(hp)
     classifier = Classifier(network)
-    learn = _compile_steps(hp, network, Digits(train_digits.images, wrong_labels(train_digits.labels, hp)))
+    learn = _compile_steps(hp, network, train_digits)
     course = _Course(hp, learn, report, control)
     early = _EarlyStopping(hp.early_stopping, hp.early_stopping_on, network)
     stopped = False
@@ -298,15 +298,6 @@ def _cosine(start: float, end: float, done: np.ndarray) -> np.ndarray:
     return end + (start - end) * (1 + np.cos(np.pi * done)) / 2
 
 
-def wrong_labels(labels: np.ndarray, hyperparameters: Hyperparameters) -> np.ndarray:
-    """The labels, uint8 (N,), with the chosen share of them replaced, each by another digit."""
-    random = np.random.default_rng([hyperparameters.seed, 2**32])
-    chosen = random.permutation(len(labels))[: round(hyperparameters.wrong_labels * len(labels))]
-    labels = labels.copy()
-    labels[chosen] = (labels[chosen] + random.integers(1, CLASS_COUNT, len(chosen))) % CLASS_COUNT
-    return labels
-
-
 def _next_batches(order: np.ndarray, batch_size: int, first: int, count: int) -> np.ndarray:
     """Up to `count` batches from the `first` on: int32 (batches, batch size), places of images in the training set.
 
@@ -350,8 +341,7 @@ def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) ->
     It takes int32 (batches, batch size) places of images, float32 (batches,) learning rates and the number of the first
     step; it returns the mean cross-entropy and the accuracy of each batch, both float32 (batches,).
     """
-    images, labels = tf.constant(digits.images), tf.constant(digits.labels, tf.int32)
-    augment = AUGMENTATIONS[hp.augmentation]
+    make_batch = batch_maker(hp, digits)
     optimizer = _optimizer(hp)
     optimizer.build(network.trainable_variables)
     kernels = [variable for variable in network.trainable_variables if variable.name == "kernel"]
@@ -365,21 +355,22 @@ def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) ->
         count = tf.shape(batches)[0]
         batch_losses, accuracies = tf.TensorArray(tf.float32, count), tf.TensorArray(tf.float32, count)
         for index in tf.range(count):
-            batch_labels = tf.gather(labels, batches[index])
-            batch_images = augment(tf.gather(images, batches[index]), tf.stack([hp.seed, first_step + index]))
+            images, labels = make_batch(batches[index], first_step + index)
             optimizer.learning_rate.assign(rates[index])
             with tf.GradientTape() as tape:
-                logits = network(batch_images, training=True)
-                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(batch_labels, logits))
+                # The last images are those without labels.
+                logits, others = tf.split(network(images, training=True), [tf.size(labels), -1])
+                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
                 objective = loss
                 if hp.label_smoothing:
-                    even = -tf.reduce_mean(tf.nn.log_softmax(logits))
-                    objective += hp.label_smoothing * (even - objective)
+                    objective += hp.label_smoothing * (_loss_to_even(logits) - objective)
+                if hp.non_digits:
+                    objective += hp.non_digits * _loss_to_even(others)
                 if penalty:
                     objective += penalty * tf.add_n([tf.reduce_sum(tf.square(kernel)) for kernel in kernels])
             gradients = tape.gradient(objective, [variable.value for variable in network.trainable_variables])
             optimizer.apply(gradients, network.trainable_variables)
-            right = tf.argmax(logits, axis=1, output_type=tf.int32) == batch_labels
+            right = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
             batch_losses = batch_losses.write(index, loss)
             accuracies = accuracies.write(index, tf.reduce_mean(tf.cast(right, tf.float32)))
         return batch_losses.stack(), accuracies.stack()
@@ -393,6 +384,11 @@ def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) ->
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
     return compiled
+
+
+def _loss_to_even(logits: tf.Tensor) -> tf.Tensor:
+    """Mean cross-entropy to all digits being equally probable."""
+    return -tf.reduce_mean(tf.nn.log_softmax(logits))
 
 
 def _optimizer(hp: Hyperparameters) -> keras.Optimizer:

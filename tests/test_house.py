@@ -12,8 +12,9 @@ PACKAGE = ROOT / "mnist_models"
 # A module imports only from those before it.
 ORDER = [
     "archives", "dataset", "hyperparameters", "links", "script", "recipes", "readings", "calibration", "progress",
-    "pretrained", "runs", "store", "comparison", "race", "networks", "classifier", "evaluation", "augmentation", "training",
-    "worker", "cluster", "engine", "preprocessing", "exports", "commands", "__main__",
+    "pretrained", "runs", "store", "comparison", "race", "networks", "classifier", "evaluation",
+    "preprocessing", "augmentation", "styles", "scribbles", "batches", "training", "worker", "cluster", "engine", "exports",
+    "commands", "__main__",
 ]  # fmt: skip
 MODULES = {
     file.parent.name if file.name == "__init__.py" else file.stem: file

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mnist_models import dataset, networks, training
+from mnist_models import batches, dataset, networks, training
 from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from mnist_models.progress import planned_steps
 from mnist_models.recipes import RECIPES
@@ -274,7 +274,7 @@ def test_the_same_labels_are_wrong(run):
     hyperparameters = variant("wrong labels")
     labels = dataset.load().train.labels
     names = run(hyperparameters)
-    np.testing.assert_array_equal(names["train_labels"], training.wrong_labels(labels[:200], hyperparameters))
+    np.testing.assert_array_equal(names["train_labels"], batches.wrong_labels(labels[:200], hyperparameters))
     np.testing.assert_array_equal(names["validation_labels"], labels[COUNT - 50 : COUNT])
 
 

@@ -87,7 +87,7 @@ def layers(hyperparameters: Hyperparameters) -> list:
 def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:
     """The labels that a network is told of its training images, uint8 (N,), wrong ones included."""
     tensorflow_ready().wait()
-    from mnist_models.training import wrong_labels
+    from mnist_models.batches import wrong_labels
 
     return wrong_labels(dataset.split(hyperparameters.train_images, 0)[0].labels, hyperparameters)
 
