@@ -315,7 +315,7 @@ def test_a_network_that_was_shown_non_digits_is_less_sure_of_others_and_reads_di
         trained = train(hyperparameters)
         probabilities = Classifier.from_weights(hyperparameters, trained.weights).probabilities(scribbles(200, 99))
         sure[share], right[share] = (probabilities.max(axis=1) > 0.7).mean(), trained.test_accuracy
-    assert sure[0.5] < sure[0.0] / 3
+    assert sure[0.5] < 0.6 * sure[0.0]
     assert right[0.5] > right[0.0] - 0.03
 
 
