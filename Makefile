@@ -1,11 +1,13 @@
 # make run: installs what the app needs, once, and starts it.
 # make test: installs what the tests need, once, and runs every check.
+# make pretrained: trains the two networks that come with the app anew.
+# make bench STROKES=recorded.jsonl: runs every benchmark and writes the README's table.
 
 PYTHON ?= python3
 PORT ?= 8501
 BIN = .venv/bin
 
-.PHONY: run test format
+.PHONY: run test format pretrained bench
 
 run: .venv/run-installed
 	@$(BIN)/python -c 'import socket, sys; sys.exit(socket.socket().connect_ex(("127.0.0.1", $(PORT))) == 0 and \
@@ -20,6 +22,18 @@ test: .venv/test-installed
 format: .venv/test-installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+pretrained: .venv/run-installed
+	$(BIN)/python -m mnist_models train dnn --recipe shipped --output mnist_models/pretrained
+	$(BIN)/python -m mnist_models train cnn --recipe shipped --output mnist_models/pretrained
+
+bench: .venv/test-installed
+	$(BIN)/python benchmarks/handwriting.py $(if $(STROKES),--strokes "$(STROKES)")
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/page.py
+	$(BIN)/python benchmarks/classroom.py
+	$(BIN)/python benchmarks/install.py
+	$(BIN)/python benchmarks/results.py README.md
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; version = sys.version.split()[0]; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \

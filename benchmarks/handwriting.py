@@ -118,10 +118,10 @@ def on_strokes(networks: dict, recordings: list[drawing.Recording], seed: int, m
 
 def print_shares(title: str, right: dict[drawing.Way, np.ndarray], labels: np.ndarray) -> None:
     """A line a way: the share read right of all, then of each digit."""
-    print(f"{title:28}" + "   all" + "".join(f"{digit:7}" for digit in range(10)))
+    print(f"{title:34}   all" + "".join(f"{digit:7}" for digit in range(10)))
     for way, hits in {**right, "mean": np.mean(list(right.values()), axis=0)}.items():
         shares = [hits.mean(), *(hits[labels == digit].mean() if (labels == digit).any() else np.nan for digit in range(10))]
-        print(f"  {way!s:26}" + "".join(f"{share:7.1%}" for share in shares))
+        print(f"  {way!s:32}" + "".join(f"{share:7.1%}" for share in shares))
     print()
 
 
