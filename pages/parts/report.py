@@ -147,7 +147,7 @@ def _box(fields: dict[str, bool]) -> Box:
 @st.fragment
 @page.guarded
 def per_digit(runs: Sequence[Run], key: str) -> None:
-    """Precision, recall and F1 of each digit, side by side."""
+    """Precision, recall and F1 of each digit, side by side, and how far the probabilities can be believed."""
     reports, called = [resources.evaluation(run.id).digits for run in runs], [_capital(name) for name in names(runs)]
     measure = st.segmented_control(
         "Measure in the chart", list(MEASURES), format_func=lambda name: MEASURES[name][0], required=True, default="f1",
@@ -181,6 +181,19 @@ def per_digit(runs: Sequence[Run], key: str) -> None:
         st.dataframe(
             columns, hide_index=True, height="content", column_config=config, key=f"{key}-table", alt="Report for each digit"
         )
+    for name, run in zip(called, runs, strict=True):
+        st.caption(_calibration(name, run))
+
+
+def _calibration(name: str, run: Run) -> str:
+    """How far the probabilities of a network can be believed, a sentence."""
+    evaluation = resources.evaluation(run.id)
+    return (
+        f"{name}: the probability of a reading differs from the share of such readings that are right by "
+        f"{evaluation.calibration_error:.2%} on average (expected calibration error); by "
+        f"{evaluation.untempered_calibration_error:.2%} before its logits were divided by a temperature of "
+        f"{run.temperature:.2f}, found on the validation images."
+    )
 
 
 @st.fragment

@@ -170,6 +170,19 @@ def test_two_ticked_runs_are_compared_and_their_networks_told_apart_where_they_a
     assert any(caption.value.count("first: ") == 1 for caption in app.caption)
 
 
+def test_how_far_the_probabilities_can_be_believed_is_told_before_and_after_the_temperature(store):
+    app = page()
+    app.query_params.update({"first": DNN, "second": CNN})
+    app.run()
+    assert not app.exception
+    for run_id in (DNN, CNN):
+        run, evaluation = store.run(run_id), resources.evaluation(run_id)
+        told = [caption.value for caption in app.caption if caption.value.startswith(f"{run.hyperparameters.title}: the prob")]
+        assert len(told) == 1
+        assert f"{evaluation.calibration_error:.2%} on average" in told[0]
+        assert f"{evaluation.untempered_calibration_error:.2%} before" in told[0] and f"{run.temperature:.2f}" in told[0]
+
+
 def test_a_comparison_can_be_linked_and_an_unknown_run_in_a_link_gets_a_sentence(finished_run):
     app = page()
     app.query_params.update({"first": finished_run.id, "second": DNN})
