@@ -20,6 +20,11 @@ SCALE_LOG = np.log(1.1)  # each axis between 1/1.1 and 1.1
 SHEAR = 0.15  # px sideways for each px down
 THICKNESS = 0.7  # share of the way to one pixel thicker on every side; thinner: 60 % of that, or thin strokes would break
 THINNING = 0.6
+# Half of the images are drawn with a harder pen: what is at a threshold, of 0 to 255, stays, and the rest is up to so many
+# times farther from it. MNIST's strokes have soft edges, which turning makes softer; those of a canvas are hard.
+HARD_SHARE = 0.5
+HARDEST = 4.0
+THRESHOLD = (80, 160)
 
 
 def off(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -35,8 +40,9 @@ def shift(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def full(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Moved, turned by up to 10°, scaled by up to 10 % along each axis, slanted, and drawn with a thicker or thinner pen."""
-    rotation, slant, thickness, scale_x, scale_y, shift_x, shift_y = _uniform(images, seed, 7, 1.0)
+    """Moved, turned by up to 10°, scaled by up to 10 % along each axis, slanted, and drawn with a thicker, thinner or harder
+    pen."""
+    rotation, slant, thickness, scale_x, scale_y, shift_x, shift_y, hard, threshold = _uniform(images, seed, 9, 1.0)
     cos, sin = tf.cos(rotation * ROTATION_RAD), tf.sin(rotation * ROTATION_RAD)
     zoom_x, zoom_y = tf.exp(scale_x * SCALE_LOG), tf.exp(scale_y * SCALE_LOG)
     shear = slant * SHEAR
@@ -46,7 +52,8 @@ def full(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     middle = (IMAGE_SIZE_PX - 1) / 2
     moved_x = middle * (1 - a - b) + shift_x * FULL_SHIFT_PX
     moved_y = middle * (1 - c - d) + shift_y * FULL_SHIFT_PX
-    return _to_uint8(_transform(_thicken(_to_float(images), thickness * THICKNESS), [a, b, moved_x, c, d, moved_y]))
+    moved = _transform(_thicken(_to_float(images), thickness * THICKNESS), [a, b, moved_x, c, d, moved_y])
+    return _to_uint8(_harden(moved, hard, threshold))
 
 
 AUGMENTATIONS: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {"off": off, "shift": shift, "full": full}
@@ -63,6 +70,16 @@ def _thicken(images: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
     thin = -tf.nn.max_pool2d(-images, 3, 1, "SAME")
     amount = amount[:, tf.newaxis, tf.newaxis, tf.newaxis]
     return images + tf.maximum(amount, 0) * (thick - images) + THINNING * tf.maximum(-amount, 0) * (thin - images)
+
+
+def _harden(images: tf.Tensor, hard: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
+    """Float images (N, 28, 28, 1), some of them with harder edges. hard, threshold: random numbers from -1 to 1, (N,)."""
+    low, high = THRESHOLD
+    level = low + (high - low) * (threshold + 1) / 2
+    # Of the numbers from -1 to 1, those above make HARD_SHARE of the images 1 to HARDEST times as hard.
+    factor = 1 + (HARDEST - 1) * tf.maximum(hard - (1 - 2 * HARD_SHARE), 0) / (2 * HARD_SHARE)
+    level, factor = (values[:, tf.newaxis, tf.newaxis, tf.newaxis] for values in (level, factor))
+    return tf.clip_by_value((images - level) * factor + level, 0, 255)
 
 
 def _transform(images: tf.Tensor, rows: list[tf.Tensor]) -> tf.Tensor:

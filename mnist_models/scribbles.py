@@ -7,6 +7,7 @@ taught to find all digits equally probable in such drawings is not sure of lette
 import functools
 
 import numpy as np
+from scipy import ndimage
 
 from mnist_models.dataset import IMAGE_SIZE_PX
 from mnist_models.preprocessing import CENTER_PX, DIGIT_SIZE_PX, THICKEST_STROKE_PX, THINNEST_STROKE_PX
@@ -19,12 +20,17 @@ POINTS_PER_STROKE = 13
 SHARE_OF_SIGNS = 0.5
 STRAIGHT_IN_SIGNS, STRAIGHT_ELSEWHERE = 0.65, 0.4
 # The share of strokes that are bows, parts of an ellipse or all of one.
-BOWS = 0.25
+BOWS = 0.2
 # The share of strokes that begin where the one before has ended.
 CHAINED = 0.6
 NARROWEST, WIDEST = 0.5, 1.1
-# What is thinner than this share of its length might as well be a 1.
-THINNEST = 0.3
+# Pens are soft or hard; without that, a hard edge alone would tell a scribble from a digit. Standard deviation in pixels.
+SOFTEST = 0.8
+SHARE_OF_SOFT = 0.7
+# What spreads less across than this share of what it does along might as well be a 1. And a dot is no drawing: strokes may all
+# begin and end at one place.
+THINNEST = 0.15
+SMALLEST = 0.1
 AT_ONCE = 300
 
 
@@ -49,17 +55,21 @@ def _scribbles(random: np.random.Generator) -> np.ndarray:
     strokes = random.integers(2, MOST_STROKES + 1, AT_ONCE)
     drawn = np.arange(MOST_STROKES) < strokes[:, np.newaxis]
     among = drawn[:, :, np.newaxis, np.newaxis]
-    low, high = np.where(among, paths, np.inf).min(axis=(1, 2)), np.where(among, paths, -np.inf).max(axis=(1, 2))
-    size = high - low
-    kept = size.min(axis=1) > THINNEST * size.max(axis=1)
-    paths, strokes, drawn, among, size = paths[kept], strokes[kept], drawn[kept], among[kept], size[kept]
+    points = POINTS_PER_STROKE * strokes[:, np.newaxis]
+    paths -= (np.where(among, paths, 0).sum(axis=(1, 2)) / points)[:, np.newaxis, np.newaxis]
+    ink = np.where(among, paths, 0)
+    across, along = np.sqrt(np.linalg.eigvalsh(np.einsum("nspx,nspy->nxy", ink, ink) / points[..., np.newaxis]).clip(0)).T
+    kept = across > THINNEST * along.clip(SMALLEST)
+    paths, drawn, ink = paths[kept], drawn[kept], ink[kept]
     # As preparation does: the longer side of the ink is 20 px, its middle of mass in the middle.
     width = random.uniform(THINNEST_STROKE_PX, THICKEST_STROKE_PX, len(paths))
-    scale = (DIGIT_SIZE_PX - width) / size.max(axis=1)
-    middle = np.where(among, paths, 0).sum(axis=(1, 2)) / (POINTS_PER_STROKE * strokes[:, np.newaxis])
-    paths = (paths - middle[:, np.newaxis, np.newaxis]) * scale[:, np.newaxis, np.newaxis, np.newaxis] + CENTER_PX
+    scale = (DIGIT_SIZE_PX - width) / np.ptp(ink, axis=(1, 2)).max(axis=1)
+    paths = paths * scale[:, np.newaxis, np.newaxis, np.newaxis] + CENTER_PX
     distance = _distance_to(paths, drawn)
-    return ((width[:, np.newaxis, np.newaxis] / 2 + 0.5 - distance).clip(0, 1) * INK).round().astype(np.uint8)
+    ink = (width[:, np.newaxis, np.newaxis] / 2 + 0.5 - distance).clip(0, 1)
+    for place in np.flatnonzero(random.random(len(ink)) < SHARE_OF_SOFT):
+        ink[place] = ndimage.gaussian_filter(ink[place], random.uniform(0, SOFTEST))
+    return (ink * (INK / ink.max(axis=(1, 2), keepdims=True))).round().astype(np.uint8)
 
 
 def _paths(count: int, random: np.random.Generator) -> np.ndarray:

@@ -70,8 +70,8 @@ Stroke = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 def _upstroke(pen: _Pen) -> Stroke:
     """From the top of a 1 down to the left, steeper than the bar of a 7."""
-    x, length = pen.column_at(pen.top + 1), pen.between(3.5, 9)
-    return x, pen.top + 0.5, x - length, pen.top + length * pen.between(0.6, 1.7)
+    x, length = pen.column_at(pen.top + 1), pen.between(3, 8.5)
+    return x, pen.top + 0.5, x - length, pen.top + length * pen.between(0.6, 2.2)
 
 
 def _foot(pen: _Pen) -> Stroke:

@@ -121,6 +121,15 @@ def test_full_draws_with_a_thicker_and_a_thinner_pen():
     assert widths.min() > 1.5 and widths.max() < 8
 
 
+def test_full_draws_half_of_the_images_with_a_harder_pen():
+    """A slope from paper to ink has fewer shades between when it is harder; how thick it is drawn changes that only a little."""
+    slope = np.tile(np.linspace(0, 255, 28).astype(np.uint8), (500, 28, 1))
+    varied = augment("full", slope)[:, 10:18, 4:24]
+    between = ((varied > 0) & (varied < 255)).mean(axis=(1, 2))
+    assert 0.25 < (between < 0.8).mean() < 0.6
+    assert between.min() < 0.6 and (between == 1).mean() > 0.3
+
+
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_it_runs_inside_a_compiled_step_with_the_same_result(name, images):
     compiled = tf.function(AUGMENTATIONS[name])(tf.constant(images), tf.constant((1, 0), tf.int32)).numpy()
