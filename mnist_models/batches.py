@@ -16,7 +16,7 @@ from mnist_models.scribbles import scribbles
 from mnist_models.styles import restyled
 
 # So many different drawings that are no digits there are; they are shown in turn.
-SCRIBBLES = 12_000
+SCRIBBLES = 96_000
 # How often full augmentation takes a digit in its other style of writing, where it has one.
 RESTYLED = 0.5
 

@@ -38,13 +38,15 @@ AT_ONCE = 300
 def scribbles(count: int, seed: int) -> np.ndarray:
     """`count` drawings of two to four straight or bent strokes, prepared as the app prepares drawings: uint8 (count, 28, 28).
 
-    The same seed gives the same drawings. They are not to be changed: everybody gets the same array.
+    Each is there in all eight ways in which a square can be turned and mirrored, for drawing takes longer than that. The same
+    seed gives the same drawings. They are not to be changed: everybody gets the same array.
     """
     random = np.random.default_rng([seed, 2**33])
-    images = np.empty((0, IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8)
-    while len(images) < count:
-        images = np.concatenate([images, _scribbles(random)])
-    images = images[:count]
+    drawn = np.empty((0, IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8)
+    while len(drawn) < count / 8:
+        drawn = np.concatenate([drawn, _scribbles(random)])
+    turned = [np.rot90(way, turns, (1, 2)) for way in (drawn, drawn[:, :, ::-1]) for turns in range(4)]
+    images = random.permutation(np.concatenate(turned))[:count]
     images.flags.writeable = False
     return images
 
