@@ -19,7 +19,6 @@ from mnist_models.calibration import expected_calibration_error, tempered
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.preprocessing import prepare_drawing
 from mnist_models.pretrained import PREFIX
-from mnist_models.readings import SURE_FROM
 from mnist_models.store import RunStore
 
 SCRIBBLES = 1000
@@ -67,7 +66,7 @@ def on_test_set(network: str, reader, store: RunStore) -> list[results.Row]:
     temperature = store.run(PREFIX + network).temperature
     before = expected_calibration_error(tempered(probabilities, 1 / temperature), test.labels)
     after = expected_calibration_error(probabilities, test.labels)
-    unsure = (probabilities.max(axis=1) < SURE_FROM).mean()
+    unsure = (probabilities.max(axis=1) < reader.sure_from).mean()
     title = NETWORKS[network].title
     print(f"{title} on MNIST's test set: {accuracy:.2%} right, {unsure:.2%} not sure")
     print(f"  expected calibration error {before:.2%}, {after:.2%} with its temperature of {temperature:.2f}\n")
@@ -98,7 +97,7 @@ def on_strokes(networks: dict, recordings: list[drawing.Recording], seed: int, m
                 probabilities = reader.probabilities(images)
                 right[way] = probabilities.argmax(axis=1) == labels
                 if preparation == "prepared":
-                    unsure.append(probabilities.max(axis=1) < SURE_FROM)
+                    unsure.append(probabilities.max(axis=1) < reader.sure_from)
                     worst += [
                         (float(probabilities[place].max()), title, labels[place], probabilities[place].argmax(), images[place])
                         for place in np.flatnonzero(~right[way])
@@ -155,7 +154,7 @@ def on_non_digits(networks: dict, seed: int) -> list[results.Row]:
     rows = []
     for network, reader in networks.items():
         title = NETWORKS[network].title
-        unsure = {kind: reader.probabilities(images).max(axis=1) < SURE_FROM for kind, images in prepared.items()}
+        unsure = {kind: reader.probabilities(images).max(axis=1) < reader.sure_from for kind, images in prepared.items()}
         for kind, called in unsure.items():
             print(f"{title} is not sure of {called.mean():.1%} of {len(called):,} {kind}")
         counted = np.concatenate([unsure["letters unlike digits"], unsure["scribbles"]]).mean()

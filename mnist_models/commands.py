@@ -1,5 +1,7 @@
 """What each command of the command line does. Each takes its options and returns the exit status."""
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
 import itertools
@@ -11,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -21,10 +23,12 @@ from mnist_models import dataset, links, pretrained, recipes
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters, HyperparametersError, Problem, number, validate
 from mnist_models.preprocessing import PictureError, open_picture, prepare_picture
 from mnist_models.progress import Control, Curve, EpochEnd, Event, Measuring, Progress, Trained, planned_steps
-from mnist_models.readings import SURE_FROM
 from mnist_models.runs import Run, RunState, StoreError
 from mnist_models.script import script
 from mnist_models.store import RunStore
+
+if TYPE_CHECKING:  # importing it imports TensorFlow
+    from mnist_models.classifier import Prediction
 
 # So many pictures are prepared before the networks read them in one call.
 PICTURES_AT_ONCE = 200
@@ -312,37 +316,35 @@ def predict(options: argparse.Namespace) -> int:
     while chunk := list(itertools.islice(pictures, PICTURES_AT_ONCE)):
         good = [picture for picture in chunk if picture.image is not None]
         images = np.stack([picture.image for picture in good]) if good else np.empty((0, 28, 28), np.uint8)
-        rows = {network: iter(classifier.probabilities(images)) for network, classifier in classifiers.items()}
+        rows = {network: iter(classifier.read_all(images)) for network, classifier in classifiers.items()}
         for picture in chunk:
             if picture.image is None:
                 status = 1
                 print(f"{picture.path}: {picture.problem}", file=sys.stderr)
                 continue
-            readings = {network: next(row) for network, row in rows.items()}
-            print(
-                _reading_as_json(picture.path, readings) if options.json else _reading_as_text(picture.path, readings),
-                flush=True,
-            )
+            read = {network: next(row) for network, row in rows.items()}
+            print(_reading_as_json(picture.path, read) if options.json else _reading_as_text(picture.path, read), flush=True)
     return status
 
 
-def _reading_as_json(path: str, readings: dict[str, np.ndarray]) -> str:
+def _reading_as_json(path: str, read: dict[str, Prediction]) -> str:
     return json.dumps(
         {"image": path}
         | {
             network: {
-                "digit": int(row.argmax()),
-                "sure": bool(row.max() >= SURE_FROM),
-                "probability": float(row.max()),
-                "probabilities": row.tolist(),
+                "digit": prediction.digit,
+                "sure": prediction.is_sure,
+                "probability": prediction.probability,
+                "probabilities": prediction.probabilities,
             }
-            for network, row in readings.items()
+            for network, prediction in read.items()
         }
     )
 
 
-def _reading_as_text(path: str, readings: dict[str, np.ndarray]) -> str:
-    def told(row: np.ndarray) -> str:
-        return f"{'reads' if row.max() >= SURE_FROM else 'is not sure, perhaps'} {row.argmax()} ({row.max():.1%})"
-
-    return f"{path}: " + ", ".join(f"{NETWORKS[network].title} {told(row)}" for network, row in readings.items())
+def _reading_as_text(path: str, read: dict[str, Prediction]) -> str:
+    return f"{path}: " + ", ".join(
+        f"{NETWORKS[network].title} {'reads' if prediction.is_sure else 'is not sure, perhaps'} {prediction.digit} "
+        f"({prediction.probability:.1%})"
+        for network, prediction in read.items()
+    )

@@ -25,6 +25,7 @@ from mnist_models.classifier import Classifier, WeightsError, pack_weights
 from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import Hyperparameters, HyperparametersError
 from mnist_models.progress import MEASURES, POINTS, Curve, Trained, planned_images, planned_steps, steps_per_epoch
+from mnist_models.readings import SURE_FROM
 from mnist_models.runs import NAME_CHARACTERS, Run, RunState, clean_name
 from mnist_models.script import script
 from mnist_models.store import RunStore
@@ -77,6 +78,7 @@ class _Measures(BaseModel):
     epochs: float
     elapsed_s: float
     temperature: float = 1.0
+    sure_from: float = SURE_FROM
     test_loss: float
     test_accuracy: float
 
@@ -230,6 +232,7 @@ def _read(file: BinaryIO) -> Import:
             epochs=card.measures.epochs,
             elapsed_s=card.measures.elapsed_s,
             temperature=card.measures.temperature,
+            sure_from=card.measures.sure_from,
             test_loss=evaluation.loss,
             test_accuracy=evaluation.accuracy,
         ),
@@ -323,6 +326,7 @@ def _check_course(card: _Card, values: Hyperparameters) -> None:
         and _between([measures.epochs], 0, most_epochs)
         and _between([measures.elapsed_s], 0, LONGEST_S)
         and _between([measures.temperature], COLDEST, HOTTEST)
+        and _between([measures.sure_from], 0, 1)
     )
     if not is_sound:
         raise ExportError("its curve cannot be that of its training")

@@ -14,7 +14,7 @@ from mnist_models.readings import Readings
 # A curve this fine shows every bend on any screen, and a hundred epochs draw as quickly as two.
 POINTS = 400
 # The numbers that the store, the cards of the shipped networks and the command line tell of a trained network.
-MEASURES = ("parameters", "epochs", "elapsed_s", "temperature", "test_loss", "test_accuracy")
+MEASURES = ("parameters", "epochs", "elapsed_s", "temperature", "sure_from", "test_loss", "test_accuracy")
 STOPPED_TOO_EARLY = "It was stopped before its first batch, so there is nothing to keep."
 
 
@@ -206,7 +206,8 @@ class Trained:
     weights: see classifier.pack_weights. readings: what it reads in the 10,000 test images. parameters: how many numbers its
     weights are. curve: how training went. stopped: it was asked to end early. epochs: passes over the training images, such
     as 2.4. elapsed_s: from the first batch to the last one, pauses not counted. temperature: what its logits were divided by
-    after training, 1 for nothing, see calibration.temperature. test_loss, test_accuracy: mean cross-entropy in nats and share
+    after training, 1 for nothing, see calibration.temperature. sure_from: below this probability of the digit it reads, the
+    network is not sure of it, see calibration.sure_from. test_loss, test_accuracy: mean cross-entropy in nats and share
     read right of the 10,000 test images.
     """
 
@@ -218,6 +219,7 @@ class Trained:
     epochs: float
     elapsed_s: float
     temperature: float
+    sure_from: float
     test_loss: float
     test_accuracy: float
 

@@ -34,7 +34,7 @@ OWN = (
         "Shipped DNN", "What the DNN that comes with the app was trained with.",
         DnnHyperparameters(
             hidden_units=(512, 512, 256), dropout=0.2, epochs=60, learning_rate=0.004, batch_size=256,
-            optimizer="adamw", weight_decay=0.02, augmentation="full",
+            optimizer="adamw", weight_decay=0.02, augmentation="full", non_digits=0.5,
         ),
     ),
     Recipe(
@@ -44,8 +44,8 @@ OWN = (
                 ConvLayer(filters=32, kernel=3), ConvLayer(filters=32, kernel=3, pool=2),
                 ConvLayer(filters=64, kernel=3), ConvLayer(filters=64, kernel=3, pool=2),
             ),
-            dense_units=(128,), dropout=0.3, epochs=15, learning_rate=0.004,
-            optimizer="adamw", weight_decay=0.02, augmentation="full",
+            dense_units=(128,), dropout=0.3, epochs=16, learning_rate=0.004,
+            optimizer="adamw", weight_decay=0.02, augmentation="full", non_digits=0.25,
         ),
     ),
 )  # fmt: skip

@@ -20,6 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from mnist_models import hyperparameters, pretrained
 from mnist_models.hyperparameters import Hyperparameters
+from mnist_models.readings import SURE_FROM
 
 
 class StoreError(Exception):
@@ -75,9 +76,9 @@ class Run(Base):
     """One training, or a network that ships with the app. Changed by the store only.
 
     epochs: passes over the training images, such as 2.4. elapsed_s: from the first batch to the last one.
-    temperature: see progress.Trained. test_loss, test_accuracy: on the 10,000 test images, None until they were read.
-    error: a sentence, for failed runs. owner: the process that looks after it while it is in progress. race: the same for the
-    runs of one race, else None. deleted_at: when somebody deleted it; it can be brought back for a while.
+    temperature, sure_from: see progress.Trained. test_loss, test_accuracy: on the 10,000 test images. All are None until the
+    test images were read. error: a sentence, for failed runs. owner: the process that looks after it while it is in progress.
+    race: the same for the runs of one race, else None. deleted_at: when somebody deleted it; it can still be brought back.
     """
 
     __tablename__ = "runs"
@@ -94,6 +95,7 @@ class Run(Base):
     epochs: Mapped[float | None]
     elapsed_s: Mapped[float | None]
     temperature: Mapped[float | None]
+    sure_from: Mapped[float | None]
     test_loss: Mapped[float | None]
     test_accuracy: Mapped[float | None]
     race: Mapped[str | None] = mapped_column(index=True)
@@ -163,7 +165,11 @@ MIGRATIONS = {
         "ALTER TABLE runs ADD COLUMN deleted_at TIMESTAMP",
         "CREATE INDEX ix_runs_race ON runs (race)",
     ),
-    2: ("ALTER TABLE runs ADD COLUMN temperature FLOAT", "UPDATE runs SET temperature = 1 WHERE test_accuracy IS NOT NULL"),
+    2: (
+        "ALTER TABLE runs ADD COLUMN temperature FLOAT",
+        "ALTER TABLE runs ADD COLUMN sure_from FLOAT",
+        f"UPDATE runs SET temperature = 1, sure_from = {SURE_FROM} WHERE test_accuracy IS NOT NULL",
+    ),
 }
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
 

@@ -21,7 +21,7 @@ SHARE_OF_SIGNS = 0.5
 STRAIGHT_IN_SIGNS, STRAIGHT_ELSEWHERE = 0.65, 0.4
 # The share of strokes that are bows, parts of an ellipse or all of one.
 BOWS = 0.2
-# The share of strokes that begin where the one before has ended.
+# The share of strokes that begin where the one before has ended. Of two strokes neither does: a 7 is drawn like that.
 CHAINED = 0.6
 NARROWEST, WIDEST = 0.5, 1.1
 # Pens are soft or hard; without that, a hard edge alone would tell a scribble from a digit. Standard deviation in pixels.
@@ -53,8 +53,8 @@ def scribbles(count: int, seed: int) -> np.ndarray:
 
 def _scribbles(random: np.random.Generator) -> np.ndarray:
     """Nearly AT_ONCE of them."""
-    paths = _paths(AT_ONCE, random)
     strokes = random.integers(2, MOST_STROKES + 1, AT_ONCE)
+    paths = _paths(strokes, random)
     drawn = np.arange(MOST_STROKES) < strokes[:, np.newaxis]
     among = drawn[:, :, np.newaxis, np.newaxis]
     points = POINTS_PER_STROKE * strokes[:, np.newaxis]
@@ -74,13 +74,17 @@ def _scribbles(random: np.random.Generator) -> np.ndarray:
     return (ink * (INK / ink.max(axis=(1, 2), keepdims=True))).round().astype(np.uint8)
 
 
-def _paths(count: int, random: np.random.Generator) -> np.ndarray:
-    """Points (x, y) along cubic Bézier curves, floats (count, strokes, points, 2), between 0 and about 1."""
+def _paths(strokes: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Points (x, y) along cubic Bézier curves, floats (N, MOST_STROKES, points, 2), between 0 and about 1.
+
+    strokes: how many of them will be drawn, int (N,).
+    """
+    count = len(strokes)
     corners = random.random((count, MOST_STROKES, 4, 2))
     is_sign = random.random((count, 1, 1, 1)) < SHARE_OF_SIGNS
     ends = corners[:, :, [0, 3]]
     corners[:, :, [0, 3]] = np.where(is_sign, np.round(ends * 2) / 2, ends)
-    chained = random.random((count, MOST_STROKES - 1, 1)) < CHAINED
+    chained = random.random((count, MOST_STROKES - 1, 1)) < np.where(strokes > 2, CHAINED, 0)[:, np.newaxis, np.newaxis]
     corners[:, 1:, 0] = np.where(chained, corners[:, :-1, 3], corners[:, 1:, 0])
     thirds = np.linspace(0, 1, 4)[:, np.newaxis]
     line = corners[:, :, :1] + (corners[:, :, 3:] - corners[:, :, :1]) * thirds

@@ -31,10 +31,13 @@ from mnist_models.progress import (
     planned_images,
     planned_steps,
 )
+from mnist_models.readings import SURE_FROM
+from mnist_models.scribbles import scribbles
 
 # How long one compiled call should take. Shorter: calls cost more than they do. Longer: curves and Stop lag.
 CALL_S = 0.15
 HOLD_CHECK_S = 0.02
+NON_DIGITS_TO_JUDGE_BY = 1_000
 SGD_MOMENTUM = 0.9
 # One-cycle learning rate (Smith and Topin 2018): the share of the steps in which it rises, and where it starts and ends.
 WARM_UP = 0.3
@@ -82,7 +85,7 @@ def train(
     # A loss is known before its step is taken: whether the last one went too far, only the weights tell.
     for weights in network.get_weights():
         _check(weights, course.peak, course.step)
-    temperature = _temper(network, classifier, validation_digits)
+    temperature, sure_from = _temper(hp, network, classifier, validation_digits)
     course.tell(Measuring(stopped=stopped))
     test = dataset.load().test
     readings = classifier.readings(test.images)
@@ -97,6 +100,7 @@ def train(
         epochs=course.epochs,
         elapsed_s=course.learned_at_s,
         temperature=temperature,
+        sure_from=sure_from,
         test_loss=evaluation.loss,
         test_accuracy=evaluation.accuracy,
     )
@@ -324,15 +328,21 @@ def _measure(classifier: Classifier, digits: Digits, control: Callable[[], Contr
     return float(loss), float((probabilities.argmax(axis=1) == digits.labels).mean())
 
 
-def _temper(network: keras.Model, classifier: Classifier, digits: Digits) -> float:
-    """Divides the network's logits by the temperature that makes its probabilities as good as they can be on these digits, and
-    returns it; 1 where there are none to judge by."""
+def _temper(hp: Hyperparameters, network: keras.Model, classifier: Classifier, digits: Digits) -> tuple[float, float]:
+    """Divides the network's logits by the temperature that makes its probabilities as good as they can be on these digits.
+
+    Returns the temperature, and the probability from which on the network is sure; where there are no digits to judge by, the
+    logits stay as they are.
+    """
     if not len(digits.labels):
-        return 1.0
-    temperature = calibration.temperature(classifier.probabilities(digits.images), digits.labels)
+        return 1.0, SURE_FROM
+    probabilities = classifier.probabilities(digits.images)
+    temperature = calibration.temperature(probabilities, digits.labels)
     for variable in network.get_layer("logits").variables:
         variable.assign(variable.value / temperature)
-    return temperature
+    # Of another seed than those that it may have been shown.
+    others = classifier.probabilities(scribbles(NON_DIGITS_TO_JUDGE_BY, hp.seed + 1))
+    return temperature, calibration.sure_from(calibration.tempered(probabilities, temperature), others)
 
 
 def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) -> Callable:

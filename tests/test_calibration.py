@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mnist_models.calibration import expected_calibration_error, temperature, tempered
+from mnist_models.calibration import expected_calibration_error, sure_from, temperature, tempered
 
 
 def softmax(logits):
@@ -57,3 +57,15 @@ def test_the_calibration_error_of_a_small_case_is_the_one_worked_out_by_hand():
 
 def test_a_probability_of_1_is_in_the_last_bin():
     assert expected_calibration_error(np.eye(10), np.arange(10, dtype=np.uint8)) == 0.0
+
+
+def test_sure_is_what_few_non_digits_reach_but_nearly_all_digits_do():
+    def most_probable(values):
+        probabilities = np.full((len(values), 10), 0.0)
+        probabilities[:, 3] = values
+        return probabilities
+
+    digits, scribbles = most_probable(np.linspace(0.8, 1, 1_001)), most_probable(np.linspace(0, 0.5, 1_001))
+    assert sure_from(digits, scribbles) == pytest.approx(0.48)  # 96 % of the scribbles are below
+    doubtful = most_probable(np.linspace(0.2, 1, 1_001))
+    assert sure_from(doubtful, scribbles) == pytest.approx(0.2 + 0.8 * 0.008)  # or too many digits would be lost

@@ -20,7 +20,7 @@ from mnist_models.classifier import Classifier
 from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import NETWORKS, validate
 from mnist_models.preprocessing import open_picture, prepare_picture
-from mnist_models.progress import Curve
+from mnist_models.progress import MEASURES, Curve
 from mnist_models.recipes import RECIPES
 from mnist_models.runs import RunState
 from mnist_models.script import script
@@ -67,7 +67,7 @@ def test_train_prints_one_json_object_and_keeps_the_run(run, store):
     assert "epoch 1: loss" in errors and "validation loss" in errors
     (kept,) = store.runs()
     assert (kept.id, kept.name, kept.network, kept.state) == (facts["run"], "my network", "dnn", RunState.FINISHED)
-    for name in ("name", "network", "state", "parameters", "epochs", "elapsed_s", "temperature", "test_loss", "test_accuracy"):
+    for name in ("name", "network", "state", *MEASURES):
         assert facts[name] == getattr(kept, name)
     assert facts["hyperparameters"] == kept.hyperparameters.model_dump(mode="json")
     assert kept.hyperparameters == validate({"network": "dnn", "hidden_units": [16], "learning_rate": 0.01} | {

@@ -65,7 +65,7 @@ def test_its_time_has_a_time_zone(shipped):
 def test_what_is_written_is_what_was_trained(tmp_path, tiny_dnn):
     weights = pack_weights(networks.build(tiny_dnn))
     readings = Readings.of(np.full((10_000, 10), 0.1, np.float16))
-    trained = Trained(weights, readings, 12_730, Curve.empty(tiny_dnn), False, 1.0, 1.26, 0.9, 0.5, 0.9)
+    trained = Trained(weights, readings, 12_730, Curve.empty(tiny_dnn), False, 1.0, 1.26, 0.9, 0.6, 0.5, 0.9)
     pretrained.write(tmp_path / "new" / "folder", tiny_dnn, trained, "python -m mnist_models train dnn")
     files = {file.name: file for file in (tmp_path / "new" / "folder").iterdir()}
     assert set(files) == {"dnn.npz", "dnn.readings.npz", "dnn.json"}
@@ -75,7 +75,7 @@ def test_what_is_written_is_what_was_trained(tmp_path, tiny_dnn):
     assert validate(card["hyperparameters"]) == tiny_dnn
     assert Curve.model_validate(card["curve"]) == trained.curve
     assert card["command"] == "python -m mnist_models train dnn"
-    for name in ("parameters", "epochs", "temperature", "test_loss", "test_accuracy"):
+    for name in ("parameters", "epochs", "temperature", "sure_from", "test_loss", "test_accuracy"):
         assert card[name] == getattr(trained, name)
     assert card["elapsed_s"] == 1.3
     assert {field.name for field in dataclasses.fields(Trained)} - set(card) == {"weights", "readings", "stopped"}

@@ -39,7 +39,7 @@ def curve_of(hyperparameters):
 def trained(tiny_dnn):
     return Trained(
         weights=bytes(range(256)) * 100, readings=READINGS, parameters=12_730, curve=curve_of(tiny_dnn), stopped=False,
-        epochs=1.0, elapsed_s=0.75, temperature=0.9, test_loss=0.5, test_accuracy=0.875,
+        epochs=1.0, elapsed_s=0.75, temperature=0.9, sure_from=0.6, test_loss=0.5, test_accuracy=0.875,
     )  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def test_a_finished_run_keeps_all_that_it_leaves_behind(store, tiny_dnn, trained
     other = RunStore()
     found = other.run(run.id)
     assert found.state == RunState.FINISHED and found.readable and not found.in_progress
-    for name in ("parameters", "epochs", "elapsed_s", "temperature", "test_loss", "test_accuracy"):
+    for name in ("parameters", "epochs", "elapsed_s", "temperature", "sure_from", "test_loss", "test_accuracy"):
         assert getattr(found, name) == getattr(trained, name)
     assert other.weights(run.id) == trained.weights
     for kept, read in zip(other.readings(run.id), trained.readings, strict=True):
@@ -324,7 +324,7 @@ import numpy as np
 from mnist_models.progress import Curve, Trained
 from mnist_models.readings import Readings
 readings = Readings.of(np.full((100, 10), 0.1))
-trained = Trained(b"w" * 50_000, readings, 1, Curve.empty(hp), False, 1.0, 1.0, 1.0, 1.0, 0.5)
+trained = Trained(b"w" * 50_000, readings, 1, Curve.empty(hp), False, 1.0, 1.0, 1.0, 0.5, 1.0, 0.5)
 sys.stdin.readline()
 for _ in range(15):
     run = store.create(hp)
@@ -400,7 +400,8 @@ def test_a_database_of_version_1_keeps_its_runs_and_gets_what_is_new(store, file
     (run,) = store.runs()
     assert (run.id, run.name, run.state) == ("0a1b2c3d", "an old one", RunState.FINISHED)
     assert run.created_at == datetime(2024, 5, 6, 7, 8, 9, 10, UTC)
-    assert (run.parameters, run.epochs, run.temperature, run.test_accuracy) == (12_730, 1.0, 1.0, 0.875)
+    assert (run.parameters, run.epochs, run.temperature, run.sure_from) == (12_730, 1.0, 1.0, 0.5)
+    assert run.test_accuracy == 0.875
     assert (run.race, run.deleted_at) == (None, None)
     assert run.hyperparameters.activation == "tanh" and run.hyperparameters.budget_images == 0
     assert store.weights(run.id) == bytes(range(4))

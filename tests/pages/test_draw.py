@@ -1,5 +1,7 @@
 """The Draw page, without a browser: the canvas is replaced by what a visitor would have drawn on it."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -46,6 +48,20 @@ def test_both_networks_read_a_drawing_side_by_side_and_agree(monkeypatch):
     assert [reading(app, network) for network in ("dnn", "cnn")] == ["7", "7"]
     assert "both read **7**" in app.success[0].value
     assert sum("parameters" in caption.value and "test digits" in caption.value for caption in app.caption) == 2
+
+
+def test_what_is_no_digit_is_called_so_and_what_it_might_be_is_still_told(monkeypatch):
+    sheet = Image.new("RGBA", (280, 280), "white")
+    pen = ImageDraw.Draw(sheet)
+    for place in (110, 170):  # a number sign
+        pen.line([(place, 50), (place, 230)], fill="black", width=16)
+        pen.line([(50, place), (230, place)], fill="black", width=16)
+    monkeypatch.setattr(canvas, "show_canvas", lambda board, brush_px: ({"objects": [{}]}, np.asarray(sheet)))
+    app = page().run()
+    assert not app.exception
+    assert [reading(app, network) for network in ("dnn", "cnn")] == ["not sure", "not sure"]
+    assert sum(bool(re.match(r"perhaps \*\*\d\*\*, with probability", text.value)) for text in app.markdown) == 2
+    assert "Neither is sure" in app.info[0].value and not app.success and not app.warning
 
 
 def test_the_metric_stands_alone_in_its_keyed_container(monkeypatch):
