@@ -120,6 +120,13 @@ def unpack_weights(network: keras.Model, weights: bytes) -> None:
         variable.assign(arrays[name])
 
 
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Gives a network the weights of another that has layers of the same names; what only the target has stays."""
+    variables = _variables(target)
+    for name, variable in _variables(source).items():
+        variables[name].assign(variable)
+
+
 def _variables(network: keras.Model) -> dict[str, keras.Variable]:
     """What makes up the trained network, by name: kernels, biases and running statistics, but no random number generators.
 

@@ -30,6 +30,9 @@ VALUE_LABELS = {
     "constant": "constant",
     "cosine": "cosine",
     "one_cycle": "one-cycle",
+    "auto": "automatic",
+    "float32": "float32",
+    "bfloat16": "bfloat16",
     "off": "off",
     "shift": "shift",
     "full": "full",
@@ -264,6 +267,13 @@ class Hyperparameters(Described):
         help="Trains for so many seconds, pauses and the last validation not counted, however many epochs that makes; 0 trains "
         "for the chosen epochs.",
         reason="The epochs are the limit; how much is learned in a second depends on the machine.",
+    )  # fmt: skip
+    precision: Literal["auto", "float32", "bfloat16"] = choice(
+        "auto", "Precision", group="training", rare=True,
+        help="The numbers that layers pass on while learning. bfloat16 has half the bits of float32: where processor or "
+        "graphics card have units for it, large networks learn faster; elsewhere it works, but slower. Weights and readings "
+        "are float32.",
+        reason="Takes bfloat16 where that is faster, else float32; networks learn equally well in both.",
     )  # fmt: skip
     seed: int = choice(
         1, "Seed", low=0, high=2**31 - 1, group="training", rare=True,

@@ -174,6 +174,12 @@ class TimeBudget(keras.callbacks.Callback):
             self.model.stop_training = True
 '''
 
+PRECISION = """\
+# Layers pass on bfloat16, half the bits of float32; weights stay float32, and so do the logits.
+keras.config.set_dtype_policy("mixed_bfloat16")
+
+"""
+
 DECAY = """\
 # Weight decay: the larger a kernel's weights, the larger the loss.
 decay = keras.regularizers.L2({decay} / 2)
@@ -314,10 +320,12 @@ def _model(hp: Hyperparameters) -> str:
     ]
     rows = "".join(f"        keras.{layer},\n" for layer in layers)
     output = (
-        f"        keras.{_weighted(hp, 'Dense', f'{CLASS_COUNT}', hidden=False)},  # logits: their softmax are probabilities\n"
+        "        # Logits: their softmax are probabilities.\n"
+        f"        keras.{_weighted(hp, 'Dense', f'{CLASS_COUNT}', hidden=False)},\n"
     )
+    precision = PRECISION if hp.precision == "bfloat16" else ""
     decay = DECAY.format(decay=to_text(hp.weight_decay)) if _penalty(hp) else ""
-    return f"{decay}model = keras.Sequential(\n    [\n{rows}{output}    ]\n)\nmodel.summary()\n"
+    return f"{precision}{decay}model = keras.Sequential(\n    [\n{rows}{output}    ]\n)\nmodel.summary()\n"
 
 
 def _dnn_layers(hp: DnnHyperparameters) -> list[str]:
@@ -353,6 +361,7 @@ def _weighted(hp: Hyperparameters, kind: str, size: str, *, hidden: bool = True)
         size,
         *(['kernel_initializer="he_normal"'] if starts else []),
         *(["kernel_regularizer=decay"] if _penalty(hp) else []),
+        *(['dtype="float32"'] if hp.precision == "bfloat16" and not hidden else []),
     ]
     return f"layers.{kind}({', '.join(details)})"
 

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mnist_models import calibration, dataset, networks
+from mnist_models import calibration, dataset, layers, networks, precision
 from mnist_models.batches import batch_maker
-from mnist_models.classifier import Classifier, pack_weights
+from mnist_models.classifier import Classifier, copy_weights, pack_weights
 from mnist_models.dataset import Digits
 from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import Hyperparameters, number
@@ -63,12 +63,14 @@ def train(
     train_digits, validation_digits = dataset.split(hp.train_images, hp.validation_images)
     network = networks.build(hp)
     classifier = Classifier(network)
-    learn = _compile_steps(hp, network, train_digits)
+    learner = layers.to_learn(network, precision.resolve(hp, network))
+    learn = _compile_steps(hp, learner, train_digits)
     course = _Course(hp, learn, report, control)
     early = _EarlyStopping(hp.early_stopping, hp.early_stopping_on, network)
     stopped = False
     while not course.is_complete:
         loss, accuracy = course.learn_epoch()
+        copy_weights(learner, network)
         validation_loss, validation_accuracy = _measure(classifier, validation_digits, control)
         if control().stop:
             stopped = True
@@ -358,32 +360,44 @@ def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) ->
     # AdamW decays weights by itself; for the others it is a penalty on the loss.
     penalty = 0.0 if hp.optimizer == "adamw" else hp.weight_decay / 2
 
+    def learn_batch(places, rate, step):
+        """The cross-entropy and the accuracy of one batch, before it is learned from."""
+        images, labels = make_batch(places, step)
+        optimizer.learning_rate.assign(rate)
+        with tf.GradientTape() as tape:
+            # The last images are those without labels.
+            logits, others = tf.split(network(images, training=True), [tf.size(labels), -1])
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+            objective = loss
+            if hp.label_smoothing:
+                objective += hp.label_smoothing * (_loss_to_even(logits) - objective)
+            if hp.non_digits:
+                objective += hp.non_digits * _loss_to_even(others)
+            if penalty:
+                objective += penalty * tf.add_n([tf.reduce_sum(tf.square(kernel)) for kernel in kernels])
+        gradients = tape.gradient(objective, [variable.value for variable in network.trainable_variables])
+        optimizer.apply(gradients, network.trainable_variables)
+        right = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
+        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
+
+    # Without AutoGraph, which takes half a second to rewrite this code and leaves a file of it behind.
     @tf.function(
-        input_signature=[tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.float32), tf.TensorSpec((), tf.int32)]
+        input_signature=[
+            tf.TensorSpec((None, None), tf.int32),
+            tf.TensorSpec((None,), tf.float32),
+            tf.TensorSpec((), tf.int32),
+        ],
+        autograph=False,
     )
     def learn(batches, rates, first_step):
+        def learn_next(index, losses, accuracies):
+            loss, accuracy = learn_batch(batches[index], rates[index], first_step + index)
+            return index + 1, losses.write(index, loss), accuracies.write(index, accuracy)
+
         count = tf.shape(batches)[0]
-        batch_losses, accuracies = tf.TensorArray(tf.float32, count), tf.TensorArray(tf.float32, count)
-        for index in tf.range(count):
-            images, labels = make_batch(batches[index], first_step + index)
-            optimizer.learning_rate.assign(rates[index])
-            with tf.GradientTape() as tape:
-                # The last images are those without labels.
-                logits, others = tf.split(network(images, training=True), [tf.size(labels), -1])
-                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-                objective = loss
-                if hp.label_smoothing:
-                    objective += hp.label_smoothing * (_loss_to_even(logits) - objective)
-                if hp.non_digits:
-                    objective += hp.non_digits * _loss_to_even(others)
-                if penalty:
-                    objective += penalty * tf.add_n([tf.reduce_sum(tf.square(kernel)) for kernel in kernels])
-            gradients = tape.gradient(objective, [variable.value for variable in network.trainable_variables])
-            optimizer.apply(gradients, network.trainable_variables)
-            right = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
-            batch_losses = batch_losses.write(index, loss)
-            accuracies = accuracies.write(index, tf.reduce_mean(tf.cast(right, tf.float32)))
-        return batch_losses.stack(), accuracies.stack()
+        nothing = tf.TensorArray(tf.float32, count)
+        _, losses, accuracies = tf.while_loop(lambda index, *_: index < count, learn_next, (0, nothing, nothing))
+        return losses.stack(), accuracies.stack()
 
     compiled = learn.get_concrete_function()
     # The first step also allocates memory and starts threads. It is taken here, and taken back, so that no step's time includes

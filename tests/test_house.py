@@ -12,7 +12,7 @@ PACKAGE = ROOT / "mnist_models"
 # A module imports only from those before it.
 ORDER = [
     "archives", "dataset", "hyperparameters", "links", "script", "recipes", "readings", "calibration", "progress",
-    "pretrained", "runs", "store", "comparison", "race", "networks", "classifier", "evaluation",
+    "pretrained", "runs", "store", "comparison", "race", "networks", "classifier", "evaluation", "layers", "precision",
     "preprocessing", "augmentation", "styles", "scribbles", "batches", "training", "worker", "cluster", "engine", "exports",
     "commands", "__main__",
 ]  # fmt: skip

@@ -249,7 +249,7 @@ def test_early_stopping_by_the_training_needs_no_validation_images():
 
 
 def test_what_an_older_version_kept_is_read_with_todays_defaults():
-    added = {"plain_layers", "early_stopping_on", "budget_images", "budget_s"}
+    added = {"plain_layers", "early_stopping_on", "budget_images", "budget_s", "precision"}
     kept = {name: value for name, value in CnnHyperparameters().model_dump(mode="json").items() if name not in added}
     assert len(kept) == len(CnnHyperparameters.model_fields) - len(added)
     assert validate(kept) == CnnHyperparameters()

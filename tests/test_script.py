@@ -41,6 +41,7 @@ VARIANTS = {
     "wrong labels": {"wrong_labels": 0.25, "seed": 7},
     "shift": {"augmentation": "shift"},
     "full": {"augmentation": "full", "label_smoothing": 0.1},
+    "bfloat16": {"precision": "bfloat16", "augmentation": "shift", "weight_decay": 0.001},
     "no validation": {"validation_images": 0, "label_smoothing": 0.1},
     "images": {"budget_images": 264, "epochs": 3},
     "seconds": {"budget_s": 1, "epochs": 100},
@@ -76,6 +77,7 @@ def run():
                 exec(compile(text, "train.py", "exec"), names)
         finally:
             tf.config.run_functions_eagerly(False)
+            keras.config.set_dtype_policy("float32")
         return names
 
     return run
@@ -115,6 +117,13 @@ def test_the_script_of_a_variant_builds_its_network_and_trains_it(run, name):
     assert layers(model) == layers(networks.build(hyperparameters))
     assert model.optimizer.iterations > 0
     assert all(np.isfinite(weights).all() for weights in model.get_weights())
+
+
+def test_a_script_in_bfloat16_keeps_weights_and_logits_in_float32(run):
+    model = run(variant("bfloat16"))["model"]
+    assert {layer.compute_dtype for layer in model.layers[:-1]} == {"bfloat16"}
+    assert model.layers[-1].compute_dtype == model.outputs[0].dtype == "float32"
+    assert {weights.dtype for weights in model.weights} == {"float32"}
 
 
 def test_a_script_trains_a_network_that_reads_digits_with_the_app_far_away(tmp_path):
@@ -188,8 +197,9 @@ def test_a_script_says_nothing_of_what_is_off(texts):
         "decay": "weight_decay",
         "Dropout": "dropout",
         "BatchNormalization": "batch_norm",
+        "bfloat16": "precision",
     }
-    off = (0, False, "off")
+    off = (0, False, "off", "auto")
     seen = set()
     for name, text in texts.items():
         text = text.replace("weight_decay=0)", "")  # AdamW has another default

@@ -247,6 +247,21 @@ def test_the_same_hyperparameters_give_the_same_curve_and_weights_and_another_se
     assert_other_weights(first.weights, other.weights)
 
 
+@pytest.mark.parametrize(("cls", "values"), [(DnnHyperparameters, SMALL), (CnnHyperparameters, SMALL_CNN)], ids=["dnn", "cnn"])
+def test_in_bfloat16_the_same_is_learned_again_and_kept_and_measured_in_float32(cls, values):
+    hyperparameters = cls(**values, augmentation="full", dropout=0.3, precision="bfloat16")
+    first, second = train(hyperparameters), train(hyperparameters)
+    assert without_times(first.curve) == without_times(second.curve)
+    assert_same_weights(first.weights, second.weights)
+    assert {array.dtype.name for array in arrays_in(first.weights).values()} == {"float32"}
+    test = evaluation_of(hyperparameters, first.weights)
+    assert (first.test_loss, first.test_accuracy) == (test.loss, test.accuracy)
+    other = train(hyperparameters.model_copy(update={"precision": "float32"}))
+    assert_other_weights(first.weights, other.weights)
+    # Rounding to 8 bits changes little.
+    assert first.curve.points[0].loss == pytest.approx(other.curve.points[0].loss, rel=0.1)
+
+
 def test_what_is_chosen_changes_what_is_learned():
     plain = DnnHyperparameters(**SMALL | {"dropout": 0.0, "epochs": 1})
     choices = [
