@@ -1,0 +1,306 @@
+"""How a whole class is served: visitors who draw a stroke every 2 s each, and how long both readings take to come.
+
+Each visitor has a session of their own over a WebSocket and sends what the page in a browser sends, see visitor.py. The app
+runs in a process of its own, as users start it; this one only draws, and tells how busy that keeps it. Who still waits for the
+readings of a stroke holds the pen until they have come.
+"""
+
+import argparse
+import asyncio
+import itertools
+import multiprocessing
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlencode
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+import psutil
+
+from benchmarks import apps, results
+from benchmarks.results import Row
+from benchmarks.visitor import VisitError, Visitor, drawings
+from mnist_models import links, recipes
+from mnist_models.runs import RunState
+from mnist_models.store import RunStore
+from tests.browser.server import Server
+
+EVERY_S = 2.0
+# So long a visitor waits for an answer; a longer wait is an error, and the visitor gives up.
+PATIENCE_S = 60.0
+DRAWINGS = 240
+# So many open the page at the same moment.
+AT_THE_DOOR = 10
+QUIET_WITHIN_S = 60
+# A lost connection can be taken up again for so long, by Streamlit's default for two minutes; after that, its session is
+# forgotten as soon as another one ends.
+KEPT_S = 10
+# A training that lasts longer than any lesson.
+TRAINED = recipes.RECIPES["simple-cnn"].hyperparameters.model_copy(update={"epochs": 100})
+TRAININGS = 2
+PROMISED = {30: "95 % within 150 ms, no error", 60: "95 % within 500 ms, no error"}
+LARGER_CLASSES = (100, 150, 200)
+LARGER_CLASSES_S = 30
+TOO_LONG_S = 2.0
+MB = 1_000_000
+
+
+@dataclass
+class Lesson:
+    """What a class has met. readings_s: of each stroke, the seconds until both readings have come. errors: sentences.
+    expected: how many strokes there are when nobody has to hold the pen. server_cores, own_cores: how many cores the server and
+    this process kept busy. memory_mb: of the server before the class came, and at the end, while all are there."""
+
+    visitors: int
+    expected: int
+    readings_s: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    server_cores: float = 0.0
+    own_cores: float = 0.0
+    memory_mb: tuple[float, float] = (0.0, 0.0)
+
+    def percentile_s(self, percentile: float) -> float:
+        return float(np.percentile(self.readings_s, percentile)) if self.readings_s else float("inf")
+
+    @property
+    def each_mb(self) -> float:
+        return (self.memory_mb[1] - self.memory_mb[0]) / self.visitors
+
+    @property
+    def figures(self) -> str:
+        """As the table has them."""
+        errors = f"{len(self.errors) or 'no'} error{'s' * (len(self.errors) != 1)}"
+        return f"median {_duration(self.percentile_s(50))}, 95 % within {_duration(self.percentile_s(95))}, {errors}"
+
+    def report(self, title: str) -> None:
+        print(
+            f"{title}: {self.figures}, longest {_duration(self.percentile_s(100))}; {len(self.readings_s)} of {self.expected} "
+            f"strokes read; server {self.server_cores:.2f} cores, this process {self.own_cores:.2f}; "
+            f"server {self.memory_mb[0]:.0f} MB before, {self.each_mb:+.2f} MB a visitor"
+        )
+        for error, count in Counter(self.errors).most_common(3):
+            print(f"  {count} × {error}")
+        sys.stdout.flush()
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"
+
+
+async def hold(server: Server, visitors: int, seconds: float, seed: int = 0) -> Lesson:
+    """A lesson: a class comes, draws, and leaves."""
+    chance, told = random.Random(seed), drawings(DRAWINGS)
+    processes = psutil.Process(server.process.pid), psutil.Process()
+    lesson = Lesson(visitors, expected=visitors * round(seconds / EVERY_S))
+    before_mb = memory_mb(server)
+    people = [Visitor(server.url, PATIENCE_S) for _ in range(visitors)]
+    door = asyncio.Semaphore(AT_THE_DOOR)
+    await asyncio.gather(*(come(person, door, lesson) for person in people))
+    begin, cpu_s = time.monotonic(), [_cpu_s([process]) for process in processes]
+    drawing = []
+    for person in people:
+        first, start = chance.randrange(DRAWINGS), begin + chance.uniform(0, EVERY_S)
+        drawing.append(attend(person, itertools.cycle(told[first:] + told[:first]), start, start + seconds, lesson))
+    await asyncio.gather(*drawing)
+    lasted_s = time.monotonic() - begin
+    lesson.server_cores, lesson.own_cores = (
+        (_cpu_s([process]) - was) / lasted_s for process, was in zip(processes, cpu_s, strict=True)
+    )
+    lesson.memory_mb = before_mb, memory_mb(server)
+    await asyncio.gather(*(person.leave() for person in people))
+    return lesson
+
+
+async def come(person: Visitor, door: asyncio.Semaphore, lesson: Lesson) -> None:
+    async with door:
+        with noting(lesson.errors):
+            await person.open()
+
+
+async def attend(person: Visitor, told: Iterator[str], start: float, end: float, lesson: Lesson) -> None:
+    """One visitor draws from start to end (time.monotonic). told: what the canvas tells, see visitor.drawings."""
+    drawn = start
+    with noting(lesson.errors):
+        while drawn < end:
+            await asyncio.sleep(drawn - time.monotonic())
+            waited_s = await person.draw(next(told), drawn)
+            lesson.readings_s.append(waited_s)
+            drawn += max(EVERY_S, waited_s)
+
+
+@contextmanager
+def noting(errors: list[str]) -> Iterator[None]:
+    """What a visitor meets ends what they do, and is noted."""
+    try:
+        yield
+    except VisitError as error:
+        errors.append(str(error))
+
+
+def memory_mb(server: Server) -> float:
+    """What would come back if the server ended (its USS), without the processes that train."""
+    return psutil.Process(server.process.pid).memory_full_info().uss / MB
+
+
+def _cpu_s(processes: Sequence[psutil.Process]) -> float:
+    """The seconds of processor time that processes have taken."""
+    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
+
+
+@contextmanager
+def ready(server: Server) -> Iterator[Server]:
+    """A server to which all is loaded: two visitors have drawn, and it and the processes that it has started are quiet."""
+    try:
+        asyncio.run(hold(server, 2, 3 * EVERY_S, seed=1))
+        process = psutil.Process(server.process.pid)
+        deadline = time.monotonic() + QUIET_WITHIN_S
+        took_s = 1.0
+        while took_s > 0.1 and time.monotonic() < deadline:
+            before_s = _cpu_s([process, *process.children(recursive=True)])
+            time.sleep(1)
+            took_s = _cpu_s([process, *process.children(recursive=True)]) - before_s
+        yield server
+    finally:
+        server.stop()
+
+
+def measure_classes(folder: Path, sizes: Sequence[int], seconds: float) -> Iterator[Row]:
+    """Classes of several sizes, and the memory that the first takes."""
+    with ready(Server(folder, options=["--server.disconnectedSessionTTL", str(KEPT_S)])) as server:
+        for size in sizes:
+            lesson = asyncio.run(hold(server, size, seconds))
+            lesson.report(f"{size} visitors")
+            yield Row(_title(size), lesson.figures, asked=PROMISED.get(size, ""))
+            if size == sizes[0]:
+                yield Row(f"{size} visitors: memory each", f"{lesson.each_mb:.2f} MB", asked="at most 3 MB")
+                left_mb = [forgotten_mb(server)]
+                for again in (1, 2):
+                    asyncio.run(hold(server, size, 5 * EVERY_S, seed=again))
+                    left_mb.append(forgotten_mb(server))
+                print(f"server: {', '.join(f'{mb:.0f} MB' for mb in left_mb)} after each of three such classes has left")
+                yield Row(
+                    f"{size} visitors: memory that stays taken when they have left",
+                    f"{left_mb[0] - lesson.memory_mb[0]:.0f} MB, after two more such classes {left_mb[2] - left_mb[0]:+.0f} MB",
+                    asked="it comes back",
+                )
+
+
+def forgotten_mb(server: Server) -> float:
+    """The memory of the server once it has forgotten all who have left."""
+
+    async def visit() -> None:
+        visitor = Visitor(server.url, PATIENCE_S)
+        await visitor.open()
+        await visitor.leave()
+
+    time.sleep(KEPT_S + 1)
+    asyncio.run(visit())
+    time.sleep(1)
+    return memory_mb(server)
+
+
+def measure_plain(folder: Path, size: int, seconds: float) -> Iterator[Row]:
+    """The class in the plain app."""
+    exporting = multiprocessing.get_context("spawn").Process(target=apps.export_networks, args=[folder])
+    exporting.start()
+    exporting.join()
+    with ready(apps.plain(folder)) as server:
+        lesson = asyncio.run(hold(server, size, seconds))
+        lesson.report(f"the plain app, {size} visitors")
+    yield Row(_title(size), "", lesson.figures)
+    yield Row(f"{size} visitors: memory each", "", f"{lesson.each_mb:.2f} MB")
+
+
+def measure_training(folder: Path, size: int, seconds: float) -> Iterator[Row]:
+    """A class that draws while two networks are trained, and somebody watches."""
+    with ready(apps.ours(folder)) as server:
+        store = RunStore(server.env["DATABASE_URL"])
+        lesson = asyncio.run(hold_while_training(server, store, size, seconds))
+        if (left := running(store)) < TRAININGS:
+            lesson.errors.append(f"only {left} trainings were left at the end")
+        lesson.report(f"{size} visitors, {TRAININGS} trainings")
+    yield Row(f"{_title(size)}, while two networks train", lesson.figures, asked="95 % within 500 ms, no error")
+
+
+async def hold_while_training(server: Server, store: RunStore, size: int, seconds: float) -> Lesson:
+    trainer = Visitor(server.url, PATIENCE_S)
+    await trainer.open("train", urlencode(links.to_query(TRAINED)))
+    for _ in range(TRAININGS):
+        await trainer.press(f"Train this {TRAINED.title}")
+    while running(store) < TRAININGS:
+        await asyncio.sleep(0.5)
+    watching = asyncio.create_task(trainer.watch())
+    lesson = await hold(server, size, seconds)
+    watching.cancel()
+    with suppress(asyncio.CancelledError), noting(lesson.errors):
+        await watching
+    await trainer.leave()
+    return lesson
+
+
+def running(store: RunStore) -> int:
+    """How many networks learn at this moment."""
+    return sum(run.state == RunState.RUNNING for run in store.runs())
+
+
+def measure_limit(folder: Path) -> Iterator[Row]:
+    """Larger and larger classes, until they wait too long."""
+    found = f"holds with {LARGER_CLASSES[-1]}"
+    with ready(apps.ours(folder)) as server:
+        for size in LARGER_CLASSES:
+            lesson = asyncio.run(hold(server, size, LARGER_CLASSES_S))
+            lesson.report(f"{size} visitors")
+            if lesson.errors or lesson.percentile_s(95) > TOO_LONG_S:
+                found = f"with {size} visitors: {lesson.figures}"
+                break
+    yield Row(f"{', '.join(map(str, LARGER_CLASSES))} visitors: where one in twenty waits longer than 2 s", found)
+
+
+def _title(size: int) -> str:
+    return f"{size} visitors, a stroke every 2 s each, until both readings have come"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--visitors", type=int, nargs="+", default=[30, 60], help="sizes of the classes (default: 30 60)")
+    parser.add_argument("--seconds", type=float, default=60, help="how long a lesson lasts (default: 60)")
+    names = ("classes", "plain", "training", "limit")
+    parser.add_argument("--only", nargs="+", choices=names, help="measure these parts only; nothing is kept then")
+    chosen = parser.parse_args()
+    size, seconds = chosen.visitors[0], chosen.seconds
+    parts: dict[str, Callable[[Path], Iterator[Row]]] = {
+        "classes": lambda folder: measure_classes(folder, chosen.visitors, seconds),
+        "plain": lambda folder: measure_plain(folder, size, seconds),
+        "training": lambda folder: measure_training(folder, size, seconds),
+        "limit": measure_limit,
+    }
+    rows: list[Row] = []
+    for part in chosen.only or parts:
+        with tempfile.TemporaryDirectory() as folder:
+            rows += parts[part](Path(folder))
+    rows = merged(rows)
+    if chosen.only:
+        print("\n".join(results.table(rows)))
+    else:
+        results.keep("classroom", rows)
+
+
+def merged(rows: Sequence[Row]) -> list[Row]:
+    """Rows that measure the same as one: ours beside the plain app's."""
+    of: dict[str, Row] = {}
+    for row in rows:
+        first = of.setdefault(row.what, row)
+        of[row.what] = Row(row.what, first.ours or row.ours, first.plain or row.plain, first.asked or row.asked)
+    return list(of.values())
+
+
+if __name__ == "__main__":
+    main()
