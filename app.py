@@ -117,7 +117,7 @@ def _uploaded() -> None:
 
 
 def reading(run: Run, preparation: Preparation | None) -> Prediction | None:
-    """What the network reads, as one large digit; None for a blank canvas, or when the network cannot be had."""
+    """What the network reads, as one large digit, or that it is not sure; None where there is no drawing or no network."""
     prediction = None
     if preparation:
         try:
@@ -127,14 +127,18 @@ def reading(run: Run, preparation: Preparation | None) -> Prediction | None:
         except StoreError as error:
             st.error(page.plain(error))
     with st.container(key=f"prediction-{run.network}"):
-        st.metric(f"{NETWORKS[run.network].title} reads", prediction.digit if prediction else "–")
+        st.metric(
+            f"{NETWORKS[run.network].title} reads",
+            "–" if prediction is None else prediction.digit if prediction.is_sure else "not sure",
+        )
     return prediction
 
 
 def details(run: Run, prediction: Prediction | None) -> None:
     """How sure the network is, of which digits, and what is known of it."""
     if prediction:
-        st.markdown(f"with probability **{prediction.probability:.1%}**, in {prediction.elapsed_ms:.1f} ms")
+        perhaps = "" if prediction.is_sure else f"perhaps **{prediction.digit}**, "
+        st.markdown(f"{perhaps}with probability **{prediction.probability:.1%}**, in {prediction.elapsed_ms:.1f} ms")
         st.vega_lite_chart(spec=charts.probabilities(run.network, prediction.probabilities), key=f"probabilities-{run.network}")
     elif canvas.board().preparation is None:
         st.caption("Nothing yet. Draw a digit on the canvas.")
@@ -166,14 +170,19 @@ def choose_network(network: str) -> Run:
 
 def agreement(predictions: dict[str, Prediction]) -> None:
     """A line that says whether the networks agree."""
-    digits = {NETWORKS[network].title: prediction.digit for network, prediction in predictions.items()}
-    if len(set(digits.values())) == 1:
-        st.success(f"They agree: both read **{next(iter(digits.values()))}**.", icon=":material/check:")
-    else:
-        st.warning(
-            "They disagree: " + ", ".join(f"the {title} reads **{digit}**" for title, digit in digits.items()) + ".",
-            icon=":material/call_split:",
+    read = {prediction.digit if prediction.is_sure else None for prediction in predictions.values()}
+    if read == {None}:
+        st.info(
+            "Neither is sure. Perhaps this is no digit, or one written as they never saw it.", icon=":material/question_mark:"
         )
+    elif len(read) == 1:
+        st.success(f"They agree: both read **{read.pop()}**.", icon=":material/check:")
+    else:
+        told = (
+            f"the {NETWORKS[network].title} " + (f"reads **{prediction.digit}**" if prediction.is_sure else "is not sure")
+            for network, prediction in predictions.items()
+        )
+        st.warning(f"They disagree: {', '.join(told)}.", icon=":material/call_split:")
 
 
 def steps(preparation: Preparation) -> None:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "saved" / "benchmarks"
 MARKS = ("<!-- benchmarks -->", "<!-- end of benchmarks -->")
 # In the order of the table. Each is a script beside this one that takes `--help`.
-BENCHMARKS = ("handwriting", "training", "page", "classroom", "install")
+BENCHMARKS = ("handwriting",)
 
 
 @dataclass(frozen=True)

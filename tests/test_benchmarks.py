@@ -85,5 +85,5 @@ def test_a_table_that_cannot_be_written_is_a_sentence(tmp_path, kept):
     file = tmp_path / "README.md"
     file.write_text("no marks")
     assert "lacks the lines" in results.write_table(file) and file.read_text() == "no marks"
-    (kept / "page.json").unlink()
-    assert "Not measured yet: page" in results.write_table(file)
+    (kept / "handwriting.json").unlink()
+    assert "Not measured yet: handwriting" in results.write_table(file)
