@@ -211,12 +211,13 @@ class Hyperparameters(Described):
     )  # fmt: skip
 
     epochs: int = choice(
-        5, "Epochs", low=1, high=100, group="training",
-        help="How often each training image is seen.", reason="Enough to pass 98 %, over in well under a minute.",
+        4, "Epochs", low=1, high=100, group="training",
+        help="How often each training image is seen.",
+        reason="Enough for a dense network to pass 98 % and a convolutional one 99 %, over in seconds.",
     )  # fmt: skip
     learning_rate: float = choice(
-        0.003, "Learning rate", low=0.00001, high=1.0, step=0.00001, group="training",
-        stops=(0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.004, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2,
+        0.006, "Learning rate", low=0.00001, high=1.0, step=0.00001, group="training",
+        stops=(0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.02, 0.05, 0.1, 0.2,
                0.5, 1.0),
         help="How far each step moves the weights; at its highest, if a schedule changes it.",
         reason="About as high as Adam stays steady with batch normalisation.",
@@ -234,7 +235,7 @@ class Hyperparameters(Described):
     schedule: Literal["constant", "cosine", "one_cycle"] = choice(
         "one_cycle", "Schedule", group="training",
         help="How the learning rate changes: not at all, down along a cosine, or up for the first 30 % and then down.",
-        reason="Reaches in 5 epochs what a constant rate reaches in 10 or more.",
+        reason="Reaches in 4 epochs what a constant rate reaches in 10 or more.",
     )  # fmt: skip
     weight_decay: float = choice(
         0.0, "Weight decay", low=0.0, high=0.1, step=0.00001, group="training", rare=True,
@@ -347,10 +348,10 @@ class CnnHyperparameters(Hyperparameters):
 
     network: Literal["cnn"] = "cnn"
     conv_layers: Annotated[tuple[ConvLayer, ...], BeforeValidator(_split)] = layers(
-        (ConvLayer(filters=16, kernel=5, pool=2), ConvLayer(filters=32, kernel=3, pool=2)), "Convolution layers", counts=(1, 4),
-        added=ConvLayer(),
+        (ConvLayer(filters=32, kernel=5, stride=2), ConvLayer(filters=64, stride=2), ConvLayer(filters=64)),
+        "Convolution layers", counts=(1, 4), added=ConvLayer(),
         help="Each layer's filters, kernel, stride and max-pooling, from the image on.",
-        reason="Two layers pass 99 % in about half a minute.",
+        reason="Three layers, two of which halve the picture by their stride, pass 99 % in seconds.",
     )  # fmt: skip
     dense_units: UnitsList = layers(
         (64,), "Dense layers on top", counts=(0, 3), added=64, low=UNITS_LOW, high=UNITS_HIGH, unit="units", stops=UNITS_STOPS,

@@ -1,5 +1,6 @@
 """Which numbers a network learns in, where that is left to the machine: float32, or bfloat16 where it is faster with them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
@@ -21,14 +22,14 @@ def resolve(hyperparameters: Hyperparameters, network: keras.Sequential) -> str:
     """ "float32" or "bfloat16": what was chosen for this network, or what it learns faster in on this machine."""
     if hyperparameters.precision != "auto":
         return hyperparameters.precision
-    return "bfloat16" if multiply_adds(network) >= MULTIPLY_ADDS and _has_units() else "float32"
+    return "bfloat16" if multiply_adds(network.layers) >= MULTIPLY_ADDS and _has_units() else "float32"
 
 
-def multiply_adds(network: keras.Sequential) -> int:
-    """How many multiplications, each with an addition, one image takes on its way through the network."""
+def multiply_adds(layers: Iterable[keras.Layer]) -> int:
+    """How many multiplications, each with an addition, one image takes on its way through the layers of a network."""
     return sum(
         int(np.prod(layer.kernel.shape)) * int(np.prod(layer.output.shape[1:-1]))  # of each place of a map
-        for layer in network.layers
+        for layer in layers
         if hasattr(layer, "kernel")
     )
 

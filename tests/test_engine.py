@@ -255,7 +255,7 @@ def test_a_run_pauses_goes_on_one_epoch_at_a_time_and_changes_its_learning_rate(
     trainer.control(run_id, hold_at=None)
     until(lambda: trainer.live(run_id).latest.step > paused.step)
     assert trainer.live(run_id).paused_at is None
-    assert [paused.learning_rate, trainer.live(run_id).latest.learning_rate] == pytest.approx([0.003, 0.0005])
+    assert [paused.learning_rate, trainer.live(run_id).latest.learning_rate] == pytest.approx([0.006, 0.0005])
     (run,) = stop_all(trainer, run_id)
     assert run.state == RunState.STOPPED
     (change,) = trainer.store.curve(run_id).changes

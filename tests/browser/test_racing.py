@@ -91,4 +91,4 @@ def test_a_broken_link_gets_a_sentence_and_the_defaults(page, server, query):
     page.goto(f"{server.url}/train?{query}")
     expect(page.get_by_text("This link cannot be used as it is")).to_be_visible()
     expect(page.get_by_role("radio", name="CNN")).to_be_checked()
-    expect(page.get_by_text("57,418")).to_be_visible()
+    expect(page.get_by_text("94,730")).to_be_visible()

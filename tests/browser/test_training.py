@@ -25,7 +25,7 @@ def start_long_training(page: Page) -> None:
     page.get_by_role("tab", name="Training").click()
     slider = page.get_by_role("slider", name="Epochs")
     slider.focus()
-    for _ in range(25):
+    for _ in range(26):
         page.keyboard.press("ArrowRight")
     expect(slider).to_have_value("30")
     page.wait_for_timeout(500)  # the slider tells the server a moment after the last key

@@ -289,7 +289,7 @@ def test_a_training_is_paused_goes_on_for_an_epoch_and_at_another_learning_rate(
     app.button(key="train-step").click().run()
     until(lambda: (live := engine.live(run_id)).paused_at and live.latest.epoch == paused_in + 1)
     app.run()
-    app.select_slider(key=f"rate-{run_id}-0.003").set_value(0.01).run()
+    app.select_slider(key=f"rate-{run_id}-0.006").set_value(0.01).run()
     app.button(key="train-resume").click().run()
     until(lambda: engine.curve(run_id).changes)
     app.run()
