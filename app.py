@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,8 @@ if TYPE_CHECKING:  # importing it imports TensorFlow
 
 PREVIEW_PX = 196
 PICTURE_MB = 20
+# A browser needs this long to show two digits, and twice as long where all the rest comes at the same moment.
+DIGITS_FIRST_S = 0.05
 
 
 def main() -> None:
@@ -40,59 +43,75 @@ def main() -> None:
         "A **dense network** (DNN) weighs all 784 pixels at once; a **convolutional network** (CNN) looks for small patterns "
         "wherever they are. Both learned from the same handwritten digits. Draw as you like, and see where they part."
     )
-    drawing_and_readings()
-
-
-@st.fragment
-def drawing_and_readings() -> None:
-    """The canvas and what both networks read on it. A fragment: a stroke redraws this and nothing else."""
     left, *right = st.columns([1.25, 1, 1], gap="medium")
-    with left:
-        preparation, verdict = drawing_board()
     cards = {network: column.container(border=True) for network, column in zip(NETWORKS, right, strict=True)}
-    runs, predictions = {}, {}
+    runs = {}
     for network, card in cards.items():
         with card:
             runs[network] = choose_network(network)
-            predictions[network] = reading(runs[network], preparation)
-    # Both digits stand on the page before the rest is drawn.
+    readings = {network: card.container() for network, card in cards.items()}
     for network, card in cards.items():
-        with card:
-            details(runs[network], predictions[network])
-    if preparation:
-        if all(predictions.values()):
-            with verdict:
-                agreement(predictions)
-        steps(preparation)
+        run = runs[network]
+        card.caption(f"{run.parameters:,} parameters · reads {run.test_accuracy:.2%} of MNIST's 10,000 test digits right")
+    below = st.container()
+    with left:
+        draw_and_read(runs, readings, below)
+        brush_and_picture()
 
 
-def drawing_board() -> tuple[Preparation | None, DeltaGenerator]:
-    """The canvas with its tools; returns what the networks will read, and a place near the canvas for the outcome."""
+@st.fragment
+def draw_and_read(runs: dict[str, Run], places: dict[str, DeltaGenerator], below: DeltaGenerator) -> None:
+    """The canvas, and what both networks read on it. A fragment: a stroke redraws this and nothing else.
+
+    places, below: where the readings are told, and how the drawing was prepared for them.
+    """
+    if awaited_is_ready():
+        st.rerun()
     with st.container(key="canvas"):
         preparation = canvas.draw(st.session_state.get("brush", canvas.BRUSH_PX))
+    # Both digits come first, whatever else is to be drawn: they are what a stroke is waited for.
+    predictions = {}
+    for network, place in places.items():
+        with place:
+            predictions[network] = reading(runs[network], preparation)
+    if preparation:
+        time.sleep(DIGITS_FIRST_S)
     board = canvas.board()
     with st.container(horizontal=True, gap="xsmall"):
         st.button("Undo", icon=":material/undo:", on_click=board.undo, disabled=not board.drawing["objects"], key="undo")
         st.button("Clear", icon=":material/delete:", on_click=_clear, disabled=not board.drawing["objects"], key="clear")
         st.button("Example", icon=":material/casino:", on_click=_example, key="example")
-        with st.popover("Picture", icon=":material/upload:"):
-            st.file_uploader(
-                "A picture of one digit, drawn or photographed",
-                type=["png", "jpg", "jpeg"],
-                max_upload_size=PICTURE_MB,
-                key="picture",
-                on_change=_uploaded,
-            )
-    verdict = st.container()
+    if origin := board.origin:
+        st.caption(page.plain(origin))
+    if preparation and all(predictions.values()):
+        agreement(predictions)
+    for network, place in places.items():
+        with place:
+            if prediction := predictions[network]:
+                details(network, prediction)
+            elif not preparation:
+                st.caption("Nothing yet. Draw a digit on the canvas.")
+    with below.container():  # written to in any case: a fragment may not begin to write to a place outside of it later
+        if preparation:
+            steps(preparation)
+
+
+def brush_and_picture() -> None:
+    """How wide the canvas draws, and another way to put a digit on it."""
     st.slider(
         "Brush width", 4, 40, canvas.BRUSH_PX, key="brush", format="%d px", persist_state="session",
         help=f"In pixels of the {canvas.SIZE_PX}×{canvas.SIZE_PX} canvas. {canvas.BRUSH_PX} comes near MNIST's own pen.",
     )  # fmt: skip
+    with st.popover("Picture", icon=":material/upload:"):
+        st.file_uploader(
+            "A picture of one digit, drawn or photographed",
+            type=["png", "jpg", "jpeg"],
+            max_upload_size=PICTURE_MB,
+            key="picture",
+            on_change=_uploaded,
+        )
     if problem := st.session_state.get("picture_problem"):
         st.error(page.plain(problem))
-    if board.origin:
-        st.caption(page.plain(board.origin))
-    return preparation, verdict
 
 
 def _clear() -> None:
@@ -134,15 +153,20 @@ def reading(run: Run, preparation: Preparation | None) -> Prediction | None:
     return prediction
 
 
-def details(run: Run, prediction: Prediction | None) -> None:
-    """How sure the network is, of which digits, and what is known of it."""
-    if prediction:
-        perhaps = "" if prediction.is_sure else f"perhaps **{prediction.digit}**, "
-        st.markdown(f"{perhaps}with probability **{prediction.probability:.1%}**, in {prediction.elapsed_ms:.1f} ms")
-        st.vega_lite_chart(spec=charts.probabilities(run.network, prediction.probabilities), key=f"probabilities-{run.network}")
-    elif canvas.board().preparation is None:
-        st.caption("Nothing yet. Draw a digit on the canvas.")
-    st.caption(f"{run.parameters:,} parameters · reads {run.test_accuracy:.2%} of MNIST's 10,000 test digits right")
+def details(network: str, prediction: Prediction) -> None:
+    """How sure the network is, and of which digits."""
+    perhaps = "" if prediction.is_sure else f"perhaps **{prediction.digit}**, "
+    st.markdown(f"{perhaps}with probability **{prediction.probability:.1%}**, in {prediction.elapsed_ms:.1f} ms")
+    st.vega_lite_chart(spec=charts.probabilities(network, prediction.probabilities), key=f"probabilities-{network}")
+
+
+def awaited_is_ready() -> bool:
+    """Whether a network that this visitor trained can read by now, and is to be chosen for them."""
+    awaited = st.session_state.get("reads-next", {})
+    try:
+        return any(run.id == awaited[network] for network in awaited for run in resources.store().readable(network))
+    except StoreError:
+        return False
 
 
 def choose_network(network: str) -> Run:
