@@ -29,6 +29,10 @@ pretrained: .venv/run-installed
 
 bench: .venv/test-installed
 	$(BIN)/python benchmarks/handwriting.py $(if $(STROKES),--strokes "$(STROKES)")
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/page.py
+	$(BIN)/python benchmarks/classroom.py
+	$(BIN)/python benchmarks/install.py
 	$(BIN)/python benchmarks/results.py README.md
 
 $(BIN)/python:

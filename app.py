@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,7 +74,7 @@ def draw_and_read(runs: dict[str, Run], places: dict[str, DeltaGenerator], below
         with place:
             predictions[network] = reading(runs[network], preparation)
     if preparation:
-        time.sleep(DIGITS_FIRST_S)
+        page.let_browser_draw(DIGITS_FIRST_S)
     board = canvas.board()
     with st.container(horizontal=True, gap="xsmall"):
         st.button("Undo", icon=":material/undo:", on_click=board.undo, disabled=not board.drawing["objects"], key="undo")

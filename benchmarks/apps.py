@@ -1,19 +1,37 @@
 """The two apps that are measured side by side: this project's, and the one that most people would write."""
 
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from mnist_models import import_tensorflow, pretrained
+import psutil
+
+from benchmarks.visitor import Visitor, drawings
+from mnist_models import import_tensorflow, pretrained, recipes
 from mnist_models.runs import Run, RunState
+from mnist_models.store import RunStore
 from tests.browser.server import Server
 
 PLAIN = Path(__file__).with_name("plain_app.py")
 # Streamlit's defaults, but for what lets it start unattended on a machine without internet.
 UNATTENDED = ["--server.headless", "true", "--browser.gatherUsageStats", "false", "--browser.serverAddress", "localhost"]
+# A training that lasts longer than any lesson.
+TRAINED = recipes.RECIPES["simple-cnn"].hyperparameters.model_copy(update={"epochs": 100})
+# So long a visitor waits for an answer; a longer wait is an error, and the visitor gives up.
+PATIENCE_S = 60.0
+STROKES_TO_WARM_UP = 3
+QUIET_WITHIN_S = 60
+# Of a processor, while nothing is asked of an app.
+QUIET_CORES = 0.1
+MB = 1_000_000
 
 
-def ours(folder: Path) -> Server:
+def ours(folder: Path, options: Sequence[str] = ()) -> Server:
     """This app as users start it, with a store of its own in the folder."""
-    return Server(folder)
+    return Server(folder, options=options)
 
 
 def plain(folder: Path) -> Server:
@@ -23,7 +41,16 @@ def plain(folder: Path) -> Server:
 
 
 def export_networks(folder: Path) -> None:
-    """Writes the shipped networks as the Keras files that the plain app reads."""
+    """Writes the shipped networks as the Keras files that the plain app reads, in a process of its own: what measures must
+    not have loaded TensorFlow."""
+    exporting = multiprocessing.get_context("spawn").Process(target=_export, args=[folder])
+    exporting.start()
+    exporting.join()
+    if exporting.exitcode:
+        raise RuntimeError("The networks for the plain app could not be written; what went wrong stands above.")
+
+
+def _export(folder: Path) -> None:
     import_tensorflow()
     from mnist_models import networks
     from mnist_models.classifier import unpack_weights
@@ -33,3 +60,58 @@ def export_networks(folder: Path) -> None:
         model = networks.build(run.hyperparameters, blank=True)
         unpack_weights(model, pretrained.weights(network))
         model.save(folder / f"{run.network}.keras")
+
+
+@contextmanager
+def ready(server: Server) -> Iterator[Server]:
+    """A server to which all is loaded: somebody has drawn, and it and the processes that it has started are quiet."""
+    try:
+        asyncio.run(_warm_up(server.url))
+        processes = family(server)
+        deadline = time.monotonic() + QUIET_WITHIN_S
+        took_s = 1.0
+        while took_s > QUIET_CORES:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{server.url} is still busy with {took_s:.1f} cores, though nothing is asked of it.")
+            before_s = cpu_s(processes)
+            time.sleep(1)
+            took_s = cpu_s(processes) - before_s
+        yield server
+    finally:
+        end(server)
+
+
+async def _warm_up(url: str) -> None:
+    visitor = Visitor(url, PATIENCE_S)
+    await visitor.open()
+    for drawing in drawings(STROKES_TO_WARM_UP):
+        await visitor.draw(drawing, time.monotonic())
+    await visitor.leave()
+
+
+def end(server: Server) -> None:
+    """Stops a server and waits for all that it has started: what comes next has the machine for itself."""
+    processes = family(server)
+    server.stop()
+    psutil.wait_procs(processes, timeout=QUIET_WITHIN_S)
+
+
+def family(server: Server) -> list[psutil.Process]:
+    """The server's process, then those that it has started."""
+    process = psutil.Process(server.process.pid)
+    return [process, *process.children(recursive=True)]
+
+
+def cpu_s(processes: Sequence[psutil.Process]) -> float:
+    """The seconds of processor time that processes have taken."""
+    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
+
+
+def memory_mb(processes: Sequence[psutil.Process]) -> float:
+    """What would come back if these processes ended (their USS)."""
+    return sum(process.memory_full_info().uss for process in processes) / MB
+
+
+def running(server: Server) -> int:
+    """How many networks learn at this moment."""
+    return sum(run.state == RunState.RUNNING for run in RunStore(server.env["DATABASE_URL"]).runs())

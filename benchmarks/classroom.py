@@ -5,16 +5,13 @@ runs in a process of its own, as users start it; this one only draws, and tells 
 readings of a stroke holds the pen until they have come.
 """
 
-import argparse
 import asyncio
 import itertools
-import multiprocessing
 import random
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,29 +25,22 @@ import psutil
 from benchmarks import apps, results
 from benchmarks.results import Row
 from benchmarks.visitor import VisitError, Visitor, drawings
-from mnist_models import links, recipes
-from mnist_models.runs import RunState
-from mnist_models.store import RunStore
+from mnist_models import links
 from tests.browser.server import Server
 
 EVERY_S = 2.0
-# So long a visitor waits for an answer; a longer wait is an error, and the visitor gives up.
-PATIENCE_S = 60.0
 DRAWINGS = 240
 # So many open the page at the same moment.
 AT_THE_DOOR = 10
-QUIET_WITHIN_S = 60
 # A lost connection can be taken up again for so long, by Streamlit's default for two minutes; after that, its session is
 # forgotten as soon as another one ends.
 KEPT_S = 10
-# A training that lasts longer than any lesson.
-TRAINED = recipes.RECIPES["simple-cnn"].hyperparameters.model_copy(update={"epochs": 100})
 TRAININGS = 2
+BEGUN_WITHIN_S = 60
+CLASSES, LESSON_S, SHORT_LESSON_S = (30, 60), 60.0, 10.0
 PROMISED = {30: "95 % within 150 ms, no error", 60: "95 % within 500 ms, no error"}
-LARGER_CLASSES = (100, 150, 200)
-LARGER_CLASSES_S = 30
+LARGER_CLASSES, LARGER_LESSON_S = (100, 150, 200), 30.0
 TOO_LONG_S = 2.0
-MB = 1_000_000
 
 
 @dataclass
@@ -100,11 +90,11 @@ async def hold(server: Server, visitors: int, seconds: float, seed: int = 0) -> 
     chance, told = random.Random(seed), drawings(DRAWINGS)
     processes = psutil.Process(server.process.pid), psutil.Process()
     lesson = Lesson(visitors, expected=visitors * round(seconds / EVERY_S))
-    before_mb = memory_mb(server)
-    people = [Visitor(server.url, PATIENCE_S) for _ in range(visitors)]
+    before_mb = apps.memory_mb(apps.family(server)[:1])
+    people = [Visitor(server.url, apps.PATIENCE_S) for _ in range(visitors)]
     door = asyncio.Semaphore(AT_THE_DOOR)
     await asyncio.gather(*(come(person, door, lesson) for person in people))
-    begin, cpu_s = time.monotonic(), [_cpu_s([process]) for process in processes]
+    begin, cpu_s = time.monotonic(), [apps.cpu_s([process]) for process in processes]
     drawing = []
     for person in people:
         first, start = chance.randrange(DRAWINGS), begin + chance.uniform(0, EVERY_S)
@@ -112,9 +102,9 @@ async def hold(server: Server, visitors: int, seconds: float, seed: int = 0) -> 
     await asyncio.gather(*drawing)
     lasted_s = time.monotonic() - begin
     lesson.server_cores, lesson.own_cores = (
-        (_cpu_s([process]) - was) / lasted_s for process, was in zip(processes, cpu_s, strict=True)
+        (apps.cpu_s([process]) - was) / lasted_s for process, was in zip(processes, cpu_s, strict=True)
     )
-    lesson.memory_mb = before_mb, memory_mb(server)
+    lesson.memory_mb = before_mb, apps.memory_mb(apps.family(server)[:1])
     await asyncio.gather(*(person.leave() for person in people))
     return lesson
 
@@ -145,98 +135,66 @@ def noting(errors: list[str]) -> Iterator[None]:
         errors.append(str(error))
 
 
-def memory_mb(server: Server) -> float:
-    """What would come back if the server ended (its USS), without the processes that train."""
-    return psutil.Process(server.process.pid).memory_full_info().uss / MB
-
-
-def _cpu_s(processes: Sequence[psutil.Process]) -> float:
-    """The seconds of processor time that processes have taken."""
-    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
-
-
-@contextmanager
-def ready(server: Server) -> Iterator[Server]:
-    """A server to which all is loaded: two visitors have drawn, and it and the processes that it has started are quiet."""
-    try:
-        asyncio.run(hold(server, 2, 3 * EVERY_S, seed=1))
-        process = psutil.Process(server.process.pid)
-        deadline = time.monotonic() + QUIET_WITHIN_S
-        took_s = 1.0
-        while took_s > 0.1 and time.monotonic() < deadline:
-            before_s = _cpu_s([process, *process.children(recursive=True)])
-            time.sleep(1)
-            took_s = _cpu_s([process, *process.children(recursive=True)]) - before_s
-        yield server
-    finally:
-        server.stop()
-
-
-def measure_classes(folder: Path, sizes: Sequence[int], seconds: float) -> Iterator[Row]:
-    """Classes of several sizes, and the memory that the first takes."""
-    with ready(Server(folder, options=["--server.disconnectedSessionTTL", str(KEPT_S)])) as server:
-        for size in sizes:
-            lesson = asyncio.run(hold(server, size, seconds))
+def measure_classes(folder: Path) -> Iterator[Row]:
+    """Classes of several sizes; the first in the plain app too, and with the memory that it takes."""
+    apps.export_networks(folder)
+    with apps.ready(apps.plain(folder)) as server:
+        plain = asyncio.run(hold(server, CLASSES[0], LESSON_S))
+        plain.report(f"the plain app, {CLASSES[0]} visitors")
+    with apps.ready(apps.ours(folder, ["--server.disconnectedSessionTTL", str(KEPT_S)])) as server:
+        lesson = asyncio.run(hold(server, CLASSES[0], LESSON_S))
+        lesson.report(f"{CLASSES[0]} visitors")
+        left_mb = [forgotten_mb(server)]
+        for again in (1, 2):
+            asyncio.run(hold(server, CLASSES[0], SHORT_LESSON_S, seed=again))
+            left_mb.append(forgotten_mb(server))
+        print(f"server: {', '.join(f'{mb:.0f} MB' for mb in left_mb)} after each of three such classes has left")
+        yield Row(_title(CLASSES[0]), lesson.figures, plain.figures, PROMISED[CLASSES[0]])
+        yield Row(f"{CLASSES[0]} visitors: memory each", f"{lesson.each_mb:.2f} MB", f"{plain.each_mb:.2f} MB", "at most 3 MB")
+        yield Row(
+            f"{CLASSES[0]} visitors: memory that stays taken when they have left (and Streamlit has forgotten them: after "
+            f"{KEPT_S} s here, else after two minutes)",
+            f"{left_mb[0] - lesson.memory_mb[0]:.0f} MB, after two more such classes {left_mb[2] - left_mb[0]:+.0f} MB",
+            asked="it comes back",
+        )
+        for size in CLASSES[1:]:
+            lesson = asyncio.run(hold(server, size, LESSON_S))
             lesson.report(f"{size} visitors")
-            yield Row(_title(size), lesson.figures, asked=PROMISED.get(size, ""))
-            if size == sizes[0]:
-                yield Row(f"{size} visitors: memory each", f"{lesson.each_mb:.2f} MB", asked="at most 3 MB")
-                left_mb = [forgotten_mb(server)]
-                for again in (1, 2):
-                    asyncio.run(hold(server, size, 5 * EVERY_S, seed=again))
-                    left_mb.append(forgotten_mb(server))
-                print(f"server: {', '.join(f'{mb:.0f} MB' for mb in left_mb)} after each of three such classes has left")
-                yield Row(
-                    f"{size} visitors: memory that stays taken when they have left",
-                    f"{left_mb[0] - lesson.memory_mb[0]:.0f} MB, after two more such classes {left_mb[2] - left_mb[0]:+.0f} MB",
-                    asked="it comes back",
-                )
+            yield Row(_title(size), lesson.figures, asked=PROMISED[size])
 
 
 def forgotten_mb(server: Server) -> float:
     """The memory of the server once it has forgotten all who have left."""
 
     async def visit() -> None:
-        visitor = Visitor(server.url, PATIENCE_S)
+        visitor = Visitor(server.url, apps.PATIENCE_S)
         await visitor.open()
         await visitor.leave()
 
     time.sleep(KEPT_S + 1)
     asyncio.run(visit())
     time.sleep(1)
-    return memory_mb(server)
+    return apps.memory_mb(apps.family(server)[:1])
 
 
-def measure_plain(folder: Path, size: int, seconds: float) -> Iterator[Row]:
-    """The class in the plain app."""
-    exporting = multiprocessing.get_context("spawn").Process(target=apps.export_networks, args=[folder])
-    exporting.start()
-    exporting.join()
-    with ready(apps.plain(folder)) as server:
-        lesson = asyncio.run(hold(server, size, seconds))
-        lesson.report(f"the plain app, {size} visitors")
-    yield Row(_title(size), "", lesson.figures)
-    yield Row(f"{size} visitors: memory each", "", f"{lesson.each_mb:.2f} MB")
-
-
-def measure_training(folder: Path, size: int, seconds: float) -> Iterator[Row]:
+def measure_training(folder: Path) -> Iterator[Row]:
     """A class that draws while two networks are trained, and somebody watches."""
-    with ready(apps.ours(folder)) as server:
-        store = RunStore(server.env["DATABASE_URL"])
-        lesson = asyncio.run(hold_while_training(server, store, size, seconds))
-        if (left := running(store)) < TRAININGS:
+    with apps.ready(apps.ours(folder)) as server:
+        lesson = asyncio.run(hold_while_training(server, CLASSES[0], LESSON_S))
+        if (left := apps.running(server)) < TRAININGS:
             lesson.errors.append(f"only {left} trainings were left at the end")
-        lesson.report(f"{size} visitors, {TRAININGS} trainings")
-    yield Row(f"{_title(size)}, while two networks train", lesson.figures, asked="95 % within 500 ms, no error")
+        lesson.report(f"{CLASSES[0]} visitors, {TRAININGS} trainings")
+    yield Row(f"{_title(CLASSES[0])}, while two networks train", lesson.figures, asked="95 % within 500 ms, no error")
 
 
-async def hold_while_training(server: Server, store: RunStore, size: int, seconds: float) -> Lesson:
-    trainer = Visitor(server.url, PATIENCE_S)
-    await trainer.open("train", urlencode(links.to_query(TRAINED)))
+async def hold_while_training(server: Server, size: int, seconds: float) -> Lesson:
+    trainer = Visitor(server.url, apps.PATIENCE_S)
+    await trainer.open("train", urlencode(links.to_query(apps.TRAINED)))
     for _ in range(TRAININGS):
-        await trainer.press(f"Train this {TRAINED.title}")
-    while running(store) < TRAININGS:
-        await asyncio.sleep(0.5)
+        await trainer.press(f"Train this {apps.TRAINED.title}")
+    async with asyncio.timeout(BEGUN_WITHIN_S):
+        while apps.running(server) < TRAININGS:
+            await asyncio.sleep(0.5)
     watching = asyncio.create_task(trainer.watch())
     lesson = await hold(server, size, seconds)
     watching.cancel()
@@ -246,20 +204,16 @@ async def hold_while_training(server: Server, store: RunStore, size: int, second
     return lesson
 
 
-def running(store: RunStore) -> int:
-    """How many networks learn at this moment."""
-    return sum(run.state == RunState.RUNNING for run in store.runs())
-
-
 def measure_limit(folder: Path) -> Iterator[Row]:
     """Larger and larger classes, until they wait too long."""
     found = f"holds with {LARGER_CLASSES[-1]}"
-    with ready(apps.ours(folder)) as server:
+    with apps.ready(apps.ours(folder)) as server:
         for size in LARGER_CLASSES:
-            lesson = asyncio.run(hold(server, size, LARGER_CLASSES_S))
+            lesson = asyncio.run(hold(server, size, LARGER_LESSON_S))
             lesson.report(f"{size} visitors")
             if lesson.errors or lesson.percentile_s(95) > TOO_LONG_S:
-                found = f"with {size} visitors: {lesson.figures}"
+                busy = f"server {lesson.server_cores:.2f} cores, the visitors' process {lesson.own_cores:.2f}"
+                found = f"with {size} visitors: {lesson.figures}; {busy}"
                 break
     yield Row(f"{', '.join(map(str, LARGER_CLASSES))} visitors: where one in twenty waits longer than 2 s", found)
 
@@ -268,39 +222,7 @@ def _title(size: int) -> str:
     return f"{size} visitors, a stroke every 2 s each, until both readings have come"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--visitors", type=int, nargs="+", default=[30, 60], help="sizes of the classes (default: 30 60)")
-    parser.add_argument("--seconds", type=float, default=60, help="how long a lesson lasts (default: 60)")
-    names = ("classes", "plain", "training", "limit")
-    parser.add_argument("--only", nargs="+", choices=names, help="measure these parts only; nothing is kept then")
-    chosen = parser.parse_args()
-    size, seconds = chosen.visitors[0], chosen.seconds
-    parts: dict[str, Callable[[Path], Iterator[Row]]] = {
-        "classes": lambda folder: measure_classes(folder, chosen.visitors, seconds),
-        "plain": lambda folder: measure_plain(folder, size, seconds),
-        "training": lambda folder: measure_training(folder, size, seconds),
-        "limit": measure_limit,
-    }
-    rows: list[Row] = []
-    for part in chosen.only or parts:
-        with tempfile.TemporaryDirectory() as folder:
-            rows += parts[part](Path(folder))
-    rows = merged(rows)
-    if chosen.only:
-        print("\n".join(results.table(rows)))
-    else:
-        results.keep("classroom", rows)
-
-
-def merged(rows: Sequence[Row]) -> list[Row]:
-    """Rows that measure the same as one: ours beside the plain app's."""
-    of: dict[str, Row] = {}
-    for row in rows:
-        first = of.setdefault(row.what, row)
-        of[row.what] = Row(row.what, first.ours or row.ours, first.plain or row.plain, first.asked or row.asked)
-    return list(of.values())
-
+PARTS: dict[str, results.Part] = {"classes": measure_classes, "training": measure_training, "limit": measure_limit}
 
 if __name__ == "__main__":
-    main()
+    results.main("classroom", __doc__, PARTS)

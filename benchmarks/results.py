@@ -1,12 +1,14 @@
-"""What the benchmarks measured: printed, kept in `saved/benchmarks/`, and written into the README as one table.
+"""What the benchmarks measure: in parts, each printed, kept in `saved/benchmarks/`, and written into the README as one table.
 
 python benchmarks/results.py README.md   puts the kept results between the table's marks.
 """
 
+import argparse
 import json
 import platform
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -14,8 +16,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "saved" / "benchmarks"
 MARKS = ("<!-- benchmarks -->", "<!-- end of benchmarks -->")
-# In the order of the table. Each is a script beside this one that takes `--help`.
-BENCHMARKS = ("handwriting",)
+# The parts of each benchmark in the order of the table. Each benchmark is a script beside this one that takes `--help`.
+BENCHMARKS = {
+    "handwriting": ("test set", "strokes", "non-digits"),
+    "training": ("same", "headline", "watching", "augmentation", "utilisation"),
+    "page": ("strokes", "pages", "starts"),
+    "classroom": ("classes", "training", "limit"),
+    "install": ("install", "memory"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,12 +37,30 @@ class Row:
     asked: str = ""
 
 
-def keep(benchmark: str, rows: Sequence[Row]) -> None:
-    """Prints the rows and keeps them for the README. benchmark: one of BENCHMARKS."""
-    print("\n".join(table(rows)))
-    KEPT.mkdir(parents=True, exist_ok=True)
+# What measures one part of a benchmark. It gets a folder of its own, which is gone afterwards.
+Part = Callable[[Path], Iterator[Row]]
+
+
+def main(benchmark: str, description: str, parts: Mapping[str, Part]) -> None:
+    """The command line of a benchmark: measures and keeps each of its parts, or those that are asked for."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--only", nargs="+", choices=parts, help="measure these parts; of the others, what is kept stays")
+    for part in parser.parse_args().only or parts:
+        with tempfile.TemporaryDirectory() as folder:
+            keep(benchmark, part, list(parts[part](Path(folder))))
+
+
+def keep(benchmark: str, part: str, rows: Sequence[Row]) -> None:
+    """Prints the rows and keeps them for the README. part: of those in BENCHMARKS."""
+    print("\n".join(table(rows)), flush=True)
+    file = _file(benchmark, part)
+    file.parent.mkdir(parents=True, exist_ok=True)
     kept = {"measured": date.today().isoformat(), "machine": machine(), "rows": [asdict(row) for row in rows]}
-    (KEPT / f"{benchmark}.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+def _file(benchmark: str, part: str) -> Path:
+    return KEPT / f"{benchmark}, {part}.json"
 
 
 def table(rows: Sequence[Row]) -> list[str]:
@@ -54,13 +80,13 @@ def machine() -> str:
 
 def write_table(file: Path) -> str | None:
     """Puts the kept results of all benchmarks between the marks of a Markdown file; why it cannot, or None."""
-    missing = [name for name in BENCHMARKS if not (KEPT / f"{name}.json").exists()]
-    if missing:
+    every = [(name, part) for name, parts in BENCHMARKS.items() for part in parts]
+    if missing := [f"{name} ({part})" for name, part in every if not _file(name, part).exists()]:
         return f"Not measured yet: {', '.join(missing)}. Run benchmarks/NAME.py for each, or `make bench`."
     text = file.read_text(encoding="utf-8")
     if not all(mark in text for mark in MARKS):
         return f"{file} lacks the lines between which the table stands: {' and '.join(MARKS)}."
-    kept = [json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8")) for name in BENCHMARKS]
+    kept = [json.loads(_file(name, part).read_text(encoding="utf-8")) for name, part in every]
     machines = "; ".join(sorted({f"{one['machine']}, {one['measured']}" for one in kept}))
     lines = table([Row(**row) for one in kept for row in one["rows"]])
     head, tail = text[: text.index(MARKS[0])], text[text.index(MARKS[1]) :]

@@ -16,6 +16,8 @@ from pages.parts import charts, page, report, resources
 REFRESH_S = 5
 MOST_CURVES = 8
 TABLE_PX = 420
+# The table and the curves fill a window; the rest, some two hundred elements, can come when they are there.
+TABLE_FIRST_S = 0.15
 # The two that are compared, as the address and the session name them.
 PLACES = {"first": "First network", "second": "Second network"}
 Runs = Mapping[str, Run]
@@ -39,6 +41,7 @@ def main() -> None:
             # A fragment redraws itself as often as was fixed when it was defined: only while something is being trained.
             refresh_s = REFRESH_S if any(run.in_progress for run in runs.values()) else None
             st.fragment(page.guarded(table_and_curves), run_every=refresh_s)(_seen(runs))
+    page.let_browser_draw(TABLE_FIRST_S)
     st.subheader("Two networks side by side")
     pair = choose_two({run.id: run for run in runs.values() if run.readable}, come)
     if len(pair) == 1:

@@ -1,12 +1,13 @@
-"""What the benchmarks draw, and the table that they write; what they measure is not asserted anywhere."""
+"""What the benchmarks draw and run, and the table that they write; how fast anything is, is not asserted anywhere."""
 
 import json
 
 import numpy as np
 import pytest
 
-from benchmarks import drawing, results
+from benchmarks import drawing, plain_training, results, training
 from benchmarks.drawing import WAYS, Way
+from mnist_models.recipes import RECIPES
 
 SEVEN = [[(0, 0), (50, 0), (20, 100)]]
 
@@ -87,3 +88,39 @@ def test_a_table_that_cannot_be_written_is_a_sentence(tmp_path, kept):
     assert "lacks the lines" in results.write_table(file) and file.read_text() == "no marks"
     (kept / "handwriting.json").unlink()
     assert "Not measured yet: handwriting" in results.write_table(file)
+
+
+def test_parts_that_measure_the_same_are_one_line_and_only_all_of_them_are_kept(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(results, "KEPT", tmp_path)
+    parts = {
+        "ours": lambda folder: iter([results.Row("a stroke", "1 ms", asked="at most 2 ms")]),
+        "plain": lambda folder: iter([results.Row("a stroke", "", "3 ms"), results.Row("a page", "4 ms")]),
+    }
+    results.measure("page", parts, ["plain"])
+    assert "| a stroke |  | 3 ms |  |" in capsys.readouterr().out and not list(tmp_path.iterdir())
+    results.measure("page", parts, None)
+    kept = json.loads((tmp_path / "page.json").read_text())
+    assert [tuple(row.values()) for row in kept["rows"]] == [
+        ("a stroke", "1 ms", "3 ms", "at most 2 ms"), ("a page", "4 ms", "", "")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("recipe", "parameters"), [("simple-nn", 91_860), ("simple-cnn", 544_522)])
+def test_the_plain_training_has_the_network_of_ours_and_ends_where_it_is_asked_to(monkeypatch, recipe, parameters):
+    monkeypatch.setattr(plain_training, "TRAIN_IMAGES", 500)
+    monkeypatch.setattr(plain_training, "VALIDATION_IMAGES", 100)
+    small = {"train_images": 500, "validation_images": 100, "epochs": 1}
+    hyperparameters = RECIPES[recipe].hyperparameters.model_copy(update=small)
+    ours = training.train_here(hyperparameters.model_dump(mode="json"))
+    until = plain_training.train(hyperparameters.network, 32, seed=1, epochs=None, until=0.1)
+    once = plain_training.train(hyperparameters.network, 32, seed=1, epochs=1, until=None)
+    assert ours["parameters"] == once["parameters"] == until["parameters"] == parameters
+    assert until["epochs"] == once["epochs"] == 1 and until["accuracy"] >= 0.1
+    assert min(ours["seconds"], once["seconds"], until["seconds"]) > 0
+
+
+def test_what_learning_from_an_image_takes_is_counted_by_layer():
+    values = RECIPES["simple-nn"].hyperparameters.model_dump(mode="json")
+    # Two operations a weight, three times; but the first layer's inputs are the image, which learns nothing.
+    weights = [784 * 100, 100 * 80, 80 * 50, 50 * 10]
+    assert training.count_operations(values) == {"operations": 6 * sum(weights) - 2 * weights[0]}

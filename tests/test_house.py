@@ -1,8 +1,10 @@
 """How the project is built: no screen below the pages, imports one way, one place that tells networks apart."""
 
 import ast
+import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,15 @@ def test_networks_are_told_apart_in_one_place(file):
         if isinstance(side, ast.Constant) and side.value in ("dnn", "cnn")
     ]
     assert not compared or file == PACKAGE / "networks.py"
+
+
+def test_what_is_required_is_what_is_imported():
+    """No dependency that is not used, and none that is only there because another one brings it."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    required = {line.split("==")[0] for line in lines if line and not line.startswith("#")}
+    imported = {name.split(".")[0] for file in OURS for name in imported_modules(file)}
+    own = {"mnist_models", "pages", *sys.stdlib_module_names}
+    # Of pydantic, a part in a package of its own, whose version it fixes.
+    outside = imported - own - {"pydantic_core"}
+    distributions = packages_distributions()
+    assert required == {re.sub("[_.]", "-", distributions[name][0].lower()) for name in outside}

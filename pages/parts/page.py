@@ -2,6 +2,7 @@
 
 import functools
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,12 @@ def guarded(draw: Callable[..., None]) -> Callable[..., None]:
             st.error(plain(error))
 
     return drawn
+
+
+def let_browser_draw(seconds: float) -> None:
+    """Waits before the rest of a page is sent, so that the browser draws what it has got by then: what arrives in one go is
+    drawn in one go, as late as the last of it."""
+    time.sleep(seconds)
 
 
 def begin(script: str) -> bool:

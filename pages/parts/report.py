@@ -221,8 +221,7 @@ def gallery(indexes: np.ndarray, runs: Sequence[Run], key: str) -> None:
                 mark = "✓" if reading.digits[index] == labels[index] else "✗"
                 lines.append(f"{name}: {reading.digits[index]} {mark} {reading.confidences[index]:.1%}")
             with st.container(width=TILE_PX, gap=None):
-                st.image(_picture(index), width=DIGIT_PX, alt=f"Test image {index:,}")
-                st.caption("  \n".join(lines))
+                st.image(_picture(index), "  \n".join(lines), width=DIGIT_PX, alt=f"Test image {index:,}")
                 if st.button(f"No. {index:,}", icon=":material/draw:", type="tertiary", key=f"{key}-{index}"):
                     canvas.show_test_digit(index)
                     _read_with(runs, [reading.digits[index] == labels[index] for reading in readings])
