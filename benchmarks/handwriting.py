@@ -19,6 +19,7 @@ from mnist_models.calibration import expected_calibration_error, tempered
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.preprocessing import prepare_drawing
 from mnist_models.pretrained import PREFIX
+from mnist_models.runs import Run
 from mnist_models.store import RunStore
 
 SCRIBBLES = 1000
@@ -47,32 +48,34 @@ def main() -> None:
 
     store = RunStore()
     networks = {network: Classifier.of_run(store, PREFIX + network) for network in NETWORKS}
-    rows = [row for network, reader in networks.items() for row in on_test_set(network, reader, store)]
-    results.keep("handwriting", "test set", rows)
-    if options.strokes:
-        recordings = drawing.read(options.strokes)
-        results.keep("handwriting", "strokes", on_strokes(networks, recordings, options.seed, options.misread))
-    results.keep("handwriting", "non-digits", on_non_digits(networks, options.seed))
+    for part, measure in PARTS.items():
+        if rows := measure(networks, options):
+            results.keep("handwriting", part, rows)
 
 
 def percent(share: float) -> str:
     return f"{share:.1%}"
 
 
-def on_test_set(network: str, reader, store: RunStore) -> list[results.Row]:
+def on_test_set(networks: dict, options: argparse.Namespace) -> list[results.Row]:
     """Accuracy, calibration and doubt on MNIST's 10,000 test images."""
+    return [
+        row for network, reader in networks.items() for row in _on_test_set(network, reader, RunStore().run(PREFIX + network))
+    ]
+
+
+def _on_test_set(network: str, reader, run: Run) -> list[results.Row]:
     test = dataset.load().test
     probabilities = reader.probabilities(test.images)
     accuracy = (probabilities.argmax(axis=1) == test.labels).mean()
-    temperature = store.run(PREFIX + network).temperature
-    before = expected_calibration_error(tempered(probabilities, 1 / temperature), test.labels)
+    before = expected_calibration_error(tempered(probabilities, 1 / run.temperature), test.labels)
     after = expected_calibration_error(probabilities, test.labels)
     unsure = (probabilities.max(axis=1) < reader.sure_from).mean()
     title = NETWORKS[network].title
     print(f"{title} on MNIST's test set: {accuracy:.2%} right, {unsure:.2%} not sure")
-    print(f"  expected calibration error {before:.2%}, {after:.2%} with its temperature of {temperature:.2f}\n")
+    print(f"  expected calibration error {before:.2%}, {after:.2%} with its temperature of {run.temperature:.2f}\n")
     return [
-        results.Row(f"{title}: parameters", f"{store.run(PREFIX + network).parameters:,}", asked="below 1,000,000"),
+        results.Row(f"{title}: parameters", f"{run.parameters:,}", asked="below 1,000,000"),
         results.Row(f"{title}: MNIST test digits read right", f"{accuracy:.2%}", asked=f"at least {TEST_ASKED[network]:.1%}"),
         results.Row(
             f"{title}: expected calibration error (before temperature scaling)",
@@ -83,10 +86,13 @@ def on_test_set(network: str, reader, store: RunStore) -> list[results.Row]:
     ]
 
 
-def on_strokes(networks: dict, recordings: list[drawing.Recording], seed: int, misread: Path) -> list[results.Row]:
+def on_strokes(networks: dict, options: argparse.Namespace) -> list[results.Row]:
     """Accuracy per way, network and digit, prepared and plainly resized; draws the worst misreadings."""
+    if not options.strokes:
+        return []
+    recordings = drawing.read(options.strokes)
     labels = np.array([recording.label for recording in recordings])
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(options.seed)
     canvases = {way: [drawing.draw(recording.strokes, way, random) for recording in recordings] for way in drawing.WAYS}
     rows, worst = [], []
     for network, reader in networks.items():
@@ -119,7 +125,7 @@ def on_strokes(networks: dict, recordings: list[drawing.Recording], seed: int, m
             results.Row(f"{title}: the worst way, below the mean", f"{100 * worst_way:.1f} points", asked="at most 1 point"),
             results.Row(f"{title}: of those, called not sure", percent(doubt), asked="at most 3%"),
         ]  # fmt: skip
-    draw_misread(worst, misread)
+    draw_misread(worst, options.misread)
     return rows
 
 
@@ -146,9 +152,9 @@ def draw_misread(worst: list[tuple], file: Path) -> None:
     print(f"The worst misreadings: {file}\n")
 
 
-def on_non_digits(networks: dict, seed: int) -> list[results.Row]:
+def on_non_digits(networks: dict, options: argparse.Namespace) -> list[results.Row]:
     """How many letters and scribbles are called "not sure"."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(options.seed)
     letters = [(letter, drawing.draw_letter(letter, font, drawing.WAYS[0])) for letter, font in drawing.letters()]
     ways = [drawing.WAYS[place % len(drawing.WAYS)] for place in range(SCRIBBLES)]
     kinds = {
@@ -169,6 +175,8 @@ def on_non_digits(networks: dict, seed: int) -> list[results.Row]:
     print()
     return rows
 
+
+PARTS = {"test set": on_test_set, "strokes": on_strokes, "non-digits": on_non_digits}
 
 if __name__ == "__main__":
     main()

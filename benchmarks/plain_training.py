@@ -1,6 +1,7 @@
 """The training that most people would write: float32 arrays, `keras.Model.fit`, Keras's defaults.
 
-The trainings here are measured against it. It has the same two networks, the same images, and batches of the same size.
+The trainings here are measured against it. It has two of their networks (their weights start as Keras starts them, not as ours
+do), the same images, and the same number of them in a batch.
 """
 
 import time
@@ -62,13 +63,21 @@ def train(network: str, batch_size: int, seed: int, epochs: int | None, until: f
     started = time.perf_counter()
     training, validation = dataset.split(TRAIN_IMAGES, VALIDATION_IMAGES)
     test = dataset.load().test
-    (x, y), *others = ((digits.images.astype("float32") / 255, digits.labels) for digits in (training, validation, test))
+    (x, y), validation, test = (
+        (digits.images.astype("float32") / 255, digits.labels) for digits in (training, validation, test)
+    )
     model = {"dnn": dnn, "cnn": cnn}[network]()
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    look = [UntilAccurate(until, others[1])] if until else []
+    until_accurate = [UntilAccurate(until, test)] if until else []
     history = model.fit(
-        x, y, batch_size=batch_size, epochs=epochs or MOST_EPOCHS, validation_data=others[0], callbacks=look, verbose=0
+        x,
+        y,
+        batch_size=batch_size,
+        epochs=epochs or MOST_EPOCHS,
+        validation_data=validation,
+        callbacks=until_accurate,
+        verbose=0,
     )
-    _, accuracy = model.evaluate(*others[1], verbose=0)
-    seconds = time.perf_counter() - started - sum(callback.checking_s for callback in look)
+    _, accuracy = model.evaluate(*test, verbose=0)
+    seconds = time.perf_counter() - started - sum(callback.checking_s for callback in until_accurate)
     return {"seconds": seconds, "accuracy": accuracy, "epochs": len(history.epoch), "parameters": model.count_params()}

@@ -1,5 +1,6 @@
 """What the benchmarks draw and run, and the table that they write; how fast anything is, is not asserted anywhere."""
 
+import importlib
 import json
 
 import numpy as np
@@ -66,9 +67,11 @@ def test_no_two_scribbles_are_the_same():
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
+    """Every part of every benchmark was measured."""
     monkeypatch.setattr(results, "KEPT", tmp_path / "kept")
-    for name in results.BENCHMARKS:
-        results.keep(name, [results.Row(f"what {name} measures", "12 ms", "34 ms", "at most 20 ms")])
+    for name, parts in results.BENCHMARKS.items():
+        for part in parts:
+            results.keep(name, part, [results.Row(f"what {name} measures of {part}", "12 ms", "34 ms", "at most 20 ms")])
     return tmp_path / "kept"
 
 
@@ -79,30 +82,31 @@ def test_the_table_stands_between_its_marks_in_the_order_of_the_benchmarks(tmp_p
     text = file.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
     rows = [line for line in text.splitlines() if line.startswith("| what ")]
-    assert rows == [f"| what {name} measures | 12 ms | 34 ms | at most 20 ms |" for name in results.BENCHMARKS]
+    every = [(name, part) for name, parts in results.BENCHMARKS.items() for part in parts]
+    assert rows == [f"| what {name} measures of {part} | 12 ms | 34 ms | at most 20 ms |" for name, part in every]
 
 
 def test_a_table_that_cannot_be_written_is_a_sentence(tmp_path, kept):
     file = tmp_path / "README.md"
     file.write_text("no marks")
     assert "lacks the lines" in results.write_table(file) and file.read_text() == "no marks"
-    (kept / "handwriting.json").unlink()
-    assert "Not measured yet: handwriting" in results.write_table(file)
+    next(kept.glob("handwriting, strokes*")).unlink()
+    assert "Not measured yet: handwriting (strokes)" in results.write_table(file)
 
 
-def test_parts_that_measure_the_same_are_one_line_and_only_all_of_them_are_kept(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(results, "KEPT", tmp_path)
-    parts = {
-        "ours": lambda folder: iter([results.Row("a stroke", "1 ms", asked="at most 2 ms")]),
-        "plain": lambda folder: iter([results.Row("a stroke", "", "3 ms"), results.Row("a page", "4 ms")]),
-    }
-    results.measure("page", parts, ["plain"])
-    assert "| a stroke |  | 3 ms |  |" in capsys.readouterr().out and not list(tmp_path.iterdir())
-    results.measure("page", parts, None)
-    kept = json.loads((tmp_path / "page.json").read_text())
-    assert [tuple(row.values()) for row in kept["rows"]] == [
-        ("a stroke", "1 ms", "3 ms", "at most 2 ms"), ("a page", "4 ms", "", "")
-    ]  # fmt: skip
+@pytest.mark.parametrize("name", results.BENCHMARKS)
+def test_every_part_of_a_benchmark_can_be_measured(name):
+    module = importlib.import_module(f"benchmarks.{name}")
+    assert tuple(module.PARTS) == results.BENCHMARKS[name]
+
+
+def test_parts_that_are_not_asked_for_stay_as_they_were_measured(monkeypatch, kept, capsys):
+    parts = {part: lambda folder, part=part: iter([results.Row(part, "5 ms")]) for part in results.BENCHMARKS["page"]}
+    monkeypatch.setattr("sys.argv", ["page.py", "--only", "starts"])
+    results.main("page", "How soon.", parts)
+    assert "| starts | 5 ms |  |  |" in capsys.readouterr().out
+    found = {file.stem: json.loads(file.read_text())["rows"][0]["ours"] for file in kept.glob("page*")}
+    assert found == {"page, strokes": "12 ms", "page, pages": "12 ms", "page, starts": "5 ms"}
 
 
 @pytest.mark.parametrize(("recipe", "parameters"), [("simple-nn", 91_860), ("simple-cnn", 544_522)])

@@ -332,7 +332,7 @@ def test_a_time_budget_ends_the_schedule_with_it(run):
         for batch in range(5):
             schedule.on_train_batch_begin(batch)
             rates.append(float(model.optimizer.learning_rate))
-    expected = training.learning_rates("one_cycle", 0.003, np.array([0, 0.25, 0.5, 0.75, 1]))
+    expected = training.learning_rates("one_cycle", 0.006, np.array([0, 0.25, 0.5, 0.75, 1]))
     assert rates == pytest.approx(expected, rel=1e-4)
 
 
