@@ -359,7 +359,7 @@ def _places(titles: tuple[str, ...]) -> dict[str, Any]:
     )  # fmt: skip
     probability = alt.Color(
         "probability:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1]),
-        legend=alt.Legend(title="probability of the right digit", format=".0%", orient="bottom", gradientLength=200),
+        legend=alt.Legend(title="probability of the right digit", format=".0%", orient="top", gradientLength=200),
     )  # fmt: skip
     tooltip = [
         alt.Tooltip("image:N", title="image"), alt.Tooltip("dx:Q", title="px to the right", format="+d"),
@@ -371,7 +371,7 @@ def _places(titles: tuple[str, ...]) -> dict[str, Any]:
     cells = base.mark_rect().encode(color=probability)
     # Where it is wrong the right digit is improbable, so the cell is dark.
     wrong = base.mark_text(fontSize=9, color="white").encode(text="read:N")
-    return (cells + wrong).properties(height=430).configure_view(strokeWidth=0).to_dict()
+    return (cells + wrong).properties(height=480).configure_view(strokeWidth=0).to_dict()
 
 
 class Clickable(NamedTuple):

@@ -29,11 +29,11 @@ def test_a_drawn_digit_is_slid_and_preparation_brings_it_back(page, server):
 
 def test_a_cell_shows_the_digit_there_and_what_both_networks_read(page, server):
     page.goto(f"{server.url}/slide")
-    chart = page.locator(".st-key-places-dnn")
-    chart.locator("canvas, svg").first.wait_for()
+    chart = page.locator("[data-testid=stVegaLiteChart]").first
+    cell = chart.locator("svg .mark-rect path").nth(5 * 21 + 10)
+    cell.wait_for()
     page.wait_for_timeout(1_000)  # the chart takes its width from the page
-    box = chart.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 3)
+    cell.hover(force=True)
     tooltip = page.locator("#vg-tooltip-element")
     expect(tooltip).to_be_visible()
     expect(tooltip.locator("img")).to_have_attribute("src", re.compile("^data:image/png;base64,"))
