@@ -9,7 +9,6 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
-from mnist_models import pretrained
 from mnist_models.dataset import TEST_COUNT
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.preprocessing import (
@@ -21,7 +20,7 @@ from mnist_models.preprocessing import (
     prepare_picture,
 )
 from mnist_models.runs import Run, StoreError
-from pages.parts import canvas, charts, page, resources
+from pages.parts import canvas, page, readers, resources
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
     from mnist_models.classifier import Prediction
@@ -47,7 +46,7 @@ def main() -> None:
     runs = {}
     for network, card in cards.items():
         with card:
-            runs[network] = choose_network(network)
+            runs[network] = readers.choose(network)
     readings = {network: card.container() for network, card in cards.items()}
     for network, card in cards.items():
         run = runs[network]
@@ -56,6 +55,7 @@ def main() -> None:
     with left:
         draw_and_read(runs, readings, below)
         brush_and_picture()
+    resources.prepare()
 
 
 @st.fragment
@@ -154,6 +154,8 @@ def reading(run: Run, preparation: Preparation | None) -> Prediction | None:
 
 def details(network: str, prediction: Prediction) -> None:
     """How sure the network is, and of which digits."""
+    from pages.parts import charts  # imports Altair, which the first canvas need not wait for
+
     perhaps = "" if prediction.is_sure else f"perhaps **{prediction.digit}**, "
     st.markdown(f"{perhaps}with probability **{prediction.probability:.1%}**, in {prediction.elapsed_ms:.1f} ms")
     st.vega_lite_chart(spec=charts.probabilities(network, prediction.probabilities), key=f"probabilities-{network}")
@@ -166,29 +168,6 @@ def awaited_is_ready() -> bool:
         return any(run.id == awaited[network] for network in awaited for run in resources.store().readable(network))
     except StoreError:
         return False
-
-
-def choose_network(network: str) -> Run:
-    """A list of the networks of this kind that can read: the one that ships, and every finished run."""
-    key = f"reads-{network}"
-    try:
-        runs = {run.id: run for run in resources.store().readable(network)}
-    except StoreError as error:
-        st.warning(page.plain(error))
-        runs = {pretrained.PREFIX + network: resources.store().run(pretrained.PREFIX + network)}
-    # A network that this visitor trained is chosen for them as soon as it is done.
-    awaited = st.session_state.get("reads-next", {})
-    if awaited.get(network) in runs:
-        st.session_state[key] = awaited.pop(network)
-    if st.session_state.get(key) not in runs:
-        if key in st.session_state:
-            st.info("The network that read here was deleted. The one that ships reads now.")
-        st.session_state[key] = next(iter(runs))
-    run_id = st.selectbox(
-        f"{NETWORKS[network].title} to read with", runs, key=key, persist_state="session",
-        format_func=lambda run_id: f"{runs[run_id].label} · {runs[run_id].test_accuracy:.2%}",
-    )  # fmt: skip
-    return runs[run_id]
 
 
 def agreement(predictions: dict[str, Prediction]) -> None:

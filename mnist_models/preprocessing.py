@@ -75,7 +75,7 @@ def prepare_drawing(rgba: np.ndarray) -> Preparation | None:
         ink = INK - np.minimum(np.minimum(rgba[..., 0], rgba[..., 1]), rgba[..., 2])
         if rgba.shape[2] == 4:
             ink = (ink.astype(np.uint16) * rgba[..., 3] // 255).astype(np.uint8)
-    return _prepare(ink) if ink.any() else None
+    return prepare_ink(ink) if ink.any() else None
 
 
 def open_picture(file: str | Path | BinaryIO | bytes) -> Image.Image:
@@ -117,7 +117,7 @@ def prepare_picture(picture: Image.Image) -> Preparation:
     if not ink.any():
         message = "Nothing stands out in this picture: choose one with dark ink on light paper, or light on dark."
         raise PictureError(message)
-    return _prepare(ink)
+    return prepare_ink(ink)
 
 
 def find_ink(grey: np.ndarray) -> np.ndarray:
@@ -220,7 +220,7 @@ def _on_paper(picture: Image.Image) -> np.ndarray:
     return (grey * alpha + paper * (1 - alpha)).round().astype(np.uint8)
 
 
-def _prepare(ink: np.ndarray) -> Preparation:
+def prepare_ink(ink: np.ndarray) -> Preparation:
     """Box, scale and place the ink, uint8 (H, W), of which at least one pixel is not 0."""
     picture = Image.fromarray(ink)
     # The ripples that JPEG leaves must not move the box. A fifth of black is safe: MNIST's own boxes hold to a quarter.

@@ -53,6 +53,7 @@ def main() -> None:
     report.confusion(pair, "confusion")
     st.markdown("#### Digit by digit")
     report.per_digit(pair, "digits")
+    resources.prepare()
 
 
 def all_runs() -> dict[str, Run]:

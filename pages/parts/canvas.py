@@ -32,6 +32,7 @@ class Board:
     drawing: what the canvas shows, in Fabric.js's form. given: what it was told to show last; `version` makes each different,
     or the canvas would not listen. told: what it told last. preparation: what the networks read; None when blank.
     exact: the preparation is of a picture, and the canvas shows only a likeness of it. origin: where the picture came from.
+    label: the digit that it is, where that is known.
     """
 
     drawing: dict[str, Any] = field(default_factory=lambda: {"objects": []})
@@ -41,6 +42,7 @@ class Board:
     preparation: Preparation | None = None
     exact: bool = False
     origin: str = ""
+    label: int | None = None
 
     def give(self, drawing: dict[str, Any]) -> None:
         """Has the canvas show this drawing."""
@@ -49,19 +51,19 @@ class Board:
 
     def undo(self) -> None:
         """Takes the last stroke back; the canvas then tells what is left."""
-        self.exact = False
+        self.exact, self.label = False, None
         if len(self.drawing["objects"]) == 1:  # of a picture from elsewhere, nothing is left
             self.origin = ""
         self.give({"objects": self.drawing["objects"][:-1]})
 
     def clear(self) -> None:
         """A blank canvas."""
-        self.preparation, self.exact, self.origin = None, False, ""
+        self.preparation, self.exact, self.origin, self.label = None, False, "", None
         self.give({"objects": []})
 
-    def show(self, preparation: Preparation, origin: str) -> None:
+    def show(self, preparation: Preparation, origin: str, label: int | None = None) -> None:
         """Puts the ink of a prepared picture on the canvas, where it can be drawn over."""
-        self.preparation, self.exact, self.origin = preparation, True, origin
+        self.preparation, self.exact, self.origin, self.label = preparation, True, origin, label
         self.give({"objects": [_picture(preparation)]})
 
     def take(self, drawing: dict[str, Any], pixels: np.ndarray) -> None:
@@ -69,7 +71,7 @@ class Board:
         if drawing == self.told:  # the canvas repeats itself until something new is drawn
             return
         if not self.exact or len(drawing["objects"]) != len(self.drawing["objects"]):
-            self.preparation, self.exact = prepare_drawing(pixels), False
+            self.preparation, self.exact, self.label = prepare_drawing(pixels), False, None
         self.told = self.drawing = drawing
 
 
@@ -84,6 +86,7 @@ def show_test_digit(index: int) -> None:
     board().show(
         prepare_picture(Image.fromarray(test.images[index])),
         f"Test image {index:,}, labelled {test.labels[index]}. Draw over it!",
+        int(test.labels[index]),
     )
 
 
@@ -139,6 +142,13 @@ def _component() -> ModuleType:
     return streamlit_drawable_canvas
 
 
+def data_address(picture: Image.Image) -> str:
+    """An address that holds the picture itself, as a PNG."""
+    png = io.BytesIO()
+    picture.save(png, "PNG")
+    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+
+
 def _picture(preparation: Preparation) -> dict[str, Any]:
     """The ink of a preparation as an image object of Fabric.js, in the middle of the canvas."""
     left, top, right, bottom = preparation.box
@@ -148,11 +158,9 @@ def _picture(preparation: Preparation) -> dict[str, Any]:
     ink = ink.resize([max(1, round(side * scale)) for side in ink.size], Image.Resampling.BICUBIC)
     pixels = np.zeros((ink.height, ink.width, 4), np.uint8)
     pixels[..., 3] = np.asarray(ink)
-    png = io.BytesIO()
-    Image.fromarray(pixels).save(png, "PNG")
     return {
         "type": "Image",
-        "src": "data:image/png;base64," + base64.b64encode(png.getvalue()).decode(),
+        "src": data_address(Image.fromarray(pixels)),
         "left": (SIZE_PX - ink.width) / 2,
         "top": (SIZE_PX - ink.height) / 2,
         "originX": "left",

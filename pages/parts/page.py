@@ -9,7 +9,6 @@ from pathlib import Path
 import streamlit as st
 
 from mnist_models.runs import StoreError
-from pages.parts import resources
 
 # The first digit of the test set. (An icon named by Streamlit would be fetched from the internet.)
 ICON = Path(__file__).with_name("icon.png")
@@ -18,6 +17,7 @@ PAGES = {
     "app.py": ("Draw", ":material/draw:"),
     "pages/train.py": ("Train", ":material/model_training:"),
     "pages/compare.py": ("Compare", ":material/compare:"),
+    "pages/slide.py": ("Slide", ":material/open_with:"),
 }
 
 
@@ -56,7 +56,6 @@ def begin(script: str) -> bool:
     """Sets the page up and draws the links to all pages. True when the visitor has just come from elsewhere."""
     title, _ = PAGES[script]
     st.set_page_config(page_title=f"{title} · DNN and CNN read digits", page_icon=ICON, layout="wide")
-    resources.prepare()
     with st.container(horizontal=True, key="navigation"):
         for other, (label, other_icon) in PAGES.items():
             st.page_link(other, label=label, icon=other_icon, disabled=other == script)

@@ -9,13 +9,15 @@ from typing import BinaryIO
 import numpy as np
 import streamlit as st
 
-from mnist_models import dataset, import_tensorflow, pretrained
+from mnist_models import dataset, import_tensorflow, pretrained, shifts
 from mnist_models.dataset import IMAGE_SIZE_PX
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters
 from mnist_models.progress import Curve
 from mnist_models.readings import Readings
 from mnist_models.runs import StoreError
 from mnist_models.store import RunStore
+
+PAGE_FIRST_S = 0.5
 
 
 @st.cache_resource(show_spinner=False)
@@ -84,6 +86,18 @@ def layers(hyperparameters: Hyperparameters) -> list:
     return networks.summary(networks.build(hyperparameters, blank=True))
 
 
+@st.cache_data(show_spinner=False, max_entries=256)
+def everywhere(image: np.ndarray, prepared: bool) -> np.ndarray:
+    """A digit at each of shifts.SHIFTS, uint8 (441, 28, 28). prepared: each is prepared as a drawing is before it is read."""
+    return shifts.moved_and_prepared(image) if prepared else shifts.moved(image)
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def read_everywhere(run_id: str, image: np.ndarray, prepared: bool) -> np.ndarray:
+    """The probability of each digit at each place, float32 (441, 10). Raises StoreError."""
+    return classifier(run_id).probabilities(everywhere(image, prepared))
+
+
 def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:
     """The labels that a network is told of its training images, uint8 (N,), wrong ones included."""
     tensorflow_ready().wait()
@@ -143,6 +157,8 @@ def _load(ready: threading.Event) -> None:
         ready.set()  # if it cannot be imported, whoever waits meets the same error, instead of waiting for ever
     for network in NETWORKS:
         classifier(pretrained.PREFIX + network)
+    from pages.parts import charts  # noqa: F401, imports Altair
+
     for network in NETWORKS:  # imports scikit-learn
         evaluation(pretrained.PREFIX + network)
     # What is loaded now stays: collecting garbage need not look through TensorFlow's objects each time.
@@ -156,6 +172,11 @@ def while_loading() -> AbstractContextManager:
     return nullcontext() if tensorflow_ready().is_set() else st.spinner("TensorFlow is loading; this happens once.")
 
 
+@st.cache_resource(show_spinner=False)
 def prepare() -> None:
-    """Begins to load, in the background, what the first stroke and the first training will need."""
-    tensorflow_ready()
+    """Begins to load, in the background, what the first stroke and the first training will need.
+
+    Not at once: while TensorFlow is imported, little else is done, and the browser of the first visitor still asks for the
+    scripts of what the page shows.
+    """
+    threading.Timer(PAGE_FIRST_S, tensorflow_ready).start()

@@ -1,0 +1,31 @@
+"""Which network of each kind reads: on the Draw page, and in the lessons."""
+
+import streamlit as st
+
+from mnist_models import pretrained
+from mnist_models.hyperparameters import NETWORKS
+from mnist_models.runs import Run, StoreError
+from pages.parts import page, resources
+
+
+def choose(network: str) -> Run:
+    """A list of the networks of this kind that can read: the one that ships, and every finished run."""
+    key = f"reads-{network}"
+    try:
+        runs = {run.id: run for run in resources.store().readable(network)}
+    except StoreError as error:
+        st.warning(page.plain(error))
+        runs = {pretrained.PREFIX + network: resources.store().run(pretrained.PREFIX + network)}
+    # A network that this visitor trained is chosen for them as soon as it is done.
+    awaited = st.session_state.get("reads-next", {})
+    if awaited.get(network) in runs:
+        st.session_state[key] = awaited.pop(network)
+    if st.session_state.get(key) not in runs:
+        if key in st.session_state:
+            st.info("The network that read here was deleted. The one that ships reads now.")
+        st.session_state[key] = next(iter(runs))
+    run_id = st.selectbox(
+        f"{NETWORKS[network].title} to read with", runs, key=key, persist_state="session",
+        format_func=lambda run_id: f"{runs[run_id].label} · {runs[run_id].test_accuracy:.2%}",
+    )  # fmt: skip
+    return runs[run_id]

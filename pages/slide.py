@@ -1,0 +1,113 @@
+"""Slide: a digit moved to every place, and what both networks read there."""
+
+import numpy as np
+import streamlit as st
+
+from mnist_models import links, shifts
+from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters
+from mnist_models.runs import Run
+from pages.parts import charts, lesson, page, resources
+
+# Shares of places that differ by less are called the same.
+CLOSE = 0.02
+
+
+def main() -> None:
+    """The page."""
+    page.begin("pages/slide.py")
+    st.header("Slide your digit, and see who still reads it")
+    st.markdown(
+        f"Every drawing is put into the middle before it is read. Here it is moved from there, by up to {shifts.MOST_PX} of "
+        f"the 28 pixels each way, and read at each of the {len(shifts.SHIFTS)} places. **Notice** how far each network can "
+        "follow. **Try** what preparation is worth: switch it on, and every place is read as the middle is."
+    )
+    slide()
+
+
+@st.fragment
+@page.guarded
+def slide() -> None:
+    """The digit, the two networks, and a map of each. A fragment: what is chosen here redraws this and nothing else."""
+    image, label = lesson.digit()
+    prepared = st.toggle(
+        "Prepared at each place: cropped, scaled and centred again, as every drawing is", key="slide-prepared",
+        persist_state="session",
+    )  # fmt: skip
+    runs = lesson.networks()
+    with resources.while_loading():
+        found = {network: resources.read_everywhere(run.id, image, prepared) for network, run in runs.items()}
+    shares = {network: float((read.argmax(axis=1) == label).mean()) for network, read in found.items()}
+    st.markdown(verdict(shares, label, prepared))
+    for column, (network, places) in zip(
+        st.columns(len(runs), gap="medium"), described(found, label, resources.everywhere(image, prepared)).items(), strict=True
+    ):
+        title = NETWORKS[network].title
+        with column:
+            st.metric(f"Places where the {title} reads {label}", f"{shares[network]:.1%}")
+            st.vega_lite_chart(
+                spec=charts.places(places), key=f"places-{network}", alt=f"How probable the {title} finds {label} at each place"
+            )
+    st.caption(
+        "Each cell is a place: the brighter, the more probable the right digit. A number is the digit that was read instead. "
+        "Point at a cell to see the digit there, and what both networks read."
+    )
+    why(runs)
+
+
+def verdict(shares: dict[str, float], label: int, prepared: bool) -> str:
+    """What the maps show, in words."""
+    told = " and the ".join(f"{NETWORKS[network].title} at **{share:.0%}**" for network, share in shares.items())
+    told = f"The {told} of the places read it as {label}."
+    if prepared:
+        return told + " Preparation undoes the shift, so neither network has to know where a digit may stand."
+    (_, worse), (farther, better) = sorted(shares.items(), key=lambda share: share[1])
+    if better - worse < CLOSE:
+        return told + " Of this digit, neither can follow farther than the other."
+    told += f" Without preparation, the {NETWORKS[farther].title} can follow this digit farther."
+    # Of the 441 places, most show too little to be read: what a network calls those, it seems to read wherever it is.
+    return told + (
+        " One digit can be luck: a network that calls a 7 whatever it cannot make out is right about every 7. Try others."
+    )
+
+
+def described(found: dict[str, np.ndarray], label: int, images: np.ndarray) -> dict[str, list[charts.Place]]:
+    """The cells of each network's map. found: probabilities, float32 (441, 10) each. images: uint8 (441, 28, 28)."""
+    told = [
+        {NETWORKS[network].title: f"{read[place].argmax()}, {read[place].max():.1%}" for network, read in found.items()}
+        for place in range(len(images))
+    ]
+    pictures = [lesson.address(image.tobytes()) for image in images]
+    return {
+        network: [
+            charts.Place(
+                dx, dy, round(float(read[place, label]), 4), str(digit) if (digit := read[place].argmax()) != label else "",
+                told[place], pictures[place],
+            )
+            for place, (dx, dy) in enumerate(shifts.SHIFTS)
+        ]
+        for network, read in found.items()
+    }  # fmt: skip
+
+
+def why(runs: dict[str, Run]) -> None:
+    """Why it is so, and what training can change."""
+    with st.expander("Why?"):
+        st.markdown(
+            "A dense network has a weight of its own for each pixel: what it has learned of a stroke in the middle says "
+            "nothing about the same stroke two pixels farther. A convolutional network looks for the same small pattern "
+            "everywhere, so it finds the strokes wherever they are; only its dense layers on top, which know places, lose "
+            "their way in the end."
+        )
+        st.markdown(
+            "Data can do some of what architecture does: a network that learned from moved images follows farther. "
+            + " ".join(f"The {run.label} learned with augmentation {run.values['augmentation']}." for run in runs.values())
+        )
+        for augmentation in ("off", "shift"):
+            st.page_link(
+                "pages/train.py", label=f"Train a CNN with augmentation {augmentation}, then choose it above",
+                icon=":material/model_training:",
+                query_params=links.to_query(CnnHyperparameters(augmentation=augmentation)),
+            )  # fmt: skip
+
+
+main()

@@ -1,0 +1,93 @@
+"""The lesson that slides a digit, without a browser."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mnist_models import dataset, shifts
+from pages.parts import canvas, resources
+from tests.pages.conftest import APP
+
+LABELS = dataset.load().test.labels
+
+
+def page() -> AppTest:
+    return AppTest.from_file(APP, default_timeout=120).switch_page("pages/slide.py")
+
+
+def shares(app: AppTest) -> list[float]:
+    return [float(metric.value.rstrip("%")) for metric in app.metric]
+
+
+def expected(run_id: str, image: np.ndarray, label: int) -> float:
+    """The percentage of the places, read one by one, at which a network reads the digit rightly."""
+    reader = resources.classifier(run_id)
+    padded = np.pad(image, 10)
+    read = [
+        reader.read(padded[10 - dy : 38 - dy, 10 - dx : 38 - dx]).digit == label for dx, dy in shifts.SHIFTS
+    ]  # fmt: skip
+    return round(100 * float(np.mean(read)), 1)
+
+
+def test_who_comes_without_a_drawing_gets_an_example_read_at_every_place():
+    app = page().run()
+    assert not app.exception
+    image = canvas.prepare_picture(canvas.Image.fromarray(dataset.load().test.images[1])).image
+    assert app.selectbox[0].value == LABELS[1] == 2
+    dnn, cnn = (expected(f"shipped-{network}", image, 2) for network in ("dnn", "cnn"))
+    assert shares(app) == [dnn, cnn] and dnn < cnn
+    assert any("Without preparation, the CNN can follow this digit farther" in text.value for text in app.markdown)
+
+
+def test_prepared_it_is_read_everywhere():
+    app = page().run()
+    app.toggle(key="slide-prepared").set_value(True).run()
+    assert not app.exception
+    assert shares(app) == [100.0, 100.0]
+    assert any("Preparation undoes the shift" in text.value for text in app.markdown)
+
+
+def test_whoever_drew_something_else_says_so():
+    app = page().run()
+    app.selectbox[0].select(1).run()
+    assert not app.exception
+    assert [metric.label for metric in app.metric] == ["Places where the DNN reads 1", "Places where the CNN reads 1"]
+    assert max(shares(app)) < 50
+
+
+def test_another_example_is_the_digit_of_the_draw_page_too():
+    app = page().run()
+    app.button(key="lesson-example").click().run()
+    assert not app.exception
+    board = app.session_state["board"]
+    assert board.label == app.selectbox[0].value and f"labelled {board.label}" in board.origin
+
+
+def test_a_run_of_the_visitors_is_read_everywhere_too(finished_run):
+    app = page().run()
+    app.selectbox(key="reads-dnn").select(finished_run.id).run()
+    assert not app.exception
+    image = app.session_state["board"].preparation.image
+    assert shares(app)[0] == expected(finished_run.id, image, 2)
+
+
+def test_without_a_store_the_shipped_networks_still_read(broken_store):
+    app = page().run()
+    assert not app.exception
+    assert len(shares(app)) == 2 and "cannot be used" in app.warning[0].value
+
+
+@pytest.mark.parametrize("close", [0.0, 0.01])
+def test_no_network_is_said_to_be_better_where_none_is(close, monkeypatch):
+    monkeypatch.setattr(resources, "read_everywhere", lambda run_id, image, prepared: _certain(close if "dnn" in run_id else 0))
+    app = page().run()
+    assert not app.exception
+    assert any("neither can follow farther" in text.value for text in app.markdown)
+
+
+def _certain(wrong: float) -> np.ndarray:
+    """All places read as 2, but for a share of them."""
+    read = np.zeros((441, 10), np.float32)
+    read[:, 2] = 1
+    read[: round(441 * wrong)] = np.eye(10)[3]
+    return read
