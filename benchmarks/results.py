@@ -79,18 +79,20 @@ def machine() -> str:
 
 
 def write_table(file: Path) -> str | None:
-    """Puts the kept results of all benchmarks between the marks of a Markdown file; why it cannot, or None."""
-    every = [(name, part) for name, parts in BENCHMARKS.items() for part in parts]
-    if missing := [f"{name} ({part})" for name, part in every if not _file(name, part).exists()]:
-        return f"Not measured yet: {', '.join(missing)}. Run benchmarks/NAME.py for each, or `make bench`."
+    """Puts what is kept of all benchmarks between the marks of a Markdown file; what is missing, or None."""
     text = file.read_text(encoding="utf-8")
     if not all(mark in text for mark in MARKS):
         return f"{file} lacks the lines between which the table stands: {' and '.join(MARKS)}."
-    kept = [json.loads(_file(name, part).read_text(encoding="utf-8")) for name, part in every]
+    every = [(name, part) for name, parts in BENCHMARKS.items() for part in parts]
+    missing = [f"{name} ({part})" for name, part in every if not _file(name, part).exists()]
+    files = [_file(*one) for one in every if _file(*one).exists()]
+    kept = [json.loads(one.read_text(encoding="utf-8")) for one in files]
     machines = "; ".join(sorted({f"{one['machine']}, {one['measured']}" for one in kept}))
     lines = table([Row(**row) for one in kept for row in one["rows"]])
     head, tail = text[: text.index(MARKS[0])], text[text.index(MARKS[1]) :]
     file.write_text("\n".join([head + MARKS[0], f"Measured on: {machines}.", "", *lines, tail]), encoding="utf-8")
+    if missing:
+        return f"Not measured yet, so not in the table: {', '.join(missing)}. Run benchmarks/NAME.py for each, or `make bench`."
     return None
 
 

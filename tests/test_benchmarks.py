@@ -90,8 +90,16 @@ def test_a_table_that_cannot_be_written_is_a_sentence(tmp_path, kept):
     file = tmp_path / "README.md"
     file.write_text("no marks")
     assert "lacks the lines" in results.write_table(file) and file.read_text() == "no marks"
+
+
+def test_what_was_not_measured_is_told_and_the_rest_stands_in_the_table(tmp_path, kept):
+    file = tmp_path / "README.md"
+    file.write_text("\n".join(results.MARKS))
     next(kept.glob("handwriting, strokes*")).unlink()
-    assert "Not measured yet: handwriting (strokes)" in results.write_table(file)
+    assert "not in the table: handwriting (strokes)." in results.write_table(file)
+    text = file.read_text()
+    assert "of strokes" in text and "what handwriting measures of strokes" not in text
+    assert "what handwriting measures of non-digits" in text
 
 
 @pytest.mark.parametrize("name", results.BENCHMARKS)

@@ -43,7 +43,7 @@ def gallery(app: AppTest, key: str) -> list[int]:
 
 def captions(app: AppTest) -> list[str]:
     """What stands below the digits of all galleries, in their order."""
-    return [picture.caption for element in app.get("imgs") for picture in element.proto.imgs]
+    return [caption for pictures in app.get("image") for caption in pictures.captions]
 
 
 def two(app: AppTest) -> tuple[str, str]:

@@ -75,13 +75,12 @@ def test_moving_a_slider_shows_the_new_parameter_count():
 
 
 def test_pooling_the_image_away_says_so_below_the_slider_and_disables_training():
-    app = page(network="cnn").run()
-    app.slider(key="cnn.conv_layers.count").set_value(3).run()
+    app = page(network="cnn").run()  # three convolutions, two of which already halve the image
     for index in range(3):
         app.select_slider(key=f"cnn.conv_layers.{index}.pool").set_value(3).run()
     assert not app.exception
     assert app.button(key="train-start").disabled
-    complaints = [error.value for error in app.error if "Convolution 3" in error.value]
+    complaints = [error.value for error in app.error if "Convolution 2" in error.value]
     assert len(complaints) == 2  # below the slider, and where the layers would stand
     app.select_slider(key="cnn.conv_layers.0.pool").set_value(0).run()
     app.select_slider(key="cnn.conv_layers.1.pool").set_value(0).run()
