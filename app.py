@@ -80,6 +80,8 @@ def draw_and_read(runs: dict[str, Run], places: dict[str, DeltaGenerator], below
         st.button("Undo", icon=":material/undo:", on_click=board.undo, disabled=not board.drawing["objects"], key="undo")
         st.button("Clear", icon=":material/delete:", on_click=_clear, disabled=not board.drawing["objects"], key="clear")
         st.button("Example", icon=":material/casino:", on_click=_example, key="example")
+    if problem := st.session_state.get("picture_problem"):
+        st.error(page.plain(problem))
     if origin := board.origin:
         st.caption(page.plain(origin))
     if preparation and all(predictions.values()):
@@ -109,8 +111,6 @@ def brush_and_picture() -> None:
             key="picture",
             on_change=_uploaded,
         )
-    if problem := st.session_state.get("picture_problem"):
-        st.error(page.plain(problem))
 
 
 def _clear() -> None:
