@@ -72,7 +72,7 @@ def test_a_training_is_paused_driven_and_its_worker_killed_while_it_stands_still
     page.keyboard.press("Escape")
     page.locator(".st-key-train-step button").click()
     expect(page.get_by_text(f"Epoch {ended + 1:.2f} of 90 · paused")).to_be_visible()
-    expect(page.locator(".st-key-curves").get_by_text("learning rate 0.004").first).to_be_visible()
+    expect(page.locator(".st-key-curves").get_by_text("learning rate 0.01").first).to_be_visible()
     drawn = points(page)
     for worker in busiest(server.process.pid):
         worker.kill()
