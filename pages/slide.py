@@ -100,7 +100,9 @@ def why(runs: dict[str, Run]) -> None:
         )
         st.markdown(
             "Data can do some of what architecture does: a network that learned from moved images follows farther. "
-            + " ".join(f"The {run.label} learned with augmentation {run.values['augmentation']}." for run in runs.values())
+            + " ".join(
+                f"The {page.plain(run.label)} learned with augmentation {run.values['augmentation']}." for run in runs.values()
+            )
         )
         for augmentation in ("off", "shift"):
             st.page_link(

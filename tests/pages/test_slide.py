@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from mnist_models import dataset, shifts
 from pages.parts import canvas, resources
-from tests.pages.conftest import APP
+from tests.pages.conftest import APP, TINY
 
 LABELS = dataset.load().test.labels
 
@@ -69,6 +69,16 @@ def test_a_run_of_the_visitors_is_read_everywhere_too(finished_run):
     assert not app.exception
     image = app.session_state["board"].preparation.image
     assert shares(app)[0] == expected(finished_run.id, image, 2)
+
+
+def test_the_name_of_a_run_is_no_markdown(store, trained):
+    run = store.create(TINY, "![x](https://example.org)")
+    store.finish(run.id, trained)
+    app = page().run()
+    app.selectbox(key="reads-dnn").select(run.id).run()
+    assert not app.exception
+    (told,) = [text.value for text in app.markdown if "learned with augmentation" in text.value]
+    assert "\\!\\[x\\]" in told and "![x]" not in told
 
 
 def test_without_a_store_the_shipped_networks_still_read(broken_store):
