@@ -9,7 +9,6 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
-from mnist_models.dataset import TEST_COUNT
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.preprocessing import (
     THICKEST_STROKE_PX,
@@ -120,7 +119,7 @@ def _clear() -> None:
 
 def _example() -> None:
     st.session_state["picture_problem"] = None
-    canvas.show_test_digit(int(np.random.default_rng().integers(TEST_COUNT)))
+    canvas.show_any_test_digit()
 
 
 def _uploaded() -> None:

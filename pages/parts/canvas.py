@@ -90,6 +90,11 @@ def show_test_digit(index: int) -> None:
     )
 
 
+def show_any_test_digit() -> None:
+    """Puts one of the test images, chosen by chance, on this visitor's canvas."""
+    show_test_digit(int(np.random.default_rng().integers(dataset.TEST_COUNT)))
+
+
 def read_with(run: Run) -> None:
     """Has this network read on the Draw page, whatever else was chosen or awaited there."""
     st.session_state[f"reads-{run.network}"] = run.id

@@ -7,7 +7,8 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from mnist_models.dataset import CLASS_COUNT, TEST_COUNT
+from mnist_models import pretrained
+from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.runs import Run
 from pages.parts import canvas, readers, resources
@@ -36,19 +37,17 @@ def digit() -> tuple[np.ndarray, int]:
                 key=f"lesson-label-{hashlib.sha1(image).hexdigest()}", persist_state="session", width=120,
             )  # fmt: skip
             with st.container(horizontal=True, gap="xsmall"):
-                st.button("Another example", icon=":material/casino:", on_click=_example, key="lesson-example")
+                st.button(
+                    "Another example", icon=":material/casino:", on_click=canvas.show_any_test_digit, key="lesson-example"
+                )
                 st.page_link("app.py", label="Draw one", icon=":material/draw:")
     return image, label
-
-
-def _example() -> None:
-    canvas.show_test_digit(int(np.random.default_rng().integers(TEST_COUNT)))
 
 
 def _guess(image: np.ndarray) -> int:
     """What the last of the networks, the convolutional one, reads: nearly always what its maker says too."""
     with resources.while_loading():
-        return resources.classifier(f"shipped-{list(NETWORKS)[-1]}").read(image).digit
+        return resources.classifier(pretrained.PREFIX + list(NETWORKS)[-1]).read(image).digit
 
 
 def networks() -> dict[str, Run]:
@@ -63,4 +62,5 @@ def networks() -> dict[str, Run]:
 @functools.lru_cache(maxsize=4096)
 def address(pixels: bytes) -> str:
     """The address of a picture, itself in it, of a digit: 28×28 bytes, dark ink on white, twice as large."""
-    return canvas.data_address(Image.frombytes("L", (28, 28), pixels).point(lambda ink: 255 - ink).resize((56, 56), 0))
+    picture = Image.frombytes("L", (IMAGE_SIZE_PX, IMAGE_SIZE_PX), pixels).point(lambda ink: 255 - ink)
+    return canvas.data_address(picture.resize((2 * IMAGE_SIZE_PX, 2 * IMAGE_SIZE_PX), Image.Resampling.NEAREST))
