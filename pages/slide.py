@@ -6,7 +6,7 @@ import streamlit as st
 from mnist_models import links, shifts
 from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters
 from mnist_models.runs import Run
-from pages.parts import charts, lesson, page, resources
+from pages.parts import lesson, lesson_charts, page, resources
 
 # Shares of places that differ by less are called the same.
 CLOSE = 0.02
@@ -45,7 +45,9 @@ def slide() -> None:
         with column:
             st.metric(f"Places where the {title} reads {label}", f"{shares[network]:.1%}")
             st.vega_lite_chart(
-                spec=charts.places(places), key=f"places-{network}", alt=f"How probable the {title} finds {label} at each place"
+                spec=lesson_charts.places(places),
+                key=f"places-{network}",
+                alt=f"How probable the {title} finds {label} at each place",
             )
     st.caption(
         "Each cell is a place: the brighter, the more probable the right digit. A number is the digit that was read instead. "
@@ -70,7 +72,7 @@ def verdict(shares: dict[str, float], label: int, prepared: bool) -> str:
     )
 
 
-def described(found: dict[str, np.ndarray], label: int, images: np.ndarray) -> dict[str, list[charts.Place]]:
+def described(found: dict[str, np.ndarray], label: int, images: np.ndarray) -> dict[str, list[lesson_charts.Place]]:
     """The cells of each network's map. found: probabilities, float32 (441, 10) each. images: uint8 (441, 28, 28)."""
     told = [
         {NETWORKS[network].title: f"{read[place].argmax()}, {read[place].max():.1%}" for network, read in found.items()}
@@ -79,7 +81,7 @@ def described(found: dict[str, np.ndarray], label: int, images: np.ndarray) -> d
     pictures = [lesson.address(image.tobytes()) for image in images]
     return {
         network: [
-            charts.Place(
+            lesson_charts.Place(
                 dx, dy, round(float(read[place, label]), 4), str(digit) if (digit := read[place].argmax()) != label else "",
                 told[place], pictures[place],
             )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import altair as alt
@@ -38,7 +38,7 @@ SMOOTHED_OVER = 30
 BEGINNING = 0.2
 
 
-def _tables(**rows: Sequence[dict[str, Any]]) -> dict[str, pa.Table]:
+def tables(**rows: Sequence[dict[str, Any]]) -> dict[str, pa.Table]:
     """The data of a chart by name, in the form in which it goes to the browser: from rows Streamlit would make a pandas table
     first, which takes it more than a millisecond."""
     import pyarrow as pa  # a fifth of a second that the first canvas need not wait for
@@ -56,7 +56,7 @@ def probabilities(network: str, values: tuple[float, ...]) -> dict[str, Any]:
         {"digit": str(digit), "probability": value, "label": f"{value:.1%}" if value >= 0.001 else "", "best": value == best}
         for digit, value in enumerate(values)
     ]
-    return _probabilities(network) | {"datasets": _tables(digits=rows)}
+    return _probabilities(network) | {"datasets": tables(digits=rows)}
 
 
 @functools.cache
@@ -76,7 +76,7 @@ def _probabilities(network: str) -> dict[str, Any]:
 def distribution(counts: Sequence[int]) -> dict[str, Any]:
     """A bar for how many images of each digit there are."""
     rows = [{"digit": str(digit), "images": int(count), "label": f"{count:,}"} for digit, count in enumerate(counts)]
-    return _distribution() | {"datasets": _tables(digits=rows)}
+    return _distribution() | {"datasets": tables(digits=rows)}
 
 
 @functools.cache
@@ -122,7 +122,7 @@ def curves(
     spec = _curves(
         tuple((one.label, one.network) for one in drawn), quantity, axis, log and quantity == "loss", end, low, filled
     )
-    return spec | {"datasets": _tables(**rows)}
+    return spec | {"datasets": tables(**rows)}
 
 
 def _rows(drawn: Drawn, quantity: str, axis: str) -> dict[str, list[dict[str, Any]]]:
@@ -328,52 +328,6 @@ def _epoch(end: EpochEnd) -> str:
     return number(round(end.epoch, 2))
 
 
-class Place(NamedTuple):
-    """What was read of a digit that was moved. dx, dy: in pixels, to the right and down. probability: of the right digit.
-    read: what is told where it was not read rightly, else nothing. told: what each network read, by its title. picture: the
-    digit there, the address of a picture."""
-
-    dx: int
-    dy: int
-    probability: float
-    read: str
-    told: Mapping[str, str]
-    picture: str
-
-
-def places(found: Sequence[Place]) -> dict[str, Any]:
-    """How probable one network finds the right digit at each place, on one scale for all networks; the digit that it read
-    instead stands where it was wrong."""
-    rows = [
-        {"dx": one.dx, "dy": one.dy, "probability": one.probability, "read": one.read, "image": one.picture, **one.told}
-        for one in found
-    ]
-    return _places(tuple(found[0].told)) | {"datasets": _tables(places=rows)}
-
-
-@functools.cache
-def _places(titles: tuple[str, ...]) -> dict[str, Any]:
-    axis = alt.Axis(
-        values=[-10, -5, 0, 5, 10], labelAngle=0, labelExpr="datum.value > 0 ? '+' + datum.value : datum.value", ticks=False,
-        domain=False, grid=False,
-    )  # fmt: skip
-    probability = alt.Color(
-        "probability:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1]),
-        legend=alt.Legend(title="probability of the right digit", format=".0%", orient="top", gradientLength=200),
-    )  # fmt: skip
-    tooltip = [
-        alt.Tooltip("image:N", title="image"), alt.Tooltip("dx:Q", title="px to the right", format="+d"),
-        alt.Tooltip("dy:Q", title="px down", format="+d"), *(alt.Tooltip(f"{title}:N", title=title) for title in titles),
-    ]  # fmt: skip
-    base = alt.Chart(alt.NamedData("places")).encode(
-        x=alt.X("dx:O", title="px to the right", axis=axis), y=alt.Y("dy:O", title="px down", axis=axis), tooltip=tooltip
-    )
-    cells = base.mark_rect().encode(color=probability)
-    # Where it is wrong the right digit is improbable, so the cell is dark.
-    wrong = base.mark_text(fontSize=9, color="white").encode(text="read:N")
-    return (cells + wrong).properties(height=480).configure_view(strokeWidth=0).to_dict()
-
-
 class Clickable(NamedTuple):
     """A chart whose cells can be clicked. rows: its data, apart from the spec, so that a click changes only what it marks."""
 
@@ -511,7 +465,7 @@ def by_digit(
     lines = [
         {"digit": str(digit), "low": min(found), "high": max(found)} for digit, found in enumerate(zip(*values, strict=True))
     ]
-    return _by_digit(names, networks, measure) | {"datasets": _tables(dots=dots, lines=lines)}
+    return _by_digit(names, networks, measure) | {"datasets": tables(dots=dots, lines=lines)}
 
 
 @functools.lru_cache(maxsize=64)

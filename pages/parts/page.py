@@ -17,7 +17,9 @@ PAGES = {
     "app.py": ("Draw", ":material/draw:"),
     "pages/train.py": ("Train", ":material/model_training:"),
     "pages/compare.py": ("Compare", ":material/compare:"),
-    "pages/slide.py": ("Slide", ":material/open_with:"),
+}
+LESSONS = {
+    "pages/slide.py": ("Slide: who still reads a moved digit?", ":material/open_with:"),
 }
 
 
@@ -54,11 +56,18 @@ def let_browser_draw(seconds: float) -> None:
 
 def begin(script: str) -> bool:
     """Sets the page up and draws the links to all pages. True when the visitor has just come from elsewhere."""
-    title, _ = PAGES[script]
-    st.set_page_config(page_title=f"{title} · DNN and CNN read digits", page_icon=ICON, layout="wide")
+    title, _ = (PAGES | LESSONS)[script]
+    st.set_page_config(page_title=f"{title.split(':')[0]} · DNN and CNN read digits", page_icon=ICON, layout="wide")
     with st.container(horizontal=True, key="navigation"):
-        for other, (label, other_icon) in PAGES.items():
-            st.page_link(other, label=label, icon=other_icon, disabled=other == script)
+        _links(PAGES, script)
+        with st.popover("Lessons", icon=":material/school:", type="tertiary"):
+            _links(LESSONS, script)
     has_come = st.session_state.get("page") != script
     st.session_state["page"] = script
     return has_come
+
+
+def _links(pages: dict[str, tuple[str, str]], script: str) -> None:
+    """A link to each of the pages; the one that is open cannot be followed."""
+    for other, (label, icon) in pages.items():
+        st.page_link(other, label=label, icon=icon, disabled=other == script)

@@ -14,6 +14,12 @@ def open_draw(page: Page, url: str) -> None:
     canvas(page).wait_for()
 
 
+def open_lesson(page: Page, name: str) -> None:
+    """Goes to a lesson from any page."""
+    page.get_by_role("button", name="Lessons").click()
+    page.get_by_role("link", name=name).click()
+
+
 def canvas(page: Page) -> Locator:
     """The canvas that takes strokes."""
     return page.locator("canvas.upper-canvas")

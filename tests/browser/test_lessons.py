@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.hand import ZERO, draw, expect_reading, open_draw
+from tests.browser.hand import ZERO, draw, expect_reading, open_draw, open_lesson
 
 
 def share(page, network: str) -> float:
@@ -18,7 +18,7 @@ def test_a_drawn_digit_is_slid_and_preparation_brings_it_back(page, server):
     open_draw(page, server.url)
     draw(page, ZERO)
     expect_reading(page, "0")
-    page.get_by_role("link", name="Slide").click()
+    open_lesson(page, "Slide")
     expect(page.get_by_text("Your drawing, as both networks read it.")).to_be_visible()
     assert 0 < share(page, "DNN") < share(page, "CNN") < 100
     expect(page.get_by_text("the CNN can follow this digit farther")).to_be_visible()
