@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from mnist_models.augmentation import AUGMENTATIONS
+from mnist_models.classifier import scrambled
 from mnist_models.dataset import CLASS_COUNT, Digits
 from mnist_models.hyperparameters import Hyperparameters
 from mnist_models.scribbles import scribbles
@@ -49,7 +50,8 @@ def batch_maker(hyperparameters: Hyperparameters, digits: Digits) -> BatchMaker:
         if non_digits_per_batch:
             shown = (step * non_digits_per_batch + tf.range(non_digits_per_batch)) % SCRIBBLES
             batch_images = tf.concat([batch_images, tf.gather(non_digits, shown)], axis=0)
-        return augment(batch_images, tf.stack([hp.seed, step])), tf.gather(labels, places)
+        varied = augment(batch_images, tf.stack([hp.seed, step]))
+        return scrambled(varied) if hp.scrambled else varied, tf.gather(labels, places)
 
     return batch
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from mnist_models import archives, networks
-from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
+from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX, SCRAMBLE
 from mnist_models.hyperparameters import Hyperparameters
 from mnist_models.readings import SURE_FROM, Readings
 from mnist_models.runs import StoreError
@@ -44,13 +44,16 @@ class Classifier:
     signature takes less than 1 ms, and nothing else in the process can change it.
     """
 
-    def __init__(self, network: keras.Model, batch_size: int = 500, sure_from: float = SURE_FROM) -> None:
-        """sure_from: below this probability of the digit that it reads, 0 to 1, the network is not sure of it."""
-        self.network, self.sure_from = network, sure_from
+    def __init__(
+        self, network: keras.Model, batch_size: int = 500, sure_from: float = SURE_FROM, *, scrambles: bool = False
+    ) -> None:
+        """sure_from: below this probability of the digit that it reads, 0 to 1, the network is not sure of it. scrambles:
+        whether the network learned from scrambled images, so that it has to be given such."""
+        self.network, self.sure_from, self.scrambles = network, sure_from, scrambles
         self.batch_size = batch_size
         images = tf.TensorSpec((None, IMAGE_SIZE_PX, IMAGE_SIZE_PX), tf.uint8)
         self._probabilities = tf.function(
-            lambda batch: tf.nn.softmax(network(batch, training=False)), input_signature=[images]
+            lambda batch: tf.nn.softmax(network(self.seen(batch), training=False)), input_signature=[images]
         ).get_concrete_function()
 
     @classmethod
@@ -58,7 +61,7 @@ class Classifier:
         """The network of these hyperparameters with weights from `pack_weights`. Raises WeightsError when they do not fit."""
         network = networks.build(hyperparameters, blank=True)
         unpack_weights(network, weights)
-        return cls(network, sure_from=sure_from)
+        return cls(network, sure_from=sure_from, scrambles=hyperparameters.scrambled)
 
     @classmethod
     def of_run(cls, store: RunStore, run_id: str) -> "Classifier":
@@ -68,6 +71,10 @@ class Classifier:
             return cls.from_weights(run.hyperparameters, store.weights(run_id), run.sure_from)
         except WeightsError as error:
             raise StoreError(f"{run.label} cannot be used: {error} Choose another run.") from error
+
+    def seen(self, images: tf.Tensor) -> tf.Tensor:
+        """The images, (N, 28, 28), as the network itself is given them: scrambled where it learned from such."""
+        return scrambled(images) if self.scrambles else images
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         """The probabilities of up to `batch_size` images at a time, for callers that want to stop in between."""
@@ -92,6 +99,12 @@ class Classifier:
         rows = self.probabilities(images).tolist()
         elapsed_ms = (time.perf_counter() - start) * 1000 / max(len(images), 1)
         return [Prediction(row.index(max(row)), max(row), tuple(row), elapsed_ms, max(row) >= self.sure_from) for row in rows]
+
+
+def scrambled(images: tf.Tensor) -> tf.Tensor:
+    """As dataset.scrambled, inside a compiled function."""
+    shape = tf.shape(images)
+    return tf.reshape(tf.gather(tf.reshape(images, (-1, len(SCRAMBLE))), SCRAMBLE, axis=1), shape)
 
 
 def pack_weights(network: keras.Model) -> bytes:

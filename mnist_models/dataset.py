@@ -21,6 +21,10 @@ IMAGE_SIZE_PX = 28
 CLASS_COUNT = 10
 TRAIN_COUNT = 60_000
 TEST_COUNT = 10_000
+# Where each pixel of a scrambled image comes from, counted row by row: int64 (784,), a permutation that is always the same.
+# (NumPy keeps the numbers of RandomState as they are, those of its newer generators it does not.)
+SCRAMBLE = np.random.RandomState(0).permutation(IMAGE_SIZE_PX**2)
+SCRAMBLE.flags.writeable = False
 
 
 class DatasetError(Exception):
@@ -83,6 +87,11 @@ def load(file: Path = DATA_FILE) -> Mnist:
         digits.images.flags.writeable = False
         digits.labels.flags.writeable = False
     return mnist
+
+
+def scrambled(images: np.ndarray) -> np.ndarray:
+    """The images, uint8 (N, 28, 28), with their pixels at other places, the same ones for every image: uint8 (N, 28, 28)."""
+    return images.reshape(-1, IMAGE_SIZE_PX**2)[:, SCRAMBLE].reshape(images.shape)
 
 
 def split(train_count: int, validation_count: int) -> tuple[Digits, Digits]:

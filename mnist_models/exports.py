@@ -51,7 +51,7 @@ model.keras   the trained network, for Keras 3:
 
                   import keras
                   _, (images, labels) = keras.datasets.mnist.load_data()
-                  model = keras.models.load_model("model.keras")
+{scramble}                  model = keras.models.load_model("model.keras")
                   model.evaluate(images, labels)
 
               In go uint8 images (N, 28, 28), 0 is paper and 255 is ink. Out come logits (N, 10), one for each digit:
@@ -63,6 +63,14 @@ run.json      name, hyperparameters, results and curve, for programs
 weights.npz   the weights as NumPy arrays, one for each variable of the network
 
 The app imports this file again: it reads run.json and weights.npz, and measures the network anew.
+"""
+
+
+SCRAMBLE_TEXT = """\
+                  # It learned from scrambled images, and reads no others.
+                  import numpy
+                  order = numpy.random.RandomState(0).permutation(784)
+                  images = images.reshape(-1, 784)[:, order].reshape(-1, 28, 28)
 """
 
 
@@ -123,7 +131,12 @@ def export(store: RunStore, run_id: str) -> bytes:
     )
     seconds = curve.seconds or curve.seconds_of([point.epoch for point in curve.points])  # older curves have none
     contents = {
-        README: README_TEXT.format(name=run.name, title=values.title, accuracy=f"{run.test_accuracy:.2%}"),
+        README: README_TEXT.format(
+            name=run.name,
+            title=values.title,
+            accuracy=f"{run.test_accuracy:.2%}",
+            scramble=SCRAMBLE_TEXT if values.scrambled else "",
+        ),
         CARD: card.model_dump_json(),
         WEIGHTS: weights,
         MODEL: _saved(Classifier.of_run(store, run_id).network),

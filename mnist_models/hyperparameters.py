@@ -303,6 +303,11 @@ class Hyperparameters(Described):
         help="The share of training images whose label is replaced by a wrong one, to show how a network learns by heart.",
         reason="Every label as it was published.",
     )  # fmt: skip
+    scrambled: bool = choice(
+        False, "Scrambled pixels", group="data",
+        help="Moves the 784 pixels of every image to other places, the same ones for every image, before a network sees it.",
+        reason="Off, so that neighbouring pixels belong together.",
+    )  # fmt: skip
     validation_images: int = choice(
         5_000, "Validation images", low=0, high=20_000, step=100, unit="images", group="data", rare=True,
         help="How many of the training images, the last ones, are held back to watch the network on digits it has not seen.",

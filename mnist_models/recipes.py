@@ -30,6 +30,11 @@ def slug(title: str) -> str:
 OWN = (
     Recipe("Quick DNN", "Small enough to watch from start to end in a lesson.", DnnHyperparameters()),
     Recipe("Quick CNN", "Small enough to watch from start to end in a lesson.", CnnHyperparameters()),
+    Recipe("Scrambled DNN", "Learns from scrambled pixels, which a DNN hardly minds.", DnnHyperparameters(scrambled=True)),
+    Recipe(
+        "Scrambled CNN", "Learns from scrambled pixels, which take from a CNN what makes it win.",
+        CnnHyperparameters(scrambled=True),
+    ),
     Recipe(
         "Shipped DNN", "What the DNN that comes with the app was trained with.",
         DnnHyperparameters(

@@ -58,7 +58,7 @@ VARIED = '''\
 def varied(images, labels):
     """The images of a batch, each varied anew every time it is learned from."""
     images = vary(keras.ops.cast(images, "float32"), training=True)
-    return keras.ops.cast(keras.ops.round(images), "uint8"), labels
+{scramble}    return keras.ops.cast(keras.ops.round(images), "uint8"), labels
 '''
 
 BATCHES = """\
@@ -80,6 +80,19 @@ VARIATIONS = {
         ],
     ),
 }
+
+SCRAMBLE = """\
+# Every image's pixels go to other places, the same ones for all (NumPy keeps RandomState as it is).
+order = np.random.RandomState(0).permutation(784)
+"""
+
+SCRAMBLE_IMAGES = """\
+{name} = {name}.reshape(-1, 784)[:, order].reshape(-1, 28, 28)
+"""
+
+SCRAMBLE_VARIED = """\
+    images = keras.ops.reshape(keras.ops.take(keras.ops.reshape(images, (-1, 784)), order, 1), (-1, 28, 28))
+"""
 
 NON_DIGITS = """\
 # The app also showed it scribbles, {percent} more images, in which it was to find all digits equally
@@ -272,7 +285,7 @@ def _imports(hp: Hyperparameters) -> str:
     }
     theirs = {
         "keras": True,
-        "numpy as np": hp.wrong_labels,
+        "numpy as np": hp.wrong_labels or hp.scrambled,
         "tensorflow as tf": hp.augmentation != "off",
     }
     groups = [[f"import {name}\n" for name, used in modules.items() if used] for modules in (ours, theirs)]
@@ -295,6 +308,12 @@ def _data(hp: Hyperparameters) -> Iterator[str]:
     yield LOAD.format(train=f"{hp.train_images:_}")
     if hp.validation_images:
         yield HOLD_BACK.format(count=f"{hp.validation_images:_}")
+    if hp.scrambled:
+        # What is varied is scrambled after that.
+        names = {
+            "train_images": hp.augmentation == "off", "validation_images": hp.validation_images, "test_images": True,
+        }  # fmt: skip
+        yield SCRAMBLE + "".join(SCRAMBLE_IMAGES.format(name=name) for name, is_there in names.items() if is_there)
     if hp.wrong_labels:
         yield WRONG_LABELS.format(seed=hp.seed, share=to_text(hp.wrong_labels))
     if hp.label_smoothing:
@@ -306,7 +325,7 @@ def _data(hp: Hyperparameters) -> Iterator[str]:
         comment, layers = VARIATIONS[hp.augmentation]
         rows = "".join(f"        keras.layers.{layer.format(fill=FILL)},\n" for layer in layers)
         yield VARY.format(comment=comment, layers=rows)
-        yield VARIED
+        yield VARIED.format(scramble=SCRAMBLE_VARIED if hp.scrambled else "")
         yield BATCHES
     if hp.non_digits:
         yield NON_DIGITS.format(percent=f"{hp.non_digits:.0%}")

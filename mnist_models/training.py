@@ -62,7 +62,7 @@ def train(
     hp = hyperparameters
     train_digits, validation_digits = dataset.split(hp.train_images, hp.validation_images)
     network = networks.build(hp)
-    classifier = Classifier(network)
+    classifier = Classifier(network, scrambles=hp.scrambled)
     learner = layers.to_learn(network, precision.resolve(hp, network))
     learn = _compile_steps(hp, learner, train_digits)
     course = _Course(hp, learn, report, control)

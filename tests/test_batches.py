@@ -37,6 +37,13 @@ def test_labels_that_are_told_wrong_stay_with_their_images(digits):
     np.testing.assert_array_equal(labels, wrong_labels(digits.labels, DnnHyperparameters(wrong_labels=0.2))[PLACES])
 
 
+def test_scrambled_pixels_are_scrambled_last(digits):
+    plain, labels = batch_of(digits, augmentation="full", non_digits=0.25)
+    images, same_labels = batch_of(digits, augmentation="full", non_digits=0.25, scrambled=True)
+    np.testing.assert_array_equal(images, dataset.scrambled(plain))
+    np.testing.assert_array_equal(labels, same_labels)
+
+
 def test_drawings_that_are_no_digits_come_last_have_no_labels_and_take_turns(digits):
     expected = scribbles(SCRIBBLES, 1)
     for step in (0, 5, 10_000):

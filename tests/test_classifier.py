@@ -61,6 +61,15 @@ def test_probabilities_are_the_softmax_of_what_keras_predicts(hyperparameters, i
     assert probabilities.std(axis=0).max() > 0.001
 
 
+def test_a_network_that_learned_from_scrambled_images_is_given_such(images):
+    network = networks.build(CNN)
+    expected = Classifier(network).probabilities(dataset.scrambled(images))
+    again = Classifier.from_weights(CNN.model_copy(update={"scrambled": True}), pack_weights(network))
+    np.testing.assert_allclose(again.probabilities(images), expected, atol=1e-6)
+    assert np.abs(expected - Classifier(network).probabilities(images)).max() > 0.01
+    np.testing.assert_array_equal(again.seen(images), dataset.scrambled(images))
+
+
 def test_batches_are_as_large_as_asked_for(images):
     sizes = [len(batch) for batch in Classifier(networks.build(DNN), batch_size=50).batches(images)]
     assert sizes == [50, 50, 20]

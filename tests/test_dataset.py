@@ -70,3 +70,17 @@ def test_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path, damage):
             np.savez(file, **{k: np.zeros((3, 3)) for k in ("train_images", "train_labels", "test_images", "test_labels")})
     with pytest.raises(dataset.DatasetError, match=r"[Rr]estore it"):
         dataset.load(file)
+
+
+def test_scrambling_is_a_permutation_that_leaves_no_pixel_where_it_was_for_long():
+    assert sorted(dataset.SCRAMBLE.tolist()) == list(range(784))
+    assert (dataset.SCRAMBLE == np.arange(784)).sum() < 5
+
+
+def test_scrambled_images_have_the_same_pixels_at_places_that_are_the_same_for_all():
+    images = dataset.load().test.images[:3]
+    scrambled = dataset.scrambled(images)
+    assert scrambled.shape == images.shape and scrambled.dtype == np.uint8
+    for place, source in enumerate(dataset.SCRAMBLE.tolist()):
+        for image, result in zip(images, scrambled, strict=True):
+            assert result[place // 28, place % 28] == image[source // 28, source % 28]

@@ -185,6 +185,22 @@ def test_it_holds_what_its_readme_says(exported, tiny_cnn, trained):
     assert float(end["validation_loss"]) == trained.curve.epochs[0].validation_loss
 
 
+@pytest.mark.parametrize("scrambled", [False, True])
+def test_the_readme_says_how_to_evaluate_the_model(store, tiny_dnn, scrambled, monkeypatch, tmp_path):
+    import keras
+
+    values = tiny_dnn.model_copy(update={"scrambled": scrambled})
+    trained = train(values)
+    contents = members(exports.export(store, store.add(values, "mine", trained).id))
+    (tmp_path / "model.keras").write_bytes(contents["model.keras"])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: (None, tuple(dataset.load().test)))
+    code = "".join(line[18:] + "\n" for line in contents["README.txt"].decode().splitlines() if line.startswith(" " * 18))
+    names = {}
+    exec(code.replace("model.evaluate(images, labels)", "result = model.evaluate(images, labels, verbose=0)"), names)
+    assert names["result"][1] == pytest.approx(trained.test_accuracy, abs=0.0003)
+
+
 def test_the_tables_leave_out_what_there_is_none_of(store, tiny_dnn):
     unwatched = tiny_dnn.model_copy(update={"validation_images": 0})
     contents = members(exports.export(store, store.add(unwatched, "x", train(unwatched)).id))

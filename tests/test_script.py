@@ -39,6 +39,8 @@ VARIANTS = {
     "label smoothing": {"label_smoothing": 0.1},
     "label smoothing, weight decay": {"label_smoothing": 0.3, "weight_decay": 0.01, "early_stopping": 1},
     "wrong labels": {"wrong_labels": 0.25, "seed": 7},
+    "scrambled": {"scrambled": True},
+    "scrambled and varied": {"scrambled": True, "augmentation": "shift", "validation_images": 0},
     "shift": {"augmentation": "shift"},
     "full": {"augmentation": "full", "label_smoothing": 0.1},
     "bfloat16": {"precision": "bfloat16", "augmentation": "shift", "weight_decay": 0.001},
@@ -186,10 +188,10 @@ def test_all_that_is_defined_in_a_script_is_used_in_it(texts):
 def test_a_script_says_nothing_of_what_is_off(texts):
     words = {
         "EarlyStopping": "early_stopping",
-        "Random": "augmentation",
+        "layers.Random": "augmentation",
         "tensorflow": "augmentation",
         "smoothing": "label_smoothing",
-        "numpy": "wrong_labels",
+        "order": "scrambled",
         "ImageBudget": "budget_images",
         "TimeBudget": "budget_s",
         "time": "budget_s",
@@ -286,6 +288,32 @@ def test_the_same_labels_are_wrong(run):
     names = run(hyperparameters)
     np.testing.assert_array_equal(names["train_labels"], batches.wrong_labels(labels[:200], hyperparameters))
     np.testing.assert_array_equal(names["validation_labels"], labels[COUNT - 50 : COUNT])
+
+
+def test_numpy_is_imported_where_it_is_used(texts):
+    for name, text in texts.items():
+        assert ("import numpy as np" in text) == ("np." in text), name
+
+
+def test_the_same_pixels_are_scrambled(run):
+    mnist = dataset.load()
+    names = run(variant("scrambled"))
+    expected = {"train_images": (0, 200), "validation_images": (COUNT - 50, COUNT)}
+    for name, (start, stop) in expected.items():
+        np.testing.assert_array_equal(names[name], dataset.scrambled(mnist.train.images[start:stop]))
+    np.testing.assert_array_equal(names["test_images"], dataset.scrambled(mnist.test.images[: len(names["test_images"])]))
+
+
+def test_images_are_varied_before_they_are_scrambled(run):
+    names = run(variant("scrambled and varied"))
+    images = mnist_images = dataset.load().train.images[:200]
+    np.testing.assert_array_equal(names["train_images"], mnist_images)
+    once = names["varied"](tf.constant(images), 0)[0].numpy()
+    restored = np.empty_like(once)
+    restored.reshape(-1, 784)[:, dataset.SCRAMBLE] = once.reshape(-1, 784)
+    # A shift keeps most of the ink beside ink; scrambled, nothing would.
+    assert np.corrcoef(restored[:, :, 1:].ravel(), restored[:, :, :-1].ravel())[0, 1] > 0.5
+    assert np.corrcoef(once[:, :, 1:].ravel(), once[:, :, :-1].ravel())[0, 1] < 0.5
 
 
 @pytest.mark.parametrize("name", ["shift", "full"])

@@ -288,6 +288,19 @@ def test_every_option_trains(place):
     assert trained.curve.epochs[-1].loss < trained.curve.epochs[0].loss
 
 
+def test_scrambled_pixels_are_learned_from_and_measured_with():
+    values = DnnHyperparameters(**SMALL | {"epochs": 3, "scrambled": True})
+    trained = train(values)
+    assert trained.curve.epochs[-1].validation_accuracy > 0.5 and trained.test_accuracy > 0.5
+    weights = {"weights": trained.weights, "hyperparameters": values}
+    assert (
+        np.mean(Classifier.from_weights(**weights).readings(dataset.load().test.images).digits == dataset.load().test.labels)
+        == trained.test_accuracy
+    )
+    unaware = Classifier.from_weights(values.model_copy(update={"scrambled": False}), trained.weights)
+    assert np.mean(unaware.readings(dataset.load().test.images).digits == dataset.load().test.labels) < 0.4
+
+
 def test_the_largest_seed_trains():
     seed = Hyperparameters.choices()["seed"].high
     trained = train(DnnHyperparameters(**SMALL | {"epochs": 1, "augmentation": "full", "wrong_labels": 0.1, "seed": seed}))
