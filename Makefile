@@ -1,6 +1,6 @@
 # make run: installs what the app needs, once, and starts it.
 # make test: installs what the tests need, once, and runs every check.
-# make pretrained: trains the two networks that come with the app anew.
+# make pretrained: trains the networks that come with the app anew.
 # make bench STROKES=recorded.jsonl: runs every benchmark and writes the README's table.
 
 PYTHON ?= python3
@@ -24,8 +24,8 @@ format: .venv/test-installed
 	$(BIN)/ruff format .
 
 pretrained: .venv/run-installed
-	$(BIN)/python -m mnist_models train dnn --recipe shipped --output mnist_models/pretrained
-	$(BIN)/python -m mnist_models train cnn --recipe shipped --output mnist_models/pretrained
+	for pair in shipped quick scrambled; do for network in dnn cnn; do \
+	$(BIN)/python -m mnist_models train $$network --recipe $$pair --output mnist_models/pretrained/$$pair || exit 1; done; done
 
 bench: .venv/test-installed
 	$(BIN)/python benchmarks/handwriting.py $(if $(STROKES),--strokes "$(STROKES)")

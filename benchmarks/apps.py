@@ -55,11 +55,11 @@ def _export(folder: Path) -> None:
     from mnist_models import networks
     from mnist_models.classifier import unpack_weights
 
-    for network, facts in pretrained.facts().items():
-        run = Run(state=RunState.FINISHED, **facts)
-        model = networks.build(run.hyperparameters, blank=True)
-        unpack_weights(model, pretrained.weights(network))
-        model.save(folder / f"{run.network}.keras")
+    facts = pretrained.facts()
+    for network, run_id in pretrained.ids("shipped").items():
+        model = networks.build(Run(state=RunState.FINISHED, **facts[run_id]).hyperparameters, blank=True)
+        unpack_weights(model, pretrained.weights(run_id))
+        model.save(folder / f"{network}.keras")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mnist_models.hyperparameters import Hyperparameters
 from mnist_models.readings import Readings
+from mnist_models.snapshots import Snapshot
 
 # A curve this fine shows every bend on any screen, and a hundred epochs draw as quickly as two.
 POINTS = 400
@@ -208,7 +209,7 @@ class Trained:
     as 2.4. elapsed_s: from the first batch to the last one, pauses not counted. temperature: what its logits were divided by
     after training, 1 for nothing, see calibration.temperature. sure_from: below this probability of the digit it reads, the
     network is not sure of it, see calibration.sure_from. test_loss, test_accuracy: mean cross-entropy in nats and share
-    read right of the 10,000 test images.
+    read right of the 10,000 test images. snapshots: the network after earlier epochs, see snapshots.thinned.
     """
 
     weights: bytes
@@ -222,6 +223,7 @@ class Trained:
     sure_from: float
     test_loss: float
     test_accuracy: float
+    snapshots: tuple[Snapshot, ...] = ()
 
     @property
     def measures(self) -> dict[str, float]:

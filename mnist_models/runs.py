@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from mnist_models import hyperparameters, pretrained
+from mnist_models import hyperparameters
 from mnist_models.hyperparameters import Hyperparameters
 from mnist_models.readings import SURE_FROM
 
@@ -112,7 +112,12 @@ class Run(Base):
     @property
     def label(self) -> str:
         """What a list calls it: the name, and something that tells it from others of the same name."""
-        return self.name if self.id.startswith(pretrained.PREFIX) else f"{self.name} {self.id[:4]}"
+        return self.name if self.ships else f"{self.name} {self.id[:4]}"
+
+    @property
+    def ships(self) -> bool:
+        """Whether it comes with the app."""
+        return "-" in self.id  # the ids of others are hexadecimal
 
     @property
     def images_seen(self) -> int:
@@ -148,6 +153,17 @@ class ReadingsRow(Base):
 
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
     readings: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class SnapshotRow(Base):
+    """See snapshots.Snapshot. bytes: how many its weights are."""
+
+    __tablename__ = "snapshots"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    epoch: Mapped[float] = mapped_column(primary_key=True)
+    bytes: Mapped[int]
+    weights: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class _SchemaRow(Base):

@@ -19,6 +19,7 @@ from sqlalchemy import (
     create_engine,
     delete,
     event,
+    func,
     select,
     update,
 )
@@ -37,12 +38,14 @@ from mnist_models.runs import (
     ReadingsRow,
     Run,
     RunState,
+    SnapshotRow,
     StoreError,
     UnknownRunError,
     WeightsRow,
     bring_up_to_date,
     clean_name,
 )
+from mnist_models.snapshots import MOST_BYTES_OF_ALL, Snapshot
 
 DEFAULT_FILE = Path(__file__).parents[1] / "saved" / "runs.sqlite3"
 # The time at which a process was started is told by a clock that may be set while it runs.
@@ -157,6 +160,38 @@ class RunStore:
         session.merge(CurveRow(run_id=run.id, curve=trained.curve.model_dump(mode="json")))
         session.merge(WeightsRow(run_id=run.id, weights=trained.weights))
         session.merge(ReadingsRow(run_id=run.id, readings=trained.readings.pack()))
+        for epoch, weights in trained.snapshots:
+            session.merge(SnapshotRow(run_id=run.id, epoch=epoch, bytes=len(weights), weights=weights))
+        session.flush()
+        self._make_room(session)
+
+    def _make_room(self, session: Session) -> None:
+        """Forgets the snapshots of the oldest runs while those of all take more of the disk than they may."""
+        sizes = select(Run.id, func.sum(SnapshotRow.bytes)).join(SnapshotRow).group_by(Run.id).order_by(Run.created_at.desc())
+        taken = 0
+        for run_id, size in session.execute(sizes).all():
+            taken += size
+            if taken > MOST_BYTES_OF_ALL:
+                session.execute(delete(SnapshotRow).where(SnapshotRow.run_id == run_id))
+
+    def snapshots(self, run_id: str) -> list[Snapshot]:
+        """A run's network after earlier epochs, in their order; none where they were not kept. Raises UnknownRunError."""
+        self.run(run_id)
+        if run_id in self._shipped:
+            return pretrained.snapshots(run_id)
+        with self._session() as session:
+            rows = session.scalars(select(SnapshotRow).where(SnapshotRow.run_id == run_id).order_by(SnapshotRow.epoch))
+            return [Snapshot(row.epoch, row.weights) for row in rows]
+
+    def snapshot_bytes(self) -> int:
+        """How much of the disk the snapshots of all runs take."""
+        with self._session() as session:
+            return session.scalar(select(func.coalesce(func.sum(SnapshotRow.bytes), 0)))
+
+    def forget_snapshots(self) -> None:
+        """Deletes the snapshots of all runs, for good; the runs stay as they are."""
+        with self._session() as session:
+            session.execute(delete(SnapshotRow))
 
     def rename(self, run_id: str, name: str) -> None:
         """Gives a run another name. Raises UnknownRunError, StoreError for a network that ships and a name without letters."""
@@ -192,7 +227,7 @@ class RunStore:
         """Forgets runs that were deleted more than a day ago."""
         with self._session() as session:
             gone = list(session.scalars(select(Run.id).where(Run.deleted_at < datetime.now(UTC) - UNDO_FOR)))
-            for table in (CurveRow, WeightsRow, ReadingsRow):
+            for table in (CurveRow, WeightsRow, ReadingsRow, SnapshotRow):
                 session.execute(delete(table).where(table.run_id.in_(gone)))
             session.execute(delete(Run).where(Run.id.in_(gone)))
 

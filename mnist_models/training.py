@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mnist_models import calibration, dataset, layers, networks, precision
+from mnist_models import calibration, dataset, layers, networks, precision, snapshots
 from mnist_models.batches import batch_maker
-from mnist_models.classifier import Classifier, copy_weights, pack_weights
+from mnist_models.classifier import Classifier, copy_weights, pack_half, pack_weights
 from mnist_models.dataset import Digits
 from mnist_models.evaluation import evaluate
 from mnist_models.hyperparameters import Hyperparameters, number
@@ -33,6 +33,7 @@ from mnist_models.progress import (
 )
 from mnist_models.readings import SURE_FROM
 from mnist_models.scribbles import scribbles
+from mnist_models.snapshots import Snapshot
 
 # How long one compiled call should take. Shorter: calls cost more than they do. Longer: curves and Stop lag.
 CALL_S = 0.15
@@ -67,6 +68,7 @@ def train(
     learn = _compile_steps(hp, learner, train_digits)
     course = _Course(hp, learn, report, control)
     early = _EarlyStopping(hp.early_stopping, hp.early_stopping_on, network)
+    kept: tuple[Snapshot, ...] = ()
     stopped = False
     while not course.is_complete:
         loss, accuracy = course.learn_epoch()
@@ -78,6 +80,7 @@ def train(
         if validation_loss is not None:
             _check(np.array(validation_loss), course.peak, course.step)
         end = course.end_epoch(loss, accuracy, validation_loss, validation_accuracy)
+        kept = snapshots.thinned((*kept, Snapshot(end.epoch, pack_half(network))), snapshots.MOST_BYTES)
         if early.ends(end):
             break
     if not course.step:
@@ -105,6 +108,7 @@ def train(
         sure_from=sure_from,
         test_loss=evaluation.loss,
         test_accuracy=evaluation.accuracy,
+        snapshots=tuple(snapshot for snapshot in kept if snapshot.epoch < course.epochs),
     )
 
 

@@ -28,7 +28,7 @@ def main() -> None:
     come = page.begin("pages/compare.py")
     st.header("Compare what was trained")
     st.markdown(
-        "Every network that was trained here, and the two that ship. Tick runs in the table to see their curves on one chart; "
+        "Every network that was trained here, and those that ship. Tick runs in the table to see their curves on one chart; "
         "below, two networks stand side by side, down to the single digits that one of them misreads."
     )
     try:

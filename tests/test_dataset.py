@@ -74,7 +74,7 @@ def test_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path, damage):
 
 def test_scrambling_is_a_permutation_that_leaves_no_pixel_where_it_was_for_long():
     assert sorted(dataset.SCRAMBLE.tolist()) == list(range(784))
-    assert (dataset.SCRAMBLE == np.arange(784)).sum() < 5
+    assert (np.arange(784) == dataset.SCRAMBLE).sum() < 5
 
 
 def test_scrambled_images_have_the_same_pixels_at_places_that_are_the_same_for_all():
