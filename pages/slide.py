@@ -3,18 +3,20 @@
 import numpy as np
 import streamlit as st
 
-from mnist_models import links, shifts
+from mnist_models import links, pretrained, shifts
 from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters
 from mnist_models.runs import Run
 from pages.parts import lesson, lesson_charts, page, resources
 
+SCRIPT = "pages/slide.py"
+PREPARED = "slide-prepared"
 # Shares of places that differ by less are called the same.
 CLOSE = 0.02
 
 
 def main() -> None:
     """The page."""
-    page.begin("pages/slide.py")
+    lesson.begin(SCRIPT, {PREPARED: (False, True)})
     st.header("Slide your digit, and see who still reads it")
     st.markdown(
         f"Every drawing is put into the middle before it is read. Here it is moved from there, by up to {shifts.MOST_PX} of "
@@ -29,11 +31,12 @@ def main() -> None:
 def slide() -> None:
     """The digit, the two networks, and a map of each. A fragment: what is chosen here redraws this and nothing else."""
     image, label = lesson.digit()
+    runs = lesson.networks()
     prepared = st.toggle(
-        "Prepared at each place: cropped, scaled and centred again, as every drawing is", key="slide-prepared",
+        "Prepared at each place: cropped, scaled and centred again, as every drawing is", key=PREPARED,
         persist_state="session",
     )  # fmt: skip
-    runs = lesson.networks()
+    lesson.present(SCRIPT, image, label, runs, {PREPARED: prepared})
     with resources.while_loading():
         found = {network: resources.read_everywhere(run.id, image, prepared) for network, run in runs.items()}
     shares = {network: float((read.argmax(axis=1) == label).mean()) for network, read in found.items()}
@@ -106,12 +109,14 @@ def why(runs: dict[str, Run]) -> None:
                 f"The {page.plain(run.label)} learned with augmentation {run.values['augmentation']}." for run in runs.values()
             )
         )
-        for augmentation in ("off", "shift"):
+        for pair, words in (("quick", "without augmentation"), ("shipped", "with it")):
             st.page_link(
-                "pages/train.py", label=f"Train a CNN with augmentation {augmentation}, then choose it above",
-                icon=":material/model_training:",
-                query_params=links.to_query(CnnHyperparameters(augmentation=augmentation)),
-            )  # fmt: skip
+                SCRIPT, label=f"The pair that learned {words}", icon=":material/open_with:", query_params=pretrained.ids(pair)
+            )
+        st.page_link(
+            "pages/train.py", label="Train a CNN with images that are only moved, then choose it above",
+            icon=":material/model_training:", query_params=links.to_query(CnnHyperparameters(augmentation="shift")),
+        )  # fmt: skip
 
 
 main()

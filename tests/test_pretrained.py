@@ -13,9 +13,14 @@ from mnist_models.hyperparameters import NETWORKS, validate
 from mnist_models.progress import POINTS, Curve, Trained
 from mnist_models.readings import Readings
 from mnist_models.recipes import find
+from mnist_models.snapshots import Snapshot
 
-LOWEST_TEST_ACCURACY = {"dnn": 0.984, "cnn": 0.994}
-IDS = [pretrained.PREFIX + network for network in NETWORKS]
+SNAPSHOTS = (Snapshot(0.5, b"early"), Snapshot(1, b"later"))
+LOWEST_TEST_ACCURACY = {
+    "shipped-dnn": 0.988, "shipped-cnn": 0.996, "quick-dnn": 0.978, "quick-cnn": 0.992, "scrambled-dnn": 0.978,
+    "scrambled-cnn": 0.95,
+}  # fmt: skip
+IDS = [run_id for pair in pretrained.PAIRS for run_id in pretrained.ids(pair).values()]
 
 
 @pytest.fixture(scope="module", params=IDS)
@@ -23,8 +28,8 @@ def shipped(request):
     return pretrained.facts()[request.param]
 
 
-def test_one_of_each_network_ships():
-    assert list(pretrained.facts()) == IDS
+def test_one_of_each_network_ships_in_each_pair():
+    assert list(pretrained.facts()) == IDS == list(LOWEST_TEST_ACCURACY)
 
 
 def test_the_card_says_what_evaluation_measures(shipped):
@@ -39,11 +44,11 @@ def test_the_card_says_what_evaluation_measures(shipped):
 
 
 def test_it_reads_well_enough_to_ship(shipped):
-    assert shipped["test_accuracy"] >= LOWEST_TEST_ACCURACY[shipped["network"]]
+    assert shipped["test_accuracy"] >= LOWEST_TEST_ACCURACY[shipped["id"]]
 
 
 def test_it_was_trained_as_its_recipe_says(shipped):
-    assert validate(shipped["values"]) == find("shipped", shipped["network"]).hyperparameters
+    assert validate(shipped["values"]) == find(shipped["id"].split("-")[0], shipped["network"]).hyperparameters
 
 
 def test_its_curve_tells_of_every_epoch(shipped):
@@ -65,10 +70,13 @@ def test_its_time_has_a_time_zone(shipped):
 def test_what_is_written_is_what_was_trained(tmp_path, tiny_dnn):
     weights = pack_weights(networks.build(tiny_dnn))
     readings = Readings.of(np.full((10_000, 10), 0.1, np.float16))
-    trained = Trained(weights, readings, 12_730, Curve.empty(tiny_dnn), False, 1.0, 1.26, 0.9, 0.6, 0.5, 0.9)
+    trained = Trained(weights, readings, 12_730, Curve.empty(tiny_dnn), False, 1.0, 1.26, 0.9, 0.6, 0.5, 0.9, SNAPSHOTS)
+    (tmp_path / "new" / "folder").mkdir(parents=True)
+    (tmp_path / "new" / "folder" / "dnn.epoch-7.npz").write_bytes(b"of another training")
     pretrained.write(tmp_path / "new" / "folder", tiny_dnn, trained, "python -m mnist_models train dnn")
     files = {file.name: file for file in (tmp_path / "new" / "folder").iterdir()}
-    assert set(files) == {"dnn.npz", "dnn.readings.npz", "dnn.json"}
+    assert set(files) == {"dnn.npz", "dnn.readings.npz", "dnn.json", "dnn.epoch-0.5.npz", "dnn.epoch-1.npz"}
+    assert files["dnn.epoch-0.5.npz"].read_bytes() == b"early"
     assert files["dnn.npz"].read_bytes() == weights
     assert files["dnn.readings.npz"].read_bytes() == readings.pack()
     card = json.loads(files["dnn.json"].read_text())
@@ -78,10 +86,20 @@ def test_what_is_written_is_what_was_trained(tmp_path, tiny_dnn):
     for name in ("parameters", "epochs", "temperature", "sure_from", "test_loss", "test_accuracy"):
         assert card[name] == getattr(trained, name)
     assert card["elapsed_s"] == 1.3
-    assert {field.name for field in dataclasses.fields(Trained)} - set(card) == {"weights", "readings", "stopped"}
+    assert {field.name for field in dataclasses.fields(Trained)} - set(card) == {
+        "weights", "readings", "stopped", "snapshots",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("run_id", IDS)
 def test_its_weights_are_numbers(run_id):
     network = Classifier.from_weights(validate(pretrained.facts()[run_id]["values"]), pretrained.weights(run_id)).network
     assert all(np.isfinite(value).all() for value in network.get_weights())
+
+
+@pytest.mark.parametrize("run_id", IDS)
+def test_its_earlier_epochs_are_few_enough_for_everybody_to_download(run_id):
+    snapshots = pretrained.snapshots(run_id)
+    assert 3 <= len(snapshots) and sum(len(snapshot.weights) for snapshot in snapshots) <= pretrained.MOST_SNAPSHOT_BYTES
+    assert [snapshot.epoch for snapshot in snapshots] == sorted({snapshot.epoch for snapshot in snapshots})
+    assert snapshots[0].epoch == 1 and snapshots[-1].epoch < pretrained.facts()[run_id]["epochs"]

@@ -20,6 +20,7 @@ from mnist_models.hyperparameters import NETWORKS
 from mnist_models.progress import Curve, EpochEnd, Progress, Trained
 from mnist_models.readings import Readings
 from mnist_models.runs import IN_PROGRESS, READABLE, Run, RunState, StoreError, UnknownRunError
+from mnist_models.snapshots import Snapshot
 from mnist_models.store import RunStore
 from tests.conftest import racers
 
@@ -40,6 +41,7 @@ def trained(tiny_dnn):
     return Trained(
         weights=bytes(range(256)) * 100, readings=READINGS, parameters=12_730, curve=curve_of(tiny_dnn), stopped=False,
         epochs=1.0, elapsed_s=0.75, temperature=0.9, sure_from=0.6, test_loss=0.5, test_accuracy=0.875,
+        snapshots=(Snapshot(0.25, b"early"), Snapshot(0.5, b"later")),
     )  # fmt: skip
 
 
@@ -567,7 +569,9 @@ def test_the_networks_that_ship_keep_their_names(store):
         store.rename("shipped-cnn", "mine")
     with pytest.raises(UnknownRunError):
         store.rename("nothing", "something")
-    assert [run.id for run in store.shipped()] == ["shipped-dnn", "shipped-cnn"]
+    assert [run.id for run in store.shipped()] == [
+        "shipped-dnn", "shipped-cnn", "quick-dnn", "quick-cnn", "scrambled-dnn", "scrambled-cnn",
+    ]  # fmt: skip
     assert store.run("shipped-cnn").name == "CNN that ships"
 
 
@@ -582,9 +586,32 @@ def test_a_deleted_run_is_forgotten_after_a_day(store, file, tiny_dnn, trained):
     assert {run.id for run in store.runs()} == {kept, young}
     assert store.weights(young) == trained.weights
     for line in all_of(file):
-        assert old not in line  # neither its curve, nor its weights, nor its readings
+        assert old not in line  # neither its curve, nor its weights, nor its readings, nor its snapshots
     store.purge()
     assert {run.id for run in store.runs()} == {kept, young}
+
+
+def test_snapshots_are_kept_in_the_order_of_their_epochs_and_can_be_forgotten(store, tiny_dnn, trained):
+    run_id, other = (finished(store, tiny_dnn, trained) for _ in range(2))
+    assert RunStore().snapshots(run_id) == list(trained.snapshots)
+    assert store.snapshot_bytes() == 20
+    store.finish(run_id, trained)  # again, as after a failure in the middle
+    assert store.snapshots(run_id) == list(trained.snapshots) and store.snapshot_bytes() == 20
+    store.forget_snapshots()
+    assert store.snapshots(run_id) == store.snapshots(other) == [] and store.snapshot_bytes() == 0
+    assert store.weights(run_id) == trained.weights
+    with pytest.raises(UnknownRunError):
+        store.snapshots("nothing")
+
+
+def test_the_snapshots_of_the_oldest_runs_make_room_for_those_of_new_ones(store, tiny_dnn, trained, monkeypatch):
+    monkeypatch.setattr("mnist_models.store.MOST_BYTES_OF_ALL", 25)
+    oldest, middle = (finished(store, tiny_dnn, trained) for _ in range(2))
+    assert [len(store.snapshots(run_id)) for run_id in (oldest, middle)] == [2, 2]
+    newest = finished(store, tiny_dnn, trained)
+    assert [len(store.snapshots(run_id)) for run_id in (oldest, middle, newest)] == [0, 2, 2]
+    assert store.snapshot_bytes() == 20
+    assert store.weights(oldest) == trained.weights
 
 
 def test_a_run_that_was_trained_elsewhere_is_added_with_all_that_it_left_behind(store, tiny_cnn, trained):

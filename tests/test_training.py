@@ -301,6 +301,19 @@ def test_scrambled_pixels_are_learned_from_and_measured_with():
     assert np.mean(unaware.readings(dataset.load().test.images).digits == dataset.load().test.labels) < 0.4
 
 
+def test_the_weights_after_earlier_epochs_are_kept_but_not_those_of_the_end():
+    trained = train(DnnHyperparameters(**SMALL | {"epochs": 4}))
+    assert [snapshot.epoch for snapshot in trained.snapshots] == [1, 2, 3]
+    assert len({snapshot.weights for snapshot in trained.snapshots}) == 3
+
+
+def test_no_more_weights_are_kept_than_there_is_room_for(monkeypatch):
+    size = len(train(DnnHyperparameters(**SMALL)).snapshots[0].weights)
+    monkeypatch.setattr(training.snapshots, "MOST_BYTES", 4 * size)
+    trained = train(DnnHyperparameters(**SMALL | {"epochs": 12}))
+    assert [snapshot.epoch for snapshot in trained.snapshots] == [1, 3, 6]
+
+
 def test_the_largest_seed_trains():
     seed = Hyperparameters.choices()["seed"].high
     trained = train(DnnHyperparameters(**SMALL | {"epochs": 1, "augmentation": "full", "wrong_labels": 0.1, "seed": seed}))

@@ -32,7 +32,7 @@ class Board:
     drawing: what the canvas shows, in Fabric.js's form. given: what it was told to show last; `version` makes each different,
     or the canvas would not listen. told: what it told last. preparation: what the networks read; None when blank.
     exact: the preparation is of a picture, and the canvas shows only a likeness of it. origin: where the picture came from.
-    label: the digit that it is, where that is known.
+    label: the digit that it is, where that is known. index: which of the test images it is, where it is one.
     """
 
     drawing: dict[str, Any] = field(default_factory=lambda: {"objects": []})
@@ -43,6 +43,7 @@ class Board:
     exact: bool = False
     origin: str = ""
     label: int | None = None
+    index: int | None = None
 
     def give(self, drawing: dict[str, Any]) -> None:
         """Has the canvas show this drawing."""
@@ -51,19 +52,19 @@ class Board:
 
     def undo(self) -> None:
         """Takes the last stroke back; the canvas then tells what is left."""
-        self.exact, self.label = False, None
+        self.exact, self.label, self.index = False, None, None
         if len(self.drawing["objects"]) == 1:  # of a picture from elsewhere, nothing is left
             self.origin = ""
         self.give({"objects": self.drawing["objects"][:-1]})
 
     def clear(self) -> None:
         """A blank canvas."""
-        self.preparation, self.exact, self.origin, self.label = None, False, "", None
+        self.preparation, self.exact, self.origin, self.label, self.index = None, False, "", None, None
         self.give({"objects": []})
 
-    def show(self, preparation: Preparation, origin: str, label: int | None = None) -> None:
+    def show(self, preparation: Preparation, origin: str, label: int | None = None, index: int | None = None) -> None:
         """Puts the ink of a prepared picture on the canvas, where it can be drawn over."""
-        self.preparation, self.exact, self.origin, self.label = preparation, True, origin, label
+        self.preparation, self.exact, self.origin, self.label, self.index = preparation, True, origin, label, index
         self.give({"objects": [_picture(preparation)]})
 
     def take(self, drawing: dict[str, Any], pixels: np.ndarray) -> None:
@@ -71,7 +72,7 @@ class Board:
         if drawing == self.told:  # the canvas repeats itself until something new is drawn
             return
         if not self.exact or len(drawing["objects"]) != len(self.drawing["objects"]):
-            self.preparation, self.exact, self.label = prepare_drawing(pixels), False, None
+            self.preparation, self.exact, self.label, self.index = prepare_drawing(pixels), False, None, None
         self.told = self.drawing = drawing
 
 
@@ -87,6 +88,7 @@ def show_test_digit(index: int) -> None:
         prepare_picture(Image.fromarray(test.images[index])),
         f"Test image {index:,}, labelled {test.labels[index]}. Draw over it!",
         int(test.labels[index]),
+        index,
     )
 
 

@@ -1,21 +1,119 @@
-"""What every lesson begins with: the digit that it is about, and the two networks that read it."""
+"""What every lesson begins with: the digit that it is about, the two networks that read it, and a link to all of it."""
 
 import functools
 import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
-from mnist_models import pretrained
+from mnist_models import dataset, links, pretrained
 from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.hyperparameters import NETWORKS
-from mnist_models.runs import Run
-from pages.parts import canvas, readers, resources
+from mnist_models.preprocessing import prepare_ink
+from mnist_models.runs import Run, StoreError
+from pages.parts import canvas, page, readers, ready_made, resources
 
 # A 2 of the test set: shown to whoever comes without a drawing.
 EXAMPLE = 1
 DIGIT_PX = 140
+# What a drawing in a link tells: a row of 28 pixels after the other, one letter a pixel, from paper to ink.
+SHADES = "0123456789abcdef"
+# In a link, beside the page's own settings.
+HIDE = "hide"
+
+Settings = Mapping[str, Sequence[Any]]
+
+
+def begin(script: str, settings: Settings) -> None:
+    """Sets a lesson's page up and follows the link by which the visitor came, if there is one.
+
+    settings: what can be chosen for each of the page's widgets, by their keys.
+    """
+    page.begin(script, navigation=not is_presented())
+    query = {name: text for name, text in st.query_params.items() if name != HIDE}
+    if (script, query) != st.session_state.get("lesson-link"):
+        st.session_state["lesson-link"] = script, query
+        st.session_state["lesson-problems"] = _follow(query, {_name(key): key for key in settings}, settings)
+    for problem in st.session_state["lesson-problems"]:
+        st.warning(page.plain(f"A part of this link cannot be used. {problem}"))
+    if title := query.get(ready_made.NAME):
+        ready_made.introduce(title)
+
+
+def is_presented() -> bool:
+    """Whether the page was opened by a link that hides whatever else could be chosen."""
+    return st.query_params.get(HIDE) == "1"
+
+
+def _name(key: str) -> str:
+    """What a link calls a widget: its key without the page's name before it."""
+    return key.partition("-")[2]
+
+
+def _follow(query: Mapping[str, str], keys: Mapping[str, str], settings: Settings) -> list[str]:
+    """Does what a link says; what of it cannot be done, a sentence each."""
+    problems = []
+    for name, text in query.items():
+        if name in NETWORKS:
+            problems += _choose_network(name, text)
+        elif name in ("digit", "ink", "label"):
+            continue
+        elif name in keys:
+            options = {links.to_text(option): option for option in settings[keys[name]]}
+            if text in options:
+                st.session_state[keys[name]] = options[text]
+            else:
+                problems.append(f"{name} cannot be {text[:40]!r}; allowed is one of {', '.join(options)}.")
+        elif name == ready_made.NAME:
+            if text not in ready_made.LESSONS:
+                problems.append(f"There is no lesson {text[:40]!r}; there are {', '.join(ready_made.LESSONS)}.")
+        else:
+            problems.append(f"This page has no {name[:40]!r}; it has {', '.join(['digit', *NETWORKS, *keys])}.")
+    return problems + _show_digit(query)
+
+
+def _choose_network(network: str, run_id: str) -> list[str]:
+    try:
+        run = resources.store().run(run_id)
+    except StoreError as error:
+        return [str(error)]
+    if run.network != network or not run.readable:
+        return [f"{run.label} is no {NETWORKS[network].title} that can read; choose another one below."]
+    canvas.read_with(run)
+    return []
+
+
+def _show_digit(query: Mapping[str, str]) -> list[str]:
+    """Puts the digit of a link on the visitor's canvas."""
+    if "digit" in query:
+        text = query["digit"]
+        if not (text.isascii() and text.isdecimal() and len(text) < 6 and int(text) < dataset.TEST_COUNT):
+            return [f"digit cannot be {text[:40]!r}; allowed is a whole number from 0 to {dataset.TEST_COUNT - 1}."]
+        canvas.show_test_digit(int(text))
+    elif "ink" in query:
+        image, label = _from_text(query["ink"]), query.get("label", "")
+        if image is None:
+            return ["The drawing in it is damaged; draw it again, and copy the link anew."]
+        if label not in [str(digit) for digit in range(CLASS_COUNT)]:
+            return [f"label cannot be {label[:40]!r}; allowed is a digit from 0 to 9."]
+        canvas.board().show(prepare_ink(image), "A drawing that came with a link.", int(label))
+    return []
+
+
+def to_text(image: np.ndarray) -> str:
+    """An image, uint8 (28, 28), as a link has it, with 16 shades: what follows the last ink is left out."""
+    return "".join(SHADES[shade] for shade in (image.astype(int).ravel() + 8) // 17).rstrip("0")
+
+
+def _from_text(text: str) -> np.ndarray | None:
+    """The image, uint8 (28, 28), that `to_text` wrote; None where it wrote none with ink on it."""
+    if not text.strip("0") or set(text) - set(SHADES) or len(text) > IMAGE_SIZE_PX**2:
+        return None
+    shades = [17 * SHADES.index(letter) for letter in text.ljust(IMAGE_SIZE_PX**2, "0")]
+    return np.array(shades, np.uint8).reshape(IMAGE_SIZE_PX, IMAGE_SIZE_PX)
 
 
 def digit() -> tuple[np.ndarray, int]:
@@ -27,14 +125,19 @@ def digit() -> tuple[np.ndarray, int]:
         canvas.show_test_digit(EXAMPLE)
     board = canvas.board()
     image = board.preparation.image
+    key = f"lesson-label-{hashlib.sha1(image).hexdigest()}"
+    guess = board.label if board.label is not None else _guess(image)
     with st.container(horizontal=True, gap="medium", key="lesson-digit"):
         picture = Image.fromarray(255 - image).resize((DIGIT_PX, DIGIT_PX), Image.Resampling.NEAREST)
         st.image(picture, width=DIGIT_PX, alt="The digit as the networks read it")
         with st.container(width="content"):
             st.caption("Your drawing, as both networks read it." if board.label is None else board.origin.split(". ")[0] + ".")
+            if is_presented():
+                label = st.session_state.get(key, guess)
+                st.markdown(f"It is a **{label}**.")
+                return image, label
             label = st.selectbox(
-                "It is a", range(CLASS_COUNT), index=board.label if board.label is not None else _guess(image),
-                key=f"lesson-label-{hashlib.sha1(image).hexdigest()}", persist_state="session", width=120,
+                "It is a", range(CLASS_COUNT), index=guess, key=key, persist_state="session", width=120
             )  # fmt: skip
             with st.container(horizontal=True, gap="xsmall"):
                 st.button(
@@ -55,8 +158,28 @@ def networks() -> dict[str, Run]:
     chosen = {}
     for network, column in zip(NETWORKS, st.columns(len(NETWORKS), gap="medium"), strict=True):
         with column:
-            chosen[network] = readers.choose(network)
+            chosen[network] = readers.choose(network, fixed=is_presented())
     return chosen
+
+
+def present(script: str, image: np.ndarray, label: int, runs: Mapping[str, Run], settings: Mapping[str, Any]) -> None:
+    """How to show the lesson to others: in large type, and by a link to it as it is now. settings: those of the page's widgets
+    that matter now, by their keys."""
+    board = canvas.board()
+    query = {} if board.index is None else {"digit": str(board.index)}
+    query = query or {"ink": to_text(image), "label": str(label)}
+    query |= {network: run.id for network, run in runs.items() if run.id != pretrained.PREFIX + network}
+    query |= {_name(key): links.to_text(value) for key, value in settings.items()}
+    if is_presented():
+        st.page_link(script, label="Show all that can be chosen", icon=":material/tune:", query_params=query)
+        return
+    with st.popover("Present", icon=":material/present_to_all:"):
+        if st.toggle("Large type, for a projector", key="large", persist_state="session") != st.session_state["is-large"]:
+            st.rerun()
+        hide = st.toggle("The link hides what else could be chosen", key="lesson-hide", persist_state="session")
+        st.markdown("This link opens the lesson as it is now: the digit, the networks, and what is set on this page.")
+        address = (st.context.url or "").split("?")[0]
+        st.code(links.to_url(address, query | ({HIDE: "1"} if hide else {})), language=None, wrap_lines=True)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import altair as alt
 
-from pages.parts.charts import tables
+from mnist_models.hyperparameters import NETWORKS
+from pages.parts.charts import COLORS, NEUTRAL, shades, tables
 
 
 class Place(NamedTuple):
@@ -53,3 +54,92 @@ def _places(titles: tuple[str, ...]) -> dict[str, Any]:
     # Where it is wrong the right digit is improbable, so the cell is dark.
     wrong = base.mark_text(fontSize=9, color="white").encode(text="read:N")
     return (cells + wrong).properties(height=480).configure_view(strokeWidth=0).to_dict()
+
+
+def along(
+    amounts: Sequence[float], probabilities: Mapping[str, Sequence[float]], read: Mapping[str, Sequence[int]], label: int,
+    amount: float, title: str,
+) -> dict[str, Any]:  # fmt: skip
+    """How probable each network finds the right digit along a scale of amounts; a cross where it reads another one.
+
+    probabilities, read: of each amount, by network. amount: the one that is looked at. title: of the scale.
+    """
+    rows = [
+        {
+            "network": NETWORKS[network].title, "amount": place, "probability": round(float(value), 4), "read": str(digit),
+            "is_wrong": digit != label,
+        }
+        for network, values in probabilities.items()
+        for place, value, digit in zip(amounts, values, read[network], strict=True)
+    ]  # fmt: skip
+    return _along(tuple(probabilities), title) | {"datasets": tables(readings=rows, chosen=[{"amount": amount}])}
+
+
+@functools.lru_cache(maxsize=64)
+def _along(networks: tuple[str, ...], title: str) -> dict[str, Any]:
+    x = alt.X("amount:Q", title=title, scale=alt.Scale(zero=False, nice=False))
+    color = alt.Color(
+        "network:N", title=None,
+        scale=alt.Scale(
+            domain=[NETWORKS[network].title for network in networks], range=[COLORS[network] for network in networks]
+        ),
+        legend=alt.Legend(orient="top", symbolType="stroke"),
+    )  # fmt: skip
+    base = alt.Chart(alt.NamedData("readings")).encode(
+        x=x, color=color,
+        y=alt.Y(
+            "probability:Q", title="probability of the right digit", scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(format=".0%", tickCount=5),
+        ),
+        tooltip=[
+            alt.Tooltip("network:N"), alt.Tooltip("amount:Q", title=title),
+            alt.Tooltip("probability:Q", title="probability of the right digit", format=".1%"), alt.Tooltip("read:N"),
+        ],
+    )  # fmt: skip
+    chosen = alt.Chart(alt.NamedData("chosen")).mark_rule(color=NEUTRAL, strokeDash=[4, 3], strokeWidth=2).encode(x=x)
+    points = base.mark_point(size=45, strokeWidth=2, opacity=1).encode(
+        shape=alt.Shape(
+            "is_wrong:N", scale=alt.Scale(domain=[False, True], range=["circle", "cross"]),
+            legend=alt.Legend(title=None, orient="top", labelExpr="datum.value ? 'read wrongly' : 'read rightly'"),
+        )
+    )  # fmt: skip
+    return (chosen + base.mark_line(strokeWidth=2.5) + points).properties(height=300).to_dict()
+
+
+def sweeps(
+    amounts: Sequence[float], accuracies: Mapping[str, Sequence[float]], networks: Sequence[str], amount: float, title: str
+) -> dict[str, Any]:
+    """The accuracy of several networks along a scale of amounts, which may not be complete yet.
+
+    accuracies: of the first amounts, by what the legend calls the network. networks: "dnn" or "cnn" for each.
+    """
+    rows = [
+        {"run": name, "amount": place, "accuracy": round(value, 4)}
+        for name, values in accuracies.items()
+        for place, value in zip(amounts, values, strict=False)
+    ]
+    spec = _sweeps(tuple(accuracies), tuple(networks), title, amounts[0], amounts[-1])
+    return spec | {"datasets": tables(accuracies=rows, chosen=[{"amount": amount}])}
+
+
+@functools.lru_cache(maxsize=64)
+def _sweeps(names: tuple[str, ...], networks: tuple[str, ...], title: str, low: float, high: float) -> dict[str, Any]:
+    x = alt.X("amount:Q", title=title, scale=alt.Scale(domain=[low, high], nice=False))
+    base = alt.Chart(alt.NamedData("accuracies")).encode(
+        x=x,
+        y=alt.Y(
+            "accuracy:Q", title="test digits read right", scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(format=".0%", tickCount=5),
+        ),
+        color=alt.Color(
+            "run:N", title=None, scale=alt.Scale(domain=list(names), range=shades(networks)),
+            legend=alt.Legend(orient="top", columns=2, labelLimit=300, symbolType="stroke"),
+        ),
+        tooltip=[
+            alt.Tooltip("run:N"), alt.Tooltip("amount:Q", title=title),
+            alt.Tooltip("accuracy:Q", title="test digits read right", format=".1%"),
+        ],
+    )  # fmt: skip
+    chosen = alt.Chart(alt.NamedData("chosen")).mark_rule(color=NEUTRAL, strokeDash=[4, 3], strokeWidth=2).encode(x=x)
+    lines = base.mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=40))
+    return (chosen + lines).properties(height=300).to_dict()

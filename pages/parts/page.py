@@ -20,6 +20,7 @@ PAGES = {
 }
 LESSONS = {
     "pages/slide.py": ("Slide: who still reads a moved digit?", ":material/open_with:"),
+    "pages/breaking.py": ("Where does it break? Turned, blurred, half hidden", ":material/broken_image:"),
 }
 
 
@@ -54,14 +55,19 @@ def let_browser_draw(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def begin(script: str) -> bool:
-    """Sets the page up and draws the links to all pages. True when the visitor has just come from elsewhere."""
+def begin(script: str, *, navigation: bool = True) -> bool:
+    """Sets the page up and draws the links to all pages, unless without. True when the visitor has just come from elsewhere."""
     title, _ = (PAGES | LESSONS)[script]
     st.set_page_config(page_title=f"{title.split(':')[0]} · DNN and CNN read digits", page_icon=ICON, layout="wide")
-    with st.container(horizontal=True, key="navigation"):
-        _links(PAGES, script)
-        with st.popover("Lessons", icon=":material/school:", type="tertiary"):
-            _links(LESSONS, script)
+    if navigation:
+        with st.container(horizontal=True, key="navigation"):
+            _links(PAGES, script)
+            with st.popover("Lessons", icon=":material/school:", type="tertiary"):
+                _links(LESSONS, script)
+    st.session_state["is-large"] = st.session_state.get("large", False)
+    if st.session_state["is-large"]:
+        # Streamlit has one size of type for all visitors; all that it draws is measured in this one.
+        st.html("<style>html { font-size: 22px !important; }</style>")
     has_come = st.session_state.get("page") != script
     st.session_state["page"] = script
     return has_come

@@ -8,8 +8,9 @@ from mnist_models.runs import Run, StoreError
 from pages.parts import page, resources
 
 
-def choose(network: str) -> Run:
-    """A list of the networks of this kind that can read: the one that ships, and every finished run."""
+def choose(network: str, *, fixed: bool = False) -> Run:
+    """A list of the networks of this kind that can read: those that ship, and every finished run. fixed: only the name of the
+    one that is chosen."""
     key = f"reads-{network}"
     try:
         runs = {run.id: run for run in resources.store().readable(network)}
@@ -24,8 +25,16 @@ def choose(network: str) -> Run:
         if key in st.session_state:
             st.info("The network that read here was deleted. The one that ships reads now.")
         st.session_state[key] = next(iter(runs))
+    if fixed:
+        run = runs[st.session_state[key]]
+        st.markdown(f"**{NETWORKS[network].title}:** {page.plain(_title(run))}")
+        return run
     run_id = st.selectbox(
         f"{NETWORKS[network].title} to read with", runs, key=key, persist_state="session",
-        format_func=lambda run_id: f"{runs[run_id].label} · {runs[run_id].test_accuracy:.2%}",
+        format_func=lambda run_id: _title(runs[run_id]),
     )  # fmt: skip
     return runs[run_id]
+
+
+def _title(run: Run) -> str:
+    return f"{run.label} · {run.test_accuracy:.2%}"

@@ -11,6 +11,7 @@ import streamlit as st
 
 from mnist_models import dataset, import_tensorflow, pretrained, shifts
 from mnist_models.dataset import IMAGE_SIZE_PX
+from mnist_models.distortions import DISTORTIONS
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters
 from mnist_models.progress import Curve
 from mnist_models.readings import Readings
@@ -96,6 +97,32 @@ def everywhere(image: np.ndarray, prepared: bool) -> np.ndarray:
 def read_everywhere(run_id: str, image: np.ndarray, prepared: bool) -> np.ndarray:
     """The probability of each digit at each place, float32 (441, 10). Raises StoreError."""
     return classifier(run_id).probabilities(everywhere(image, prepared))
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def spoiled(image: np.ndarray, distortion: str) -> np.ndarray:
+    """A digit by each amount of a distortion, uint8 (amounts, 28, 28)."""
+    return DISTORTIONS[distortion].along(image)
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def read_along(run_id: str, image: np.ndarray, distortion: str) -> np.ndarray:
+    """The probability of each digit at each amount, float32 (amounts, 10). Raises StoreError."""
+    return classifier(run_id).probabilities(spoiled(image, distortion))
+
+
+@st.cache_resource(show_spinner=False)
+def sweeps() -> dict[tuple[str, str, int], list[float]]:
+    """What was read of the test set along distortions: accuracies by run, distortion and number of images."""
+    return {}
+
+
+def sweep(run_id: str, distortion: str, count: int):
+    """Reads the first so many of the test set along a distortion, a sweeps.Sweep. Raises StoreError."""
+    reader = classifier(run_id)
+    from mnist_models.sweeps import Sweep
+
+    return Sweep(reader, DISTORTIONS[distortion], dataset.load().test.part(0, count))
 
 
 def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:

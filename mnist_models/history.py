@@ -1,0 +1,56 @@
+"""A trained network at earlier moments: before it had learned anything, after the epochs that were kept, and at its end."""
+
+import threading
+
+import keras
+import numpy as np
+
+from mnist_models import networks
+from mnist_models.classifier import Classifier, WeightsError, copy_weights, pack_half, unpack_weights
+from mnist_models.runs import StoreError
+from mnist_models.snapshots import Snapshot
+from mnist_models.store import RunStore
+
+
+class History:
+    """What a run would have read, moment by moment.
+
+    epochs: of the moments, from 0 (weights as chance made them) to the run's last. Only the weights of the end were calibrated
+    (see calibration.temperature): before, a network is a little surer, or less sure, than it should be.
+    """
+
+    def __init__(self, store: RunStore, run_id: str) -> None:
+        """Of a readable run. Raises StoreError."""
+        run = store.run(run_id)
+        self._hyperparameters = run.hyperparameters
+        first = pack_half(networks.build(self._hyperparameters))
+        self._classifier = Classifier.of_run(store, run_id)
+        last = pack_half(self._classifier.network)
+        self._moments = [Snapshot(0, first), *store.snapshots(run_id), Snapshot(run.epochs, last)]
+        self._lock = threading.Lock()  # one network is given the weights of one moment after the other
+        try:
+            for moment in self._moments:
+                unpack_weights(self._classifier.network, moment.weights)
+        except WeightsError as error:
+            raise StoreError(f"The epochs that were kept of {run.label} cannot be used: {error} Choose another run.") from error
+
+    @property
+    def epochs(self) -> tuple[float, ...]:
+        return tuple(moment.epoch for moment in self._moments)
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """The probability of each digit at each moment: uint8 (N, 28, 28) in, float32 (moments, N, 10) out."""
+        found = []
+        with self._lock:
+            for moment in self._moments:
+                unpack_weights(self._classifier.network, moment.weights)
+                found.append(self._classifier.probabilities(images))
+        return np.stack(found)
+
+    def at(self, place: int) -> keras.Model:
+        """The network as it was at one of the moments, for the caller alone."""
+        with self._lock:
+            unpack_weights(self._classifier.network, self._moments[place].weights)
+            network = networks.build(self._hyperparameters, blank=True)
+            copy_weights(self._classifier.network, network)
+        return network

@@ -1,0 +1,220 @@
+"""Where does it break? A digit turned, blurred or half hidden, and how far each network can follow."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from mnist_models import dataset
+from mnist_models.distortions import DISTORTIONS, Distortion, breaking_points
+from mnist_models.hyperparameters import NETWORKS, number
+from mnist_models.runs import Run, StoreError
+from pages.parts import lesson, lesson_charts, page, resources
+
+SCRIPT = "pages/breaking.py"
+CHOSEN, COUNT, RUNS = "breaking-distortion", "breaking-images", "breaking-runs"
+COUNTS = (2_000, dataset.TEST_COUNT)
+PICTURE_PX = 150
+# The page looks in on the sweep so often, and lets it go on for so long: in between, others are served.
+REDRAW_S, SLICE_S = 0.1, 0.3
+# A network that reads fewer of the test digits than this counts as broken.
+HALF = 0.5
+
+
+class Sweeping(NamedTuple):
+    """what: run, distortion, number of images. sweep: a sweeps.Sweep, which imports TensorFlow."""
+
+    what: tuple[str, str, int]
+    sweep: Any
+
+
+def main() -> None:
+    """The page."""
+    amounts = {_key(name): distortion.amounts for name, distortion in DISTORTIONS.items()}
+    lesson.begin(SCRIPT, {CHOSEN: tuple(DISTORTIONS), COUNT: COUNTS} | amounts)
+    st.header("Where does it break?")
+    st.markdown(
+        "Here the digit is spoiled more and more, and read as it is, without being prepared again. **Notice** which network "
+        "gives in first, and whether it knows: a wrong answer can be a very sure one. **Try** every way to spoil it, then ask "
+        "the whole test set whether your digit was an exception."
+    )
+    with st.container(key="breaking"):
+        one_digit()
+    st.subheader("The whole test set")
+    # A fragment redraws itself as often as was fixed when it was defined: only while there is something to be read.
+    st.fragment(page.guarded(whole_test_set), run_every=REDRAW_S if _queue() else None)()
+
+
+def _key(name: str) -> str:
+    return f"breaking-{name}"
+
+
+@st.fragment
+@page.guarded
+def one_digit() -> None:
+    """The digit, spoiled as far as the slider says, and the readings along the whole slider."""
+    image, label = lesson.digit()
+    runs = lesson.networks()
+    name = st.segmented_control(
+        "Spoil it", list(DISTORTIONS), format_func=lambda name: DISTORTIONS[name].title, key=CHOSEN,
+        default="turn", required=True, persist_state="session",
+    )  # fmt: skip
+    distortion = DISTORTIONS[name]
+    amount = st.select_slider(
+        f"{distortion.title}, {distortion.unit}", distortion.amounts, value=distortion.harmless, key=_key(name),
+        format_func=number, persist_state="session", help=distortion.help,
+    )  # fmt: skip
+    lesson.present(SCRIPT, image, label, runs, {CHOSEN: name, _key(name): amount})
+    if name != st.session_state.setdefault("breaking-shown", name):
+        st.session_state["breaking-shown"] = name
+        st.rerun()  # the chart of the whole test set stands outside of this part of the page
+    with resources.while_loading():
+        found = {network: resources.read_along(run.id, image, name) for network, run in runs.items()}
+    place = distortion.amounts.index(amount)
+    spoiled = resources.spoiled(image, name)
+    left, *columns = st.columns([1, 1, 1], gap="medium", vertical_alignment="center")
+    picture = Image.fromarray(255 - spoiled[place]).resize((PICTURE_PX, PICTURE_PX), Image.Resampling.NEAREST)
+    left.image(picture, width=PICTURE_PX, caption="What both networks read", alt="The digit, spoiled")
+    for column, (network, read) in zip(columns, found.items(), strict=True):
+        digit = int(read[place].argmax())
+        column.metric(
+            f"The {NETWORKS[network].title} reads", str(digit),
+            f"{read[place].max():.1%} sure" + (f", {label}: {read[place, label]:.1%}" if digit != label else ""),
+            delta_color="off", delta_arrow="off",
+        )  # fmt: skip
+    st.markdown(finding(distortion, {network: read.argmax(axis=1) == label for network, read in found.items()}, label))
+    st.vega_lite_chart(
+        spec=lesson_charts.along(
+            distortion.amounts, {network: read[:, label] for network, read in found.items()},
+            {network: read.argmax(axis=1).tolist() for network, read in found.items()}, label, amount, _scale(distortion),
+        ),
+        key="breaking-along", alt=f"How probable each network finds {label}, the more the digit is spoiled",
+    )  # fmt: skip
+
+
+def _scale(distortion: Distortion) -> str:
+    return f"{distortion.title.lower()}, {distortion.unit}"
+
+
+def _told(distortion: Distortion, amounts: list[float]) -> str:
+    return " and ".join(f"**{number(amount)}** {distortion.unit}" for amount in amounts)
+
+
+def finding(distortion: Distortion, right: Mapping[str, np.ndarray], label: int) -> str:
+    """Where both networks break, in words. right: whether the digit was read rightly at each amount, by network."""
+    sentences = []
+    for network, found in right.items():
+        title, points = NETWORKS[network].title, breaking_points(distortion, found)
+        if not points:
+            sentences.append(f"The {title} reads it as {label} all along.")
+        elif points == [distortion.harmless]:
+            sentences.append(f"The {title} does not read it as {label} even unspoiled.")
+        else:
+            sentences.append(f"The {title} first fails at {_told(distortion, points)}.")
+    shares = {network: found.mean() for network, found in right.items()}
+    (_, worst), (best, most) = sorted(shares.items(), key=lambda share: share[1])
+    if worst == most:
+        return " ".join(sentences) + " Of this digit, neither can bear more than the other."
+    return " ".join(sentences) + f" Along the whole scale, the {NETWORKS[best].title} is right more often."
+
+
+# The whole test set --------------------------------------------------------------------------------------------------------
+
+
+def _queue() -> list[Sweeping]:
+    """What this visitor waits for; the first one is at work."""
+    return st.session_state.setdefault("breaking-queue", [])
+
+
+def whole_test_set() -> None:
+    """The accuracy of several runs along the slider; what is not known yet can be read here, and stopped."""
+    name, queue = st.session_state.get(CHOSEN, "turn"), _queue()
+    runs = choose_runs()
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    count = left.segmented_control(
+        "Test digits at each step", COUNTS, format_func=number, key=COUNT, default=COUNTS[0], required=True,
+        persist_state="session",
+    )  # fmt: skip
+    missing = [run_id for run_id in runs if (run_id, name, count) not in resources.sweeps()]
+    if queue:
+        if right.button("Stop", icon=":material/stop:", key="breaking-stop", width="stretch"):
+            queue.clear()
+            st.rerun()
+        go_on(queue)
+    elif right.button(
+        "Read them", icon=":material/play_arrow:", key="breaking-start", type="primary", width="stretch", disabled=not missing
+    ):
+        queue += [Sweeping((run_id, name, count), resources.sweep(run_id, name, count)) for run_id in missing]
+        st.rerun()
+    so_far = {one.what: one.sweep.accuracies for one in queue}
+    found = {run_id: so_far.get((run_id, name, count)) or resources.sweeps().get((run_id, name, count)) for run_id in runs}
+    show({runs[run_id]: accuracies for run_id, accuracies in found.items() if accuracies}, name, count)
+
+
+def choose_runs() -> dict[str, Run]:
+    """The networks whose curves are to be seen, by id; chosen here, at first the two that read above."""
+    try:
+        runs = [run for network in NETWORKS for run in resources.store().readable(network)]
+    except StoreError:  # what is wrong is said where the two networks are chosen
+        runs = resources.store().shipped()
+    labels = {run.id: run.label for run in runs}
+    if not set(st.session_state.get(RUNS, [])) <= set(labels):  # one was deleted
+        st.session_state[RUNS] = [run_id for run_id in st.session_state[RUNS] if run_id in labels]
+    chosen = st.multiselect(
+        "Networks", labels, default=[st.session_state[f"reads-{network}"] for network in NETWORKS], key=RUNS,
+        format_func=lambda run_id: labels[run_id], persist_state="session",
+    )  # fmt: skip
+    return {run.id: run for run in runs if run.id in chosen}
+
+
+def go_on(queue: list[Sweeping]) -> None:
+    """Reads for a moment, tells how far it is, and keeps what is complete, for all visitors."""
+    until = time.monotonic() + SLICE_S
+    one = queue[0]
+    while time.monotonic() < until and not one.sweep.is_complete:
+        one.sweep.step()
+    told = (
+        f"{DISTORTIONS[one.what[1]].title}: {number(one.what[2])} digits at each of {len(one.sweep.distortion.amounts)} steps"
+    )
+    st.progress(one.sweep.done, f"{told}, network 1 of {len(queue)}" if len(queue) > 1 else told)
+    if one.sweep.is_complete:
+        resources.sweeps()[one.what] = one.sweep.accuracies
+        queue.pop(0)
+        if not queue:
+            st.rerun()
+
+
+def show(found: Mapping[Run, list[float]], name: str, count: int) -> None:
+    """The curves of some runs along a distortion, and in words where each of them breaks."""
+    distortion = DISTORTIONS[name]
+    if not found:
+        st.caption("Press “Read them” to see how many of the test digits each network reads, at each step of the slider.")
+        return
+    for run, accuracies in found.items():
+        if len(accuracies) == len(distortion.amounts):
+            st.markdown(sentence(run, np.array(accuracies), distortion, count))
+    st.vega_lite_chart(
+        spec=lesson_charts.sweeps(
+            distortion.amounts, {run.label: accuracies for run, accuracies in found.items()}, [run.network for run in found],
+            st.session_state.get(_key(name), distortion.harmless), _scale(distortion),
+        ),
+        key="breaking-sweeps", alt=f"How many of {count:,} test digits are read rightly, the more they are spoiled",
+    )  # fmt: skip
+
+
+def sentence(run: Run, accuracies: np.ndarray, distortion: Distortion, count: int) -> str:
+    """How well a run reads the test set unspoiled, and where it reads fewer than half of it."""
+    whole = accuracies[distortion.amounts.index(distortion.harmless)]
+    told = f"**{page.plain(run.label)}** reads {whole:.1%} of {count:,} unspoiled test digits"
+    points = breaking_points(distortion, accuracies >= HALF)
+    if not points:
+        return f"{told}, and at least half of them all along; on average over the scale {accuracies.mean():.1%}."
+    return (
+        f"{told}, and fewer than half from {_told(distortion, points)} on; on average over the scale {accuracies.mean():.1%}."
+    )
+
+
+main()

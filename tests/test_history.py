@@ -1,0 +1,91 @@
+"""A run at earlier moments of its training."""
+
+import numpy as np
+import pytest
+
+from mnist_models import dataset, networks, pretrained
+from mnist_models.classifier import Classifier, pack_half, pack_weights
+from mnist_models.history import History
+from mnist_models.runs import StoreError, UnknownRunError
+from mnist_models.snapshots import Snapshot
+from mnist_models.training import train
+
+IMAGES = dataset.load().test.images[:20]
+
+
+@pytest.fixture(scope="module")
+def longer(tiny_cnn):
+    """Hyperparameters for three epochs, and what came of them."""
+    values = tiny_cnn.model_copy(update={"epochs": 3, "validation_images": 0})
+    return values, train(values)
+
+
+@pytest.fixture
+def run(store, longer):
+    values, trained = longer
+    return store.add(values, "mine", trained)
+
+
+def test_a_moment_is_what_a_shorter_training_would_have_ended_with(store, run, longer):
+    # With a constant rate, epochs do not depend on how many are to come.
+    values = longer[0].model_copy(update={"schedule": "constant"})
+    run = store.add(values, "constant", train(values))
+    history = History(store, run.id)
+    assert history.epochs == (0, 1, 2, 3)
+    found = history.probabilities(IMAGES)
+    assert found.shape == (4, 20, 10) and found.dtype == np.float32
+    for epochs in (1, 2, 3):
+        shorter = train(values.model_copy(update={"epochs": epochs}))
+        expected = Classifier.from_weights(values, shorter.weights).probabilities(IMAGES)
+        np.testing.assert_allclose(found[epochs], expected, atol=0.005)
+    untrained = Classifier(networks.build(values)).probabilities(IMAGES)
+    np.testing.assert_allclose(found[0], untrained, atol=0.005)
+
+
+def test_a_network_of_a_moment_reads_as_it_did_then(store, run):
+    history = History(store, run.id)
+    found = history.probabilities(IMAGES)
+    for place in (0, 2, 3):
+        again = Classifier(history.at(place)).probabilities(IMAGES)
+        np.testing.assert_allclose(again, found[place], atol=1e-5)
+    np.testing.assert_array_equal(history.probabilities(IMAGES), found)
+
+
+def test_of_a_run_without_kept_epochs_there_are_the_beginning_and_the_end(store, run):
+    store.forget_snapshots()
+    assert History(store, run.id).epochs == (0, 3)
+
+
+def test_epochs_that_do_not_fit_the_network_get_a_sentence(store, longer, tiny_dnn):
+    import dataclasses
+
+    values, trained = longer
+    strange = dataclasses.replace(trained, snapshots=(Snapshot(1, pack_weights(networks.build(tiny_dnn))),))
+    with pytest.raises(StoreError, match="The epochs that were kept of mine .* cannot be used"):
+        History(store, store.add(values, "mine", strange).id)
+
+
+def test_a_run_that_is_not_there_gets_a_sentence(store):
+    with pytest.raises(UnknownRunError):
+        History(store, "nothing")
+
+
+@pytest.mark.parametrize("run_id", [run_id for pair in pretrained.PAIRS for run_id in pretrained.ids(pair).values()])
+def test_networks_that_ship_learned_as_their_histories_tell(store, run_id):
+    history = History(store, run_id)
+    test = dataset.load().test.part(0, 500)
+    accuracies = (history.probabilities(test.images).argmax(axis=2) == test.labels).mean(axis=1)
+    assert len(history.epochs) >= 4
+    assert accuracies[0] < 0.4 and accuracies[1] > 0.8 and accuracies[-1] > 0.95
+    assert accuracies[-1] >= accuracies[1]
+
+
+def test_weights_in_half_of_the_bytes_are_nearly_the_same_and_large_ones_are_kept_whole(tiny_cnn):
+    network = networks.build(tiny_cnn)
+    whole, half = pack_weights(network), pack_half(network)
+    assert len(half) < 0.75 * len(whole)
+    network.get_layer("logits").bias.assign(np.full(10, 1e6))
+    again = Classifier.from_weights(tiny_cnn, pack_half(network)).network
+    assert again.get_layer("logits").bias.numpy().tolist() == [1e6] * 10
+    for one, other in zip(network.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3, rtol=1e-3)
