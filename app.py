@@ -19,7 +19,7 @@ from mnist_models.preprocessing import (
     prepare_picture,
 )
 from mnist_models.runs import Run, StoreError
-from pages.parts import canvas, page, readers, resources
+from pages.parts import canvas, page, readers, ready_made, resources
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
     from mnist_models.classifier import Prediction
@@ -54,6 +54,8 @@ def main() -> None:
     with left:
         draw_and_read(runs, readings, below)
         brush_and_picture()
+    with st.expander("Ready-made lessons for a class", icon=":material/school:", key="ready-made"):
+        ready_made.listed()
     resources.prepare()
 
 

@@ -61,7 +61,7 @@ def test_epochs_that_do_not_fit_the_network_get_a_sentence(store, longer, tiny_d
 
     values, trained = longer
     strange = dataclasses.replace(trained, snapshots=(Snapshot(1, pack_weights(networks.build(tiny_dnn))),))
-    with pytest.raises(StoreError, match="The epochs that were kept of mine .* cannot be used"):
+    with pytest.raises(StoreError, match=r"The epochs that were kept of mine .* cannot be used"):
         History(store, store.add(values, "mine", strange).id)
 
 

@@ -27,12 +27,13 @@ HIDE = "hide"
 Settings = Mapping[str, Sequence[Any]]
 
 
-def begin(script: str, settings: Settings) -> None:
-    """Sets a lesson's page up and follows the link by which the visitor came, if there is one.
+def begin(script: str, settings: Settings) -> bool:
+    """Sets a lesson's page up and follows the link by which the visitor came, if there is one. True when the visitor has just
+    come from elsewhere.
 
     settings: what can be chosen for each of the page's widgets, by their keys.
     """
-    page.begin(script, navigation=not is_presented())
+    has_come = page.begin(script, navigation=not is_presented())
     query = {name: text for name, text in st.query_params.items() if name != HIDE}
     if (script, query) != st.session_state.get("lesson-link"):
         st.session_state["lesson-link"] = script, query
@@ -41,6 +42,7 @@ def begin(script: str, settings: Settings) -> None:
         st.warning(page.plain(f"A part of this link cannot be used. {problem}"))
     if title := query.get(ready_made.NAME):
         ready_made.introduce(title)
+    return has_come
 
 
 def is_presented() -> bool:

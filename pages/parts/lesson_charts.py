@@ -143,3 +143,30 @@ def _sweeps(names: tuple[str, ...], networks: tuple[str, ...], title: str, low: 
     chosen = alt.Chart(alt.NamedData("chosen")).mark_rule(color=NEUTRAL, strokeDash=[4, 3], strokeWidth=2).encode(x=x)
     lines = base.mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=40))
     return (chosen + lines).properties(height=300).to_dict()
+
+
+def mistakes(found: Sequence[tuple[str, str, str, int]]) -> dict[str, Any]:
+    """How many of the 10,000 test digits each network reads wrongly, in two ways.
+
+    found: for each bar the network's title, "dnn" or "cnn", the way, and the number.
+    """
+    rows = [
+        {"network": title, "way": way, "wrong": wrong, "label": f"{wrong:,}", "color": COLORS[network]}
+        for title, network, way, wrong in found
+    ]
+    return _mistakes() | {"datasets": tables(bars=rows)}
+
+
+@functools.cache
+def _mistakes() -> dict[str, Any]:
+    base = alt.Chart(alt.NamedData("bars")).encode(
+        y=alt.Y("way:N", title=None, axis=alt.Axis(labelFontSize=13, ticks=False, domain=False)),
+        x=alt.X("wrong:Q", title="test digits read wrongly, of 10,000", axis=alt.Axis(grid=False, format=",", tickCount=5)),
+        tooltip=[alt.Tooltip("network:N"), alt.Tooltip("way:N"), alt.Tooltip("wrong:Q", title="read wrongly", format=",")],
+        yOffset=alt.YOffset("network:N", sort="descending"),
+    )  # fmt: skip
+    bars = base.mark_bar(cornerRadiusEnd=3).encode(color=alt.Color("color:N", scale=None))
+    labels = base.mark_text(align="left", dx=5, fontSize=12, color=NEUTRAL).encode(
+        text=alt.Text("text:N")
+    ).transform_calculate(text="datum.network + ': ' + datum.label")  # fmt: skip
+    return (bars + labels).properties(height=190).configure_view(strokeWidth=0).to_dict()

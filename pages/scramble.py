@@ -1,0 +1,150 @@
+"""The scramble: what is left of both networks where no pixel has its neighbours any more."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+from PIL import Image
+
+from mnist_models import dataset, links, pretrained, recipes
+from mnist_models.hyperparameters import NETWORKS
+from mnist_models.preprocessing import Preparation
+from mnist_models.runs import Run, StoreError
+from pages.parts import canvas, lesson, lesson_charts, page, resources
+
+SCRIPT = "pages/scramble.py"
+PICTURE_PX = 140
+# Accuracies that differ by less are called the same: another seed does as much.
+CLOSE = 0.002
+
+
+def main() -> None:
+    """The page."""
+    if lesson.begin(SCRIPT, {}):
+        board = canvas.board()
+        if board.preparation is None:
+            canvas.show_test_digit(lesson.EXAMPLE)
+        board.give(board.drawing)
+    st.header("Scramble the pixels, and see who minds")
+    st.markdown(
+        "Here all 784 pixels of an image change places, always in the same way, before a network sees it. Two networks learned "
+        "from images scrambled like that. **Notice** that a dense network hardly minds: it never knew which pixels are "
+        "neighbours. A convolutional network looks for patterns of neighbours, and there are none left. **Try** to draw "
+        "under scrambling: you cannot read it, but can they?"
+    )
+    scrambled = {network: choose(network) for network in NETWORKS} if not lesson.is_presented() else shipped("scrambled")
+    plain = shipped("quick")
+    draw_and_read(plain, scrambled)
+    st.subheader("What it costs over the whole test set")
+    st.markdown(verdict(plain, scrambled))
+    st.vega_lite_chart(
+        spec=lesson_charts.mistakes(
+            [(NETWORKS[network].title, network, kind, _wrong(run)) for kind, runs in
+             (("as they are", plain), ("scrambled", scrambled)) for network, run in runs.items()]
+        ),
+        key="scramble-mistakes", alt="How many test digits each network reads wrongly, as they are and scrambled",
+    )  # fmt: skip
+    again()
+    resources.prepare()
+
+
+def shipped(pair: str) -> dict[str, Run]:
+    """A pair of networks that comes with the app, by network."""
+    return {network: resources.store().run(run_id) for network, run_id in pretrained.ids(pair).items()}
+
+
+def choose(network: str) -> Run:
+    """A network of this kind that learned from scrambled images: the one that ships, or one that was trained here."""
+    ours = shipped("scrambled")[network]
+    try:
+        runs = {run.id: run for run in resources.store().readable(network) if run.values.get("scrambled")}
+    except StoreError as error:
+        st.warning(page.plain(error))
+        runs = {ours.id: ours}
+    key = f"scramble-{network}"
+    if st.session_state.get(key, ours.id) not in runs:
+        st.session_state[key] = ours.id
+    if len(runs) == 1:
+        return ours
+    run_id = st.selectbox(
+        f"{NETWORKS[network].title} of scrambled pixels", sorted(runs, key=lambda run_id: run_id != ours.id), key=key,
+        format_func=lambda run_id: f"{runs[run_id].label} · {runs[run_id].test_accuracy:.2%}", persist_state="session",
+    )  # fmt: skip
+    return runs[run_id]
+
+
+@st.fragment
+@page.guarded
+def draw_and_read(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> None:
+    """The canvas, what becomes of it, and what four networks read. A fragment: a stroke redraws this and nothing else."""
+    left, middle, right = st.columns([1.3, 0.7, 1], gap="medium")
+    with left:
+        with st.container(key="canvas"):
+            preparation = canvas.draw(st.session_state.get("brush", canvas.BRUSH_PX))
+        board = canvas.board()
+        with st.container(horizontal=True, gap="xsmall"):
+            st.button("Clear", icon=":material/delete:", on_click=board.clear, key="scramble-clear")
+            st.button("Example", icon=":material/casino:", on_click=canvas.show_any_test_digit, key="scramble-example")
+    if preparation is None:
+        right.caption("Nothing yet. Draw a digit on the canvas.")
+        return
+    with middle:
+        pictures(preparation)
+    with right, resources.while_loading():
+        for kind, runs in (("As it is", plain), ("Scrambled", scrambled)):
+            st.markdown(f"**{kind}**")
+            with st.container(horizontal=True):
+                for network, run in runs.items():
+                    read = resources.classifier(run.id).read(preparation.image)
+                    st.metric(
+                        f"The {NETWORKS[network].title} reads", str(read.digit), f"{read.probability:.1%}", delta_color="off",
+                        delta_arrow="off",
+                    )  # fmt: skip
+
+
+def pictures(preparation: Preparation) -> None:
+    """The digit as the networks read it, and as those of scrambled pixels are given it."""
+    image = preparation.image
+    for picture, caption in ((image, "As it is"), (dataset.scrambled(image[None])[0], "Scrambled")):
+        enlarged = Image.fromarray(255 - picture).resize((PICTURE_PX, PICTURE_PX), Image.Resampling.NEAREST)
+        st.image(enlarged, width=PICTURE_PX, caption=caption, alt=f"The digit: {caption.lower()}")
+
+
+def _wrong(run: Run) -> int:
+    return round((1 - run.test_accuracy) * dataset.TEST_COUNT)
+
+
+def verdict(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> str:
+    """What scrambling cost each network, and who wins without neighbours, in words."""
+    costs = {network: plain[network].test_accuracy - run.test_accuracy for network, run in scrambled.items()}
+    told = " ".join(
+        f"The {NETWORKS[network].title} reads **{plain[network].test_accuracy:.2%}** of the test digits as they are, and "
+        f"**{scrambled[network].test_accuracy:.2%}** scrambled, {abs(cost):.2%} {'fewer' if cost > 0 else 'more'}."
+        for network, cost in costs.items()
+    )
+    best = {
+        name: max(runs, key=lambda network: runs[network].test_accuracy)
+        for name, runs in (("plain", plain), ("scrambled", scrambled))
+    }
+    worse, better = sorted(run.test_accuracy for run in scrambled.values())
+    if better - worse < CLOSE:
+        return told + " Without neighbours, neither is better than the other."
+    if best["plain"] == best["scrambled"]:
+        return told + f" The {NETWORKS[best['scrambled']].title} still reads more, but look at what it has lost."
+    return told + f" Without neighbours, the {NETWORKS[best['scrambled']].title} is the better reader of the two."
+
+
+def again() -> None:
+    """Ways on: train such a pair, and draw for it."""
+    entrants = {network: recipes.find("scrambled", network).hyperparameters for network in NETWORKS}
+    with st.container(horizontal=True):
+        st.page_link(
+            "pages/train.py", label="Train both on scrambled pixels, and watch them race", icon=":material/model_training:",
+            query_params=links.race_to_query(entrants),
+        )  # fmt: skip
+        st.page_link(
+            "pages/slide.py", label="Slide a digit under the scrambled pair", icon=":material/open_with:",
+            query_params=pretrained.ids("scrambled"),
+        )  # fmt: skip
+
+
+main()

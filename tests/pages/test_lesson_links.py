@@ -1,0 +1,157 @@
+"""Links to lessons: what they open, what they hide, and what is said of those that cannot be used."""
+
+from urllib.parse import parse_qsl, urlsplit
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mnist_models import dataset
+from mnist_models.preprocessing import prepare_ink
+from pages.parts import lesson, ready_made
+from tests.pages.conftest import APP, TINY
+
+LABELS = dataset.load().test.labels
+
+
+def opened(page: str, **query: str) -> AppTest:
+    """A page, as whoever follows a link to it sees it."""
+    app = AppTest.from_file(APP, default_timeout=120).switch_page(f"pages/{page}.py")
+    for name, text in query.items():
+        app.query_params[name] = text
+    app.run()
+    assert not app.exception
+    return app
+
+
+def link_of(app: AppTest) -> dict[str, str]:
+    """The query of the link that a page offers."""
+    (code,) = [code.value for code in app.code if "?" in code.value]
+    return dict(parse_qsl(urlsplit(code).query))
+
+
+def drawing() -> np.ndarray:
+    """A 7, prepared."""
+    ink = np.zeros((60, 60), np.uint8)
+    ink[8:13, 15:45] = 255
+    for row in range(13, 55):
+        ink[row, 44 - row // 2 : 49 - row // 2] = 255
+    return prepare_ink(ink).image
+
+
+def test_a_link_opens_its_digit_its_networks_and_its_settings(finished_run):
+    app = opened("slide", digit="17", dnn=finished_run.id, cnn="quick-cnn", prepared="true")
+    board = app.session_state["board"]
+    assert (board.index, board.label) == (17, LABELS[17])
+    assert app.selectbox(key="reads-dnn").value == finished_run.id and app.selectbox(key="reads-cnn").value == "quick-cnn"
+    assert app.toggle(key="slide-prepared").value is True
+    assert not app.warning
+
+
+def test_the_link_that_a_page_offers_opens_it_as_it_is():
+    app = opened("slide")
+    app.selectbox(key="reads-dnn").select("quick-dnn")
+    app.toggle(key="slide-prepared").set_value(True).run()
+    assert link_of(app) == {"digit": "1", "dnn": "quick-dnn", "prepared": "true"}
+    again = opened("slide", **link_of(app))
+    assert link_of(again) == link_of(app)
+    assert [metric.value for metric in again.metric] == [metric.value for metric in app.metric]
+
+
+def test_a_link_carries_a_drawing_and_the_digit_that_it_is():
+    image = drawing()
+    text = lesson.to_text(image)
+    assert len(text) < 784
+    app = opened("slide", ink=text, label="7")
+    board = app.session_state["board"]
+    assert board.label == 7 == app.selectbox[0].value
+    assert np.abs(board.preparation.image.astype(int) - image).max() <= 17 + 8
+    assert link_of(app)["ink"] == lesson.to_text(board.preparation.image) and link_of(app)["label"] == "7"
+    assert any("came with a link" in caption.value for caption in app.caption)
+
+
+def test_what_was_changed_after_a_link_stays_changed():
+    app = opened("slide", digit="17", prepared="true")
+    app.toggle(key="slide-prepared").set_value(False).run()
+    app.button(key="lesson-example").click().run()
+    assert not app.exception
+    assert app.toggle(key="slide-prepared").value is False
+    assert link_of(app)["prepared"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"digit": "10000"}, "digit cannot be '10000'; allowed is a whole number from 0 to 9999."),
+        ({"digit": "٣"}, "digit cannot be"),
+        ({"digit": "-1"}, "digit cannot be"),
+        ({"ink": "xyz", "label": "3"}, "The drawing in it is damaged"),
+        ({"ink": "", "label": "3"}, "The drawing in it is damaged"),
+        ({"ink": "00f0" * 200, "label": "3"}, "The drawing in it is damaged"),
+        ({"ink": "0f0f", "label": "12"}, "label cannot be '12'; allowed is a digit from 0 to 9."),
+        ({"ink": "0f0f"}, "label cannot be ''"),
+        ({"dnn": "1a2b3c4d"}, "There is no run '1a2b3c4d'."),
+        ({"dnn": "quick-cnn"}, "is no DNN that can read"),
+        ({"prepared": "yes"}, "prepared cannot be 'yes'; allowed is one of false, true."),
+        ({"speed": "9"}, "This page has no 'speed'"),
+        ({"lesson": "nothing"}, "There is no lesson 'nothing'"),
+    ],
+)  # fmt: skip
+def test_of_a_link_that_is_wrong_the_rest_is_used_and_the_wrong_part_told(query, words):
+    app = opened("slide", cnn="quick-cnn", **query)
+    told = [warning.value.replace("\\", "") for warning in app.warning]
+    assert any(words in one for one in told), told
+    assert app.selectbox(key="reads-cnn").value == "quick-cnn"
+    assert len(app.metric) == 2
+
+
+def test_a_link_can_hide_what_else_could_be_chosen():
+    app = opened("slide", digit="17", dnn="quick-dnn", hide="1")
+    assert not [box.key for box in app.selectbox if box.key.startswith("reads-")]
+    assert not [button for button in app.button if button.key == "lesson-example"]
+    assert any("DNN:** DNN without augmentation" in text.value for text in app.markdown)
+    assert any(f"It is a **{LABELS[17]}**" in text.value for text in app.markdown)
+    assert app.toggle(key="slide-prepared").value is False  # the lesson itself stays
+    shown = opened("slide", digit="17", dnn="quick-dnn")
+    assert [metric.value for metric in shown.metric] == [metric.value for metric in app.metric]
+
+
+def test_the_toggle_adds_hiding_to_the_link():
+    app = opened("slide")
+    app.toggle(key="lesson-hide").set_value(True).run()
+    assert link_of(app)["hide"] == "1"
+
+
+def test_large_type_stays_on_other_pages():
+    app = opened("slide")
+    assert not app.get("html")
+    app.toggle(key="large").set_value(True).run()
+    assert "22px" in app.get("html")[0].proto.body
+    app.switch_page("pages/compare.py").run()
+    assert not app.exception
+    assert "22px" in app.get("html")[0].proto.body
+
+
+def test_the_name_of_a_run_in_a_hidden_choice_is_no_markdown(store, trained):
+    run = store.create(TINY, "![x](https://example.org)")
+    store.finish(run.id, trained)
+    app = opened("slide", dnn=run.id, hide="1")
+    assert not [text.value for text in app.markdown if "![x]" in text.value]
+
+
+@pytest.mark.parametrize("name", ready_made.LESSONS)
+def test_a_ready_made_lesson_opens_with_its_question_and_no_warning(name):
+    one = ready_made.LESSONS[name]
+    app = opened(one.script.removeprefix("pages/").removesuffix(".py"), lesson=name, **one.query)
+    assert not app.warning
+    assert any(one.question in text.value for text in app.markdown)
+    assert any(one.finding in text.value for text in app.markdown)
+
+
+def test_the_home_page_lists_the_ready_made_lessons():
+    app = AppTest.from_file(APP, default_timeout=120).run()
+    assert not app.exception
+    links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+    for name, one in ready_made.LESSONS.items():
+        assert f"lesson={name}" in links[f"**{one.title}**"]
+        assert any(one.question in caption.value for caption in app.caption)

@@ -1,0 +1,78 @@
+"""The lesson that scrambles pixels, without a browser."""
+
+import dataclasses
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mnist_models import links, recipes
+from mnist_models.hyperparameters import NETWORKS
+from pages.parts import resources
+from tests.pages.conftest import APP, TINY
+
+
+def page() -> AppTest:
+    return AppTest.from_file(APP, default_timeout=120).switch_page("pages/scramble.py")
+
+
+def test_four_networks_read_the_digit_two_of_them_scrambled():
+    app = page().run()
+    assert not app.exception
+    image = app.session_state["board"].preparation.image
+    expected = [
+        resources.classifier(f"{pair}-{network}").read(image) for pair in ("quick", "scrambled") for network in NETWORKS
+    ]
+    assert [metric.value for metric in app.metric] == [str(one.digit) for one in expected] == ["2"] * 4
+    assert [metric.delta for metric in app.metric] == [f"{one.probability:.1%}" for one in expected]
+    assert [caption for image in app.get("imgs") or app.get("image") for caption in image.captions] == ["As it is", "Scrambled"]
+
+
+def test_what_scrambling_costs_is_told_from_the_networks():
+    app = page().run()
+    store = resources.store()
+    accuracies = {
+        network: [store.run(f"{pair}-{network}").test_accuracy for pair in ("quick", "scrambled")] for network in NETWORKS
+    }
+    (told,) = [text.value for text in app.markdown if "as they are, and" in text.value]
+    for network, (plain, scrambled) in accuracies.items():
+        assert f"The {NETWORKS[network].title} reads **{plain:.2%}** of the test digits as they are" in told
+        assert f"**{scrambled:.2%}** scrambled" in told
+    # What the lesson teaches.
+    losses = {network: plain - scrambled for network, (plain, scrambled) in accuracies.items()}
+    assert losses["dnn"] < 0.005 < losses["cnn"]
+
+
+def test_a_pair_that_was_trained_here_can_take_the_place(store, trained):
+    values = TINY.model_copy(update={"scrambled": True})
+    run = store.create(values, "mine")
+    store.finish(run.id, dataclasses.replace(trained, test_accuracy=0.5))
+    app = page().run()
+    app.selectbox(key="scramble-dnn").select(run.id).run()
+    assert not app.exception
+    assert any("**50.00%** scrambled" in text.value for text in app.markdown)
+    store.delete([run.id])
+    app.run()
+    assert not app.exception
+    assert not any("**50.00%** scrambled" in text.value for text in app.markdown)
+
+
+def test_a_link_leads_to_a_race_of_both_scrambled():
+    app = page().run()
+    (link,) = [link.proto.query_string for link in app.get("page_link") if "race" in link.proto.label]
+    query = dict(part.split("=") for part in link.split("&"))
+    entrants = links.race_from_query(query)
+    assert entrants == {network: recipes.find("scrambled", network).hyperparameters for network in NETWORKS}
+
+
+@pytest.mark.parametrize("button", ["scramble-clear", "scramble-example"])
+def test_the_canvas_can_be_cleared_and_filled(button):
+    app = page().run()
+    app.button(key=button).click().run()
+    assert not app.exception
+    assert len(app.metric) == (0 if button == "scramble-clear" else 4)
+
+
+def test_without_a_store_the_shipped_pairs_still_read(broken_store):
+    app = page().run()
+    assert not app.exception
+    assert len(app.metric) == 4 and "cannot be used" in app.warning[0].value
