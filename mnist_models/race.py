@@ -12,7 +12,7 @@ from mnist_models.readings import Readings
 from mnist_models.runs import Run, RunState
 
 # What both have in common: which images, in which order, and how many at a time.
-SHARED = ("seed", "batch_size", "augmentation", "train_images", "wrong_labels", "validation_images")
+SHARED = ("seed", "batch_size", "augmentation", "train_images", "wrong_labels", "scrambled", "validation_images")
 # What else could end one of them: the budget takes its place.
 LIMITS = ("epochs", "budget_s", "budget_images", "early_stopping", "early_stopping_on")
 MOST_EPOCHS = Hyperparameters.choices()["epochs"].high

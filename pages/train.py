@@ -6,6 +6,9 @@ from mnist_models.hyperparameters import NETWORKS, Hyperparameters
 from mnist_models.runs import NAME_CHARACTERS, StoreError
 from pages.parts import data, form, page, resources, share, watch
 
+# A browser needs this long to show a number and a short table.
+COUNT_FIRST_S = 0.04
+
 
 def main() -> None:
     """The page."""
@@ -31,9 +34,7 @@ def main() -> None:
 def choose_and_start() -> None:
     """The form, what it builds, and the button. A fragment: moving a slider redraws this and nothing else."""
     left, right = st.columns([1.05, 1], gap="medium")
-    with left:
-        chosen = form.show()
-    share.keep_address_true(chosen)
+    chosen = form.read()
     with right:
         if st.session_state.pop("run-has-begun", False):  # the next one has a name of its own
             st.session_state["run-name"] = ""
@@ -52,6 +53,12 @@ def choose_and_start() -> None:
             summary_of_race(chosen.entrants)
         else:
             summary(*chosen.entrants.values())
+    # What a slider is moved for comes first: the form, which shows it already, is drawn again after that.
+    page.let_browser_draw(COUNT_FIRST_S)
+    with left:
+        form.draw(chosen)
+    share.keep_address_true(chosen)
+    with right:
         if chosen.entrants:
             share.settings(chosen)
             data.look(next(iter(chosen.entrants.values())))

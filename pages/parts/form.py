@@ -1,7 +1,10 @@
-"""The hyperparameter form: a widget for each hyperparameter, made from its description."""
+"""The hyperparameter form: a widget for each hyperparameter, made from its description.
+
+What is chosen is read from the session before any widget is drawn: what depends on it can be shown first.
+"""
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -34,6 +37,10 @@ BUDGET_AMOUNTS = {
 }
 
 
+# What is wrong, a sentence each, by the keys of the widgets that cause it.
+Problems = Mapping[str, str]
+
+
 class Form(NamedTuple):
     """What the visitor chose: one network to train, or both for a race, by name; or the problems with them."""
 
@@ -42,43 +49,76 @@ class Form(NamedTuple):
     is_race: bool
 
 
-def show() -> Form:
-    """Draws the form; problems stand below the widgets that cause them."""
+def read() -> Form:
+    """What the visitor has chosen so far, which at first is what the hyperparameters' defaults are."""
     for kind in NETWORKS.values():
         for key, value in _widget_values(kind()).items():
             st.session_state.setdefault(key, value)
     for key, value in _race_values(next(iter(NETWORKS.values()))()).items():
         st.session_state.setdefault(key, value)
-    st.session_state.setdefault("network", "cnn")
-    titles = {network: kind.title for network, kind in NETWORKS.items()} | {RACE: "Race both"}
-    chosen = st.segmented_control(
-        "Train", titles, format_func=titles.get, required=True, key="network", persist_state="session"
-    )
-    slots: dict[str, Any] = {}
+    chosen = st.session_state.setdefault("network", "cnn")
     is_race = chosen == RACE
     try:
-        entrants = _race(slots) if is_race else {chosen: validate(_network(chosen, slots))}
+        entrants = _race() if is_race else {chosen: validate(_values(chosen, NETWORKS[chosen].choices()) | {"network": chosen})}
     except HyperparametersError as error:
-        for problem in error.problems:
-            slots[problem.field if is_race else f"{chosen}.{problem.field}"].error(problem.sentence)
         return Form({}, error.problems, is_race)
     return Form(entrants, [], is_race)
 
 
-def _network(network: str, slots: dict[str, Any], without: Collection[str] = ()) -> dict[str, Any]:
-    """The widgets of one network, but for some hyperparameters; returns their values."""
+def _race() -> dict[str, Hyperparameters]:
+    """What enters a race. Raises HyperparametersError."""
+    unit = st.session_state["race.budget"]
+    budget = race.Budget(unit, st.session_state[f"{RACE}.{BUDGET_AMOUNTS[unit][0]}"])
+    own = {
+        network: {"network": network}
+        | _values(network, [name for name in kind.choices() if name not in {*race.SHARED, *race.LIMITS}])
+        for network, kind in NETWORKS.items()
+    }
+    return race.entrants(own, _values(RACE, race.SHARED), budget)
+
+
+def _values(prefix: str, names: Iterable[str]) -> dict[str, Any]:
+    """The values of these hyperparameters' widgets, by name."""
+    kind = NETWORKS.get(prefix, DnnHyperparameters)
+    return {name: _value(f"{prefix}.{name}", kind.choices()[name]) for name in names}
+
+
+def _value(key: str, choice: Choice) -> Any:
+    """The value of a hyperparameter's widgets."""
+    if not choice.max_count:
+        return st.session_state[key]
+    parts = choice.added.choices() if isinstance(choice.added, BaseModel) else {}
+    return [
+        {name: st.session_state[f"{key}.{index}.{name}"] for name in parts} or st.session_state[f"{key}.{index}"]
+        for index in range(st.session_state[f"{key}.count"])
+    ]
+
+
+def draw(form: Form) -> None:
+    """The form, as `read` found it; problems stand below the widgets that cause them."""
+    titles = {network: kind.title for network, kind in NETWORKS.items()} | {RACE: "Race both"}
+    chosen = st.segmented_control(
+        "Train", titles, format_func=titles.get, required=True, key="network", persist_state="session"
+    )
+    problems = {problem.field if form.is_race else f"{chosen}.{problem.field}": problem.sentence for problem in form.problems}
+    if form.is_race:
+        _draw_race(problems)
+    else:
+        _draw_network(chosen, problems)
+
+
+def _draw_network(network: str, problems: Problems, without: Collection[str] = ()) -> None:
+    """The widgets of one network, but for some hyperparameters."""
     _recipes(network, in_race=bool(without))
-    values: dict[str, Any] = {"network": network}
     choices = [choice for choice in NETWORKS[network].choices().values() if choice.name not in without]
     choices.sort(key=lambda choice: not choice.max_count)  # the layers first
     groups = {group: [choice for choice in choices if choice.group == group] for group in GROUPS}
     groups = {group: some for group, some in groups.items() if some}
     for tab, (group, some) in zip(st.tabs([GROUPS[group] for group in groups]), groups.items(), strict=True):
         with tab:
-            values |= _fields(network, some, slots)
+            _fields(network, some, problems)
             if group == "data":
                 st.caption("What these images look like stands below the layers.")
-    return values
 
 
 def _recipes(network: str, in_race: bool) -> None:
@@ -97,8 +137,8 @@ def _recipes(network: str, in_race: bool) -> None:
     )
 
 
-def _race(slots: dict[str, Any]) -> dict[str, Hyperparameters]:
-    """The widgets of a race: what both share, then each network's own; returns what enters. Raises HyperparametersError."""
+def _draw_race(problems: Problems) -> None:
+    """The widgets of a race: what both share, then each network's own."""
     kind = next(iter(NETWORKS.values()))
     tabs = st.tabs(["Both", *(kind.title for kind in NETWORKS.values())])
     with tabs[0]:
@@ -110,13 +150,11 @@ def _race(slots: dict[str, Any]) -> dict[str, Hyperparameters]:
         amount = dataclasses.replace(
             kind.choices()[name], label=f"Budget: {BUDGETS[unit].lower()}", default=default, reason=reason, low=1, unit=""
         )
-        budget = race.Budget(unit, _field(f"{RACE}.{name}", amount, slots))
-        shared = _fields(RACE, [choice for choice in kind.choices().values() if choice.name in race.SHARED], slots)
-    values = {}
+        _field(f"{RACE}.{name}", amount, problems)
+        _fields(RACE, [choice for choice in kind.choices().values() if choice.name in race.SHARED], problems)
     for tab, network in zip(tabs[1:], NETWORKS, strict=True):
         with tab:
-            values[network] = _network(network, slots, without={*race.SHARED, *race.LIMITS})
-    return race.entrants(values, shared, budget)
+            _draw_network(network, problems, without={*race.SHARED, *race.LIMITS})
 
 
 def fill(hyperparameters: Hyperparameters, switch: bool = True) -> None:
@@ -167,61 +205,68 @@ def _widget_values(hyperparameters: Hyperparameters) -> dict[str, Any]:
     return values
 
 
-def _fields(prefix: str, choices: Sequence[Choice], slots: dict[str, Any]) -> dict[str, Any]:
-    """The widgets of several hyperparameters, those that are seldom changed folded away; returns their values."""
-    values = {choice.name: _field(f"{prefix}.{choice.name}", choice, slots) for choice in choices if not choice.rare}
+def _fields(prefix: str, choices: Sequence[Choice], problems: Problems) -> None:
+    """The widgets of several hyperparameters, those that are seldom changed folded away."""
+    for choice in choices:
+        if not choice.rare:
+            _field(f"{prefix}.{choice.name}", choice, problems)
     if rare := [choice for choice in choices if choice.rare]:
         with st.expander("More"):
-            values |= {choice.name: _field(f"{prefix}.{choice.name}", choice, slots) for choice in rare}
-    return values
+            for choice in rare:
+                _field(f"{prefix}.{choice.name}", choice, problems)
 
 
-def _field(key: str, choice: Choice, slots: dict[str, Any]) -> Any:
-    """A hyperparameter's widgets; puts places for error messages, one below each widget, into `slots`."""
+def _field(key: str, choice: Choice, problems: Problems) -> None:
+    """A hyperparameter's widgets."""
     if not choice.max_count:
-        return _widget(key, choice, slots)
+        _widget(key, choice, problems)
+        return
     count = st.slider(
         choice.label, choice.min_count, choice.max_count, key=f"{key}.count", persist_state="session", help=_help(choice)
     )
-    slots[key] = st.empty()
-    return [_layer(f"{key}.{index}", f"Layer {index + 1}", choice, slots) for index in range(count)]
+    _tell(key, problems)
+    for index in range(count):
+        _layer(f"{key}.{index}", f"Layer {index + 1}", choice, problems)
 
 
-def _layer(key: str, title: str, choice: Choice, slots: dict[str, Any]) -> Any:
+def _layer(key: str, title: str, choice: Choice, problems: Problems) -> None:
     """The widgets of one layer of a list."""
     if not isinstance(choice.added, BaseModel):
-        return _widget(key, dataclasses.replace(choice, label=title, max_count=0), slots)
+        _widget(key, dataclasses.replace(choice, label=title, max_count=0), problems)
+        return
     with st.container(border=True):
         st.markdown(f"**{title}**")
         columns = st.columns(LAYER_COLUMNS)
-        values = {}
         for place, part in enumerate(choice.added.choices().values()):
             with columns[place % LAYER_COLUMNS]:
-                values[part.name] = _widget(f"{key}.{part.name}", part, slots)
-    return values
+                _widget(f"{key}.{part.name}", part, problems)
 
 
-def _widget(key: str, choice: Choice, slots: dict[str, Any]) -> Any:
+def _widget(key: str, choice: Choice, problems: Problems) -> None:
     """The widget that suits the choice: a switch, a list, a slider or, where a slider could not be exact, a number."""
     label = f"{choice.label}, {choice.unit}" if choice.unit and choice.unit not in choice.label.lower() else choice.label
     shared = {"key": key, "persist_state": "session", "help": _help(choice)}
     if choice.options == (False, True):
-        value = st.toggle(label, **shared)
+        st.toggle(label, **shared)
     elif choice.options and isinstance(choice.default, int):
-        value = st.select_slider(label, choice.options, format_func=lambda option: str(option or "none"), **shared)
+        st.select_slider(label, choice.options, format_func=lambda option: str(option or "none"), **shared)
     elif choice.options:
-        value = st.selectbox(label, choice.options, format_func=lambda option: VALUE_LABELS[option], **shared)
+        st.selectbox(label, choice.options, format_func=lambda option: VALUE_LABELS[option], **shared)
     elif choice.stops:
         # A value between the stops, from a recipe or an older run, gets a stop of its own.
-        value = st.select_slider(label, sorted({*choice.stops, st.session_state[key]}), format_func=number, **shared)
+        st.select_slider(label, sorted({*choice.stops, st.session_state[key]}), format_func=number, **shared)
     elif choice.high > 1000 * choice.step:
-        value = st.number_input(label, choice.low, choice.high, **shared)
+        st.number_input(label, choice.low, choice.high, **shared)
     else:
-        value = st.slider(
-            label, choice.low, choice.high, step=choice.step, format="percent" if choice.percent else None, **shared
-        )
-    slots[key] = st.empty()
-    return value
+        st.slider(label, choice.low, choice.high, step=choice.step, format="percent" if choice.percent else None, **shared)
+    _tell(key, problems)
+
+
+def _tell(key: str, problems: Problems) -> None:
+    """What is wrong with a widget, below it. (A place in any case: widgets do not jump, and keep their focus.)"""
+    place = st.empty()
+    if key in problems:
+        place.error(problems[key])
 
 
 def _help(choice: Choice) -> str:
