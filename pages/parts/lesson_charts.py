@@ -170,3 +170,28 @@ def _mistakes() -> dict[str, Any]:
         text=alt.Text("text:N")
     ).transform_calculate(text="datum.network + ': ' + datum.label")  # fmt: skip
     return (bars + labels).properties(height=190).configure_view(strokeWidth=0).to_dict()
+
+
+def learned(network: str, epochs: Sequence[str], read: np.ndarray, at: int) -> dict[str, Any]:
+    """How probable one network found each digit after each of the epochs that were kept: what it reads at the end in its
+    colour, each other digit named where it led most clearly.
+
+    epochs: their names, in their order. read: the probability of each digit, float (epochs, 10). at: the epoch that is marked.
+    """
+    lines, names = digit_lines([{"epoch": epoch} for epoch in epochs], read)
+    moments = [{"epoch": epoch, "reads": f"{row.argmax()}, {row.max():.1%}"} for epoch, row in zip(epochs, read, strict=True)]
+    spec = _learned(network, tuple(epochs))
+    return spec | {"datasets": tables(lines=lines, names=names, moments=moments, now=[{"epoch": epochs[at]}])}
+
+
+@functools.lru_cache(maxsize=64)
+def _learned(network: str, epochs: tuple[str, ...]) -> dict[str, Any]:
+    # In their order, and not to scale: much happens in the first epochs, and little in many later ones.
+    epoch = alt.X("epoch:O", title="epochs of training", sort=list(epochs), axis=alt.Axis(labelAngle=0, grid=False))
+    moments = alt.Chart(alt.NamedData("moments")).encode(x=epoch)
+    now = alt.Chart(alt.NamedData("now")).encode(x=epoch)
+    hover = moments.mark_rule(opacity=0, strokeWidth=16).encode(
+        tooltip=[alt.Tooltip("epoch:O", title="epochs"), alt.Tooltip("reads:N", title="reads")]
+    )
+    layers = [now.mark_rule(color=COLORS[network], strokeWidth=2, opacity=0.8), *line_layers(network, epoch), hover]
+    return alt.layer(*layers).properties(height=300).configure_view(strokeWidth=0).to_dict()

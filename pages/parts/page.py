@@ -21,6 +21,7 @@ PAGES = {
 LESSONS = {
     "pages/slide.py": ("Slide: who still reads a moved digit?", ":material/open_with:"),
     "pages/scramble.py": ("Scramble: who needs neighbours?", ":material/shuffle:"),
+    "pages/time_machine.py": ("Time machine: how did they learn to read it?", ":material/history:"),
     "pages/breaking.py": ("Where does it break? Turned, blurred, half hidden", ":material/broken_image:"),
 }
 

@@ -111,6 +111,28 @@ def read_along(run_id: str, image: np.ndarray, distortion: str) -> np.ndarray:
     return classifier(run_id).probabilities(spoiled(image, distortion))
 
 
+@st.cache_resource(show_spinner=False, max_entries=8)
+def history(run_id: str):
+    """A readable run at earlier moments, a history.History. Raises StoreError."""
+    tensorflow_ready().wait()
+    from mnist_models.history import History
+
+    return History(store(), run_id)
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def read_history(run_id: str, image: np.ndarray) -> np.ndarray:
+    """The probability of each digit at each moment of a run's history, float32 (moments, 10). Raises StoreError."""
+    return history(run_id).probabilities(image[np.newaxis])[:, 0]
+
+
+def forget_snapshots() -> None:
+    """Deletes the earlier epochs of all runs, and forgets what was read with them. Raises StoreError."""
+    store().forget_snapshots()
+    history.clear()
+    read_history.clear()
+
+
 @st.cache_resource(show_spinner=False)
 def sweeps() -> dict[tuple[str, str, int], list[float]]:
     """What was read of the test set along distortions: accuracies by run, distortion and number of images."""

@@ -1,0 +1,108 @@
+"""The time machine: how a network would have read this digit, epoch by epoch of its training."""
+
+import bisect
+
+import numpy as np
+import streamlit as st
+
+from mnist_models import snapshots
+from mnist_models.hyperparameters import NETWORKS, number
+from mnist_models.runs import Run, StoreError
+from pages.parts import lesson, lesson_charts, page, resources
+
+SCRIPT = "pages/time_machine.py"
+EPOCH = "time-epoch"
+# What a link can say: any whole number of epochs; the moment before it is shown where there is none for it.
+EPOCHS = tuple(range(101))
+
+
+def main() -> None:
+    """The page."""
+    lesson.begin(SCRIPT, {EPOCH: EPOCHS})
+    st.header("The time machine: how did they learn to read it?")
+    st.markdown(
+        "While a network is trained, its weights are kept after every epoch. Here each of those earlier networks reads your "
+        "digit. **Notice** that before the first epoch the reading is pure chance, and how much one epoch changes. **Try** a "
+        "digit that looks like two others: the network may have changed its mind about it."
+    )
+    travel()
+    kept()
+
+
+@st.fragment
+@page.guarded
+def travel() -> None:
+    """The digit, an epoch, and what both networks read then. A fragment: the slider redraws this and nothing else."""
+    image, label = lesson.digit()
+    runs = lesson.networks()
+    with resources.while_loading():
+        histories = {network: resources.history(run.id) for network, run in runs.items()}
+        read = {network: resources.read_history(run.id, image) for network, run in runs.items()}
+    epochs = sorted({epoch for history in histories.values() for epoch in history.epochs})
+    if (wanted := st.session_state.get(EPOCH)) not in epochs:
+        # Of the networks that read now, some other epochs were kept.
+        st.session_state[EPOCH] = epochs[-1] if wanted is None else epochs[max(0, bisect.bisect(epochs, wanted) - 1)]
+    epoch = st.select_slider(
+        "After so many epochs of training", epochs, key=EPOCH, format_func=_rounded, persist_state="session"
+    )
+    lesson.present(SCRIPT, image, label, runs, {EPOCH: int(epoch)})
+    st.markdown(" ".join(sentence(network, histories[network].epochs, read[network], label) for network in runs))
+    for column, (network, run) in zip(st.columns(len(runs), gap="medium"), runs.items(), strict=True):
+        title, moments = NETWORKS[network].title, histories[network].epochs
+        place = bisect.bisect(moments, epoch) - 1
+        with column:
+            probabilities = read[network][place]
+            st.metric(
+                f"The {title} after {_rounded(moments[place])} of {_rounded(moments[-1])} epochs", str(probabilities.argmax()),
+                f"{probabilities.max():.1%} sure", delta_color="off", delta_arrow="off",
+            )  # fmt: skip
+            st.vega_lite_chart(
+                spec=lesson_charts.learned(network, [_rounded(moment) for moment in moments], read[network], place),
+                key=f"time-{network}", alt=f"How probable the {title} found each digit after each epoch",
+            )  # fmt: skip
+            if len(moments) == 2:
+                st.caption(page.plain(f"Of {run.label} only the beginning and the end are known. {_why(run)}"))
+
+
+def _rounded(epoch: float) -> str:
+    return number(round(epoch, 2))
+
+
+def _why(run: Run) -> str:
+    if run.values["epochs"] == 1:
+        return "It was trained for one epoch."
+    return "Its epochs were not kept, or made room for those of newer runs: train it again to travel through them."
+
+
+def sentence(network: str, epochs: tuple[float, ...], read: np.ndarray, label: int) -> str:
+    """When a network came to its reading, in words. read: the probability of each digit at each moment, (moments, 10)."""
+    title, digits = NETWORKS[network].title, read.argmax(axis=1)
+    changes = int((np.diff(digits) != 0).sum())
+    others = np.flatnonzero(digits != digits[-1])
+    if not len(others):
+        return f"The {title} happened to read it as {digits[-1]} before it had learned anything, and has done so ever since."
+    since = others[-1] + 1
+    told = f"The {title} has read it as **{digits[-1]}** since epoch **{_rounded(epochs[since])}**"
+    told += f", where it read {digits[since - 1]} before" if since > 1 else ", where it guessed before"
+    told += f", and changed its mind {changes} times in all." if changes > 1 else "."
+    return told if digits[-1] == label else told + f" It never learned that this is a {label}."
+
+
+def kept() -> None:
+    """How much of the disk the epochs of all runs take, and a way to have it back."""
+    try:
+        taken = resources.store().snapshot_bytes()
+    except StoreError:  # said where the networks are chosen
+        return
+    with st.expander("What is kept"):
+        st.markdown(
+            f"The epochs of all runs take **{taken / 1e6:,.1f} MB** of the disk; they may take "
+            f"{snapshots.MOST_BYTES_OF_ALL / 1e6:,.0f} MB. Where that is not enough, the oldest runs lose theirs; of one run at "
+            f"most {snapshots.MOST_BYTES / 1e6:,.0f} MB are kept, the first epochs closest together. Runs themselves stay."
+        )
+        if st.button("Forget them all", icon=":material/delete_sweep:", disabled=not taken, key="time-forget"):
+            resources.forget_snapshots()
+            st.rerun()
+
+
+main()
