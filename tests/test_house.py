@@ -15,8 +15,8 @@ PACKAGE = ROOT / "mnist_models"
 ORDER = [
     "archives", "dataset", "hyperparameters", "links", "script", "recipes", "readings", "calibration", "progress",
     "pretrained", "runs", "store", "comparison", "race", "networks", "classifier", "evaluation", "layers", "precision",
-    "preprocessing", "shifts", "augmentation", "styles", "scribbles", "batches", "training", "worker", "cluster", "engine",
-    "exports", "commands", "__main__",
+    "preprocessing", "shifts", "strokes", "augmentation", "styles", "scribbles", "batches", "training", "worker", "cluster",
+    "engine", "exports", "commands", "__main__",
 ]  # fmt: skip
 MODULES = {
     file.parent.name if file.name == "__init__.py" else file.stem: file

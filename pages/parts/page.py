@@ -20,6 +20,7 @@ PAGES = {
 }
 LESSONS = {
     "pages/slide.py": ("Slide: who still reads a moved digit?", ":material/open_with:"),
+    "pages/strokes.py": ("Stroke by stroke: when did they know?", ":material/gesture:"),
 }
 
 
