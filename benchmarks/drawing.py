@@ -11,9 +11,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-CANVAS_PX = 280
-# Drawn so much larger and shrunk, strokes get the soft edge that they have in a browser.
-OVERSAMPLING = 3
+from mnist_models.strokes import CANVAS_PX, Sheet
 
 Strokes = list[list[tuple[float, float]]]
 
@@ -55,15 +53,10 @@ def draw(strokes: Strokes, way: Way, random: np.random.Generator) -> np.ndarray:
     scale = way.size_px / max(*(high - low), 1e-9)
     free = CANVAS_PX - way.brush_px - (high - low) * scale
     corner = way.brush_px / 2 + free * (random.random(2) if way.anywhere else 0.5)
-    picture = Image.new("L", (CANVAS_PX * OVERSAMPLING, CANVAS_PX * OVERSAMPLING), 255)
-    pen = ImageDraw.Draw(picture)
-    width, radius = way.brush_px * OVERSAMPLING, way.brush_px * OVERSAMPLING / 2
+    sheet = Sheet()
     for stroke in strokes:
-        path = [tuple(point) for point in ((np.array(stroke, float) - low) * scale + corner) * OVERSAMPLING]
-        pen.line(path, fill=0, width=width)
-        for x, y in path:
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=0)
-    return np.asarray(picture.reduce(OVERSAMPLING))
+        sheet.draw((np.array(stroke, float) - low) * scale + corner, way.brush_px)
+    return 255 - sheet.ink()
 
 
 def random_strokes(random: np.random.Generator) -> Strokes:

@@ -15,19 +15,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from PIL import Image, ImageDraw
+import numpy as np
+from PIL import Image
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-CANVAS_PX = 280
+from mnist_models.strokes import Sheet, brush_path
+
 BRUSH_PX = 20
 # So far apart the points of a hand are that the canvas hears of.
 POINTS_PX = 8
-# Drawn so much larger and shrunk, strokes get the soft edge that they have in a browser.
-OVERSAMPLING = 3
 NETWORKS = 2
 # What the page shows in place of a reading while there is none.
 NO_READING = "–"
@@ -229,25 +229,19 @@ def _along(corners: list[tuple[float, float]]) -> Iterator[tuple[float, float]]:
 
 def _told(strokes: list[list[tuple[float, float]]]) -> str:
     """What the canvas component tells of its drawing: Fabric.js's objects, and the picture as a PNG."""
-    picture = Image.new("L", (CANVAS_PX * OVERSAMPLING, CANVAS_PX * OVERSAMPLING), "white")
-    pen = ImageDraw.Draw(picture)
+    sheet = Sheet()
     for stroke in strokes:
-        path = [(x * OVERSAMPLING, y * OVERSAMPLING) for x, y in stroke]
-        pen.line(path, fill="black", width=BRUSH_PX * OVERSAMPLING, joint="curve")
-        for end in (path[0], path[-1]):
-            pen.circle(end, BRUSH_PX * OVERSAMPLING / 2, fill="black")
+        sheet.draw(np.array(stroke), BRUSH_PX)
     png = io.BytesIO()
-    picture.reduce(OVERSAMPLING).convert("RGBA").save(png, "PNG")
+    Image.fromarray(255 - sheet.ink()).convert("RGBA").save(png, "PNG")
     raw = {"version": "7.4.0", "objects": [_path(stroke) for stroke in strokes], "background": "#ffffff"}
     data = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
     return json.dumps({"drawing": {"raw": raw, "data": data}})
 
 
 def _path(stroke: list[tuple[float, float]]) -> dict:
-    """A stroke as an object of Fabric.js: curves from the middle between two points to the next middle."""
+    """A stroke as an object of Fabric.js."""
     points = [(round(x, 3), round(y, 3)) for x, y in stroke]
-    middles = [((x + next_x) / 2, (y + next_y) / 2) for (x, y), (next_x, next_y) in itertools.pairwise(points)]
-    curves = [["Q", *point, *middle] for point, middle in zip(points, middles, strict=False)]
     (left, right), (top, bottom) = ((min(side), max(side)) for side in zip(*points, strict=True))
     locks = ("lockMovementX", "lockMovementY", "lockRotation", "lockScalingX", "lockScalingY", "lockSkewingX", "lockSkewingY")
     return {
@@ -258,5 +252,5 @@ def _path(stroke: list[tuple[float, float]]) -> dict:
         "strokeMiterLimit": 10, "scaleX": 1, "scaleY": 1, "angle": 0, "flipX": False, "flipY": False, "opacity": 1,
         "shadow": None, "visible": True, "backgroundColor": "", "fillRule": "nonzero", "paintFirst": "fill",
         "globalCompositeOperation": "source-over", "skewX": 0, "skewY": 0,
-        "path": [["M", *points[0]], *curves, ["L", *points[-1]]],
+        "path": brush_path(points),
     }  # fmt: skip

@@ -97,8 +97,8 @@ def kept() -> None:
     with st.expander("What is kept"):
         st.markdown(
             f"The epochs of all runs take **{taken / 1e6:,.1f} MB** of the disk; they may take "
-            f"{snapshots.MOST_BYTES_OF_ALL / 1e6:,.0f} MB. Where that is not enough, the oldest runs lose theirs; of one run at "
-            f"most {snapshots.MOST_BYTES / 1e6:,.0f} MB are kept, the first epochs closest together. Runs themselves stay."
+            f"{snapshots.MOST_BYTES_OF_ALL / 1e6:,.0f} MB. Where that is not enough, the oldest runs lose theirs; of one run "
+            f"at most {snapshots.MOST_BYTES / 1e6:,.0f} MB are kept, the first epochs closest together. Runs themselves stay."
         )
         if st.button("Forget them all", icon=":material/delete_sweep:", disabled=not taken, key="time-forget"):
             resources.forget_snapshots()

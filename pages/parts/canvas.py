@@ -5,6 +5,7 @@ import functools
 import io
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -13,11 +14,11 @@ import numpy as np
 import streamlit as st
 from PIL import Image, ImageOps
 
-from mnist_models import dataset
-from mnist_models.preprocessing import Preparation, prepare_drawing, prepare_picture
+from mnist_models import dataset, strokes
+from mnist_models.preprocessing import Preparation, prepare_drawing, prepare_ink, prepare_picture
 from mnist_models.runs import Run
 
-SIZE_PX = 280
+SIZE_PX = strokes.CANVAS_PX
 # A digit put on the canvas by the app stands as large as people draw: MNIST's 20 of 28 pixels.
 DIGIT_PX = 200
 # MNIST's strokes are about 2 of 20 pixels wide.
@@ -62,10 +63,14 @@ class Board:
         self.preparation, self.exact, self.origin, self.label, self.index = None, False, "", None, None
         self.give({"objects": []})
 
-    def show(self, preparation: Preparation, origin: str, label: int | None = None, index: int | None = None) -> None:
-        """Puts the ink of a prepared picture on the canvas, where it can be drawn over."""
+    def show(
+        self, preparation: Preparation, origin: str, label: int | None = None, *, index: int | None = None,
+        objects: list[dict[str, Any]] | None = None,
+    ) -> None:  # fmt: skip
+        """Puts a prepared picture on the canvas, where it can be drawn over. index: of the test image that it is. objects: what
+        the canvas is to show of it, in Fabric.js's form, where that is not just its ink."""
         self.preparation, self.exact, self.origin, self.label, self.index = preparation, True, origin, label, index
-        self.give({"objects": [_picture(preparation)]})
+        self.give({"objects": objects or [_picture(preparation)]})
 
     def take(self, drawing: dict[str, Any], pixels: np.ndarray) -> None:
         """What the canvas tells is on it now; pixels: uint8 (280, 280, 4)."""
@@ -88,13 +93,20 @@ def show_test_digit(index: int) -> None:
         prepare_picture(Image.fromarray(test.images[index])),
         f"Test image {index:,}, labelled {test.labels[index]}. Draw over it!",
         int(test.labels[index]),
-        index,
+        index=index,
     )
 
 
 def show_any_test_digit() -> None:
     """Puts one of the test images, chosen by chance, on this visitor's canvas."""
     show_test_digit(int(np.random.default_rng().integers(dataset.TEST_COUNT)))
+
+
+def show_strokes(example: strokes.Example) -> None:
+    """Puts a digit on this visitor's canvas as if it had been drawn there."""
+    objects = [_stroke(points) for points in example.strokes]
+    preparation = prepare_ink(strokes.ink(strokes.from_canvas(objects)))
+    board().show(preparation, f"{example.title}. Draw on!", example.digit, objects=objects)
 
 
 def read_with(run: Run) -> None:
@@ -154,6 +166,19 @@ def data_address(picture: Image.Image) -> str:
     png = io.BytesIO()
     picture.save(png, "PNG")
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+
+
+def _stroke(points: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """What the canvas makes of a stroke through these points, as an object of Fabric.js; its place is that of its path."""
+    return {
+        "type": "Path",
+        "path": strokes.brush_path(points),
+        "fill": None,
+        "stroke": INK,
+        "strokeWidth": BRUSH_PX,
+        "strokeLineCap": "round",
+        "strokeLineJoin": "round",
+    }
 
 
 def _picture(preparation: Preparation) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import altair as alt
+import numpy as np
 
 from mnist_models.hyperparameters import NETWORKS
 from pages.parts.charts import COLORS, NEUTRAL, shades, tables
@@ -172,14 +173,130 @@ def _mistakes() -> dict[str, Any]:
     return (bars + labels).properties(height=190).configure_view(strokeWidth=0).to_dict()
 
 
+# The ten probabilities of one network along something ----------------------------------------------------------------------
+
+# Room above for names.
+PROBABILITY = alt.Y(
+    "probability:Q", title="probability", scale=alt.Scale(domain=[0, 1.2]),
+    axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1], gridOpacity=0.4),
+)  # fmt: skip
+# Below this probability all along, a line is not told from the axis.
+SEEN_FROM = 0.01
+# Shares of the chart's width in which the name of a stroke, or its number, finds room.
+NAME_SHARE, NUMBER_SHARE = 0.13, 0.03
+
+
+class Course(NamedTuple):
+    """What one network read along a drawing. ink: how much there was at each moment, 0 to 1. strokes: the stroke that was drawn
+    then, from 0; -1 where there was only a picture. read: the probability of each digit, float (moments, 10). sure_from: the
+    network is sure of a digit from this probability on."""
+
+    network: str
+    ink: Sequence[float]
+    strokes: Sequence[int]
+    read: np.ndarray
+    sure_from: float
+
+
+def _digit_rows(places: Sequence[dict[str, Any]], read: np.ndarray) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The data of a line for each digit, and of their names: that of what is read at the end stands there, each other's where
+    it leads most clearly. places: on the x-axis. read: the probability of each digit, float (places, 10)."""
+    read = read.round(4)
+    leads = read.argmax(axis=1)
+    final = leads[-1]
+
+    def row(digit: int, place: int) -> dict[str, Any]:
+        return {
+            **places[place], "probability": float(read[place, digit]), "digit": str(digit), "final": bool(digit == final)
+        }  # fmt: skip
+
+    lines = [row(digit, place) for digit in np.flatnonzero(read.max(axis=0) >= SEEN_FROM) for place in range(len(places))]
+    peaks = {digit: np.where(leads == digit, read[:, digit], 0).argmax() for digit in set(leads)} | {final: len(leads) - 1}
+    return lines, [row(digit, place) for digit, place in peaks.items()]
+
+
+def _reads(probabilities: np.ndarray) -> str:
+    return f"{probabilities.argmax()}, {probabilities.max():.1%}"
+
+
+def _chart(rows: str, **encoding: Any) -> alt.Chart:
+    return alt.Chart(alt.NamedData(rows)).encode(**encoding)
+
+
+def _digit_layers(network: str, x: alt.X) -> tuple[list[alt.Chart], list[alt.Chart]]:
+    """The lines and the names of _digit_rows: what is read at the end in the network's colour."""
+    lines = _chart("lines", x=x, y=PROBABILITY, detail="digit:N")
+    names = _chart("names", x=x, y=PROBABILITY, text="digit:N")
+    bold = {"fontSize": 14, "fontWeight": "bold"}
+    return [
+        lines.transform_filter("!datum.final").mark_line(color=NEUTRAL, strokeWidth=1.5, opacity=0.7),
+        lines.transform_filter("datum.final").mark_line(color=COLORS[network], strokeWidth=3),
+    ], [
+        names.transform_filter("!datum.final").mark_text(color=NEUTRAL, dy=-10, **bold),
+        names.transform_filter("datum.final").mark_text(color=COLORS[network], dy=-12, dx=-2, align="right", **bold),
+    ]
+
+
+def _of_layers(*layers: alt.Chart) -> dict[str, Any]:
+    return alt.layer(*layers).properties(height=300).configure_view(strokeWidth=0).to_dict()
+
+
+def course(drawn: Course, at: int) -> dict[str, Any]:
+    """How probable one network finds each digit along a drawing: what it reads at the end in its colour, each other digit named
+    where it leads most clearly. at: the moment that is marked."""
+    return _course(drawn.network) | {"datasets": tables(**_course_rows(drawn), now=[{"ink": drawn.ink[at]}])}
+
+
+def _course_rows(drawn: Course) -> dict[str, list[dict[str, Any]]]:
+    lines, names = _digit_rows([{"ink": ink} for ink in drawn.ink], drawn.read)
+    moments = [
+        {"ink": ink, "stroke": stroke + 1, "reads": _reads(row)}
+        for ink, stroke, row in zip(drawn.ink, drawn.strokes, drawn.read, strict=True)
+    ]
+    # Where each stroke ends: the last moment before the next begins.
+    ends = {stroke: ink for ink, stroke in zip(drawn.ink, drawn.strokes, strict=True) if stroke >= 0}
+    strokes = []
+    for begins, (stroke, end) in zip([0.0, *ends.values()], ends.items(), strict=False):
+        width = end - begins
+        name = f"stroke {stroke + 1}" if width > NAME_SHARE else str(stroke + 1) if width > NUMBER_SHARE else ""
+        strokes.append({"middle": (begins + end) / 2, "end": end, "name": name})
+    return {
+        "lines": lines, "names": names, "moments": moments, "strokes": strokes, "sure": [{"probability": drawn.sure_from}],
+    }  # fmt: skip
+
+
+@functools.cache
+def _course(network: str) -> dict[str, Any]:
+    share = alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1], grid=False, labelAngle=0)
+    scale = alt.Scale(domain=[0, 1])
+    ink = alt.X("ink:Q", title="share of the ink drawn", axis=share, scale=scale)
+    lines, names = _digit_layers(network, ink)
+    moment = [
+        alt.Tooltip("ink:Q", title="ink drawn", format=".0%"), alt.Tooltip("stroke:Q", title="stroke"),
+        alt.Tooltip("reads:N", title="reads"),
+    ]  # fmt: skip
+    return _of_layers(
+        _chart("strokes", x=alt.X("end:Q", scale=scale)).mark_rule(color=NEUTRAL, strokeWidth=1, opacity=0.6),
+        _chart("strokes", x=alt.X("middle:Q", scale=scale), text="name:N", y=alt.value(0)).mark_text(
+            color=NEUTRAL, fontSize=11, baseline="top"
+        ),
+        _chart("sure", y=PROBABILITY).mark_rule(color=NEUTRAL, strokeDash=[4, 4], opacity=0.8),
+        *lines,
+        _chart("now", x=ink).mark_rule(color=COLORS[network], strokeWidth=2, opacity=0.8),
+        *names,
+        # As wide as the moments are apart, so that there is one under the pointer everywhere.
+        _chart("moments", x=ink, tooltip=moment).mark_rule(opacity=0, strokeWidth=8),
+    )
+
+
 def learned(network: str, epochs: Sequence[str], read: np.ndarray, at: int) -> dict[str, Any]:
     """How probable one network found each digit after each of the epochs that were kept: what it reads at the end in its
     colour, each other digit named where it led most clearly.
 
     epochs: their names, in their order. read: the probability of each digit, float (epochs, 10). at: the epoch that is marked.
     """
-    lines, names = digit_lines([{"epoch": epoch} for epoch in epochs], read)
-    moments = [{"epoch": epoch, "reads": f"{row.argmax()}, {row.max():.1%}"} for epoch, row in zip(epochs, read, strict=True)]
+    lines, names = _digit_rows([{"epoch": epoch} for epoch in epochs], read)
+    moments = [{"epoch": epoch, "reads": _reads(row)} for epoch, row in zip(epochs, read, strict=True)]
     spec = _learned(network, tuple(epochs))
     return spec | {"datasets": tables(lines=lines, names=names, moments=moments, now=[{"epoch": epochs[at]}])}
 
@@ -188,10 +305,11 @@ def learned(network: str, epochs: Sequence[str], read: np.ndarray, at: int) -> d
 def _learned(network: str, epochs: tuple[str, ...]) -> dict[str, Any]:
     # In their order, and not to scale: much happens in the first epochs, and little in many later ones.
     epoch = alt.X("epoch:O", title="epochs of training", sort=list(epochs), axis=alt.Axis(labelAngle=0, grid=False))
-    moments = alt.Chart(alt.NamedData("moments")).encode(x=epoch)
-    now = alt.Chart(alt.NamedData("now")).encode(x=epoch)
-    hover = moments.mark_rule(opacity=0, strokeWidth=16).encode(
-        tooltip=[alt.Tooltip("epoch:O", title="epochs"), alt.Tooltip("reads:N", title="reads")]
+    lines, names = _digit_layers(network, epoch)
+    moment = [alt.Tooltip("epoch:O", title="epochs"), alt.Tooltip("reads:N", title="reads")]
+    return _of_layers(
+        *lines,
+        _chart("now", x=epoch).mark_rule(color=COLORS[network], strokeWidth=2, opacity=0.8),
+        *names,
+        _chart("moments", x=epoch, tooltip=moment).mark_rule(opacity=0, strokeWidth=16),
     )
-    layers = [now.mark_rule(color=COLORS[network], strokeWidth=2, opacity=0.8), *line_layers(network, epoch), hover]
-    return alt.layer(*layers).properties(height=300).configure_view(strokeWidth=0).to_dict()

@@ -23,6 +23,7 @@ LESSONS = {
     "pages/scramble.py": ("Scramble: who needs neighbours?", ":material/shuffle:"),
     "pages/time_machine.py": ("Time machine: how did they learn to read it?", ":material/history:"),
     "pages/breaking.py": ("Where does it break? Turned, blurred, half hidden", ":material/broken_image:"),
+    "pages/strokes.py": ("Stroke by stroke: when did they know?", ":material/gesture:"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import json
 import threading
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import BinaryIO
@@ -9,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 import streamlit as st
 
-from mnist_models import dataset, import_tensorflow, pretrained, shifts
+from mnist_models import dataset, import_tensorflow, pretrained, shifts, strokes
 from mnist_models.dataset import IMAGE_SIZE_PX
 from mnist_models.distortions import DISTORTIONS
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters
@@ -145,6 +146,18 @@ def sweep(run_id: str, distortion: str, count: int):
     from mnist_models.sweeps import Sweep
 
     return Sweep(reader, DISTORTIONS[distortion], dataset.load().test.part(0, count))
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def replay(objects: str) -> strokes.Replay:
+    """The moments of a drawing. objects: what the canvas tells, as JSON."""
+    return strokes.Replay.of(json.loads(objects))
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def read_replay(run_id: str, objects: str) -> np.ndarray:
+    """The probability of each digit at each moment of a drawing, float32 (moments, 10). Raises StoreError."""
+    return classifier(run_id).probabilities(replay(objects).images)
 
 
 def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:

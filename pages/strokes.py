@@ -1,0 +1,237 @@
+"""Stroke by stroke: a drawing replayed, and when both networks knew what it would be."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from mnist_models import strokes
+from mnist_models.hyperparameters import NETWORKS
+from mnist_models.runs import Run
+from mnist_models.strokes import Decision, Drawing, Moment, Replay
+from pages.parts import canvas, lesson, lesson_charts, page, resources
+
+PICTURE_PX = 200
+# A replay shows one moment after the other, so often: about twelve seconds in all.
+TICK_S = 0.2
+INK, IS_PLAYING = "strokes-ink", "strokes-is-playing"
+# Some stroke always is there: this is shown to whoever comes without a drawing.
+EXAMPLE = strokes.EXAMPLES[0]
+
+
+def main() -> None:
+    """The page."""
+    if page.begin("pages/strokes.py"):
+        st.session_state[IS_PLAYING] = False
+    if canvas.board().preparation is None:
+        canvas.show_strokes(EXAMPLE)
+    st.header("Stroke by stroke: when did they know?")
+    st.markdown(
+        "Your drawing is made once more, from the first touch of the pen to the last, and at each moment both networks read "
+        "what is there by then. **Notice** the moment at which a reading flips: often it is one short line. **Try** to draw "
+        "the same digit with its strokes in another order, or without the last one."
+    )
+    replayed()
+
+
+@page.guarded
+def replayed() -> None:
+    """The drawing, the two networks, what they read along it, and when they made up their minds."""
+    choose_drawing()
+    runs = lesson.networks()
+    objects = json.dumps(canvas.board().drawing["objects"])
+    replay = resources.replay(objects)
+    if not replay.drawing.strokes:
+        st.info(
+            "This digit came as a picture, and a picture does not tell how it was drawn. Draw one, or take an example above.",
+            icon=":material/gesture:",
+        )
+        return
+    with resources.while_loading():
+        read = {network: resources.read_replay(run.id, objects) for network, run in runs.items()}
+    decisions = {network: strokes.decide(read[network], run.sure_from) for network, run in runs.items()}
+    st.markdown(verdict(decisions, replay))
+    # A fragment redraws itself as often as was fixed when it was defined.
+    is_playing = st.session_state.setdefault(IS_PLAYING, False)
+    st.fragment(watch, run_every=TICK_S if is_playing else None)(replay, runs, read, decisions, is_playing)
+    st.caption(
+        "At each moment what is there is cropped, scaled and centred as if it were the whole drawing, so even the first dot "
+        "fills the image. Ink is measured along the strokes; how fast they were drawn, the canvas does not tell. The line of "
+        "the digit that is read at the end has the network's colour, others have their number where they lead. Below the "
+        "dashed line a network says that it is not sure."
+    )
+    why()
+
+
+def choose_drawing() -> None:
+    """Where another drawing comes from."""
+    if origin := canvas.board().origin:
+        st.caption(page.plain(origin.split(". ")[0]) + ".")
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        for example in strokes.EXAMPLES:
+            st.button(
+                example.title, icon=":material/gesture:", on_click=_show, args=[example], key=f"strokes-example-{example.digit}"
+            )
+        st.page_link("app.py", label="Draw one", icon=":material/draw:")
+
+
+def _show(example: strokes.Example) -> None:
+    canvas.show_strokes(example)
+    _go_to(100)
+
+
+def _go_to(percent: int) -> None:
+    st.session_state[INK], st.session_state[IS_PLAYING] = percent, False
+
+
+def _play() -> None:
+    """From the marked moment on, or from the first where the last one is marked."""
+    st.session_state[IS_PLAYING] = True
+    if st.session_state[INK] == 100:
+        st.session_state[INK] = 0
+
+
+def _stop() -> None:
+    st.session_state[IS_PLAYING] = False
+
+
+@page.guarded
+def watch(
+    replay: Replay, runs: Mapping[str, Run], read: Mapping[str, np.ndarray], decisions: Mapping[str, Decision],
+    was_playing: bool,
+) -> None:  # fmt: skip
+    """One moment of the drawing, as drawn and as read. was_playing: this redraws itself to show one after the other."""
+    at = replay.at(st.session_state.setdefault(INK, 100))
+    if was_playing and at == len(replay.moments) - 1:
+        _stop()
+    if st.session_state[IS_PLAYING] != was_playing:
+        st.rerun()  # the whole page
+    if was_playing:
+        at += 1
+        st.session_state[INK] = replay.moments[at].percent
+    controls(replay.moments, decisions, was_playing)
+    moment = replay.moments[at]
+    left, *right = st.columns([0.8, *[1.5] * len(runs)], gap="medium")
+    with left:
+        st.image(_vector(replay.drawing, moment), width=PICTURE_PX, alt="The drawing at this moment")
+        st.caption(f"As drawn: {moment.percent}% of the ink, {_stroke(moment, replay)}")
+        pixels = Image.fromarray(255 - replay.images[at]).resize((PICTURE_PX, PICTURE_PX), Image.Resampling.NEAREST)
+        st.image(canvas.data_address(pixels), width=PICTURE_PX, alt="What the networks read at this moment")
+        st.caption("As both networks read it")
+    for column, (network, run) in zip(right, runs.items(), strict=True):
+        with column:
+            reading(network, read[network][at], run.sure_from)
+            inks, drawn = zip(*((round(one.ink, 4), one.stroke) for one in replay.moments), strict=True)
+            st.vega_lite_chart(
+                spec=lesson_charts.course(lesson_charts.Course(network, inks, drawn, read[network], run.sure_from), at),
+                key=f"course-{network}",
+                alt=f"How probable the {NETWORKS[network].title} finds each digit along the drawing",
+            )
+
+
+def controls(moments: Sequence[Moment], decisions: Mapping[str, Decision], is_playing: bool) -> None:
+    """What chooses the moment."""
+    st.slider(
+        "Ink drawn", 0, 100, key=INK, format="%d%%", persist_state="session", on_change=_stop,
+        help="How much of the drawing is there, measured along its strokes.",
+    )  # fmt: skip
+    with st.container(horizontal=True, gap="xsmall"):
+        if is_playing:
+            st.button("Stop", icon=":material/stop:", on_click=_stop, key="strokes-stop")
+        else:
+            st.button("Play", icon=":material/play_arrow:", type="primary", on_click=_play, key="strokes-play")
+        for network, decision in decisions.items():
+            st.button(
+                f"Where the {NETWORKS[network].title} made up its mind", icon=":material/flag:", on_click=_go_to,
+                args=[moments[decision.since].percent], key=f"strokes-decision-{network}",
+            )  # fmt: skip
+
+
+def reading(network: str, probabilities: np.ndarray, sure_from: float) -> None:
+    """What a network reads at a moment."""
+    digit, probability = probabilities.argmax(), probabilities.max()
+    is_sure = probability >= sure_from
+    st.metric(f"{NETWORKS[network].title} reads", str(digit) if is_sure else "not sure")
+    st.markdown(f"{'' if is_sure else f'perhaps **{digit}**, '}with probability **{probability:.1%}**")
+
+
+def verdict(decisions: Mapping[str, Decision], replay: Replay) -> str:
+    """When each network came to what it reads at the end, and which was first, in words."""
+    told = " ".join(_told(NETWORKS[network].title, decision, replay) for network, decision in decisions.items())
+    if len({decision.digit for decision in decisions.values()}) > 1:
+        return f"{told} At the end they read different digits."
+    (first, earlier), (_, later) = sorted(decisions.items(), key=lambda decision: decision[1].since)
+    if earlier.since == later.since:
+        return f"{told} Both came to it **at the same moment**."
+    percent = replay.moments[later.since].percent - replay.moments[earlier.since].percent
+    return f"{told} The **{NETWORKS[first].title} came to it first**, by {max(percent, 1)}% of the ink."
+
+
+def _told(title: str, decision: Decision, replay: Replay) -> str:
+    if decision.before is None:
+        told = f"The {title} has read **{decision.digit}** from the first moment on"
+    else:
+        moment = replay.moments[decision.since]
+        told = (
+            f"The {title} reads **{decision.digit}** since **{moment.percent}%** of the ink, {_stroke(moment, replay)}; just "
+            f"before that it read {decision.before}"
+        )
+    if decision.sure_since is None:
+        return f"{told}. To the end it is not sure of it."
+    if decision.sure_since == decision.since:
+        return f"{told}. It was sure of it at once."
+    return f"{told}. It is sure of it since {replay.moments[decision.sure_since].percent}%."
+
+
+def _stroke(moment: Moment, replay: Replay) -> str:
+    """Where in the drawing a moment is."""
+    if moment.stroke < 0:
+        return "only the picture below the strokes"
+    return f"in stroke {moment.stroke + 1} of {len(replay.drawing.strokes)}"
+
+
+def _vector(drawing: Drawing, moment: Moment) -> str:
+    """The drawing as SVG: in black what there is at a moment, pale what is to come."""
+    under = ""
+    if drawing.picture is not None:
+        under = f'<image width="{canvas.SIZE_PX}" height="{canvas.SIZE_PX}" href="{_address(drawing.picture.tobytes())}"/>'
+    lines = itertools.chain(
+        (_line(stroke, "#e4e4e4") for stroke in drawing.strokes),
+        (_line(stroke, canvas.INK) for stroke in strokes.until(drawing, moment).strokes),
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {canvas.SIZE_PX} {canvas.SIZE_PX}">'
+        f'<rect width="100%" height="100%" fill="{canvas.PAPER}"/>{under}'
+        f'<g fill="none" stroke-linecap="round" stroke-linejoin="round">{"".join(lines)}</g></svg>'
+    )
+
+
+def _line(stroke: strokes.Stroke, color: str) -> str:
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in (*stroke.points, stroke.points[-1]))
+    return f'<polyline points="{points}" stroke="{color}" stroke-width="{stroke.brush_px:g}"/>'
+
+
+def _address(picture: bytes) -> str:
+    return canvas.data_address(Image.frombytes("L", (canvas.SIZE_PX, canvas.SIZE_PX), picture).point(lambda ink: 255 - ink))
+
+
+def why() -> None:
+    """Why readings flip."""
+    with st.expander("Why does it flip so suddenly?"):
+        st.markdown(
+            "Neither network knows what a stroke is, or what is still to come. Each learned from whole digits only, so of half "
+            "a digit it says which whole one it resembles most: the first stroke of a 4 may well be a 6 or a 2. With every "
+            "pixel of ink its sums for the ten digits change a little, and steadily. But probabilities are made of these sums "
+            "by an exponential function, the softmax: where two digits are level, a small step takes nearly all from one and "
+            "gives it to the other."
+        )
+        st.markdown(
+            "Being first is not being better. A network that says early what it sees has less to go by; and one that calls "
+            "anything with a long bar a 7 is quick to know every 7."
+        )
+
+
+main()

@@ -1,0 +1,202 @@
+"""The lesson that replays a drawing, without a browser."""
+
+import json
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mnist_models import strokes
+from pages.parts import canvas, resources
+from tests.pages.conftest import APP
+
+FOUR, FIVE, SEVEN = strokes.EXAMPLES
+
+
+def page() -> AppTest:
+    return AppTest.from_file(APP, default_timeout=120).switch_page("pages/strokes.py")
+
+
+def read_slowly(app: AppTest, run_id: str) -> tuple[strokes.Replay, list]:
+    """What a network reads at each moment of what is on the canvas, one after the other."""
+    replay = strokes.Replay.of(app.session_state["board"].drawing["objects"])
+    reader = resources.classifier(run_id)
+    return replay, [
+        reader.read(canvas.prepare_ink(strokes.ink(strokes.until(replay.drawing, moment))).image) for moment in replay.moments
+    ]
+
+
+def shown(app: AppTest) -> list[str]:
+    return [metric.value for metric in app.metric]
+
+
+def finding(app: AppTest) -> str:
+    (text,) = [text.value for text in app.markdown if text.value.startswith("The DNN ")]
+    return text
+
+
+def ink(app: AppTest) -> int:
+    return app.slider(key="strokes-ink").value
+
+
+def test_who_comes_without_a_drawing_sees_an_example_that_stays_on_the_canvas():
+    app = page().run()
+    assert not app.exception
+    board = app.session_state["board"]
+    assert [one["type"] for one in board.drawing["objects"]] == ["Path", "Path"] and board.label == FOUR.digit
+    assert board.given["objects"] == board.drawing["objects"]
+    assert ink(app) == 100
+    # The readings at the end are those of the Draw page.
+    for metric, text, network in zip(app.metric, app.markdown[-4:-2], ("dnn", "cnn"), strict=True):
+        reading = resources.classifier(f"shipped-{network}").read(board.preparation.image)
+        assert metric.value == str(reading.digit) == "4" and f"{reading.probability:.1%}" in text.value
+
+
+@pytest.mark.parametrize("example", strokes.EXAMPLES, ids=lambda example: example.title)
+def test_the_finding_is_when_each_network_last_changed_its_mind(example):
+    app = page().run()
+    app.button(key=f"strokes-example-{example.digit}").click().run()
+    assert not app.exception
+    first = {}
+    for network in ("dnn", "cnn"):
+        replay, readings = read_slowly(app, f"shipped-{network}")
+        others = [index for index, reading in enumerate(readings) if reading.digit != example.digit]
+        since, before = others[-1] + 1, readings[others[-1]].digit
+        moment = replay.moments[since]
+        assert (
+            f"The {network.upper()} reads **{example.digit}** since **{moment.percent}%** of the ink, in stroke "
+            f"{moment.stroke + 1} of 2; just before that it read {before}."
+        ) in finding(app)
+        first[network.upper()] = since
+    if first["DNN"] == first["CNN"]:
+        assert "at the same moment" in finding(app)
+    else:
+        assert f"The **{min(first, key=first.get)} came to it first**" in finding(app)
+
+
+def test_the_slider_chooses_the_moment_that_is_read():
+    app = page().run()
+    app.slider(key="strokes-ink").set_value(40).run()
+    assert not app.exception
+    for metric, network in zip(app.metric, ("dnn", "cnn"), strict=True):
+        replay, readings = read_slowly(app, f"shipped-{network}")
+        index = max(place for place, moment in enumerate(replay.moments) if moment.ink <= 0.4)
+        assert metric.value == (str(readings[index].digit) if readings[index].is_sure else "not sure")
+    assert any("As drawn: 40% of the ink, in stroke 1 of 2" in text.value or "39%" in text.value for text in app.caption)
+
+
+def test_a_button_goes_to_the_moment_of_decision():
+    app = page().run()
+    app.button(key="strokes-decision-dnn").click().run()
+    assert not app.exception
+    replay, readings = read_slowly(app, "shipped-dnn")
+    since = max(index for index, reading in enumerate(readings) if reading.digit != 4) + 1
+    assert ink(app) == replay.moments[since].percent and replay.at(ink(app)) == since
+
+
+def test_a_link_can_choose_the_moment():
+    app = page()
+    app.session_state["strokes-ink"] = 25
+    app.run()
+    assert not app.exception and ink(app) == 25
+
+
+def test_a_replay_shows_one_moment_after_the_other_up_to_the_end_and_reads_nothing_anew(monkeypatch):
+    app = page().run()
+    replay = resources.replay(json.dumps(app.session_state["board"].drawing["objects"]))
+    monkeypatch.setattr(resources, "classifier", None)
+    monkeypatch.setattr(strokes.Replay, "of", None)
+    app.button(key="strokes-play").click().run()
+    seen = [ink(app)]
+    while app.session_state["strokes-is-playing"] and len(seen) < 100:
+        app.run()
+        assert not app.exception
+        seen.append(ink(app))
+    assert seen[:-1] == [moment.percent for moment in replay.moments[1:]] and seen[-1] == 100
+    assert [button.label for button in app.button if button.key in ("strokes-play", "strokes-stop")] == ["Play"]
+
+
+def test_a_replay_goes_on_from_the_chosen_moment_and_can_be_stopped():
+    app = page().run()
+    app.slider(key="strokes-ink").set_value(50).run()
+    app.button(key="strokes-play").click().run()
+    assert 50 < ink(app) < 55
+    stopped_at = ink(app)
+    app.button(key="strokes-stop").click().run()
+    app.run()
+    assert not app.exception
+    assert ink(app) == stopped_at and app.button(key="strokes-play")
+
+
+def test_whoever_moves_the_slider_stops_the_replay():
+    app = page().run()
+    app.button(key="strokes-play").click().run()
+    app.slider(key="strokes-ink").set_value(70).run()
+    assert not app.exception
+    assert ink(app) == 70 and not app.session_state["strokes-is-playing"]
+
+
+def test_whoever_comes_back_finds_no_replay_running():
+    app = page().run()
+    app.button(key="strokes-play").click().run()
+    app.switch_page("pages/slide.py").run()
+    app.switch_page("pages/strokes.py").run()
+    assert not app.exception
+    assert not app.session_state["strokes-is-playing"] and app.button(key="strokes-play")
+
+
+def test_a_picture_has_no_strokes_and_an_example_is_one_click_away():
+    app = page()
+    app.session_state["board"] = board = canvas.Board()
+    board.show(canvas.prepare_picture(canvas.Image.fromarray(canvas.dataset.load().test.images[3])), "Test image 3", 0)
+    app.run()
+    assert not app.exception
+    assert "does not tell how it was drawn" in app.info[0].value and not app.metric
+    app.button(key="strokes-example-7").click().run()
+    assert not app.exception and not app.info
+    assert app.session_state["board"].label == 7 and shown(app) == ["7", "7"]
+
+
+def test_strokes_over_a_picture_begin_with_the_picture():
+    app = page()
+    app.session_state["board"] = board = canvas.Board()
+    preparation = canvas.prepare_picture(canvas.Image.fromarray(canvas.dataset.load().test.images[2]))
+    board.show(preparation, "Test image 2", 1)
+    (path,) = [canvas._stroke([(90, 60), (140, 58), (185, 60)])]
+    board.give({"objects": [*board.drawing["objects"], path]})
+    app.session_state["strokes-ink"] = 0
+    app.run()
+    assert not app.exception
+    assert any("only the picture below the strokes" in text.value for text in app.caption)
+    replay = strokes.Replay.of(board.drawing["objects"])
+    # The picture on the canvas is a likeness: enlarged, and prepared again.
+    assert np.abs(replay.images[0].astype(int) - preparation.image).mean() < 6
+    assert shown(app)[1] == "1"
+
+
+def test_a_run_of_the_visitors_reads_along_the_drawing_too(finished_run):
+    app = page().run()
+    app.selectbox(key="reads-dnn").select(finished_run.id).run()
+    assert not app.exception
+    replay, readings = read_slowly(app, finished_run.id)
+    others = [index for index, reading in enumerate(readings) if reading.digit != readings[-1].digit]
+    told = f"reads **{readings[-1].digit}** since **{replay.moments[others[-1] + 1].percent}%**" if others else "has read"
+    assert f"The DNN {told}" in finding(app)
+
+
+def test_a_single_dot_is_read_from_the_first_moment_on():
+    app = page()
+    app.session_state["board"] = board = canvas.Board()
+    board.preparation = canvas.prepare_ink(np.eye(280, dtype=np.uint8) * 255)
+    board.give({"objects": [canvas._stroke([(140, 140), (140, 140)])]})
+    app.run()
+    assert not app.exception
+    assert finding(app).count("from the first moment on") == 2
+    app.button(key="strokes-play").click().run()
+    assert not app.exception and not app.session_state["strokes-is-playing"]
+
+
+def test_without_a_store_the_shipped_networks_still_read(broken_store):
+    app = page().run()
+    assert not app.exception
+    assert shown(app) == ["4", "4"] and "cannot be used" in app.warning[0].value
