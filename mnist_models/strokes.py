@@ -8,6 +8,7 @@ those with a `src` are pictures that were put there.
 import base64
 import itertools
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +24,9 @@ OVERSAMPLING = 3
 # Curves and long lines are divided: no two points are farther apart.
 POINTS_PX = 2
 MOST_MOMENTS = 60
+# In a link, points are farther apart, and there are not more than browsers and chats take well.
+LINK_POINTS_PX = 8
+MOST_LINK_LETTERS = 1_500
 # A corner of an object, or its middle, as a share of its size.
 _ORIGINS = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
 
@@ -109,6 +113,37 @@ def brush_path(points: Sequence[tuple[float, float]]) -> list[list]:
     middles = [((x + next_x) / 2, (y + next_y) / 2) for (x, y), (next_x, next_y) in itertools.pairwise(points)]
     curves = [["Q", *point, *middle] for point, middle in zip(points, middles, strict=False)]
     return [["M", *points[0]], *curves, ["L", *points[-1]]]
+
+
+def to_text(drawing: Drawing) -> str | None:
+    """Strokes as a link has them: 2 letters for the width of the brush, then 4 for each point, in base 36; a hyphen between
+    strokes. None where there is a picture under them, or more than a link can carry."""
+    texts = []
+    for points, brush_px in drawing.strokes:
+        kept = [points[0]]
+        for point in points:
+            if math.dist(point, kept[-1]) >= LINK_POINTS_PX:
+                kept.append(point)
+        texts.append("".join(_base_36(number) for number in (brush_px, *np.concatenate([*kept, points[-1]]))))
+    text = "-".join(texts)
+    return text if text and drawing.picture is None and len(text) <= MOST_LINK_LETTERS else None
+
+
+def from_text(text: str) -> Drawing | None:
+    """The drawing that `to_text` wrote, its points a few pixels apart; None where it wrote no such text."""
+    if len(text) > MOST_LINK_LETTERS or not re.fullmatch(r"[0-9a-z]{2}([0-9a-z]{4})+(-[0-9a-z]{2}([0-9a-z]{4})+)*", text):
+        return None
+    strokes = []
+    for part in text.split("-"):
+        brush_px, *numbers = (int(part[start : start + 2], 36) for start in range(0, len(part), 2))
+        if not brush_px or max(brush_px, *numbers) > CANVAS_PX:
+            return None
+        strokes.append(Stroke(np.reshape(numbers, (-1, 2)).astype(float), brush_px))
+    return Drawing(tuple(strokes))
+
+
+def _base_36(number: float) -> str:
+    return np.base_repr(round(min(max(number, 0), CANVAS_PX)), 36).lower().rjust(2, "0")
 
 
 def _points(path: Sequence[Sequence]) -> np.ndarray:

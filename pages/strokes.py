@@ -17,6 +17,7 @@ from pages.parts import canvas, lesson, lesson_charts, page, resources
 PICTURE_PX = 200
 # A replay shows one moment after the other, so often: about twelve seconds in all.
 TICK_S = 0.2
+SCRIPT = "pages/strokes.py"
 INK, IS_PLAYING = "strokes-ink", "strokes-is-playing"
 # Some stroke always is there: this is shown to whoever comes without a drawing.
 EXAMPLE = strokes.EXAMPLES[0]
@@ -24,10 +25,10 @@ EXAMPLE = strokes.EXAMPLES[0]
 
 def main() -> None:
     """The page."""
-    if page.begin("pages/strokes.py"):
+    if lesson.begin(SCRIPT, {INK: tuple(range(101))}):
         st.session_state[IS_PLAYING] = False
     if canvas.board().preparation is None:
-        canvas.show_strokes(EXAMPLE)
+        canvas.show_example(EXAMPLE)
     st.header("Stroke by stroke: when did they know?")
     st.markdown(
         "Your drawing is made once more, from the first touch of the pen to the last, and at each moment both networks read "
@@ -40,8 +41,16 @@ def main() -> None:
 @page.guarded
 def replayed() -> None:
     """The drawing, the two networks, what they read along it, and when they made up their minds."""
-    choose_drawing()
+    board = canvas.board()
+    label = board.label
+    if lesson.is_presented():
+        st.caption(page.plain(board.origin.split(". ")[0]) + ".")
+    else:
+        choose_drawing()
     runs = lesson.networks()
+    if label is None:
+        label = lesson.guess(board.preparation.image)
+    lesson.present(SCRIPT, board.preparation.image, label, runs, {INK: st.session_state.get(INK, 100)})
     objects = json.dumps(canvas.board().drawing["objects"])
     replay = resources.replay(objects)
     if not replay.drawing.strokes:
@@ -79,7 +88,7 @@ def choose_drawing() -> None:
 
 
 def _show(example: strokes.Example) -> None:
-    canvas.show_strokes(example)
+    canvas.show_example(example)
     _go_to(100)
 
 

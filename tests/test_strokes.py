@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -222,3 +223,36 @@ def test_every_example_has_several_strokes_on_the_canvas_and_is_read_in_the_end(
     for network in ("dnn", "cnn"):
         reading = Classifier.of_run(RunStore(), PREFIX + network).read(image)
         assert reading.digit == example.digit and reading.is_sure
+
+
+@pytest.mark.parametrize("example", strokes.EXAMPLES, ids=lambda example: str(example.digit))
+def test_strokes_in_a_link_are_nearly_those_that_were_drawn(example):
+    drawing = strokes.Drawing(tuple(strokes.Stroke(np.array(points, float), 20) for points in example.strokes))
+    text = strokes.to_text(drawing)
+    assert re.fullmatch("[0-9a-z-]+", text) and len(text) < 500
+    again = strokes.from_text(text)
+    assert [stroke.brush_px for stroke in again.strokes] == [20] * len(drawing.strokes)
+    difference = np.abs(strokes.ink(again).astype(int) - strokes.ink(drawing))
+    assert difference.mean() < 3
+    for before, after in zip(drawing.strokes, again.strokes, strict=True):
+        assert np.abs(before.points[[0, -1]] - after.points[[0, -1]]).max() <= 0.5
+
+
+def test_what_leaves_the_canvas_stays_at_its_edge_in_a_link():
+    drawing = strokes.Drawing((strokes.Stroke(np.array([[-30.0, 10], [400, 10]]), 7.6),))
+    (stroke,) = strokes.from_text(strokes.to_text(drawing)).strokes
+    assert stroke.points.tolist() == [[0, 10], [280, 10], [280, 10]] and stroke.brush_px == 8
+
+
+def test_what_no_link_can_carry_is_no_text():
+    dots = tuple(strokes.Stroke(np.array([[5.0, 5], [9, 9]]), 20) for _ in range(200))
+    assert strokes.to_text(strokes.Drawing(dots)) is None
+    assert strokes.to_text(strokes.Drawing(dots[:3], np.zeros((280, 280), np.uint8))) is None
+    assert strokes.to_text(strokes.Drawing(())) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-", "0k", "0k0505-", "0k05059", "0k0505-0", "0K0505", "000505", "0kzz05", "0k0505" * 500, "ñ"]
+)
+def test_text_of_another_kind_is_no_drawing(text):
+    assert strokes.from_text(text) is None

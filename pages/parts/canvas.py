@@ -102,11 +102,17 @@ def show_any_test_digit() -> None:
     show_test_digit(int(np.random.default_rng().integers(dataset.TEST_COUNT)))
 
 
-def show_strokes(example: strokes.Example) -> None:
-    """Puts a digit on this visitor's canvas as if it had been drawn there."""
-    objects = [_stroke(points) for points in example.strokes]
+def show_example(example: strokes.Example) -> None:
+    """Puts one of the digits that the app can draw on this visitor's canvas."""
+    drawn = [strokes.Stroke(np.array(points, float), BRUSH_PX) for points in example.strokes]
+    show_strokes(drawn, f"{example.title}. Draw on!", example.digit)
+
+
+def show_strokes(drawn: Sequence[strokes.Stroke], origin: str, label: int) -> None:
+    """Puts strokes on this visitor's canvas as if they had been drawn there; see Board."""
+    objects = [_stroke(stroke) for stroke in drawn]
     preparation = prepare_ink(strokes.ink(strokes.from_canvas(objects)))
-    board().show(preparation, f"{example.title}. Draw on!", example.digit, objects=objects)
+    board().show(preparation, origin, label, objects=objects)
 
 
 def read_with(run: Run) -> None:
@@ -168,14 +174,14 @@ def data_address(picture: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
 
 
-def _stroke(points: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """What the canvas makes of a stroke through these points, as an object of Fabric.js; its place is that of its path."""
+def _stroke(stroke: strokes.Stroke) -> dict[str, Any]:
+    """What the canvas makes of a hand's way through these points, as an object of Fabric.js; its place is that of its path."""
     return {
         "type": "Path",
-        "path": strokes.brush_path(points),
+        "path": strokes.brush_path(stroke.points.tolist()),
         "fill": None,
         "stroke": INK,
-        "strokeWidth": BRUSH_PX,
+        "strokeWidth": stroke.brush_px,
         "strokeLineCap": "round",
         "strokeLineJoin": "round",
     }

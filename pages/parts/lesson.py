@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from mnist_models import dataset, links, pretrained
+from mnist_models import dataset, links, pretrained, strokes
 from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.preprocessing import prepare_ink
@@ -21,8 +21,10 @@ EXAMPLE = 1
 DIGIT_PX = 140
 # What a drawing in a link tells: a row of 28 pixels after the other, one letter a pixel, from paper to ink.
 SHADES = "0123456789abcdef"
+BROUGHT = "A drawing that came with a link."
 # In a link, beside the page's own settings.
 HIDE = "hide"
+DIGIT = ("digit", "ink", "strokes", "label")
 
 Settings = Mapping[str, Sequence[Any]]
 
@@ -61,7 +63,7 @@ def _follow(query: Mapping[str, str], keys: Mapping[str, str], settings: Setting
     for name, text in query.items():
         if name in NETWORKS:
             problems += _choose_network(name, text)
-        elif name in ("digit", "ink", "label"):
+        elif name in DIGIT:
             continue
         elif name in keys:
             options = {links.to_text(option): option for option in settings[keys[name]]}
@@ -95,14 +97,27 @@ def _show_digit(query: Mapping[str, str]) -> list[str]:
         if not (text.isascii() and text.isdecimal() and len(text) < 6 and int(text) < dataset.TEST_COUNT):
             return [f"digit cannot be {text[:40]!r}; allowed is a whole number from 0 to {dataset.TEST_COUNT - 1}."]
         canvas.show_test_digit(int(text))
-    elif "ink" in query:
-        image, label = _from_text(query["ink"]), query.get("label", "")
-        if image is None:
-            return ["The drawing in it is damaged; draw it again, and copy the link anew."]
+    elif "ink" in query or "strokes" in query:
+        label = query.get("label", "")
         if label not in [str(digit) for digit in range(CLASS_COUNT)]:
             return [f"label cannot be {label[:40]!r}; allowed is a digit from 0 to 9."]
-        canvas.board().show(prepare_ink(image), "A drawing that came with a link.", int(label))
+        drawing, image = strokes.from_text(query.get("strokes", "")), _from_text(query.get("ink", ""))
+        if drawing:
+            canvas.show_strokes(drawing.strokes, BROUGHT, int(label))
+        elif image is not None:
+            canvas.board().show(prepare_ink(image), BROUGHT, int(label))
+        else:
+            return ["The drawing in it is damaged; draw it again, and copy the link anew."]
     return []
+
+
+def _digit_query(image: np.ndarray, label: int) -> dict[str, str]:
+    """What tells of the digit in a link: a number where it is one of the test images, else its strokes, else its pixels."""
+    board = canvas.board()
+    if board.index is not None:
+        return {"digit": str(board.index)}
+    drawn = strokes.to_text(strokes.from_canvas(board.drawing["objects"]))
+    return ({"strokes": drawn} if drawn else {"ink": to_text(image)}) | {"label": str(label)}
 
 
 def to_text(image: np.ndarray) -> str:
@@ -128,18 +143,18 @@ def digit() -> tuple[np.ndarray, int]:
     board = canvas.board()
     image = board.preparation.image
     key = f"lesson-label-{hashlib.sha1(image).hexdigest()}"
-    guess = board.label if board.label is not None else _guess(image)
+    expected = board.label if board.label is not None else guess(image)
     with st.container(horizontal=True, gap="medium", key="lesson-digit"):
         picture = Image.fromarray(255 - image).resize((DIGIT_PX, DIGIT_PX), Image.Resampling.NEAREST)
         st.image(picture, width=DIGIT_PX, alt="The digit as the networks read it")
         with st.container(width="content"):
             st.caption("Your drawing, as both networks read it." if board.label is None else board.origin.split(". ")[0] + ".")
             if is_presented():
-                label = st.session_state.get(key, guess)
+                label = st.session_state.get(key, expected)
                 st.markdown(f"It is a **{label}**.")
                 return image, label
             label = st.selectbox(
-                "It is a", range(CLASS_COUNT), index=guess, key=key, persist_state="session", width=120
+                "It is a", range(CLASS_COUNT), index=expected, key=key, persist_state="session", width=120
             )  # fmt: skip
             with st.container(horizontal=True, gap="xsmall"):
                 st.button(
@@ -149,7 +164,7 @@ def digit() -> tuple[np.ndarray, int]:
     return image, label
 
 
-def _guess(image: np.ndarray) -> int:
+def guess(image: np.ndarray) -> int:
     """What the last of the networks, the convolutional one, reads: nearly always what its maker says too."""
     with resources.while_loading():
         return resources.classifier(pretrained.PREFIX + list(NETWORKS)[-1]).read(image).digit
@@ -167,9 +182,7 @@ def networks() -> dict[str, Run]:
 def present(script: str, image: np.ndarray, label: int, runs: Mapping[str, Run], settings: Mapping[str, Any]) -> None:
     """How to show the lesson to others: in large type, and by a link to it as it is now. settings: those of the page's widgets
     that matter now, by their keys."""
-    board = canvas.board()
-    query = {} if board.index is None else {"digit": str(board.index)}
-    query = query or {"ink": to_text(image), "label": str(label)}
+    query = _digit_query(image, label)
     query |= {network: run.id for network, run in runs.items() if run.id != pretrained.PREFIX + network}
     query |= {_name(key): links.to_text(value) for key, value in settings.items()}
     if is_presented():

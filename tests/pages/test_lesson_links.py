@@ -70,6 +70,19 @@ def test_a_link_carries_a_drawing_and_the_digit_that_it_is():
     assert any("came with a link" in caption.value for caption in app.caption)
 
 
+def test_a_link_carries_strokes_where_a_digit_was_drawn():
+    app = opened("strokes")
+    query = link_of(app)
+    assert query["label"] == "4" and "ink" not in query
+    for page in ("slide", "strokes"):
+        again = opened(page, **{name: query[name] for name in ("strokes", "label")})
+        board = again.session_state["board"]
+        assert board.label == 4 and len(board.drawing["objects"]) == 2
+        difference = np.abs(board.preparation.image.astype(int) - app.session_state["board"].preparation.image)
+        assert difference.mean() < 5
+        assert len(link_of(again)["strokes"]) < 600
+
+
 def test_what_was_changed_after_a_link_stays_changed():
     app = opened("slide", digit="17", prepared="true")
     app.toggle(key="slide-prepared").set_value(False).run()
@@ -90,6 +103,7 @@ def test_what_was_changed_after_a_link_stays_changed():
         ({"ink": "00f0" * 200, "label": "3"}, "The drawing in it is damaged"),
         ({"ink": "0f0f", "label": "12"}, "label cannot be '12'; allowed is a digit from 0 to 9."),
         ({"ink": "0f0f"}, "label cannot be ''"),
+        ({"strokes": "0kzzzz", "label": "3"}, "The drawing in it is damaged"),
         ({"dnn": "1a2b3c4d"}, "There is no run '1a2b3c4d'."),
         ({"dnn": "quick-cnn"}, "is no DNN that can read"),
         ({"prepared": "yes"}, "prepared cannot be 'yes'; allowed is one of false, true."),
