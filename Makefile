@@ -32,6 +32,7 @@ bench: .venv/test-installed
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/classroom.py
+	$(BIN)/python benchmarks/lessons.py
 	$(BIN)/python benchmarks/install.py
 	$(BIN)/python benchmarks/results.py README.md
 

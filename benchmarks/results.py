@@ -22,6 +22,7 @@ BENCHMARKS = {
     "training": ("same", "headline", "watching", "augmentation", "utilisation"),
     "page": ("strokes", "pages", "starts"),
     "classroom": ("classes", "training", "limit"),
+    "lessons": ("claims", "speed"),
     "install": ("install", "memory"),
 }
 

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from mnist_models import links, pretrained, shifts
+from mnist_models import links, shifts
 from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters
 from mnist_models.runs import Run
 from pages.parts import lesson, lesson_charts, page, resources
@@ -32,6 +32,7 @@ def slide() -> None:
     """The digit, the two networks, and a map of each. A fragment: what is chosen here redraws this and nothing else."""
     image, label = lesson.digit()
     runs = lesson.networks()
+    lesson.pairs({"shipped": "Learned with augmentation", "quick": "Learned without"})
     prepared = st.toggle(
         "Prepared at each place: cropped, scaled and centred again, as every drawing is", key=PREPARED,
         persist_state="session",
@@ -109,10 +110,6 @@ def why(runs: dict[str, Run]) -> None:
                 f"The {page.plain(run.label)} learned with augmentation {run.values['augmentation']}." for run in runs.values()
             )
         )
-        for pair, words in (("quick", "without augmentation"), ("shipped", "with it")):
-            st.page_link(
-                SCRIPT, label=f"The pair that learned {words}", icon=":material/open_with:", query_params=pretrained.ids(pair)
-            )
         st.page_link(
             "pages/train.py", label="Train a CNN with images that are only moved, then choose it above",
             icon=":material/model_training:", query_params=links.to_query(CnnHyperparameters(augmentation="shift")),

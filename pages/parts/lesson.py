@@ -179,6 +179,20 @@ def networks() -> dict[str, Run]:
     return chosen
 
 
+def pairs(titles: Mapping[str, str]) -> None:
+    """A button for each of some pairs of networks that ship, which then read. titles: by pair, see pretrained.PAIRS."""
+    if is_presented():
+        return
+    with st.container(horizontal=True, gap="xsmall"):
+        for pair, title in titles.items():
+            st.button(title, icon=":material/compare_arrows:", on_click=_choose_pair, args=[pair], key=f"lesson-pair-{pair}")
+
+
+def _choose_pair(pair: str) -> None:
+    for run_id in pretrained.ids(pair).values():
+        canvas.read_with(resources.store().run(run_id))
+
+
 def present(script: str, image: np.ndarray, label: int, runs: Mapping[str, Run], settings: Mapping[str, Any]) -> None:
     """How to show the lesson to others: in large type, and by a link to it as it is now. settings: those of the page's widgets
     that matter now, by their keys."""

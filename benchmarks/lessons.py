@@ -1,0 +1,117 @@
+"""What the lessons claim, counted over many test digits, and how soon their pages answer, measured in a browser."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+from playwright.sync_api import Page
+
+from benchmarks import apps, results
+from benchmarks.browser import launched, visitor
+from benchmarks.page import DRAWN, METRICS, REST_MS, figures, timed
+from benchmarks.results import Row
+from mnist_models import dataset, import_tensorflow, pretrained, shifts
+from mnist_models.distortions import DISTORTIONS
+from mnist_models.hyperparameters import NETWORKS
+from mnist_models.store import RunStore
+
+SLID, SPOILED, TIMES = 300, 2_000, 30
+
+
+def measure_claims(folder: Path) -> Iterator[Row]:
+    """How many digits each network follows, of each pair that ships, and how far."""
+    import_tensorflow()
+    from mnist_models.classifier import Classifier
+
+    store, test = RunStore(f"sqlite:///{folder}/runs.sqlite3"), dataset.load().test
+    readers = {run.id: Classifier.of_run(store, run.id) for run in store.shipped()}
+    for pair in ("shipped", "quick"):
+        shares = {network: _followed(readers[run_id]) for network, run_id in pretrained.ids(pair).items()}
+        told = ", ".join(f"{NETWORKS[network].title} {share.mean():.1%}" for network, share in shares.items())
+        farther = (shares["cnn"] > shares["dnn"]).mean()
+        yield Row(
+            f"Slide, the pair “{pair}”: places where a digit is read right, mean of {SLID} test digits",
+            f"{told}; the CNN farther for {farther:.0%} of the digits",
+        )
+    for pair in ("quick", "scrambled"):
+        accuracies = {network: store.run(run_id).test_accuracy for network, run_id in pretrained.ids(pair).items()}
+        told = ", ".join(f"{NETWORKS[network].title} {accuracy:.2%}" for network, accuracy in accuracies.items())
+        yield Row(f"Scramble, the pair “{pair}”: test digits read right", told)
+    for name, distortion in DISTORTIONS.items():
+        means = {
+            pair: {
+                network: np.mean([_accuracy(readers[run_id], name, amount) for amount in distortion.amounts])
+                for network, run_id in pretrained.ids(pair).items()
+            }
+            for pair in ("shipped", "quick")
+        }
+        told = "; ".join(
+            f"{pair}: " + ", ".join(f"{NETWORKS[network].title} {mean:.1%}" for network, mean in found.items())
+            for pair, found in means.items()
+        )
+        yield Row(f"{distortion.title}: {SPOILED:,} test digits read right, mean over the whole slider", told)
+
+
+def _followed(reader) -> np.ndarray:
+    """The share of the places at which each of the first test digits is read right, float (SLID,)."""
+    test = dataset.load().test
+    return np.array([
+        (reader.probabilities(shifts.moved(image)).argmax(axis=1) == label).mean()
+        for image, label in zip(test.images[:SLID], test.labels[:SLID], strict=True)
+    ])  # fmt: skip
+
+
+def _accuracy(reader, name: str, amount: float) -> float:
+    digits = dataset.load().test.part(0, SPOILED)
+    read = reader.probabilities(DISTORTIONS[name].apply(digits.images, amount)).argmax(axis=1)
+    return float((read == digits.labels).mean())
+
+
+def measure_speed(folder: Path) -> Iterator[Row]:
+    """Sliders of the lessons, and how long the slowest take for a digit that is new to them."""
+    with apps.ready(apps.ours(folder)) as server, launched() as browser, visitor(browser) as page:
+        for path, what, slider in (
+            ("breaking?distortion=turn", "Where does it break?, turning the digit", "Turn, °"),
+            ("time_machine", "Time machine, another epoch", "After so many epochs of training"),
+        ):
+            page.goto(f"{server.url}/{path}")
+            page.get_by_role("slider", name=slider).wait_for()
+            page.wait_for_function(DRAWN)
+            yield Row(
+                f"{what}: from a key to both readings", figures(keys(page, slider)), asked="at most 150 ms and a round trip"
+            )
+        page.goto(f"{server.url}/slide")
+        times_ms = []
+        for _ in range(TIMES):
+            page.wait_for_timeout(REST_MS)
+            was = page.evaluate(METRICS)
+            button = page.get_by_role("button", name="Another example")
+            times_ms.append(timed(page, "click", f"{METRICS}.join() !== {','.join(was)!r}", button.click))
+        yield Row(
+            "Slide: from asking for another digit to both numbers, 441 places each", figures(times_ms), asked="at most 700 ms"
+        )
+
+
+def keys(page: Page, name: str) -> list[float]:
+    """The milliseconds from pressing an arrow on a slider to other metrics than before."""
+    slider = page.get_by_role("slider", name=name)
+    slider.focus()
+    times_ms = []
+    for place in range(TIMES):
+        page.wait_for_timeout(REST_MS)
+        was = page.evaluate(TEXTS)
+        key = "ArrowRight" if place % 6 < 3 else "ArrowLeft"
+        times_ms.append(timed(page, "keydown", f"{TEXTS} !== {was!r}", lambda key=key: page.keyboard.press(key)))
+    return times_ms
+
+
+# What the metrics say, with how sure they are: a slider changes that even where the digit stays.
+TEXTS = "[...document.querySelectorAll('[data-testid=stMetric]')].map((shown) => shown.textContent.trim()).join()"
+
+PARTS: dict[str, results.Part] = {"claims": measure_claims, "speed": measure_speed}
+
+if __name__ == "__main__":
+    results.main("lessons", __doc__, PARTS)
