@@ -26,7 +26,7 @@ def measure_claims(folder: Path) -> Iterator[Row]:
     import_tensorflow()
     from mnist_models.classifier import Classifier
 
-    store, test = RunStore(f"sqlite:///{folder}/runs.sqlite3"), dataset.load().test
+    store = RunStore(f"sqlite:///{folder}/runs.sqlite3")
     readers = {run.id: Classifier.of_run(store, run.id) for run in store.shipped()}
     for pair in ("shipped", "quick"):
         shares = {network: _followed(readers[run_id]) for network, run_id in pretrained.ids(pair).items()}
