@@ -34,6 +34,9 @@ RISEN = 1.1
 # A logarithmic scale has no zero.
 SMALLEST = 1e-6
 SMOOTHED_OVER = 30
+# So many points of each curve tell their numbers to the pointer. (A browser makes three elements of each, twice a second while a
+# network is trained, on a machine that has better things to do.)
+HOVERED = 60
 # The share of a training that counts as its beginning.
 BEGINNING = 0.2
 
@@ -113,7 +116,8 @@ def curves(
     changes of the learning rate are marked; where validation rises while training falls, the gap is named.
     quantity: "loss" or "accuracy". axis: see AXES. log: whether the loss has a logarithmic scale. end: of the x-axis.
     """
-    rows: dict[str, list[dict[str, Any]]] = {"training": [], "validation": [], "best": [], "changes": [], "gap": [], "name": []}
+    kinds = ("training", "hover", "validation", "best", "changes", "gap", "name")
+    rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
     for one in drawn:
         for kind, found in _rows(one, quantity, axis).items():
             rows[kind] += found
@@ -152,7 +156,8 @@ def _rows(drawn: Drawn, quantity: str, axis: str) -> dict[str, list[dict[str, An
         {**place, "rate": f"highest learning rate {number(change.learning_rate)}"}
         for place, change in zip(places([change.epoch for change in curve.changes]), curve.changes, strict=True)
     ]
-    rows = {"training": training, "validation": validation, "changes": changes}
+    hover = training[:: math.ceil(len(training) / HOVERED)] if training else []
+    rows = {"training": training, "hover": hover, "validation": validation, "changes": changes}
     if ends:
         best = ends.index(_best(ends))
         rows["best"] = [validation[best]]
@@ -279,8 +284,8 @@ def _curves(
         "name": [chart("name", y=y).mark_text(text="overfitting", align="right", dy=-12, fontSize=12, fontWeight="bold")],
     }
     hover = [
-        chart("training", y=y, tooltip=[*moment, *values]).mark_point(opacity=0, size=300, **line).add_params(nearest),
-        chart("training", opacity=alt.when(nearest).then(alt.value(0.5)).otherwise(alt.value(0))).mark_rule(),
+        chart("hover", y=y, tooltip=[*moment, *values]).mark_point(opacity=0, size=300, **line).add_params(nearest),
+        chart("hover", opacity=alt.when(nearest).then(alt.value(0.5)).otherwise(alt.value(0))).mark_rule(),
     ]
     drawn = [layer for kind, some in layers.items() if kind in filled for layer in some]
     title = alt.Title(TITLES[quantity], anchor="start", fontWeight="normal")
