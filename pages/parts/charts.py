@@ -34,8 +34,8 @@ RISEN = 1.1
 # A logarithmic scale has no zero.
 SMALLEST = 1e-6
 SMOOTHED_OVER = 30
-# So many points of each curve tell their numbers to the pointer. (A browser makes three elements of each, twice a second while a
-# network is trained, on a machine that has better things to do.)
+# So many points of each curve tell their numbers to the pointer: a browser makes three elements of each, twice a second while a
+# network is trained, perhaps on the machine that trains it.
 HOVERED = 60
 # The share of a training that counts as its beginning.
 BEGINNING = 0.2
