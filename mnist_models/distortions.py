@@ -109,7 +109,7 @@ DISTORTIONS = {
     "shear": Distortion("Shear", "px per px", "Slants the digit to either side.", _steps(-1.5, 1.5, 0.1), 0.0, shear),
     "thicken": Distortion("Thicken", "px on each side", "Widens the strokes.", _steps(0, 5, 0.25), 0.0, thicken),
     "thin": Distortion("Thin", "px on each side", "Narrows the strokes.", _steps(0, 3, 0.125), 0.0, thin),
-    "blur": Distortion("Blur", "px", "Puts the digit out of focus.", _steps(0, 6, 0.25), 0.0, blur),
+    "blur": Distortion("Blur", "px", "Puts the digit out of focus.", _steps(0, 6, 0.5), 0.0, blur),
     "noise": Distortion("Noise", "% of ink", "Speckles ink and paper.", _steps(0, 150, 5), 0, add_noise),
     "hide": Distortion("Hide", "rows from the top", "Covers the digit with paper.", _steps(0, IMAGE_SIZE_PX, 1), 0, hide),
     "invert": Distortion("Invert", "%", "Turns ink into paper and paper into ink.", _steps(0, 100, 5), 0, invert),

@@ -91,7 +91,8 @@ SCRAMBLE_IMAGES = """\
 """
 
 SCRAMBLE_VARIED = """\
-    images = keras.ops.reshape(keras.ops.take(keras.ops.reshape(images, (-1, 784)), order, 1), (-1, 28, 28))
+    images = keras.ops.take(keras.ops.reshape(images, (-1, 784)), order, axis=1)
+    images = keras.ops.reshape(images, (-1, 28, 28))
 """
 
 NON_DIGITS = """\
