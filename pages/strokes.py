@@ -18,7 +18,7 @@ PICTURE_PX = 200
 # A replay shows one moment after the other, so often: about twelve seconds in all.
 TICK_S = 0.2
 SCRIPT = "pages/strokes.py"
-INK, IS_PLAYING = "strokes-ink", "strokes-is-playing"
+INK, IS_PLAYING = "strokes-drawn", "strokes-is-playing"
 # Some stroke always is there: this is shown to whoever comes without a drawing.
 EXAMPLE = strokes.EXAMPLES[0]
 

@@ -36,7 +36,7 @@ def finding(app: AppTest) -> str:
 
 
 def ink(app: AppTest) -> int:
-    return app.slider(key="strokes-ink").value
+    return app.slider(key="strokes-drawn").value
 
 
 def test_who_comes_without_a_drawing_sees_an_example_that_stays_on_the_canvas():
@@ -76,7 +76,7 @@ def test_the_finding_is_when_each_network_last_changed_its_mind(example):
 
 def test_the_slider_chooses_the_moment_that_is_read():
     app = page().run()
-    app.slider(key="strokes-ink").set_value(40).run()
+    app.slider(key="strokes-drawn").set_value(40).run()
     assert not app.exception
     for metric, network in zip(app.metric, ("dnn", "cnn"), strict=True):
         replay, readings = read_slowly(app, f"shipped-{network}")
@@ -96,7 +96,7 @@ def test_a_button_goes_to_the_moment_of_decision():
 
 def test_a_link_can_choose_the_moment():
     app = page()
-    app.session_state["strokes-ink"] = 25
+    app.session_state["strokes-drawn"] = 25
     app.run()
     assert not app.exception and ink(app) == 25
 
@@ -118,7 +118,7 @@ def test_a_replay_shows_one_moment_after_the_other_up_to_the_end_and_reads_nothi
 
 def test_a_replay_goes_on_from_the_chosen_moment_and_can_be_stopped():
     app = page().run()
-    app.slider(key="strokes-ink").set_value(50).run()
+    app.slider(key="strokes-drawn").set_value(50).run()
     app.button(key="strokes-play").click().run()
     assert 50 < ink(app) < 55
     stopped_at = ink(app)
@@ -131,7 +131,7 @@ def test_a_replay_goes_on_from_the_chosen_moment_and_can_be_stopped():
 def test_whoever_moves_the_slider_stops_the_replay():
     app = page().run()
     app.button(key="strokes-play").click().run()
-    app.slider(key="strokes-ink").set_value(70).run()
+    app.slider(key="strokes-drawn").set_value(70).run()
     assert not app.exception
     assert ink(app) == 70 and not app.session_state["strokes-is-playing"]
 
@@ -162,9 +162,9 @@ def test_strokes_over_a_picture_begin_with_the_picture():
     app.session_state["board"] = board = canvas.Board()
     preparation = canvas.prepare_picture(canvas.Image.fromarray(canvas.dataset.load().test.images[2]))
     board.show(preparation, "Test image 2", 1)
-    (path,) = [canvas._stroke([(90, 60), (140, 58), (185, 60)])]
+    (path,) = [canvas._stroke(Stroke(np.array([(90, 60), (140, 58), (185, 60)], float), canvas.BRUSH_PX))]
     board.give({"objects": [*board.drawing["objects"], path]})
-    app.session_state["strokes-ink"] = 0
+    app.session_state["strokes-drawn"] = 0
     app.run()
     assert not app.exception
     assert any("only the picture below the strokes" in text.value for text in app.caption)
@@ -188,7 +188,7 @@ def test_a_single_dot_is_read_from_the_first_moment_on():
     app = page()
     app.session_state["board"] = board = canvas.Board()
     board.preparation = canvas.prepare_ink(np.eye(280, dtype=np.uint8) * 255)
-    board.give({"objects": [canvas._stroke([(140, 140), (140, 140)])]})
+    board.give({"objects": [canvas._stroke(Stroke(np.array([(140, 140), (140, 140)])]}, float), canvas.BRUSH_PX))
     app.run()
     assert not app.exception
     assert finding(app).count("from the first moment on") == 2
