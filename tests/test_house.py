@@ -15,6 +15,7 @@ PACKAGE = ROOT / "mnist_models"
 ORDER = [
     "archives", "dataset", "hyperparameters", "links", "script", "recipes", "readings", "calibration", "progress",
     "pretrained", "runs", "store", "comparison", "race", "networks", "classifier", "evaluation", "layers", "precision",
+    "inside", "feature_maps",
     "preprocessing", "shifts", "augmentation", "styles", "scribbles", "batches", "training", "worker", "cluster", "engine",
     "exports", "commands", "__main__",
 ]  # fmt: skip

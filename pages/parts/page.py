@@ -20,6 +20,7 @@ PAGES = {
 }
 LESSONS = {
     "pages/slide.py": ("Slide: who still reads a moved digit?", ":material/open_with:"),
+    "pages/inside.py": ("Look inside: what does each layer see?", ":material/layers:"),
 }
 
 
