@@ -45,6 +45,7 @@ def look_inside() -> None:
             st.markdown(f"##### {NETWORKS[network].title}")
             inspection.first_layer(inspectors[network], looks[network])
     st.subheader("Layer by layer: what is passed on")
+    st.caption("A cell is a unit of a dense layer, in no order; a feature map has a pixel for every place that its filter saw.")
     for column, network in zip(st.columns(len(runs), gap="large"), runs, strict=True):
         with column:
             st.markdown(f"##### {NETWORKS[network].title}")

@@ -113,6 +113,5 @@ def _convolved(maps: np.ndarray, kernel: np.ndarray, bias: np.ndarray, stride: i
     for row in range(side):
         for column in range(side):
             patch = maps[row * stride : row * stride + size, column * stride : column * stride + size]
-            for index in range(kernel.shape[-1]):
-                convolved[row, column, index] = (patch * kernel[..., index]).sum() + bias[index]
+            convolved[row, column] = (patch[..., np.newaxis] * kernel).sum(axis=(0, 1, 2)) + bias
     return convolved

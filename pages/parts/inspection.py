@@ -16,6 +16,7 @@ TILE_PX = 56
 # Of a first layer with more, those are shown that speak most for the digit, and as many of the last that speak against it.
 SHOWN, LAST = 32, 8
 STRONGEST = 16
+FULL_COLOUR_FROM = 0.98
 CELL_PX = 9
 STRIP_COLUMNS = 56
 LOGIT_PX = 36
@@ -52,9 +53,10 @@ def first_layer(inspector: Inspector, look: Look) -> None:
         of_all = f"The {SHOWN - LAST} that speak most for {digit}; in the last row the {LAST} that speak most against it."
     else:
         of_all = f"All of them, from the one that speaks most for {digit} to the one that speaks most against it."
-    tiles = pictures.coloured(weights[order])
+    # A few weights are far larger than the rest, which would all be pale beside them.
+    tiles = pictures.coloured(weights[order], float(np.quantile(np.abs(weights[order]), FULL_COLOUR_FROM)))
     show(
-        pictures.sheet(tiles, [f"{each[index]:+.2f}" for index in order], COLUMNS, TILE_PX),
+        pictures.sheet(tiles, [pictures.decimal(each[index], "+") for index in order], COLUMNS, TILE_PX),
         f"The weights of the first layer, sorted by how much they speak for {digit}",
     )
     st.caption(f"{of_all} {_measure(inspector, digit)}")
@@ -103,14 +105,11 @@ def passed_on(stage: Stage, look: Look) -> str:
     values, active = look.outputs[stage.output], responds(stage, look)
     if stage.is_convolution:
         side, somewhere = len(values), int(active.any(axis=(0, 1)).sum())
-        then = (
-            f" Max-pooling leaves {len(look.outputs[stage.pool.name])}×{len(look.outputs[stage.pool.name])} of each."
-            if stage.pool
-            else ""
-        )
+        then = " Max-pooling leaves {0}×{0} of each.".format(len(look.outputs[stage.pool.name])) if stage.pool else ""
+        chosen = f" The {STRONGEST} strongest:" if stage.count > STRONGEST else ""
         return (
             f"{stage.count} maps of {side}×{side} pixels. {somewhere} filters respond somewhere, at {active.mean():.0%} of all "
-            f"places on average.{then}"
+            f"places on average.{then}{chosen}"
         )
     if stage.activation:
         return f"{active.sum()} of {stage.count} units are active, {active.mean():.0%}."

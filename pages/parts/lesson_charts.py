@@ -71,9 +71,9 @@ def _by_channel() -> dict[str, Any]:
     above, below = ("#{:02x}{:02x}{:02x}".format(*color) for color in (pictures.ABOVE, pictures.BELOW))
     bars = alt.Chart(alt.NamedData("maps")).mark_bar().encode(
         x=alt.X("map:O", title="map of the layer before", axis=alt.Axis(labelAngle=0, labelOverlap=True, ticks=False)),
-        y=alt.Y("added:Q", title="adds to the sum"),
+        y=alt.Y("added:Q", title="adds"),
         color=alt.when("datum.above").then(alt.value(above)).otherwise(alt.value(below)),
         opacity=alt.when("datum.chosen").then(alt.value(1)).otherwise(alt.value(MUTED_OPACITY)),
         tooltip=[alt.Tooltip("map:O"), alt.Tooltip("added:Q", title="adds", format="+.3f")],
     )  # fmt: skip
-    return bars.properties(height=140).configure_view(strokeWidth=0).to_dict()
+    return bars.properties(height=190).configure_view(strokeWidth=0).to_dict()

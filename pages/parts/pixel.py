@@ -44,7 +44,7 @@ def explain(run_id: str, inspector: Inspector, look: Look) -> None:
     with left:
         sheet = inspection.contact_sheet(stage, look, np.arange(stage.count), framed=pixel.filter_index)
         inspection.show(sheet, f"All feature maps of {inspection.title(stage)}")
-        st.caption(f"{inspection.title(stage)}: all {stage.count} maps of your digit, by the number of their filter.")
+        st.caption(f"{inspection.title(stage)}: all {stage.count} maps of this digit, by the number of their filter.")
     _steps(pixel, look)
     excited.patches(run_id, inspector, look, stage, pixel.filter_index)
 
@@ -112,7 +112,10 @@ def _steps(pixel: Pixel, look: Look) -> None:
     stage, *place = pixel
     result = arithmetic(stage, look, *place)
     size, channels = result.kernel.shape[1:]
-    st.markdown(f"**How {result.value:.3f} comes about**")
+    st.markdown(
+        f"**How the {result.value:.3f} comes about** in map {pixel.filter_index + 1}, row {pixel.row + 1}, "
+        f"column {pixel.column + 1}"
+    )
     channel = 0
     if channels > 1:
         st.markdown(_inputs(result.by_channel))
@@ -123,13 +126,13 @@ def _steps(pixel: Pixel, look: Look) -> None:
             spec=lesson_charts.by_channel(result.by_channel, channel), key="inside-by-channel",
             alt="What each map of the layer before adds to the sum",
         )  # fmt: skip
-    seen = f"map {channel + 1} of the layer before" if channels > 1 else "the image, ink as 0 to 1"
+    seen = f"map {channel + 1}" if channels > 1 else "ink, 0 to 1"
     added = result.by_channel[channel]
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with st.container(horizontal=True, gap="small"):
         for values, caption in (
-            (result.patch, f"Patch: {size}×{size} numbers of {seen}"),
-            (result.kernel, f"times the kernel: {size}×{size} weights of filter {pixel.filter_index + 1}"),
-            (result.products, f"equals the products: added, {added:.3f}"),
+            (result.patch, f"The patch: {size}×{size} of {seen}"),
+            (result.kernel, f"times the kernel of filter {pixel.filter_index + 1}"),
+            (result.products, f"makes products, added: {added:.3f}"),
         ):
             shown = values[..., channel]
             inspection.show(pictures.grid(pictures.coloured(shown), shown, GRID_PX), caption, caption + ".")

@@ -55,7 +55,7 @@ def texts(app: AppTest) -> str:
 
 def steps(app: AppTest) -> list[float]:
     """What each step of the arithmetic leads to."""
-    (table,) = [text.value for text in app.markdown if "leads to" in text.value]
+    (table,) = [text.value for text in app.markdown if "| leads to |" in text.value]
     return [float(number) for number in re.findall(r"\| (-?[\d.]+) \|$", table, flags=re.MULTILINE)]
 
 
@@ -97,7 +97,7 @@ def test_any_pixel_of_any_layer_can_be_chosen(image, no_search):
     assert not app.exception
     expected = passed_on_slowly(resources.classifier(CNN).network, image)
     assert steps(app)[-1] == pytest.approx(expected["conv_3_relu"][6, 1, 4], abs=2e-3)
-    assert "9 of the layer before" in told_by_pictures(app)
+    assert "The patch: 3×3 of map 9." in told_by_pictures(app)
 
 
 def test_what_another_layer_does_not_have_is_the_strongest_again(no_search):
@@ -152,4 +152,4 @@ def test_without_a_store_the_shipped_networks_are_still_looked_into(broken_store
 
 def told_by_pictures(app: AppTest) -> str:
     """What is written below the pictures."""
-    return "\n".join(one.caption for element in app.get("imgs") for one in element.proto.imgs)
+    return "\n".join(caption for picture in app.image for caption in picture.captions)
