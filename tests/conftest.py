@@ -1,5 +1,9 @@
 """What several tests share: small networks to train, and a store that is thrown away."""
 
+import math
+
+import keras
+import numpy as np
 import pytest
 
 from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
@@ -42,3 +46,72 @@ def name_of(variable) -> str:
 def racers(store, race) -> list:
     """The runs of one race that are there, in the order in which they were entered."""
     return [run for run in reversed(store.runs()) if run.race == race]
+
+
+def scrambled(network: keras.Sequential, seed: int = 0) -> keras.Sequential:
+    """The network with biases and batch normalisation as if it had learned: none 0 or 1, and some scales below zero."""
+    chance = np.random.default_rng(seed)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
+            layer.bias.assign(chance.normal(0, 0.3, layer.bias.shape))
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for variable in (layer.gamma, layer.beta, layer.moving_mean):
+                variable.assign(chance.normal(0, 1, variable.shape))
+            layer.moving_variance.assign(chance.uniform(0.2, 3, layer.moving_variance.shape))
+    return network
+
+
+_BENT = {
+    "relu": lambda x: np.maximum(x, 0),
+    "gelu": lambda x: x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2,
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+}
+
+
+def passed_on_slowly(network: keras.Sequential, values: np.ndarray, start: int = 0) -> dict[str, np.ndarray]:
+    """What each layer passes on, by its name, worked out in float64 without Keras. values: what goes into layer `start`."""
+    told = {}
+    for layer in network.layers[start:]:
+        weights = [weight.astype(float) for weight in layer.get_weights()]
+        kind = type(layer).__name__
+        if kind == "Rescaling":
+            values = values / 255
+        elif kind == "Reshape":
+            values = values[..., np.newaxis]
+        elif kind == "Flatten":
+            values = values.reshape(-1)
+        elif kind == "Dense":
+            values = values @ weights[0] + weights[1]
+        elif kind == "Conv2D":
+            values = _convolved(values, *weights, layer.strides[0])
+        elif kind == "BatchNormalization":
+            scale, shift, mean, variance = weights
+            values = (values - mean) / np.sqrt(variance + 0.001) * scale + shift
+        elif kind == "MaxPooling2D":
+            size = layer.pool_size[0]
+            side = len(values) // size
+            squares = [
+                values[size * row : size * (row + 1), size * column : size * (column + 1)].max(axis=(0, 1))
+                for row in range(side)
+                for column in range(side)
+            ]
+            values = np.array(squares).reshape(side, side, -1)
+        elif kind == "Activation":
+            values = _BENT[layer.activation.__name__](values)
+        else:
+            assert kind == "Dropout"
+        told[layer.name] = values
+    return told
+
+
+def _convolved(maps: np.ndarray, kernel: np.ndarray, bias: np.ndarray, stride: int) -> np.ndarray:
+    size = len(kernel)
+    side = (len(maps) - size) // stride + 1
+    convolved = np.zeros((side, side, kernel.shape[-1]))
+    for row in range(side):
+        for column in range(side):
+            patch = maps[row * stride : row * stride + size, column * stride : column * stride + size]
+            convolved[row, column] = (patch[..., np.newaxis] * kernel).sum(axis=(0, 1, 2)) + bias
+    return convolved

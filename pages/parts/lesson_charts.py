@@ -8,7 +8,8 @@ import altair as alt
 import numpy as np
 
 from mnist_models.hyperparameters import NETWORKS
-from pages.parts.charts import COLORS, NEUTRAL, shades, tables
+from pages.parts import pictures
+from pages.parts.charts import COLORS, MUTED_OPACITY, NEUTRAL, shades, tables
 
 
 class Place(NamedTuple):
@@ -313,3 +314,25 @@ def _learned(network: str, epochs: tuple[str, ...]) -> dict[str, Any]:
         *names,
         _chart("moments", x=epoch, tooltip=moment).mark_rule(opacity=0, strokeWidth=16),
     )
+
+
+def by_channel(added: np.ndarray, chosen: int) -> dict[str, Any]:
+    """What each map of the layer before adds to one pixel, float (channels,), the chosen one in full colour."""
+    rows = [
+        {"map": index + 1, "added": float(value), "above": bool(value > 0), "chosen": index == chosen}
+        for index, value in enumerate(added)
+    ]
+    return _by_channel() | {"datasets": tables(maps=rows)}
+
+
+@functools.cache
+def _by_channel() -> dict[str, Any]:
+    above, below = ("#{:02x}{:02x}{:02x}".format(*color) for color in (pictures.ABOVE, pictures.BELOW))
+    bars = alt.Chart(alt.NamedData("maps")).mark_bar().encode(
+        x=alt.X("map:O", title="map of the layer before", axis=alt.Axis(labelAngle=0, labelOverlap=True, ticks=False)),
+        y=alt.Y("added:Q", title="adds"),
+        color=alt.when("datum.above").then(alt.value(above)).otherwise(alt.value(below)),
+        opacity=alt.when("datum.chosen").then(alt.value(1)).otherwise(alt.value(MUTED_OPACITY)),
+        tooltip=[alt.Tooltip("map:O"), alt.Tooltip("added:Q", title="adds", format="+.3f")],
+    )  # fmt: skip
+    return bars.properties(height=190).configure_view(strokeWidth=0).to_dict()

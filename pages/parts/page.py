@@ -24,6 +24,7 @@ LESSONS = {
     "pages/time_machine.py": ("Time machine: how did they learn to read it?", ":material/history:"),
     "pages/breaking.py": ("Where does it break? Turned, blurred, half hidden", ":material/broken_image:"),
     "pages/strokes.py": ("Stroke by stroke: when did they know?", ":material/gesture:"),
+    "pages/inside.py": ("Look inside: what does each layer see?", ":material/layers:"),
 }
 
 

@@ -20,6 +20,8 @@ from mnist_models.runs import StoreError
 from mnist_models.store import RunStore
 
 PAGE_FIRST_S = 0.5
+# Enough of each digit to see what a filter looks for.
+SEARCHED_IMAGES = 1_000
 
 
 @st.cache_resource(show_spinner=False)
@@ -158,6 +160,27 @@ def replay(objects: str) -> strokes.Replay:
 def read_replay(run_id: str, objects: str) -> np.ndarray:
     """The probability of each digit at each moment of a drawing, float32 (moments, 10). Raises StoreError."""
     return classifier(run_id).probabilities(replay(objects).images)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def inspector(run_id: str):
+    """The network of a readable run, compiled to tell what each of its layers passes on. Raises StoreError."""
+    reader = classifier(run_id)
+    from mnist_models.inside import Inspector
+
+    this = Inspector(reader.network)
+    this.look(np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8), 0)
+    return this
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def search(run_id: str):
+    """The search for the training digits that excite the filters of a readable run most, as far as any visitor has brought
+    it. Raises StoreError."""
+    this = inspector(run_id)
+    from mnist_models.feature_maps import Search
+
+    return Search(this, dataset.load().train.images[:SEARCHED_IMAGES])
 
 
 def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mnist_models import strokes
+from mnist_models.strokes import Stroke
 from pages.parts import canvas, resources
 from tests.pages.conftest import APP
 
@@ -188,7 +189,7 @@ def test_a_single_dot_is_read_from_the_first_moment_on():
     app = page()
     app.session_state["board"] = board = canvas.Board()
     board.preparation = canvas.prepare_ink(np.eye(280, dtype=np.uint8) * 255)
-    board.give({"objects": [canvas._stroke(Stroke(np.array([(140, 140), (140, 140)])]}, float), canvas.BRUSH_PX))
+    board.give({"objects": [canvas._stroke(Stroke(np.array([(140, 140), (140, 140)], float), canvas.BRUSH_PX))]})
     app.run()
     assert not app.exception
     assert finding(app).count("from the first moment on") == 2

@@ -1,0 +1,75 @@
+"""Look inside: what each layer of both networks makes of a digit, down to a single number."""
+
+import streamlit as st
+
+from mnist_models import links
+from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters, DnnHyperparameters
+from pages.parts import lesson, page, resources
+
+# Networks whose first layer is easy to read.
+READABLE = {
+    "Train a DNN with one small hidden layer: its templates look more like digits": DnnHyperparameters(
+        hidden_units=(16,), dropout=0.0
+    ),
+    "Train a CNN with 7×7 kernels: large enough to look like strokes": CnnHyperparameters(conv_layers="16x7/2,32x3/2"),
+}
+
+
+def main() -> None:
+    """The page."""
+    page.begin("pages/inside.py")
+    st.header("Look inside, and see what each layer makes of your digit")
+    st.markdown(
+        "Each layer makes new numbers of those before it, until ten are left. **Notice** that the DNN's first layer has a "
+        "weight for every pixel, the CNN's a few small kernels that are used everywhere. **Try** another digit and see what "
+        "else speaks for it; then choose one pixel of a feature map, and follow the arithmetic that leads to it."
+    )
+    look_inside()
+
+
+@st.fragment
+@page.guarded
+def look_inside() -> None:
+    """The digit, the two networks, and what is in them. A fragment: what is chosen here redraws this and nothing else."""
+    image, label = lesson.digit()
+    runs = lesson.networks()
+    with resources.while_loading():
+        inspectors = {network: resources.inspector(run.id) for network, run in runs.items()}
+    from pages.parts import inspection, pixel  # they import TensorFlow, which is there by now
+
+    looks = {network: inspector.look(image, label) for network, inspector in inspectors.items()}
+    st.caption("In all pictures of weights and activations, white is zero, orange is above zero and blue below.")
+    st.subheader(f"The first layer: what speaks for {label}")
+    for column, network in zip(st.columns(len(runs), gap="large"), runs, strict=True):
+        with column:
+            st.markdown(f"##### {NETWORKS[network].title}")
+            inspection.first_layer(inspectors[network], looks[network])
+    st.subheader("Layer by layer: what is passed on")
+    st.caption("A cell is a unit of a dense layer, in no order; a feature map has a pixel for every place that its filter saw.")
+    for column, network in zip(st.columns(len(runs), gap="large"), runs, strict=True):
+        with column:
+            st.markdown(f"##### {NETWORKS[network].title}")
+            inspection.layer_by_layer(inspectors[network], looks[network])
+    for network, inspector in inspectors.items():
+        if inspector.convolutions:
+            st.subheader(f"One pixel of the {NETWORKS[network].title}, from the image on")
+            pixel.explain(runs[network].id, inspector, looks[network])
+    with st.expander("Why do they look like that?"):
+        why()
+
+
+def why() -> None:
+    """Why first layers look as they do, and networks that are easier to read."""
+    st.markdown(
+        "A unit of a deep network's first layer need not look like a digit: it finds a part that the next layers put "
+        "together, and where no image ever has ink, its weights stay as chance made them. With a single hidden layer each "
+        "unit has to speak for whole digits by itself, and its template shows it. Small kernels find edges and ends of "
+        "strokes in one direction; a later layer sees more of the image in each pixel, and puts those together."
+    )
+    for label, hyperparameters in READABLE.items():
+        st.page_link(
+            "pages/train.py", label=label, icon=":material/model_training:", query_params=links.to_query(hyperparameters)
+        )
+
+
+main()

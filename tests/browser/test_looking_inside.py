@@ -1,0 +1,23 @@
+"""The lesson that looks inside, as a class follows it: from the drawing to a single number."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.hand import ZERO, draw, expect_reading, open_draw, open_lesson
+
+
+def test_a_drawn_digit_is_followed_to_one_pixel_and_to_what_excites_its_filter(page, server):
+    open_draw(page, server.url)
+    draw(page, ZERO)
+    expect_reading(page, "0")
+    open_lesson(page, "Look inside")
+    expect(page.get_by_text("what speaks for 0")).to_be_visible()
+    for picture in ("The weights of the first layer", "What Dense layer 1 passes on", "What Logits passes on"):
+        expect(page.get_by_alt_text(re.compile(picture))).to_have_count(2)
+    expect(page.get_by_text("What it sees of the image: 3×3 pixels.")).to_be_visible()
+    page.get_by_role("radio", name="Convolution 3").click()
+    expect(page.get_by_text("What it sees of the image: 10×10 pixels.")).to_be_visible()
+    expect(page.get_by_text("has a kernel for each of the 32 maps")).to_be_visible()
+    expect(page.get_by_text("The strongest of 1,000 training digits")).to_be_visible()
+    expect(page.get_by_alt_text(re.compile("The patches that excite filter"))).to_be_visible()
