@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mnist_models"
 # A module imports only from those before it.
 ORDER = [
-    "archives", "dataset", "hyperparameters", "links", "script", "recipes", "readings", "calibration", "progress",
+    "archives", "slices", "dataset", "hyperparameters", "links", "script", "recipes", "readings", "calibration", "progress",
     "pretrained", "runs", "store", "comparison", "race", "networks", "classifier", "evaluation", "layers", "precision",
-    "preprocessing", "shifts", "augmentation", "styles", "scribbles", "batches", "training", "worker", "cluster", "engine",
-    "exports", "commands", "__main__",
+    "preprocessing", "shifts", "explanations", "neighbours", "augmentation", "styles", "scribbles", "batches", "training",
+    "worker", "cluster", "engine", "exports", "commands", "__main__",
 ]  # fmt: skip
 MODULES = {
     file.parent.name if file.name == "__init__.py" else file.stem: file

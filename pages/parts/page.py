@@ -20,6 +20,7 @@ PAGES = {
 }
 LESSONS = {
     "pages/slide.py": ("Slide: who still reads a moved digit?", ":material/open_with:"),
+    "pages/reasons.py": ("Why this reading? What counted, and what would change it", ":material/psychology_alt:"),
 }
 
 
