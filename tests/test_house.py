@@ -13,11 +13,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mnist_models"
 # A module imports only from those before it.
 ORDER = [
-    "archives", "dataset", "hyperparameters", "links", "script", "recipes", "readings", "calibration", "snapshots",
+    "archives", "slices", "dataset", "hyperparameters", "links", "script", "recipes", "readings", "calibration", "snapshots",
     "progress", "pretrained", "runs", "store", "comparison", "race", "networks", "classifier", "evaluation", "layers",
-    "precision", "inside", "feature_maps", "preprocessing", "shifts", "distortions", "sweeps", "history", "strokes",
-    "augmentation", "styles", "scribbles", "batches", "training", "worker", "cluster", "engine", "exports", "commands",
-    "__main__",
+    "precision", "inside", "feature_maps", "explanations", "neighbours", "preprocessing", "shifts", "distortions", "sweeps",
+    "history", "strokes", "augmentation", "styles", "scribbles", "batches", "training", "worker", "cluster", "engine",
+    "exports", "commands", "__main__",
 ]  # fmt: skip
 MODULES = {
     file.parent.name if file.name == "__init__.py" else file.stem: file

@@ -25,6 +25,7 @@ LESSONS = {
     "pages/breaking.py": ("Where does it break? Turned, blurred, half hidden", ":material/broken_image:"),
     "pages/strokes.py": ("Stroke by stroke: when did they know?", ":material/gesture:"),
     "pages/inside.py": ("Look inside: what does each layer see?", ":material/layers:"),
+    "pages/reasons.py": ("Why this reading? What counted, and what would change it", ":material/psychology_alt:"),
 }
 
 

@@ -10,13 +10,14 @@ from typing import BinaryIO
 import numpy as np
 import streamlit as st
 
-from mnist_models import dataset, import_tensorflow, pretrained, shifts, strokes
+from mnist_models import dataset, explanations, import_tensorflow, neighbours, pretrained, shifts, strokes
 from mnist_models.dataset import IMAGE_SIZE_PX
 from mnist_models.distortions import DISTORTIONS
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters
 from mnist_models.progress import Curve
 from mnist_models.readings import Readings
 from mnist_models.runs import StoreError
+from mnist_models.slices import Sliced
 from mnist_models.store import RunStore
 
 PAGE_FIRST_S = 0.5
@@ -181,6 +182,49 @@ def search(run_id: str):
     from mnist_models.feature_maps import Search
 
     return Search(this, dataset.load().train.images[:SEARCHED_IMAGES])
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def gradient(run_id: str):
+    """How a readable run's reading changes with each pixel, an explanations.Gradient. Raises StoreError."""
+    from mnist_models.explanations import gradient_of
+
+    return gradient_of(classifier(run_id).network)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def last_hidden(run_id: str):
+    """What a readable run passes on to its last layer, a neighbours.LastHidden. Raises StoreError."""
+    from mnist_models.neighbours import last_hidden
+
+    return last_hidden(classifier(run_id).network)
+
+
+@st.cache_resource(show_spinner=False, max_entries=256)
+def occlusion(run_id: str, image: np.ndarray, side_px: int, ink: int) -> Sliced[explanations.Occlusion]:
+    """What covering any part of a digit does to its reading. Raises StoreError."""
+    return Sliced(explanations.occlusion(classifier(run_id).probabilities, image, side_px, ink))
+
+
+@st.cache_resource(show_spinner=False, max_entries=256)
+def attribution(run_id: str, image: np.ndarray, digit: int) -> Sliced[explanations.Attribution]:
+    """What each pixel counted for a digit. Raises StoreError."""
+    return Sliced(explanations.integrated_gradients(gradient(run_id), image, digit))
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def change(run_id: str, image: np.ndarray, by: str) -> Sliced[explanations.Search]:
+    """A small change that has a digit read as another. by: one of explanations.TOOLS, or "pixels". Raises StoreError."""
+    read = classifier(run_id).probabilities
+    if by in explanations.TOOLS:
+        return Sliced(explanations.smallest_stroke(read, image, by))
+    return Sliced(explanations.few_pixels(read, gradient(run_id), image))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def known(run_id: str) -> Sliced[neighbours.Known]:
+    """The first training digits as a run's last hidden layer sees them, for all visitors. Raises StoreError."""
+    return Sliced(neighbours.know(last_hidden(run_id), dataset.load().train.images[: neighbours.COUNT]))
 
 
 def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:

@@ -1,0 +1,36 @@
+"""Work that is done a slice at a time, by whoever waits for what comes of it: when nobody does, it rests."""
+
+import threading
+import time
+from collections.abc import Generator
+from typing import Generic, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Sliced(Generic[Result]):
+    """Work that several may wait for and that is done once.
+
+    share: how much of it is done, 0 to 1. result: what came of it; None until it is over. is_over: whether it is.
+    """
+
+    def __init__(self, steps: Generator[float, None, Result]) -> None:
+        """steps: yields after each step what share of the work is done, and returns the result. A step should take less than
+        a slice does."""
+        self._steps, self._lock = steps, threading.Lock()
+        self.share, self.result, self.is_over = 0.0, None, False
+
+    def go_on(self, seconds: float) -> None:
+        """Works about so long, at least one step. Whoever comes while another one works at it leaves it to them."""
+        if not self._lock.acquire(blocking=False):
+            return
+        deadline = time.monotonic() + seconds
+        try:
+            while not self.is_over:
+                self.share = next(self._steps)
+                if time.monotonic() >= deadline:
+                    break
+        except StopIteration as end:
+            self.share, self.result, self.is_over = 1.0, end.value, True
+        finally:
+            self._lock.release()

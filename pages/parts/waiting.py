@@ -1,0 +1,42 @@
+"""Results that take longer than a click may: a bar shows how far they are, and a visitor who leaves ends the work."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from mnist_models.slices import Sliced
+from pages.parts import page
+
+# A slice is short enough for other visitors, and a turn long enough for what else this one does meanwhile.
+SLICE_S = 0.3
+TURN_S = 0.4
+
+
+def until_over(works: Mapping[str, Sliced], doing: str, show: Callable[[dict[str, Any]], None]) -> None:
+    """Has the results shown, at once where the work is done or quick, else as soon as it is. doing: said meanwhile."""
+    _go_on(works)
+    is_over = _is_over(works)
+    # How often a fragment redraws itself is fixed when it is defined.
+    st.fragment(_turn, run_every=None if is_over else TURN_S)(works, doing, show, is_over)
+
+
+@page.guarded
+def _turn(works: Mapping[str, Sliced], doing: str, show: Callable[[dict[str, Any]], None], was_over: bool) -> None:
+    if was_over:
+        show({name: work.result for name, work in works.items()})
+        return
+    st.progress(sum(work.share for work in works.values()) / len(works), doing)
+    _go_on(works)
+    if _is_over(works):
+        st.rerun()  # the whole page: nothing needs to be redrawn again and again any more
+
+
+def _go_on(works: Mapping[str, Sliced]) -> None:
+    unfinished = [work for work in works.values() if not work.is_over]
+    for work in unfinished:
+        work.go_on(SLICE_S / len(unfinished))
+
+
+def _is_over(works: Mapping[str, Sliced]) -> bool:
+    return all(work.is_over for work in works.values())

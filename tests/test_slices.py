@@ -1,0 +1,50 @@
+"""Work that is done a slice at a time."""
+
+import threading
+
+from mnist_models.slices import Sliced
+
+
+def steps(count, done):
+    for step in range(1, count + 1):
+        done.append(step)
+        yield step / count
+    return "all of it"
+
+
+def test_work_rests_until_somebody_goes_on_with_it():
+    done = []
+    work = Sliced(steps(3, done))
+    assert (done, work.share, work.result, work.is_over) == ([], 0.0, None, False)
+    work.go_on(0)
+    assert (done, work.share, work.is_over) == ([1], 1 / 3, False)
+
+
+def test_the_result_is_there_when_it_is_over_and_nothing_is_done_twice():
+    done = []
+    work = Sliced(steps(3, done))
+    work.go_on(60)
+    work.go_on(60)
+    assert (done, work.share, work.result, work.is_over) == ([1, 2, 3], 1.0, "all of it", True)
+
+
+def test_two_who_wait_do_not_work_at_the_same_time():
+    entered, go = threading.Event(), threading.Event()
+
+    def slow():
+        entered.set()
+        assert go.wait(30)
+        yield 0.5
+        return "once"
+
+    work = Sliced(slow())
+    first = threading.Thread(target=work.go_on, args=(0,))
+    first.start()
+    assert entered.wait(30)
+    work.go_on(60)  # comes back at once: the first one is at work
+    assert not work.is_over and work.share == 0
+    go.set()
+    first.join(30)
+    assert work.share == 0.5
+    work.go_on(60)
+    assert work.result == "once"
