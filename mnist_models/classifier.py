@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mnist_models import archives, networks
+from mnist_models import archives, dataset, networks
 from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX, SCRAMBLE
 from mnist_models.hyperparameters import Hyperparameters
 from mnist_models.readings import SURE_FROM, Readings
@@ -75,6 +75,10 @@ class Classifier:
     def seen(self, images: tf.Tensor) -> tf.Tensor:
         """The images, (N, 28, 28), as the network itself is given them: scrambled where it learned from such."""
         return scrambled(images) if self.scrambles else images
+
+    def given(self, images: np.ndarray) -> np.ndarray:
+        """The same of images, uint8 (N, 28, 28), that are no tensors."""
+        return dataset.scrambled(images) if self.scrambles else images
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         """The probabilities of up to `batch_size` images at a time, for callers that want to stop in between."""

@@ -53,8 +53,9 @@ def log_odds(probabilities: np.ndarray, digit: int) -> np.ndarray:
     return np.log10(np.maximum(probabilities[:, digit], SMALLEST)) - np.log10(np.maximum(others, SMALLEST))
 
 
-def gradient_of(network: keras.Model) -> Gradient:
-    """A compiled function that tells the odds of a digit and their gradient. network: as networks.build makes them."""
+def gradient_of(network: keras.Model, seen: Callable = lambda images: images) -> Gradient:
+    """A compiled function that tells the odds of a digit and their gradient. network: as networks.build makes them. seen: see
+    Classifier.seen."""
     import keras
     import tensorflow as tf
 
@@ -65,7 +66,7 @@ def gradient_of(network: keras.Model) -> Gradient:
     def odds_and_slopes(images: tf.Tensor, digit: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(images)
-            logits = soft(images, training=False)
+            logits = soft(seen(images), training=False)
             is_other = tf.range(tf.shape(logits)[1]) != digit
             others = tf.reduce_logsumexp(tf.boolean_mask(logits, is_other, axis=1), axis=1)
             odds = (tf.gather(logits, digit, axis=1) - others) / math.log(10)

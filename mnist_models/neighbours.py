@@ -28,15 +28,15 @@ NEAREST = 9
 BATCH = 250
 
 
-def last_hidden(network: keras.Model) -> LastHidden:
+def last_hidden(network: keras.Model, seen: Callable = lambda images: images) -> LastHidden:
     """A compiled function that tells what a network, as networks.build makes them, passes on to its last layer: the outputs of
-    its last dense layer, or, where it has none, its flattened feature maps."""
+    its last dense layer, or, where it has none, its flattened feature maps. seen: see Classifier.seen."""
     import keras
     import tensorflow as tf
 
     hidden = keras.Model(network.inputs, network.layers[-1].input)
     images = tf.TensorSpec((None, IMAGE_SIZE_PX, IMAGE_SIZE_PX), tf.uint8)
-    compiled = tf.function(lambda batch: hidden(batch, training=False), input_signature=[images]).get_concrete_function()
+    compiled = tf.function(lambda batch: hidden(seen(batch), training=False), input_signature=[images]).get_concrete_function()
     return lambda images: compiled(tf.constant(images)).numpy()
 
 

@@ -1,41 +1,26 @@
 """How many digits of the test set a network reads rightly, the more they are distorted."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 
 import numpy as np
 
-from mnist_models.classifier import Classifier
 from mnist_models.dataset import Digits
 from mnist_models.distortions import Distortion
 
+BATCH = 250
+# Images, uint8 (N, 28, 28), to the probability of each digit, float32 (N, 10): see classifier.Classifier.probabilities.
+Read = Callable[[np.ndarray], np.ndarray]
 
-class Sweep:
-    """A network's accuracy at each amount of a distortion, in small steps, so that whoever asks for it can stop in between.
 
-    accuracies: share of the digits read right, 0 to 1, of the amounts so far. done: the share of the work, 0 to 1.
-    """
-
-    def __init__(self, classifier: Classifier, distortion: Distortion, digits: Digits) -> None:
-        self.distortion = distortion
-        self.accuracies: list[float] = []
-        self.done = 0.0
-        self._steps = self._sweep(classifier, digits)
-
-    def step(self) -> None:
-        """Reads one batch more; nothing when all is read."""
-        next(self._steps, None)
-
-    @property
-    def is_complete(self) -> bool:
-        return len(self.accuracies) == len(self.distortion.amounts)
-
-    def _sweep(self, classifier: Classifier, digits: Digits) -> Iterator[None]:
-        amounts = self.distortion.amounts
-        for place, amount in enumerate(amounts):
-            read: list[np.ndarray] = []
-            for start in range(0, len(digits), classifier.batch_size):
-                images = digits.images[start : start + classifier.batch_size]
-                read.append(classifier.probabilities(self.distortion.apply(images, amount)).argmax(axis=1))
-                self.done = (place + min(start + classifier.batch_size, len(digits)) / len(digits)) / len(amounts)
-                yield
-            self.accuracies.append(float((np.concatenate(read) == digits.labels).mean()))
+def sweep(read: Read, distortion: Distortion, digits: Digits) -> Generator[float, None, list[float]]:
+    """The share of the digits that are read rightly, 0 to 1, at each of the distortion's amounts. A generator that yields what
+    share of the work is done, see slices.Sliced."""
+    accuracies = []
+    for amount in distortion.amounts:
+        right = 0
+        for start in range(0, len(digits), BATCH):
+            some = digits.part(start, min(start + BATCH, len(digits)))
+            right += int((read(distortion.apply(some.images, amount)).argmax(axis=1) == some.labels).sum())
+            yield (len(accuracies) + (start + len(some)) / len(digits)) / len(distortion.amounts)
+        accuracies.append(right / len(digits))
+    return accuracies

@@ -1,8 +1,6 @@
 """Where does it break? A digit turned, blurred or half hidden, and how far each network can follow."""
 
-import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -12,23 +10,15 @@ from mnist_models import dataset
 from mnist_models.distortions import DISTORTIONS, Distortion, breaking_points
 from mnist_models.hyperparameters import NETWORKS, number
 from mnist_models.runs import Run, StoreError
-from pages.parts import lesson, lesson_charts, page, resources
+from pages.parts import lesson, lesson_charts, page, resources, waiting
 
 SCRIPT = "pages/breaking.py"
-CHOSEN, COUNT, RUNS = "breaking-distortion", "breaking-images", "breaking-runs"
+CHOSEN, COUNT, RUNS, READING = "breaking-distortion", "breaking-images", "breaking-runs", "breaking-is-reading"
+FIRST = "turn"
 COUNTS = (2_000, dataset.TEST_COUNT)
 PICTURE_PX = 150
-# The page looks in on the sweep so often, and lets it go on for so long: in between, others are served.
-REDRAW_S, SLICE_S = 0.1, 0.3
 # A network that reads fewer of the test digits than this counts as broken.
 HALF = 0.5
-
-
-class Sweeping(NamedTuple):
-    """what: run, distortion, number of images. sweep: a sweeps.Sweep, which imports TensorFlow."""
-
-    what: tuple[str, str, int]
-    sweep: Any
 
 
 def main() -> None:
@@ -45,7 +35,8 @@ def main() -> None:
         one_digit()
     st.subheader("The whole test set")
     # A fragment redraws itself as often as was fixed when it was defined: only while there is something to be read.
-    st.fragment(page.guarded(whole_test_set), run_every=REDRAW_S if _queue() else None)()
+    is_reading = st.session_state.setdefault(READING, False)
+    st.fragment(page.guarded(whole_test_set), run_every=waiting.TURN_S if is_reading else None)(is_reading)
 
 
 def _key(name: str) -> str:
@@ -60,7 +51,7 @@ def one_digit() -> None:
     runs = lesson.networks()
     name = st.segmented_control(
         "Spoil it", list(DISTORTIONS), format_func=lambda name: DISTORTIONS[name].title, key=CHOSEN,
-        default="turn", required=True, persist_state="session",
+        default=FIRST, required=True, persist_state="session",
     )  # fmt: skip
     distortion = DISTORTIONS[name]
     amount = st.select_slider(
@@ -124,34 +115,40 @@ def finding(distortion: Distortion, right: Mapping[str, np.ndarray], label: int)
 # The whole test set --------------------------------------------------------------------------------------------------------
 
 
-def _queue() -> list[Sweeping]:
-    """What this visitor waits for; the first one is at work."""
-    return st.session_state.setdefault("breaking-queue", [])
-
-
-def whole_test_set() -> None:
-    """The accuracy of several runs along the slider; what is not known yet can be read here, and stopped."""
-    name, queue = st.session_state.get(CHOSEN, "turn"), _queue()
+def whole_test_set(was_reading: bool) -> None:
+    """The accuracy of several runs along the slider; what is not known yet can be read here, and stopped. was_reading: this
+    redraws itself to go on with that."""
+    name = st.session_state.get(CHOSEN, FIRST)
     runs = choose_runs()
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     count = left.segmented_control(
         "Test digits at each step", COUNTS, format_func=number, key=COUNT, default=COUNTS[0], required=True,
         persist_state="session",
     )  # fmt: skip
-    missing = [run_id for run_id in runs if (run_id, name, count) not in resources.sweeps()]
-    if queue:
-        if right.button("Stop", icon=":material/stop:", key="breaking-stop", width="stretch"):
-            queue.clear()
-            st.rerun()
-        go_on(queue)
-    elif right.button(
-        "Read them", icon=":material/play_arrow:", key="breaking-start", type="primary", width="stretch", disabled=not missing
-    ):
-        queue += [Sweeping((run_id, name, count), resources.sweep(run_id, name, count)) for run_id in missing]
+    sweeps = {run_id: resources.sweep(run_id, name, count) for run_id in runs}
+    missing = [sweep for sweep in sweeps.values() if not sweep.is_over]
+    if was_reading:
+        right.button("Stop", icon=":material/stop:", key="breaking-stop", width="stretch", on_click=_read, args=[False])
+        st.progress(
+            sum(sweep.share for sweep in sweeps.values()) / max(len(sweeps), 1),
+            f"{count:,} digits at each of {len(DISTORTIONS[name].amounts)} steps, read by {len(sweeps)} networks",
+        )
+        for sweep in missing:
+            sweep.go_on(waiting.SLICE_S / len(missing))
+        if all(sweep.is_over for sweep in sweeps.values()):
+            _read(False)
+    else:
+        right.button(
+            "Read them", icon=":material/play_arrow:", key="breaking-start", type="primary", width="stretch",
+            disabled=not missing, on_click=_read, args=[True],
+        )  # fmt: skip
+    if st.session_state[READING] != was_reading:
         st.rerun()
-    so_far = {one.what: one.sweep.accuracies for one in queue}
-    found = {run_id: so_far.get((run_id, name, count)) or resources.sweeps().get((run_id, name, count)) for run_id in runs}
-    show({runs[run_id]: accuracies for run_id, accuracies in found.items() if accuracies}, name, count)
+    show({runs[run_id]: sweep.result for run_id, sweep in sweeps.items() if sweep.is_over}, name, count)
+
+
+def _read(is_reading: bool) -> None:
+    st.session_state[READING] = is_reading
 
 
 def choose_runs() -> dict[str, Run]:
@@ -170,23 +167,6 @@ def choose_runs() -> dict[str, Run]:
     return {run.id: run for run in runs if run.id in chosen}
 
 
-def go_on(queue: list[Sweeping]) -> None:
-    """Reads for a moment, tells how far it is, and keeps what is complete, for all visitors."""
-    until = time.monotonic() + SLICE_S
-    one = queue[0]
-    while time.monotonic() < until and not one.sweep.is_complete:
-        one.sweep.step()
-    told = (
-        f"{DISTORTIONS[one.what[1]].title}: {number(one.what[2])} digits at each of {len(one.sweep.distortion.amounts)} steps"
-    )
-    st.progress(one.sweep.done, f"{told}, network 1 of {len(queue)}" if len(queue) > 1 else told)
-    if one.sweep.is_complete:
-        resources.sweeps()[one.what] = one.sweep.accuracies
-        queue.pop(0)
-        if not queue:
-            st.rerun()
-
-
 def show(found: Mapping[Run, list[float]], name: str, count: int) -> None:
     """The curves of some runs along a distortion, and in words where each of them breaks."""
     distortion = DISTORTIONS[name]
@@ -194,8 +174,7 @@ def show(found: Mapping[Run, list[float]], name: str, count: int) -> None:
         st.caption("Press “Read them” to see how many of the test digits each network reads, at each step of the slider.")
         return
     for run, accuracies in found.items():
-        if len(accuracies) == len(distortion.amounts):
-            st.markdown(sentence(run, np.array(accuracies), distortion, count))
+        st.markdown(sentence(run, np.array(accuracies), distortion, count))
     st.vega_lite_chart(
         spec=lesson_charts.sweeps(
             distortion.amounts, {run.label: accuracies for run, accuracies in found.items()}, [run.network for run in found],

@@ -1,11 +1,13 @@
 """Look inside: what each layer of both networks makes of a digit, down to a single number."""
 
+import numpy as np
 import streamlit as st
 
 from mnist_models import links
 from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters, DnnHyperparameters
 from pages.parts import lesson, page, resources
 
+SCRIPT = "pages/inside.py"
 # Networks whose first layer is easy to read.
 READABLE = {
     "Train a DNN with one small hidden layer: its templates look more like digits": DnnHyperparameters(
@@ -17,7 +19,7 @@ READABLE = {
 
 def main() -> None:
     """The page."""
-    page.begin("pages/inside.py")
+    lesson.begin(SCRIPT, {})
     st.header("Look inside, and see what each layer makes of your digit")
     st.markdown(
         "Each layer makes new numbers of those before it, until ten are left. **Notice** that the DNN's first layer has a "
@@ -33,11 +35,15 @@ def look_inside() -> None:
     """The digit, the two networks, and what is in them. A fragment: what is chosen here redraws this and nothing else."""
     image, label = lesson.digit()
     runs = lesson.networks()
+    lesson.present(SCRIPT, image, label, runs, {})
     with resources.while_loading():
         inspectors = {network: resources.inspector(run.id) for network, run in runs.items()}
     from pages.parts import inspection, pixel  # they import TensorFlow, which is there by now
 
-    looks = {network: inspector.look(image, label) for network, inspector in inspectors.items()}
+    looks = {
+        network: inspectors[network].look(resources.classifier(run.id).given(image[np.newaxis])[0], label)
+        for network, run in runs.items()
+    }
     st.caption("In all pictures of weights and activations, white is zero, orange is above zero and blue below.")
     st.subheader(f"The first layer: what speaks for {label}")
     for column, network in zip(st.columns(len(runs), gap="large"), runs, strict=True):

@@ -11,6 +11,8 @@ from mnist_models.hyperparameters import NETWORKS
 from mnist_models.runs import Run
 from pages.parts import alike, changes, evidence, lesson, page, resources, waiting
 
+SCRIPT = "pages/reasons.py"
+WAY, CHANGE = "reasons-way", "reasons-change"
 WAYS = {"cover": "Covering", "gradients": "Gradients"}
 COVERS = {"paper": 0, "ink": explanations.INK}
 CHANGES = {"pen": "A stroke of the pen", "rubber": "A stroke of the rubber", "pixels": "Single pixels"}
@@ -18,7 +20,7 @@ CHANGES = {"pen": "A stroke of the pen", "rubber": "A stroke of the rubber", "pi
 
 def main() -> None:
     """The page."""
-    page.begin("pages/reasons.py")
+    lesson.begin(SCRIPT, {WAY: tuple(WAYS), CHANGE: tuple(CHANGES)})
     st.header("Why this reading, and what would change it?")
     st.markdown(
         "A network cannot say why it reads what it reads, but it can be asked: what if this part were covered, what if a "
@@ -34,6 +36,8 @@ def reasons() -> None:
     """The digit, the two networks, and three ways to ask them why."""
     image, label = lesson.digit()
     runs = lesson.networks()
+    shown = {key: value for key in (WAY, CHANGE) if (value := st.session_state.get(key))}
+    lesson.present(SCRIPT, image, label, runs, shown)
     with resources.while_loading():
         read = {network: resources.classifier(run.id).read(image) for network, run in runs.items()}
     told = " and the ".join(
@@ -55,7 +59,7 @@ def what_counted(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[str
     st.subheader("What counted?")
     with st.container(horizontal=True, gap="medium"):
         way = st.segmented_control(
-            "Found by", WAYS, format_func=WAYS.__getitem__, default="cover", required=True, key="reasons-way",
+            "Found by", WAYS, format_func=WAYS.__getitem__, default="cover", required=True, key=WAY,
             persist_state="session",
         )  # fmt: skip
         if way == "gradients":
@@ -81,7 +85,7 @@ def what_would_change(image: np.ndarray, runs: Mapping[str, Run], digits: Mappin
     """The smallest change found that makes each network read another digit."""
     st.subheader("What would change its mind?")
     by = st.segmented_control(
-        "What may change", CHANGES, format_func=CHANGES.__getitem__, default="pen", required=True, key="reasons-change",
+        "What may change", CHANGES, format_func=CHANGES.__getitem__, default="pen", required=True, key=CHANGE,
         persist_state="session",
     )  # fmt: skip
     works = {network: resources.change(run.id, image, by) for network, run in runs.items()}

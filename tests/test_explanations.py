@@ -206,3 +206,13 @@ def test_a_network_that_always_reads_the_same_is_moved_by_nothing(kind):
     assert found.image is None and found.tried == found.among == 640
     assert not done(explanations.occlusion(read, IMAGE, 3, 0)).falls.any()
     assert not done(explanations.integrated_gradients(gradient, IMAGE, 0)).counted.any()
+
+
+def test_of_scrambled_pixels_each_counts_where_it_was_before():
+    network = networks.build(CnnHyperparameters(conv_layers="4x3/2", dense_units="8"))
+    reader = Classifier(network, scrambles=True)
+    found = done(explanations.integrated_gradients(explanations.gradient_of(network, reader.seen), IMAGE, 2))
+    scrambled = dataset.scrambled(IMAGE[np.newaxis])[0]
+    expected = done(explanations.integrated_gradients(explanations.gradient_of(network), scrambled, 2))
+    np.testing.assert_allclose(dataset.scrambled(found.counted[np.newaxis])[0], expected.counted, atol=1e-5)
+    assert not found.counted[IMAGE == 0].any()

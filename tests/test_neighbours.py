@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mnist_models import dataset, neighbours, networks
+from mnist_models.classifier import Classifier
 from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from mnist_models.slices import Sliced
 
@@ -92,3 +93,9 @@ def test_a_network_that_sees_the_same_in_all_digits_has_no_variance_to_show():
     found = known(neighbours.last_hidden(networks.build(DnnHyperparameters(hidden_units=(16,)), blank=True)))
     assert found.shares == (0, 0)
     assert len(found.nearest(np.zeros(16, np.float32))) == 9
+
+
+def test_a_network_of_scrambled_pixels_sees_them_scrambled(dense):
+    reader = Classifier(dense, scrambles=True)
+    found = neighbours.last_hidden(dense, reader.seen)(DRAWING)
+    np.testing.assert_allclose(found, neighbours.last_hidden(dense)(dataset.scrambled(DRAWING)), atol=1e-5)

@@ -48,7 +48,7 @@ def _search(inspector: Inspector, look: Look, stage: Stage, filter_index: int, s
     if search:
         train = dataset.load().train
         for one in search.most_excited(stage, filter_index, MOST_EXCITED):
-            part = receptive_field(inspector.convolutions, stage, one.row, one.column).of(train.images[one.index])
+            part = receptive_field(inspector.convolutions, stage, one.row, one.column).of(search.images[one.index])
             digit = int(train.labels[one.index])
             patches.append(_Patch(one.value, part, digit, f"a {digit}"))
     patches = sorted(patches, key=lambda patch: -patch.value)[:MOST_EXCITED]

@@ -112,14 +112,14 @@ def _along(networks: tuple[str, ...], title: str) -> dict[str, Any]:
 def sweeps(
     amounts: Sequence[float], accuracies: Mapping[str, Sequence[float]], networks: Sequence[str], amount: float, title: str
 ) -> dict[str, Any]:
-    """The accuracy of several networks along a scale of amounts, which may not be complete yet.
+    """The accuracy of several networks along a scale of amounts.
 
-    accuracies: of the first amounts, by what the legend calls the network. networks: "dnn" or "cnn" for each.
+    accuracies: at each amount, by what the legend calls the network. networks: "dnn" or "cnn" for each.
     """
     rows = [
         {"run": name, "amount": place, "accuracy": round(value, 4)}
         for name, values in accuracies.items()
-        for place, value in zip(amounts, values, strict=False)
+        for place, value in zip(amounts, values, strict=True)
     ]
     spec = _sweeps(tuple(accuracies), tuple(networks), title, amounts[0], amounts[-1])
     return spec | {"datasets": tables(accuracies=rows, chosen=[{"amount": amount}])}

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 import streamlit as st
 
-from mnist_models import dataset, explanations, import_tensorflow, neighbours, pretrained, shifts, strokes
+from mnist_models import dataset, explanations, import_tensorflow, neighbours, pretrained, shifts, strokes, sweeps
 from mnist_models.dataset import IMAGE_SIZE_PX
 from mnist_models.distortions import DISTORTIONS
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters
@@ -137,18 +137,10 @@ def forget_snapshots() -> None:
     read_history.clear()
 
 
-@st.cache_resource(show_spinner=False)
-def sweeps() -> dict[tuple[str, str, int], list[float]]:
-    """What was read of the test set along distortions: accuracies by run, distortion and number of images."""
-    return {}
-
-
-def sweep(run_id: str, distortion: str, count: int):
-    """Reads the first so many of the test set along a distortion, a sweeps.Sweep. Raises StoreError."""
-    reader = classifier(run_id)
-    from mnist_models.sweeps import Sweep
-
-    return Sweep(reader, DISTORTIONS[distortion], dataset.load().test.part(0, count))
+@st.cache_resource(show_spinner=False, max_entries=1_024)
+def sweep(run_id: str, distortion: str, count: int) -> Sliced[list[float]]:
+    """How many of the first test digits a run reads rightly along a distortion, for all visitors. Raises StoreError."""
+    return Sliced(sweeps.sweep(classifier(run_id).probabilities, DISTORTIONS[distortion], dataset.load().test.part(0, count)))
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
@@ -181,7 +173,7 @@ def search(run_id: str):
     this = inspector(run_id)
     from mnist_models.feature_maps import Search
 
-    return Search(this, dataset.load().train.images[:SEARCHED_IMAGES])
+    return Search(this, classifier(run_id).given(dataset.load().train.images[:SEARCHED_IMAGES]))
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -189,7 +181,7 @@ def gradient(run_id: str):
     """How a readable run's reading changes with each pixel, an explanations.Gradient. Raises StoreError."""
     from mnist_models.explanations import gradient_of
 
-    return gradient_of(classifier(run_id).network)
+    return gradient_of(classifier(run_id).network, classifier(run_id).seen)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -197,7 +189,7 @@ def last_hidden(run_id: str):
     """What a readable run passes on to its last layer, a neighbours.LastHidden. Raises StoreError."""
     from mnist_models.neighbours import last_hidden
 
-    return last_hidden(classifier(run_id).network)
+    return last_hidden(classifier(run_id).network, classifier(run_id).seen)
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)

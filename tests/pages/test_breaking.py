@@ -65,18 +65,20 @@ def test_the_chart_and_the_words_are_those_of_reading_one_by_one():
         assert f"**{amount}** %" in told
 
 
-def test_the_whole_test_set_is_read_in_slices_and_kept(finished_run, monkeypatch):
+def test_the_whole_test_set_is_read_in_slices_and_kept(finished_run):
     app = page().run()
     app.segmented_control(key="breaking-distortion").set_value("invert").run()
     app.selectbox(key="reads-dnn").select(finished_run.id).run()
     app.multiselect(key="breaking-runs").set_value([finished_run.id]).run()
     assert not app.exception
     app.button(key="breaking-start").click().run()
+    sweep = resources.sweep(finished_run.id, "invert", 2_000)
     deadline = time.monotonic() + 60
-    while (finished_run.id, "invert", 2_000) not in resources.sweeps() and time.monotonic() < deadline:
+    while not sweep.is_over and time.monotonic() < deadline:
         assert not app.exception
+        assert app.button(key="breaking-stop")
         app.run()
-    accuracies = resources.sweeps()[finished_run.id, "invert", 2_000]
+    accuracies = sweep.result
     amounts = DISTORTIONS["invert"].amounts
     for place in (0, 10, 20):
         images = DISTORTIONS["invert"].apply(TEST.images[:2_000], amounts[place])
@@ -98,7 +100,11 @@ def test_reading_the_test_set_can_be_stopped(finished_run):
     assert not app.exception
     app.button(key="breaking-stop").click().run()
     assert not app.exception
-    assert (finished_run.id, "turn", 10_000) not in resources.sweeps()
+    sweep = resources.sweep(finished_run.id, "turn", 10_000)
+    share = sweep.share
+    assert 0 < share < 1
+    app.run()
+    assert sweep.share == share
     assert not app.button(key="breaking-start").disabled
 
 
