@@ -1,12 +1,14 @@
 """A trained network at earlier moments: before it had learned anything, after the epochs that were kept, and at its end."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import keras
 import numpy as np
 
 from mnist_models import networks
-from mnist_models.classifier import Classifier, WeightsError, copy_weights, pack_half, unpack_weights
+from mnist_models.classifier import Classifier, WeightsError, pack_half, unpack_weights
 from mnist_models.runs import StoreError
 from mnist_models.snapshots import Snapshot
 from mnist_models.store import RunStore
@@ -22,8 +24,7 @@ class History:
     def __init__(self, store: RunStore, run_id: str) -> None:
         """Of a readable run. Raises StoreError."""
         run = store.run(run_id)
-        self._hyperparameters = run.hyperparameters
-        first = pack_half(networks.build(self._hyperparameters))
+        first = pack_half(networks.build(run.hyperparameters))
         self._classifier = Classifier.of_run(store, run_id)
         last = pack_half(self._classifier.network)
         self._moments = [Snapshot(0, first), *store.snapshots(run_id), Snapshot(run.epochs, last)]
@@ -41,16 +42,23 @@ class History:
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """The probability of each digit at each moment: uint8 (N, 28, 28) in, float32 (moments, N, 10) out."""
         found = []
-        with self._lock:
-            for moment in self._moments:
-                unpack_weights(self._classifier.network, moment.weights)
+        for place in range(len(self._moments)):
+            with self.moment(place):
                 found.append(self._classifier.probabilities(images))
         return np.stack(found)
 
-    def at(self, place: int) -> keras.Model:
-        """The network as it was at one of the moments, for the caller alone."""
+    @property
+    def network(self) -> keras.Model:
+        """The network, for what is compiled of it once; its weights are those of a moment only within `moment`."""
+        return self._classifier.network
+
+    def given(self, images: np.ndarray) -> np.ndarray:
+        """See Classifier.given."""
+        return self._classifier.given(images)
+
+    @contextmanager
+    def moment(self, place: int) -> Iterator[None]:
+        """Within it, `network` is as it was at one of the moments, and stays so; whoever wants another one waits."""
         with self._lock:
-            unpack_weights(self._classifier.network, self._moments[place].weights)
-            network = networks.build(self._hyperparameters, blank=True)
-            copy_weights(self._classifier.network, network)
-        return network
+            unpack_weights(self.network, self._moments[place].weights)
+            yield

@@ -68,7 +68,7 @@ def one_digit() -> None:
     spoiled = resources.spoiled(image, name)
     left, *columns = st.columns([1, 1, 1], gap="medium", vertical_alignment="center")
     picture = Image.fromarray(255 - spoiled[place]).resize((PICTURE_PX, PICTURE_PX), Image.Resampling.NEAREST)
-    left.image(picture, width=PICTURE_PX, caption="What both networks read", alt="The digit, spoiled")
+    left.image(picture, width=PICTURE_PX, caption="What they read", alt="The digit, spoiled")
     for column, (network, read) in zip(columns, found.items(), strict=True):
         digit = int(read[place].argmax())
         column.metric(
@@ -91,7 +91,8 @@ def _scale(distortion: Distortion) -> str:
 
 
 def _told(distortion: Distortion, amounts: list[float]) -> str:
-    return " and ".join(f"**{number(amount)}** {distortion.unit}" for amount in amounts)
+    space = "" if distortion.unit.startswith(("°", "%")) else " "
+    return " and ".join(f"**{number(amount)}**{space}{distortion.unit}" for amount in amounts)
 
 
 def finding(distortion: Distortion, right: Mapping[str, np.ndarray], label: int) -> str:

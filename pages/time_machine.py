@@ -1,6 +1,7 @@
 """The time machine: how a network would have read this digit, epoch by epoch of its training."""
 
 import bisect
+from collections.abc import Mapping
 
 import numpy as np
 import streamlit as st
@@ -47,9 +48,10 @@ def travel() -> None:
     )
     lesson.present(SCRIPT, image, label, runs, {EPOCH: int(epoch)})
     st.markdown(" ".join(sentence(network, histories[network].epochs, read[network], label) for network in runs))
+    places = {network: bisect.bisect(history.epochs, epoch) - 1 for network, history in histories.items()}
     for column, (network, run) in zip(st.columns(len(runs), gap="medium"), runs.items(), strict=True):
         title, moments = NETWORKS[network].title, histories[network].epochs
-        place = bisect.bisect(moments, epoch) - 1
+        place = places[network]
         with column:
             probabilities = read[network][place]
             st.metric(
@@ -62,6 +64,19 @@ def travel() -> None:
             )  # fmt: skip
             if len(moments) == 2:
                 st.caption(page.plain(f"Of {run.label} only the beginning and the end are known. {_why(run)}"))
+    first_layers(image, label, runs, places)
+
+
+def first_layers(image: np.ndarray, label: int, runs: Mapping[str, Run], places: Mapping[str, int]) -> None:
+    """The templates or kernels of both first layers, and the feature maps of this digit, as they were at those moments."""
+    from pages.parts import inspection  # it imports TensorFlow, which is there by now
+
+    st.subheader("What their first layers had learned by then")
+    for column, (network, run) in zip(st.columns(len(runs), gap="large"), runs.items(), strict=True):
+        history, inspector = resources.history(run.id), resources.history_inspector(run.id)
+        with column, history.moment(places[network]):
+            st.markdown(f"##### {NETWORKS[network].title}")
+            inspection.first_layer(inspector, inspector.look(history.given(image[np.newaxis])[0], label))
 
 
 def _rounded(epoch: float) -> str:

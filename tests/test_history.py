@@ -45,9 +45,10 @@ def test_a_moment_is_what_a_shorter_training_would_have_ended_with(store, run, l
 def test_a_network_of_a_moment_reads_as_it_did_then(store, run):
     history = History(store, run.id)
     found = history.probabilities(IMAGES)
+    reader = Classifier(history.network)
     for place in (0, 2, 3):
-        again = Classifier(history.at(place)).probabilities(IMAGES)
-        np.testing.assert_allclose(again, found[place], atol=1e-5)
+        with history.moment(place):
+            np.testing.assert_allclose(reader.probabilities(IMAGES), found[place], atol=1e-5)
     np.testing.assert_array_equal(history.probabilities(IMAGES), found)
 
 

@@ -156,7 +156,7 @@ def digit() -> tuple[np.ndarray, int]:
             label = st.selectbox(
                 "It is a", range(CLASS_COUNT), index=expected, key=key, persist_state="session", width=120
             )  # fmt: skip
-            with st.container(horizontal=True, gap="xsmall"):
+            with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
                 st.button(
                     "Another example", icon=":material/casino:", on_click=canvas.show_any_test_digit, key="lesson-example"
                 )

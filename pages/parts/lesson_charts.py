@@ -164,7 +164,7 @@ def mistakes(found: Sequence[tuple[str, str, str, int]]) -> dict[str, Any]:
 def _mistakes() -> dict[str, Any]:
     base = alt.Chart(alt.NamedData("bars")).encode(
         y=alt.Y("way:N", title=None, axis=alt.Axis(labelFontSize=13, ticks=False, domain=False)),
-        x=alt.X("wrong:Q", title="test digits read wrongly, of 10,000", axis=alt.Axis(grid=False, format=",", tickCount=5)),
+        x=alt.X("wrong:Q", title="test digits read wrongly, of 10,000", axis=alt.Axis(grid=False, format=",d", tickCount=5)),
         tooltip=[alt.Tooltip("network:N"), alt.Tooltip("way:N"), alt.Tooltip("wrong:Q", title="read wrongly", format=",")],
         yOffset=alt.YOffset("network:N", sort="descending"),
     )  # fmt: skip

@@ -65,7 +65,7 @@ def begin(script: str, *, navigation: bool = True) -> bool:
     title, _ = (PAGES | LESSONS)[script]
     st.set_page_config(page_title=f"{title.split(':')[0]} · DNN and CNN read digits", page_icon=ICON, layout="wide")
     if navigation:
-        with st.container(horizontal=True, key="navigation"):
+        with st.container(horizontal=True, vertical_alignment="center", key="navigation"):
             _links(PAGES, script)
             with st.popover("Lessons", icon=":material/school:", type="tertiary"):
                 _links(LESSONS, script)

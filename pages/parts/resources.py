@@ -124,6 +124,14 @@ def history(run_id: str):
     return History(store(), run_id)
 
 
+@st.cache_resource(show_spinner=False, max_entries=8)
+def history_inspector(run_id: str):
+    """The network of a run's history, compiled to tell what its layers pass on, an inside.Inspector. Raises StoreError."""
+    from mnist_models.inside import Inspector
+
+    return Inspector(history(run_id).network)
+
+
 @st.cache_data(show_spinner=False, max_entries=256)
 def read_history(run_id: str, image: np.ndarray) -> np.ndarray:
     """The probability of each digit at each moment of a run's history, float32 (moments, 10). Raises StoreError."""
@@ -134,6 +142,7 @@ def forget_snapshots() -> None:
     """Deletes the earlier epochs of all runs, and forgets what was read with them. Raises StoreError."""
     store().forget_snapshots()
     history.clear()
+    history_inspector.clear()
     read_history.clear()
 
 

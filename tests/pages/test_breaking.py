@@ -62,7 +62,7 @@ def test_the_chart_and_the_words_are_those_of_reading_one_by_one():
     first = [max(amount for amount in wrong if amount < 100), *[amount for amount in wrong if amount > 100][:1]]
     (told,) = [text.value for text in app.markdown if "The DNN first fails at" in text.value]
     for amount in first:
-        assert f"**{amount}** %" in told
+        assert f"**{amount}**%" in told
 
 
 def test_the_whole_test_set_is_read_in_slices_and_kept(finished_run):
