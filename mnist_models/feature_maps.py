@@ -153,6 +153,7 @@ class Search:
 
     @property
     def is_done(self) -> bool:
+        """Whether all images were looked at."""
         return self.seen == len(self.images)
 
     def advance(self, seconds: float) -> None:

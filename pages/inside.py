@@ -10,10 +10,10 @@ from pages.parts import lesson, page, resources
 SCRIPT = "pages/inside.py"
 # Networks whose first layer is easy to read.
 READABLE = {
-    "Train a DNN with one small hidden layer: its templates look more like digits": DnnHyperparameters(
+    "Train a DNN with one small hidden layer: 16 templates are all that it has": DnnHyperparameters(
         hidden_units=(16,), dropout=0.0
     ),
-    "Train a CNN with 7×7 kernels: large enough to look like strokes": CnnHyperparameters(conv_layers="16x7/2,32x3/2"),
+    "Train a CNN with 7×7 kernels: there is more to see in each": CnnHyperparameters(conv_layers="16x7/2,32x3/2"),
 }
 
 
@@ -67,10 +67,11 @@ def look_inside() -> None:
 def why() -> None:
     """Why first layers look as they do, and networks that are easier to read."""
     st.markdown(
-        "A unit of a deep network's first layer need not look like a digit: it finds a part that the next layers put "
-        "together, and where no image ever has ink, its weights stay as chance made them. With a single hidden layer each "
-        "unit has to speak for whole digits by itself, and its template shows it. Small kernels find edges and ends of "
-        "strokes in one direction; a later layer sees more of the image in each pixel, and puts those together."
+        "A unit of a deep network's first layer need not look like a digit: it finds a part, and the next layers put parts "
+        "together. Where images never have ink, training hardly touches its weights, and they stay as chance made them. With a "
+        "single hidden layer, a unit's template and its ten outgoing weights are all there is to it. A small kernel finds an "
+        "edge or the end of a stroke, wherever it is; each pixel of a later layer sees more of the image, and puts those "
+        "together."
     )
     for label, hyperparameters in READABLE.items():
         st.page_link(

@@ -17,7 +17,7 @@ MOST_EXCITED = 9
 SLICE_S, PAUSE_S = 0.3, 0.1
 
 
-class _Patch(NamedTuple):
+class Patch(NamedTuple):
     """A part of a digit that excites a filter: the filter's answer, the part, and what is said of it."""
 
     value: float
@@ -50,7 +50,7 @@ def _search(inspector: Inspector, look: Look, stage: Stage, filter_index: int, s
         for one in search.most_excited(stage, filter_index, MOST_EXCITED):
             part = receptive_field(inspector.convolutions, stage, one.row, one.column).of(search.images[one.index])
             digit = int(train.labels[one.index])
-            patches.append(_Patch(one.value, part, digit, f"a {digit}"))
+            patches.append(Patch(one.value, part, digit, f"digit {digit}"))
     patches = sorted(patches, key=lambda patch: -patch.value)[:MOST_EXCITED]
     sheet = pictures.sheet(
         [pictures.inked(patch.part) for patch in patches],
@@ -59,7 +59,7 @@ def _search(inspector: Inspector, look: Look, stage: Stage, filter_index: int, s
         PATCH_PX,
     )
     inspection.show(sheet, f"The patches that excite filter {filter_index + 1} most")
-    st.markdown(_findings(patches, own, search.seen if search else 0))
+    st.markdown(findings(patches, own, search.seen if search else 0))
     if search and not search.is_done:
         st.progress(search.seen / len(search.images), f"{search.seen:,} of {len(search.images):,} training digits looked at")
         # Last, so that the browser draws what is there meanwhile; and a little at a time, so that who leaves ends it.
@@ -68,15 +68,15 @@ def _search(inspector: Inspector, look: Look, stage: Stage, filter_index: int, s
             st.rerun()  # nothing needs to be redrawn by itself any more
 
 
-def _own(inspector: Inspector, look: Look, stage: Stage, filter_index: int) -> _Patch:
+def _own(inspector: Inspector, look: Look, stage: Stage, filter_index: int) -> Patch:
     """The patch of the digit itself that excites the filter most."""
     feature_map = look.outputs[stage.output][..., filter_index]
     row, column = strongest(feature_map)
     part = receptive_field(inspector.convolutions, stage, row, column).of(look.image)
-    return _Patch(float(feature_map[row, column]), part, look.digit, "this digit")
+    return Patch(float(feature_map[row, column]), part, look.digit, "this digit")
 
 
-def _findings(patches: list[_Patch], own: _Patch, seen: int) -> str:
+def findings(patches: list[Patch], own: Patch, seen: int) -> str:
     """What the patches have in common, in words. seen: of how many training digits they are the strongest."""
     if patches[0].value <= 0:
         return "Nothing here makes this filter answer above zero."
@@ -86,7 +86,7 @@ def _findings(patches: list[_Patch], own: _Patch, seen: int) -> str:
     if not any(patch.part.any() for patch in patches):
         return told + " They are blank: what excites this filter most is paper without ink."
     digit, count = Counter(patch.digit for patch in patches).most_common(1)[0]
-    told += f" {count} of the {len(patches)} patches belong to a {digit}."
+    told += f" {count} of the {len(patches)} patches come from the digit {digit}."
     if any(patch is own for patch in patches):
         return told + " This digit is among them."
     return told + f" This digit's own highest answer is {own.value:.2f}, {own.value / patches[0].value:.0%} of the first."

@@ -11,14 +11,14 @@ from mnist_models.inside import Inspector, Look, Stage, contributions, responds,
 from pages.parts import pictures
 from pages.parts.pictures import Picture
 
-COLUMNS = 8
-TILE_PX = 56
+COLUMNS, TILE_PX = 8, 56
+# So many tiles are shown smaller, and more in a row.
+MANY, MANY_COLUMNS, MANY_TILE_PX = 64, 12, 34
 # Of a first layer with more, those are shown that speak most for the digit, and as many of the last that speak against it.
 SHOWN, LAST = 32, 8
 STRONGEST = 16
 FULL_COLOUR_FROM = 0.98
-CELL_PX = 9
-STRIP_COLUMNS = 56
+STRIP_PX, STRIP_COLUMNS, LARGEST_CELL_PX = 504, 56, 24
 LOGIT_PX = 36
 KINDS = {"conv": "Convolution", "dense": "Dense layer", "logits": "Logits"}
 
@@ -96,7 +96,8 @@ def layer_by_layer(inspector: Inspector, look: Look) -> None:
             tiles = pictures.coloured(look.outputs[stage.output].reshape(-1, 1, 1))
             picture = pictures.sheet(tiles, [str(digit) for digit in range(CLASS_COUNT)], CLASS_COUNT, LOGIT_PX)
         else:
-            picture = pictures.strip(look.outputs[stage.output], min(STRIP_COLUMNS, stage.count), CELL_PX)
+            columns = min(STRIP_COLUMNS, stage.count)
+            picture = pictures.strip(look.outputs[stage.output], columns, min(STRIP_PX // columns, LARGEST_CELL_PX))
         show(picture, f"What {title(stage)} passes on")
 
 
@@ -117,8 +118,9 @@ def passed_on(stage: Stage, look: Look) -> str:
     return f"{best} is highest with {values[best]:.1f}, then comes {second} with {values[second]:.1f}."
 
 
-def contact_sheet(stage: Stage, look: Look, chosen: np.ndarray, columns: int = COLUMNS, framed: int | None = None) -> Picture:
+def contact_sheet(stage: Stage, look: Look, chosen: np.ndarray, framed: int | None = None) -> Picture:
     """Some feature maps of a convolution with the numbers of their filters, all on the scale of that layer."""
     maps = look.outputs[stage.output]
     tiles = pictures.coloured(np.moveaxis(maps[..., chosen], -1, 0), float(np.abs(maps).max()))
-    return pictures.sheet(tiles, [str(index + 1) for index in chosen], columns, TILE_PX, framed)
+    columns, tile_px = (MANY_COLUMNS, MANY_TILE_PX) if len(chosen) > MANY else (COLUMNS, TILE_PX)
+    return pictures.sheet(tiles, [str(index + 1) for index in chosen], columns, tile_px, framed)

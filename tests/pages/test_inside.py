@@ -153,3 +153,32 @@ def test_without_a_store_the_shipped_networks_are_still_looked_into(broken_store
 def told_by_pictures(app: AppTest) -> str:
     """What is written below the pictures."""
     return "\n".join(caption for picture in app.image for caption in picture.captions)
+
+
+@pytest.mark.parametrize(
+    ("each", "told"),
+    [
+        ([-1.0, -2.0], "Nothing in this layer speaks for 7; what speaks against it adds up to -3.0."),
+        ([1.0, 6.0, 0.0, -2.0], "2 of 4 speak for 7, +7.0 together, and 1 against it, -2.0. Half of what speaks for it comes "
+         "from one alone."),
+        ([2.0, 2.0, 2.0, 2.0], "4 of 4 speak for 7, +8.0 together, and 0 against it, +0.0. Half of what speaks for it comes "
+         "from the first 2."),
+    ],
+)  # fmt: skip
+def test_what_speaks_for_a_digit_is_told_from_the_numbers(each, told):
+    from pages.parts import inspection
+
+    assert inspection.spoken(np.array(each), 7) == told
+
+
+def test_a_filter_that_nothing_excites_and_one_that_blank_paper_excites_are_told_of():
+    from pages.parts.excited import Patch, findings
+
+    ink, blank = np.full((3, 3), 9, np.uint8), np.zeros((3, 3), np.uint8)
+    dead = Patch(0.0, ink, 2, "this digit")
+    assert findings([dead], dead, 1000) == "Nothing here makes this filter answer above zero."
+    own, higher = Patch(0.5, ink, 2, "this digit"), Patch(2.0, blank, 8, "digit 8")
+    assert "paper without ink" in findings([higher], own, 1000)
+    told = findings([Patch(2.0, ink, 8, "digit 8"), Patch(1.0, ink, 8, "digit 8")], own, 1000)
+    assert "2 of the 2 patches come from the digit 8." in told and "0.50, 25% of the first." in told
+    assert "This digit is among them." in findings([Patch(0.5, ink, 2, "digit 2"), own], own, 1000)
