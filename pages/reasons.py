@@ -40,8 +40,10 @@ def reasons() -> None:
     lesson.present(SCRIPT, image, label, runs, shown)
     with resources.while_loading():
         read = {network: resources.classifier(run.id).read(image) for network, run in runs.items()}
-    told = " and the ".join(
-        f"{NETWORKS[network].title} reads **{one.digit}** ({one.probability:.1%} probable)" for network, one in read.items()
+    told = ", and the ".join(
+        f"{NETWORKS[network].title} reads **{one.digit}**, {one.probability:.1%} probable, which are odds of "
+        f"{evidence.odds(float(explanations.log_odds(np.array([one.probabilities]), one.digit)[0]))}"
+        for network, one in read.items()
     )
     is_wrong = any(one.digit != label for one in read.values())
     st.markdown(f"The {told}." + (" Each is asked about what it reads itself, right or wrong." if is_wrong else ""))
@@ -89,7 +91,9 @@ def what_would_change(image: np.ndarray, runs: Mapping[str, Run], digits: Mappin
         persist_state="session",
     )  # fmt: skip
     works = {network: resources.change(run.id, image, by) for network, run in runs.items()}
-    waiting.until_over(works, "Small changes are tried.", functools.partial(changes.show, image=image, digits=digits, by=by))
+    sure_from = {network: run.sure_from for network, run in runs.items()}
+    show = functools.partial(changes.show, image=image, digits=digits, sure_from=sure_from, by=by)
+    waiting.until_over(works, "Small changes are tried.", show)
 
 
 @st.fragment

@@ -117,7 +117,7 @@ def test_what_the_pixels_count_sums_to_what_the_ink_adds(network):
 
 
 def test_strokes_go_from_each_point_of_the_grid_to_each_other_one():
-    ink = explanations.strokes()
+    ink = explanations.strokes(2)
     assert ink.shape == (64 * 65 // 2, 28, 28) and ink.dtype == np.uint8
     assert len(np.unique(ink.reshape(len(ink), -1), axis=0)) == len(ink)
     assert ink.any(axis=(1, 2)).all() and not ink[:, [0, 27]].any() and not ink[:, :, [0, 27]].any()
@@ -126,19 +126,21 @@ def test_strokes_go_from_each_point_of_the_grid_to_each_other_one():
 def test_a_stroke_is_two_pixels_wide_with_a_soft_edge():
     points = list(itertools.product(range(3, 25, 3), repeat=2))
     pairs = list(itertools.combinations_with_replacement(points, 2))
-    level = explanations.strokes()[pairs.index(((9, 6), (9, 18)))]
+    level = explanations.strokes(2)[pairs.index(((9, 6), (9, 18)))]
     np.testing.assert_array_equal(level[7:12, 12], [0, 128, 255, 128, 0])
+    wide = explanations.strokes(4)[pairs.index(((9, 6), (9, 18)))]
+    np.testing.assert_array_equal(wide[6:13, 12], [0, 128, 255, 255, 255, 128, 0])
     for pair in (pairs[0], pairs[100], pairs[1234]):
         (top, left), (bottom, right) = pair
         along = np.linspace([top, left], [bottom, right], 2001)  # the stroke as many points
         away = [np.hypot(*(along - pixel).T).min() for pixel in np.ndindex(28, 28)]
         expected = 255 * np.clip(1.5 - np.array(away), 0, 1).reshape(28, 28)
-        np.testing.assert_allclose(explanations.strokes()[pairs.index(pair)], expected, atol=2)
+        np.testing.assert_allclose(explanations.strokes(2)[pairs.index(pair)], expected, atol=2)
 
 
 def test_the_tools_add_and_take_ink_where_the_stroke_goes():
-    stroke = explanations.strokes()[700:701]
-    drawn, rubbed = explanations.TOOLS["pen"](IMAGE, stroke)[0], explanations.TOOLS["rubber"](IMAGE, stroke)[0]
+    stroke = explanations.strokes(2)[700:701]
+    drawn, rubbed = (explanations.TOOLS[tool].changed(IMAGE, stroke)[0] for tool in ("pen", "rubber"))
     assert (drawn >= IMAGE).all() and (drawn >= stroke[0]).all() and (drawn[stroke[0] == 0] == IMAGE[stroke[0] == 0]).all()
     assert (rubbed <= IMAGE).all() and not rubbed[stroke[0] == 255].any()
     assert (rubbed[stroke[0] == 0] == IMAGE[stroke[0] == 0]).all()
@@ -157,7 +159,7 @@ def test_no_stroke_that_changes_less_ink_would_have_done_it(network, tool):
     reader = Classifier(network)
     found = done(explanations.smallest_stroke(reader.probabilities, IMAGE, tool))
     digit = reader.read(IMAGE).digit
-    images = explanations.TOOLS[tool](IMAGE, explanations.strokes())
+    images = explanations.TOOLS[tool].changed(IMAGE, explanations.strokes(explanations.TOOLS[tool].width_px))
     ink_px = np.array([np.abs(image.astype(int) - IMAGE).sum() / 255 for image in images])
     moved = reader.probabilities(images).argmax(axis=1) != digit
     assert found.among == (ink_px > 0).sum()

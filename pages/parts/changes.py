@@ -7,15 +7,19 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from mnist_models.explanations import INK, MOST_PIXELS, PEN_PX, PIXELS_TRIED, Search, ink_changed_px
+from mnist_models.explanations import INK, MOST_PIXELS, PIXELS_TRIED, TOOLS, Search, ink_changed_px
 from mnist_models.hyperparameters import NETWORKS
 
-PICTURE_PX = 196
+PICTURE_PX = 168
+WORDS_PX = 160
 ADDED, TAKEN = (0, 158, 115), (204, 121, 167)
 
 
-def show(found: Mapping[str, Search], image: np.ndarray, digits: Mapping[str, int], by: str) -> None:
-    """The changes found. digits: what each network reads in the image. by: what was allowed to change, a tool or "pixels"."""
+def show(
+    found: Mapping[str, Search], image: np.ndarray, digits: Mapping[str, int], sure_from: Mapping[str, float], by: str
+) -> None:
+    """The changes found. digits: what each network reads in the image. sure_from: see runs.Run. by: what was allowed to change
+    the digit, a tool or "pixels"."""
     sizes = {network: size(image, one.image, by) for network, one in found.items() if one.image is not None}
     st.markdown(verdict(sizes, list(found), by))
     for column, (network, one) in zip(st.columns(len(found), gap="medium"), found.items(), strict=True):
@@ -25,13 +29,15 @@ def show(found: Mapping[str, Search], image: np.ndarray, digits: Mapping[str, in
                 st.metric(f"The {title} still reads", digit)
                 st.markdown(_nothing(one, by))
                 continue
-            with st.container(horizontal=True, gap="medium"):
+            with st.container(horizontal=True, gap="small"):
                 st.image(recoloured(image, one.image), width=PICTURE_PX, alt=f"The digit, changed for the {title}")
-                with st.container(width=170):
+                with st.container(width=WORDS_PX):
                     st.metric(f"The {title} now reads", int(one.probabilities.argmax()))
                     ink_px = float(ink_changed_px(np.zeros_like(image), image))
+                    probability = float(one.probabilities.max())
+                    unsure = ", so it would say that it is not sure" if probability < sure_from[network] else ""
                     st.markdown(
-                        f"with probability {one.probabilities.max():.1%}, instead of {digit}. Changed: "
+                        f"with probability {probability:.1%}{unsure}; before, it read {digit}. Changed: "
                         f"**{measured(sizes[network], by)}**; the digit has {ink_px:.0f} px of ink."
                     )
             st.caption(_tried(one, by))
@@ -71,8 +77,8 @@ def verdict(sizes: Mapping[str, float], networks: list[str], by: str) -> str:
     if math.isclose(least, most):
         return f"Both change their minds after {told[weaker]}."
     return (
-        f"The {titles[weaker]} changes its mind after {told[weaker]}, the {titles[firmer]} only after {told[firmer]}: this "
-        f"digit, it holds on to more firmly. One digit can be luck. Try others."
+        f"The {titles[weaker]} changes its mind after {told[weaker]}, the {titles[firmer]} only after {told[firmer]}. So "
+        f"it is the {titles[firmer]} that holds on to this digit more firmly. One digit can be luck: try others."
     )
 
 
@@ -91,7 +97,7 @@ def _tried(search: Search, by: str) -> str:
             f"{PIXELS_TRIED} of which the gradient promised most. Fewer pixels might do."
         )
     return (
-        f"Of {search.among:,} strokes of a {by} {PEN_PX} px wide, straight from point to point of a grid, the "
+        f"Of {search.among:,} strokes of a {by} {TOOLS[by].width_px} px wide, straight from point to point of a grid, the "
         f"{search.tried - 1:,} that change less ink do not change what it reads."
     )
 

@@ -1,7 +1,7 @@
 """What in a digit counted for its reading: a map of each network, by covering or by gradients, and what it shows in words."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import streamlit as st
@@ -22,20 +22,23 @@ THIRDS = (11, 17)
 HARDLY = 0.05
 # Correlations from which on two maps are called alike, and partly alike.
 ALIKE, PARTLY = 0.7, 0.3
+# A few pixels can count so much by themselves that all others would look pale.
+WITHIN = 0.95
 
 
 def covers(found: Mapping[str, Occlusion], image: np.ndarray, digits: Mapping[str, int], square: str, cover: str) -> None:
     """What covering does. digits: what each network reads in the image. square: such as "5×5 square". cover: of what it is."""
-    st.markdown(compared({network: one.falls for network, one in found.items()}, digits))
-    most = _end(one.falls for one in found.values())
+    st.markdown(compared({network: one.falls for network, one in found.items()}, digits, "places"))
+    most = _end([one.falls for one in found.values()])
     for column, (network, one) in zip(st.columns(len(found), gap="medium"), found.items(), strict=True):
         title, digit, read = NETWORKS[network].title, digits[network], one.probabilities.argmax(axis=1)
         told = [f"{now}, {probability:.1%}" for now, probability in zip(read, one.probabilities.max(axis=1), strict=True)]
         marks = ["" if now == digit else str(now) for now in read]
         with column:
             st.metric(f"Places where a cover changes what the {title} reads", f"{(read != digit).mean():.1%}")
-            _map(network, lesson_charts.Counted(one.falls, marks, told), image, most, "odds fall by powers of ten", "read then")
-            st.markdown(_worst_cover(one, digit, square, cover))
+            pixels = lesson_charts.Counted(one.falls, marks, told)
+            words = _worst_cover(one, digit, square, cover)
+            _map(network, pixels, image, most, "odds fall by powers of ten", "read then", words)
     st.caption(
         f"The colour of a pixel is what a {square} of {cover} around it does: +2 makes the odds of the digit read a hundred "
         "times lower, −2 a hundred times higher. A number is the digit that is read instead. The line is the edge of the ink. "
@@ -58,20 +61,19 @@ def _worst_cover(found: Occlusion, digit: int, square: str, cover: str) -> str:
 
 def gradients(found: Mapping[str, Attribution], image: np.ndarray, digits: Mapping[str, int]) -> None:
     """What each pixel counted. digits: what each network reads in the image."""
-    st.markdown(compared({network: one.counted for network, one in found.items()}, digits))
-    most = _end(one.counted for one in found.values())
+    st.markdown(compared({network: one.counted for network, one in found.items()}, digits, "pixels"))
+    most = _end([one.counted for one in found.values()], WITHIN)
     ink = [f"{grey / INK:.0%}" for grey in image.flat]
     for column, (network, one) in zip(st.columns(len(found), gap="medium"), found.items(), strict=True):
         title, digit = NETWORKS[network].title, digits[network]
         with column:
             st.metric(f"What the ink adds to the {title}'s odds of {digit}", f"{one.whole - one.blank:+.1f} powers of ten")
             pixels = lesson_charts.Counted(one.counted, [""] * image.size, ink)
-            _map(network, pixels, image, most, "ink counts, in powers of ten", "ink")
-            st.markdown(_best_part(one, digit))
+            _map(network, pixels, image, most, "ink counts, in powers of ten", "ink", _best_part(one, digit))
     st.caption(
         "Green ink speaks for the digit read, purple ink against it. The line is the edge of the ink. Both maps have one "
-        "scale. White paper counts nothing here by the way that it is measured, though it matters to a network: cover with ink "
-        "to see it."
+        f"scale; the strongest of their pixels, at most {1 - WITHIN:.0%}, lie beyond its ends. White paper counts nothing here "
+        "by the way that it is measured, though it matters to a network: cover with ink to see it."
     )
 
 
@@ -90,20 +92,29 @@ def _best_part(found: Attribution, digit: int) -> str:
     )
 
 
-def _map(network: str, counted: lesson_charts.Counted, image: np.ndarray, most: float, value: str, told: str) -> None:
-    st.vega_lite_chart(
-        spec=lesson_charts.counted(counted, image, most, value, told), key=f"counted-{network}", width="content",
-        alt=f"What counted for the {NETWORKS[network].title}, pixel by pixel",
-    )  # fmt: skip
+def _map(
+    network: str, pixels: lesson_charts.Counted, image: np.ndarray, most: float, value: str, told: str, words: str
+) -> None:
+    """A map, and what it shows in words."""
+    with st.container(horizontal=True, gap="small"):
+        st.vega_lite_chart(
+            spec=lesson_charts.counted(pixels, image, most, value, told), key=f"counted-{network}", width="content",
+            alt=f"What counted for the {NETWORKS[network].title}, pixel by pixel",
+        )  # fmt: skip
+        with st.container():
+            st.markdown(words)
 
 
-def _end(maps) -> float:
-    """Where the colours of several maps end. In whole halves: a chart is kept for each."""
-    return max(0.5, math.ceil(2 * max(float(np.abs(one).max()) for one in maps)) / 2)
+def _end(maps: Sequence[np.ndarray], share: float = 1) -> float:
+    """Where the colours of several maps end, for so large a share of what is not 0. Rounded up: a chart is kept for each."""
+    sizes = np.abs(np.concatenate([one.ravel() for one in maps]))
+    end = float(np.quantile(sizes[sizes > 0], share)) if sizes.any() else 0
+    steps = 2 if end > 2 else 10
+    return max(1, math.ceil(steps * end)) / steps
 
 
-def compared(maps: Mapping[str, np.ndarray], digits: Mapping[str, int]) -> str:
-    """Whether two networks lean on the same places."""
+def compared(maps: Mapping[str, np.ndarray], digits: Mapping[str, int], what: str) -> str:
+    """Whether two networks lean on the same. what: such as "places"."""
     if len(set(digits.values())) > 1:
         return "They read different digits, so each map is about another one."
     first, second = (one.ravel() for one in maps.values())
@@ -111,7 +122,7 @@ def compared(maps: Mapping[str, np.ndarray], digits: Mapping[str, int]) -> str:
         return "One of the maps is the same everywhere, so there is nothing to compare."
     alike = float(np.corrcoef(first, second)[0, 1])
     same = "much the same" if alike >= ALIKE else "partly the same" if alike >= PARTLY else "different"
-    return f"Both lean on **{same}** places: the correlation of the two maps is {alike:.2f}, where 1 is the same map."
+    return f"Both lean on **{same}** {what}: the correlation of the two maps is {alike:.2f}, where 1 is the same map."
 
 
 def where(row: int, column: int) -> str:

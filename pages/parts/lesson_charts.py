@@ -375,8 +375,11 @@ def _counted(most: float, value_title: str, told_title: str) -> dict[str, Any]:
     x, y = alt.X(**place("x", [0, IMAGE_SIZE_PX])), alt.Y(**place("y", [IMAGE_SIZE_PX, 0]))
     # Green and purple can be told apart by the colour-blind, and are no network's colours.
     color = alt.Color(
-        "value:Q", scale=alt.Scale(scheme="purplegreen", domain=[-most, most]),
-        legend=alt.Legend(title=value_title, format="+~f", orient="top", gradientLength=200, titleLimit=330, tickCount=5),
+        "value:Q", scale=alt.Scale(scheme="purplegreen", domain=[-most, most], clamp=True),
+        legend=alt.Legend(
+            title=value_title, format="~f", labelExpr="datum.value > 0 ? '+' + datum.label : datum.label", orient="top",
+            gradientLength=200, titleLimit=330, tickCount=5,
+        ),
     )  # fmt: skip
     pixels = (
         alt.Chart(alt.NamedData("pixels"))
@@ -390,17 +393,22 @@ def _counted(most: float, value_title: str, told_title: str) -> dict[str, Any]:
         )
     )  # fmt: skip
     cells = pixels.mark_rect().encode(x2="right:Q", y2="below:Q", color=color)
-    marks = pixels.mark_text(fontSize=9, color="black", dx=PIXEL_PX / 2, dy=PIXEL_PX / 2).encode(text="mark:N")
+    is_dark = f"abs(datum.value) > {0.6 * most}"
+    marks = pixels.mark_text(fontSize=9, dx=PIXEL_PX / 2, dy=PIXEL_PX / 2).encode(
+        text="mark:N", color=alt.when(is_dark).then(alt.value("white")).otherwise(alt.value("black"))
+    )
     edge = alt.Chart(alt.NamedData("edge")).mark_rule(color="black", strokeWidth=1.5, strokeCap="square")
     edge = edge.encode(x=x, y=y, x2="x2:Q", y2="y2:Q")
     side = IMAGE_SIZE_PX * PIXEL_PX
-    return (cells + edge + marks).properties(width=side, height=side).configure_view(strokeWidth=0).to_dict()
+    # Square pixels, however much room the legend takes.
+    chart = (cells + edge + marks).properties(width=side, height=side, autosize=alt.AutoSizeParams(type="pad"))
+    return chart.configure_view(strokeWidth=0).to_dict()
 
 
-# Of the palettes "bright" and "vibrant" by Paul Tol (https://personal.sron.nl/~pault/), which colour-blind people can tell
-# apart as far as ten colours allow; each digit is written out besides.
+# After the palettes "bright" and "vibrant" by Paul Tol (https://personal.sron.nl/~pault/), which colour-blind people can tell
+# apart as far as ten colours allow, all to be seen on light and on dark pages; each digit is written out besides.
 DIGIT_COLORS = (
-    "#4477AA", "#EE6677", "#228833", "#B59A1D", "#33AACC", "#AA3377", "#888888", "#EE7733", "#009988", "#997755",
+    "#4F8AC9", "#EE6677", "#3A9E4C", "#B59A1D", "#33AACC", "#BF4F95", "#888888", "#EE7733", "#009988", "#A08060",
 )  # fmt: skip
 
 

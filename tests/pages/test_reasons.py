@@ -70,7 +70,7 @@ def test_the_maps_can_be_of_other_covers_and_of_gradients():
     assert told(settled(app), "7×7 square of ink")  # what was chosen before is kept
 
 
-@pytest.mark.parametrize(("by", "words"), [("rubber", "strokes of a rubber 2 px wide"), ("pixels", "changes were tried")])
+@pytest.mark.parametrize(("by", "words"), [("rubber", "strokes of a rubber 4 px wide"), ("pixels", "changes were tried")])
 def test_it_can_be_changed_by_other_means(by, words):
     app = page()
     app.segmented_control(key="reasons-change").set_value(by).run()
@@ -142,11 +142,11 @@ def test_where_a_pixel_is_and_how_odds_are_said():
 def test_two_maps_are_compared_only_where_they_are_about_the_same_digit():
     one = np.arange(784.0).reshape(28, 28)
     other = np.random.default_rng(0).permuted(one)
-    assert "much the same" in evidence.compared({"dnn": one, "cnn": 2 * one}, {"dnn": 2, "cnn": 2})
-    assert "partly the same" in evidence.compared({"dnn": one, "cnn": one + 1.5 * other}, {"dnn": 2, "cnn": 2})
-    assert "different** places" in evidence.compared({"dnn": one, "cnn": -one}, {"dnn": 2, "cnn": 2})
-    assert "different digits" in evidence.compared({"dnn": one, "cnn": one}, {"dnn": 2, "cnn": 7})
-    assert "nothing to compare" in evidence.compared({"dnn": one, "cnn": 0 * one}, {"dnn": 2, "cnn": 2})
+    assert "much the same" in evidence.compared({"dnn": one, "cnn": 2 * one}, {"dnn": 2, "cnn": 2}, "places")
+    assert "partly the same" in evidence.compared({"dnn": one, "cnn": one + 1.5 * other}, {"dnn": 2, "cnn": 2}, "places")
+    assert "different** places" in evidence.compared({"dnn": one, "cnn": -one}, {"dnn": 2, "cnn": 2}, "places")
+    assert "different digits" in evidence.compared({"dnn": one, "cnn": one}, {"dnn": 2, "cnn": 7}, "places")
+    assert "nothing to compare" in evidence.compared({"dnn": one, "cnn": 0 * one}, {"dnn": 2, "cnn": 2}, "places")
 
 
 def test_a_network_that_nothing_moves_is_said_to_be_unmoved():
@@ -186,14 +186,37 @@ def _unmoved(part):
     elif part == "gradients":
         evidence.gradients(dict.fromkeys(digits, explanations.Attribution(flat, 0.0, 0.0)), image, digits)
     else:
-        changes.show(dict.fromkeys(digits, explanations.Search(None, None, 2000, 2000)), image, digits, part)
+        unmoved = explanations.Search(None, None, 2000, 2000)
+        changes.show(dict.fromkeys(digits, unmoved), image, digits, dict.fromkeys(digits, 0.5), part)
+
+
+def test_a_network_that_would_not_be_sure_of_what_it_reads_now_is_said_to_be_unsure():
+    app = AppTest.from_function(_moved, default_timeout=30).run()
+    assert not app.exception
+    assert metrics(app) == {"The DNN now reads": "3", "The CNN now reads": "3"}
+    assert len(told(app, "with probability 40.0%, so it would say that it is not sure; before, it read 0")) == 1
+    assert len(told(app, "with probability 40.0%; before, it read 0")) == 1
+
+
+def _moved():
+    import numpy as np
+
+    from mnist_models.explanations import Search
+    from pages.parts import changes
+
+    before, after = np.zeros((2, 28, 28), np.uint8)
+    after[3, 4] = 255
+    probabilities = np.full(10, 0.6 / 9, np.float32)
+    probabilities[3] = 0.4
+    moved = dict.fromkeys(("dnn", "cnn"), Search(after, probabilities, 5, 2000))
+    changes.show(moved, before, dict.fromkeys(moved, 0), {"dnn": 0.5, "cnn": 0.3}, "pen")
 
 
 def test_added_ink_is_green_and_ink_taken_away_purple():
     before, after = np.zeros((28, 28), np.uint8), np.zeros((28, 28), np.uint8)
     before[0, 0] = before[0, 1] = 255
     after[0, 0] = after[0, 2] = 255
-    pixels = np.asarray(changes.recoloured(before, after))[::7, ::7]
+    pixels = np.asarray(changes.recoloured(before, after))[::6, ::6]
     assert pixels[0, :4].tolist() == [[0, 0, 0], list(changes.TAKEN), list(changes.ADDED), [255, 255, 255]]
 
 
