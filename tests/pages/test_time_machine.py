@@ -65,8 +65,8 @@ def test_an_epoch_that_another_network_does_not_have_gives_way_to_the_one_before
     [
         ([2, 2, 2, 2], "The DNN happened to read it as 2 before it had learned anything"),
         ([7, 2, 2, 2], "The DNN has read it as **2** since epoch **1**, where it guessed before."),
-        ([7, 3, 3, 2], "The DNN has read it as **2** since epoch **3**, where it read 3 before, and changed its mind 2 times in"),
-        ([2, 3, 3, 3], "The DNN has read it as **3** since epoch **1**, where it guessed before. It never learned that this is a"),
+        ([7, 3, 3, 2], "The DNN has read it as **2** since epoch **3**, where it read 3 before, and changed its mind 2 times"),
+        ([2, 3, 3, 3], "The DNN has read it as **3** since epoch **1**, where it guessed before. It never learned that"),
     ],
 )  # fmt: skip
 def test_it_says_when_a_network_came_to_its_reading(digits, words, longer_run, monkeypatch):
