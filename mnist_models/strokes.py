@@ -264,6 +264,10 @@ class Example(NamedTuple):
     title: str
     strokes: tuple[tuple[tuple[float, float], ...], ...]
 
+    def drawing(self, brush_px: float) -> Drawing:
+        """It, drawn with a brush that is so wide."""
+        return Drawing(tuple(Stroke(np.array(points, float), brush_px) for points in self.strokes))
+
 
 EXAMPLES = (
     Example(4, "A 4, its upright last", (

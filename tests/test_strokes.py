@@ -227,7 +227,7 @@ def test_every_example_has_several_strokes_on_the_canvas_and_is_read_in_the_end(
 
 @pytest.mark.parametrize("example", strokes.EXAMPLES, ids=lambda example: str(example.digit))
 def test_strokes_in_a_link_are_nearly_those_that_were_drawn(example):
-    drawing = strokes.Drawing(tuple(strokes.Stroke(np.array(points, float), 20) for points in example.strokes))
+    drawing = example.drawing(20)
     text = strokes.to_text(drawing)
     assert re.fullmatch("[0-9a-z-]+", text) and len(text) < 500
     again = strokes.from_text(text)

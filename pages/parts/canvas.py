@@ -104,8 +104,7 @@ def show_any_test_digit() -> None:
 
 def show_example(example: strokes.Example) -> None:
     """Puts one of the digits that the app can draw on this visitor's canvas."""
-    drawn = [strokes.Stroke(np.array(points, float), BRUSH_PX) for points in example.strokes]
-    show_strokes(drawn, f"{example.title}. Draw on!", example.digit)
+    show_strokes(example.drawing(BRUSH_PX).strokes, f"{example.title}. Draw on!", example.digit)
 
 
 def show_strokes(drawn: Sequence[strokes.Stroke], origin: str, label: int) -> None:
