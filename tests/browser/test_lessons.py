@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 from tests.browser.hand import ZERO, draw, expect_reading, open_draw, open_lesson
 
 
-def share(page, network: str) -> float:
-    metric = page.locator("[data-testid=stMetric]").filter(has_text=f"Places where the {network} reads 0")
+def percentage(page, label: str) -> float:
+    metric = page.locator("[data-testid=stMetric]").filter(has_text=label)
     value = metric.locator("[data-testid=stMetricValue]")
     expect(value).to_have_text(re.compile(r"[\d.]+%"))
     return float(value.inner_text().rstrip("%"))
@@ -20,11 +20,13 @@ def test_a_drawn_digit_is_slid_and_preparation_brings_it_back(page, server):
     expect_reading(page, "0")
     open_lesson(page, "Slide")
     expect(page.get_by_text("Your drawing, as both networks read it.")).to_be_visible()
-    assert 0 < share(page, "DNN") < share(page, "CNN") < 100
+    dnn, cnn = (percentage(page, f"Places where the {network} reads 0") for network in ("DNN", "CNN"))
+    assert 0 < dnn < cnn < 100
     expect(page.get_by_text("the CNN can follow this digit farther")).to_be_visible()
     page.get_by_text("Prepared at each place").click()
     expect(page.get_by_text("Preparation undoes the shift")).to_be_visible()
-    assert share(page, "DNN") == share(page, "CNN") == 100
+    for network in ("DNN", "CNN"):
+        assert percentage(page, f"Places where the {network} reads 0") == 100
 
 
 def test_a_cell_shows_the_digit_there_and_what_both_networks_read(page, server):
@@ -39,3 +41,85 @@ def test_a_cell_shows_the_digit_there_and_what_both_networks_read(page, server):
     expect(tooltip.locator("img")).to_have_attribute("src", re.compile("^data:image/png;base64,"))
     expect(tooltip).to_contain_text(re.compile(r"DNN\s*\d, [\d.]+%"))
     expect(tooltip).to_contain_text(re.compile(r"CNN\s*\d, [\d.]+%"))
+
+
+def open_ready_made(page, server, title: str) -> None:
+    """From the home page, as a teacher does."""
+    page.goto(server.url)
+    page.get_by_text("Ready-made lessons for a class").click()
+    page.get_by_role("link", name=title).click()
+    expect(page.get_by_text("First ask:")).to_be_visible()
+    page.get_by_text("What you will find").click()
+
+
+def read(page, network: str):
+    """The digit that a network reads, where a lesson tells one."""
+    metric = page.locator("[data-testid=stMetric]").filter(has_text=f"{network} reads")
+    return metric.locator("[data-testid=stMetricValue]")
+
+
+def test_the_lesson_on_centring_is_followed_from_its_question_to_its_finding(page, server):
+    open_ready_made(page, server, "Why is every drawing centred?")
+    share = {network: percentage(page, f"Places where the {network} reads 6") for network in ("DNN", "CNN")}
+    assert share["DNN"] < share["CNN"] < 60
+    page.get_by_role("button", name="Learned without").click()
+    expect(page.get_by_text("DNN without augmentation", exact=False).first).to_be_visible()
+    metric = page.locator("[data-testid=stMetric]").filter(has_text="Places where the CNN reads 6")
+    expect(metric).not_to_contain_text(f"{share['CNN']:.1f}%")
+    for network in ("DNN", "CNN"):
+        assert percentage(page, f"Places where the {network} reads 6") < share[network]
+    page.get_by_text("Prepared at each place").click()
+    expect(page.get_by_text("Preparation undoes the shift")).to_be_visible()
+
+
+def test_the_lesson_on_noise_is_followed_from_its_question_to_its_finding(page, server):
+    open_ready_made(page, server, "How much snow can a digit bear?")
+    expect(read(page, "DNN")).to_have_text("6")
+    expect(read(page, "CNN")).to_have_text("6")
+    slider = page.get_by_role("slider", name="Noise")
+    slider.focus()
+    for _ in range(9):
+        slider.press("ArrowRight")
+    expect(read(page, "CNN")).not_to_have_text("6")
+    expect(read(page, "DNN")).to_have_text("6")
+    expect(page.get_by_text("Along the whole scale, the DNN is right more often.")).to_be_visible()
+
+
+def test_the_lesson_on_what_a_layer_looks_for_is_followed_from_its_question_to_its_finding(page, server):
+    open_ready_made(page, server, "What does a layer look for?")
+    expect(page.get_by_text("512 templates of 28×28")).to_be_visible()
+    expect(page.get_by_text("32 kernels of 3×3")).to_be_visible()
+    expect(page.get_by_text("This is the pixel").or_(page.get_by_text("comes about")).first).to_be_visible()
+
+
+def test_the_lesson_on_neighbours_is_followed_from_its_question_to_its_finding(page, server):
+    open_ready_made(page, server, "Who needs neighbours?")
+    for network in ("DNN", "CNN"):
+        expect(read(page, network)).to_have_text(["6", "6"])
+    expect(page.get_by_text("Without neighbours, the DNN is the better reader of the two.")).to_be_visible()
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_text("Nothing yet. Draw a digit on the canvas.")).to_be_visible()
+    draw(page, ZERO)
+    for network in ("DNN", "CNN"):
+        expect(read(page, network).first).to_have_text("0")
+        expect(read(page, network).last).to_have_text("0")
+
+
+def test_the_lesson_on_strokes_is_followed_from_its_question_to_its_finding(page, server):
+    open_ready_made(page, server, "When did they know?")
+    expect(page.get_by_text("A drawing that came with a link.").first).to_be_visible()
+    page.get_by_role("button", name="Play").click()
+    for network in ("DNN", "CNN"):
+        expect(read(page, network)).to_have_text("4")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    expect(page.get_by_text("of the ink, in stroke 2 of 2").first).to_be_visible()
+
+
+def test_a_link_that_hides_leads_back_to_all_that_can_be_chosen(page, server):
+    page.goto(f"{server.url}/slide?digit=11&cnn=quick-cnn&hide=1")
+    expect(page.get_by_text("CNN without augmentation")).to_be_visible()
+    expect(page.get_by_role("button", name="Another example")).to_have_count(0)
+    expect(page.get_by_role("link", name="Train", exact=True)).to_have_count(0)
+    page.get_by_role("link", name="Show all that can be chosen").click()
+    expect(page.get_by_role("button", name="Another example")).to_be_visible()
+    expect(page.get_by_role("link", name="Train", exact=True)).to_be_visible()
