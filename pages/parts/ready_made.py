@@ -37,8 +37,8 @@ LESSONS = {
         "2. How much snow can a digit bear?", ":material/broken_image:",
         "Noise falls on a digit, more and more of it. The CNN is the better reader; is it also the one that holds out longer?",
         "It is not. The small patterns that make a CNN so good are the first thing that noise destroys, while a DNN adds up "
-        "all 784 pixels, and the noise in them cancels out. Ask the whole test set whether this digit was an exception. Then take "
-        "another way to spoil it: which network is better depends on what happens to the digit, and only trying it tells.",
+        "all 784 pixels, and the noise in them cancels out. Ask the whole test set whether this digit was an exception. Then "
+        "take another way to spoil it: which network is better depends on what happens to the digit, and only trying it tells.",
         "pages/breaking.py", {"digit": "11", "distortion": "noise", "noise": "0"},
     ),
     "inside": ReadyMade(
