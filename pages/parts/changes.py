@@ -1,6 +1,5 @@
 """What would change a network's mind: digits as they were changed, what is read in them now, and how much that took."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,6 +9,8 @@ from PIL import Image
 from mnist_models.explanations import INK, MOST_PIXELS, PIXELS_TRIED, TOOLS, Search, ink_changed_px
 from mnist_models.hyperparameters import NETWORKS
 
+# Changes of which the larger is no more times the smaller are called about the same.
+CLOSE = 1.1
 PICTURE_PX = 168
 WORDS_PX = 160
 ADDED, TAKEN = (0, 158, 115), (204, 121, 167)
@@ -74,8 +75,11 @@ def verdict(sizes: Mapping[str, float], networks: list[str], by: str) -> str:
             "were tried moves it."
         )
     (weaker, least), (firmer, most) = sorted(sizes.items(), key=lambda one: one[1])
-    if math.isclose(least, most):
-        return f"Both change their minds after {told[weaker]}."
+    if most <= CLOSE * least:
+        return (
+            f"The {titles[weaker]} changes its mind after {told[weaker]}, the {titles[firmer]} after {told[firmer]}: neither "
+            "holds on to this digit much more firmly."
+        )
     return (
         f"The {titles[weaker]} changes its mind after {told[weaker]}, the {titles[firmer]} only after {told[firmer]}. So "
         f"it is the {titles[firmer]} that holds on to this digit more firmly. One digit can be luck: try others."
