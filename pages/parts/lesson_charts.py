@@ -58,6 +58,8 @@ def _places(titles: tuple[str, ...]) -> dict[str, Any]:
 
 # Below this probability all along, a line is not told from the axis.
 SEEN_FROM = 0.01
+# With less than this it leads only because all ten are nearly level, and is not named.
+NAMED_FROM = 0.2
 # Shares of the chart's width in which the name of a stroke, or its number, finds room.
 NAME_SHARE, NUMBER_SHARE = 0.13, 0.03
 
@@ -89,10 +91,11 @@ def _course_rows(drawn: Course) -> dict[str, list[dict[str, Any]]]:
         for digit in np.flatnonzero(read.max(axis=0) >= SEEN_FROM)
         for place, ink in enumerate(drawn.ink)
     ]
-    peaks = {digit: np.where(leads == digit, read[:, digit], 0).argmax() for digit in set(leads)} | {final: len(leads) - 1}
+    peaks = {digit: np.where(leads == digit, read[:, digit], 0).argmax() for digit in set(leads)}
+    named = {digit: place for digit, place in peaks.items() if read[place, digit] >= NAMED_FROM} | {final: len(leads) - 1}
     names = [
         {"ink": drawn.ink[place], "probability": float(read[place, digit]), "digit": str(digit), "final": bool(digit == final)}
-        for digit, place in peaks.items()
+        for digit, place in named.items()
     ]
     moments = [
         {"ink": ink, "stroke": stroke + 1, "reads": f"{digit}, {probability:.1%}"}
