@@ -97,9 +97,9 @@ def watch(
     was_playing: bool,
 ) -> None:  # fmt: skip
     """One moment of the drawing, as drawn and as read. was_playing: this redraws itself to show one after the other."""
+    if st.session_state[PLAYED] == 100:
+        _go_to(100)
     played = st.session_state[PLAYED]
-    if played == 100:
-        played = st.session_state[PLAYED] = None
     if (played is not None) != was_playing:
         st.rerun()  # the whole page
     at = replay.at(st.session_state.setdefault(INK, 100))
@@ -221,11 +221,15 @@ def why() -> None:
     """Why readings flip."""
     with st.expander("Why does it flip so suddenly?"):
         st.markdown(
-            "Neither network knows what a stroke is, or what is still to come. Each learned from whole digits only, so of half "
-            "a digit it says which whole one it resembles most: the first stroke of a 4 may well be a 6 or a 2. With every "
-            "pixel of ink its sums for the ten digits change a little, and steadily. But probabilities are made of these sums "
-            "by an exponential function, the softmax: where two digits are level, a small step takes nearly all from one and "
-            "gives it to the other."
+            "Neither network knows what a stroke is, or what is still to come. Each learned from whole digits, never from "
+            "parts of them, so it says which whole one the part resembles: the first stroke of a 4 may well begin as a 1 and "
+            "go on as a 2. One that was also shown scribbles may rather find all ten equally probable, and say that it is not "
+            "sure."
+        )
+        st.markdown(
+            "With every pixel of ink its sums for the ten digits change a little, and steadily. But probabilities are made of "
+            "these sums by an exponential function, the softmax: where two digits are level, a small step takes nearly all "
+            "from one and gives it to the other."
         )
         st.markdown(
             "Being first is not being better. A network that says early what it sees has less to go by; and one that calls "
