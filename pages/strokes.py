@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import streamlit as st
@@ -14,11 +14,12 @@ from mnist_models.runs import Run
 from mnist_models.strokes import Decision, Drawing, Moment, Replay
 from pages.parts import canvas, lesson, lesson_charts, page, resources
 
-PICTURE_PX = 200
+PICTURE_PX = 160
 # A replay shows one moment after the other, so often: about twelve seconds in all.
 TICK_S = 0.2
 SCRIPT = "pages/strokes.py"
-INK, IS_PLAYING = "strokes-drawn", "strokes-is-playing"
+# How much ink is shown, and, while a replay runs, how far it has come, both in percent.
+INK, PLAYED = "strokes-drawn", "strokes-played"
 # Some stroke always is there: this is shown to whoever comes without a drawing.
 EXAMPLE = strokes.EXAMPLES[0]
 
@@ -26,7 +27,7 @@ EXAMPLE = strokes.EXAMPLES[0]
 def main() -> None:
     """The page."""
     if lesson.begin(SCRIPT, {INK: tuple(range(101))}):
-        st.session_state[IS_PLAYING] = False
+        st.session_state[PLAYED] = None
     if canvas.board().preparation is None:
         canvas.show_example(EXAMPLE)
     st.header("Stroke by stroke: when did they know?")
@@ -64,7 +65,7 @@ def replayed() -> None:
     decisions = {network: strokes.decide(read[network], run.sure_from) for network, run in runs.items()}
     st.markdown(verdict(decisions, replay))
     # A fragment redraws itself as often as was fixed when it was defined.
-    is_playing = st.session_state.setdefault(IS_PLAYING, False)
+    is_playing = st.session_state[PLAYED] is not None
     st.fragment(watch, run_every=TICK_S if is_playing else None)(replay, runs, read, decisions, is_playing)
     st.caption(
         "At each moment what is there is cropped, scaled and centred as if it were the whole drawing, so even the first dot "
@@ -77,8 +78,6 @@ def replayed() -> None:
 
 def choose_drawing() -> None:
     """Where another drawing comes from."""
-    if origin := canvas.board().origin:
-        st.caption(page.plain(origin.split(". ")[0]) + ".")
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         for example in strokes.EXAMPLES:
             st.button(
@@ -93,18 +92,12 @@ def _show(example: strokes.Example) -> None:
 
 
 def _go_to(percent: int) -> None:
-    st.session_state[INK], st.session_state[IS_PLAYING] = percent, False
+    st.session_state[INK], st.session_state[PLAYED] = percent, None
 
 
 def _play() -> None:
-    """From the marked moment on, or from the first where the last one is marked."""
-    st.session_state[IS_PLAYING] = True
-    if st.session_state[INK] == 100:
-        st.session_state[INK] = 0
-
-
-def _stop() -> None:
-    st.session_state[IS_PLAYING] = False
+    """From what is shown on, or from the beginning where that is the end."""
+    st.session_state[PLAYED] = st.session_state[INK] % 100
 
 
 @page.guarded
@@ -113,86 +106,92 @@ def watch(
     was_playing: bool,
 ) -> None:  # fmt: skip
     """One moment of the drawing, as drawn and as read. was_playing: this redraws itself to show one after the other."""
-    at = replay.at(st.session_state.setdefault(INK, 100))
-    if was_playing and at == len(replay.moments) - 1:
-        _stop()
-    if st.session_state[IS_PLAYING] != was_playing:
+    if st.session_state[PLAYED] == 100:
+        _go_to(100)
+    played = st.session_state[PLAYED]
+    if (played is not None) != was_playing:
         st.rerun()  # the whole page
+    at = replay.at(st.session_state.setdefault(INK, 100))
     if was_playing:
-        at += 1
-        st.session_state[INK] = replay.moments[at].percent
-    controls(replay.moments, decisions, was_playing)
+        # The browser may still tell of the slider what it showed before.
+        at = min(replay.at(played) + 1, len(replay.moments) - 1)
+        st.session_state[INK] = st.session_state[PLAYED] = replay.moments[at].percent
     moment = replay.moments[at]
-    left, *right = st.columns([0.8, *[1.5] * len(runs)], gap="medium")
-    with left:
-        st.image(_vector(replay.drawing, moment), width=PICTURE_PX, alt="The drawing at this moment")
-        st.caption(f"As drawn: {moment.percent}% of the ink, {_stroke(moment, replay)}")
-        pixels = Image.fromarray(255 - replay.images[at]).resize((PICTURE_PX, PICTURE_PX), Image.Resampling.NEAREST)
-        st.image(canvas.data_address(pixels), width=PICTURE_PX, alt="What the networks read at this moment")
-        st.caption("As both networks read it")
+    choose_moment(moment.percent, was_playing)
+    pixels = Image.fromarray(255 - replay.images[at]).resize((PICTURE_PX, PICTURE_PX), Image.Resampling.NEAREST)
+    left, *right = st.columns([0.7, *[1.5] * len(runs)], gap="medium")
+    with left.container(horizontal=True):
+        for picture, caption in (
+            (_vector(replay.drawing, moment), f"As drawn: {moment.percent}% of the ink, {_stroke(moment, replay)}"),
+            (canvas.data_address(pixels), "As both networks read it"),
+        ):
+            with st.container(width=PICTURE_PX):
+                st.image(picture, width=PICTURE_PX, alt=caption)
+                st.caption(caption)
     for column, (network, run) in zip(right, runs.items(), strict=True):
+        title = NETWORKS[network].title
         with column:
-            reading(network, read[network][at], run.sure_from)
+            reading(title, read[network][at], run.sure_from)
             inks, drawn = zip(*((round(one.ink, 4), one.stroke) for one in replay.moments), strict=True)
             st.vega_lite_chart(
                 spec=lesson_charts.course(lesson_charts.Course(network, inks, drawn, read[network], run.sure_from), at),
                 key=f"course-{network}",
-                alt=f"How probable the {NETWORKS[network].title} finds each digit along the drawing",
+                alt=f"How probable the {title} finds each digit along the drawing",
             )
-
-
-def controls(moments: Sequence[Moment], decisions: Mapping[str, Decision], is_playing: bool) -> None:
-    """What chooses the moment."""
-    st.slider(
-        "Ink drawn", 0, 100, key=INK, format="%d%%", persist_state="session", on_change=_stop,
-        help="How much of the drawing is there, measured along its strokes.",
-    )  # fmt: skip
-    with st.container(horizontal=True, gap="xsmall"):
-        if is_playing:
-            st.button("Stop", icon=":material/stop:", on_click=_stop, key="strokes-stop")
-        else:
-            st.button("Play", icon=":material/play_arrow:", type="primary", on_click=_play, key="strokes-play")
-        for network, decision in decisions.items():
             st.button(
-                f"Where the {NETWORKS[network].title} made up its mind", icon=":material/flag:", on_click=_go_to,
-                args=[moments[decision.since].percent], key=f"strokes-decision-{network}",
+                f"Where the {title} last changed its mind", icon=":material/flag:", on_click=_go_to,
+                args=[replay.moments[decisions[network].since].percent], key=f"strokes-decision-{network}",
             )  # fmt: skip
 
 
-def reading(network: str, probabilities: np.ndarray, sure_from: float) -> None:
+def choose_moment(percent: int, is_playing: bool) -> None:
+    """Which moment is shown, and its replay. percent: how much ink there is now."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        if is_playing:
+            st.button("Stop", icon=":material/stop:", on_click=_go_to, args=[percent], key="strokes-stop")
+        else:
+            st.button("Play", icon=":material/play_arrow:", type="primary", on_click=_play, key="strokes-play")
+        st.slider(
+            "Ink drawn", 0, 100, key=INK, format="%d%%", persist_state="session", disabled=is_playing,
+            help="How much of the drawing is there, measured along its strokes.",
+        )  # fmt: skip
+
+
+def reading(title: str, probabilities: np.ndarray, sure_from: float) -> None:
     """What a network reads at a moment."""
     digit, probability = probabilities.argmax(), probabilities.max()
     is_sure = probability >= sure_from
-    st.metric(f"{NETWORKS[network].title} reads", str(digit) if is_sure else "not sure")
+    st.metric(f"{title} reads", str(digit) if is_sure else "not sure")
     st.markdown(f"{'' if is_sure else f'perhaps **{digit}**, '}with probability **{probability:.1%}**")
 
 
 def verdict(decisions: Mapping[str, Decision], replay: Replay) -> str:
-    """When each network came to what it reads at the end, and which was first, in words."""
+    """When each network came to what it says at the end, and which was first, in words."""
     told = " ".join(_told(NETWORKS[network].title, decision, replay) for network, decision in decisions.items())
-    if len({decision.digit for decision in decisions.values()}) > 1:
-        return f"{told} At the end they read different digits."
-    (first, earlier), (_, later) = sorted(decisions.items(), key=lambda decision: decision[1].since)
-    if earlier.since == later.since:
-        return f"{told} Both came to it **at the same moment**."
-    percent = replay.moments[later.since].percent - replay.moments[earlier.since].percent
-    return f"{told} The **{NETWORKS[first].title} came to it first**, by {max(percent, 1)}% of the ink."
+    sure = {NETWORKS[network].title: decision for network, decision in decisions.items() if decision.is_sure}
+    if not sure:
+        return f"{told} So neither knows it at the end."
+    first = min(sure, key=lambda title: sure[title].since)
+    if len(sure) < len(decisions):
+        return f"{told} So only the **{first}** knows it at the end, or thinks so."
+    if len({decision.digit for decision in sure.values()}) > 1:
+        return f"{told} So they part: at the end they read **different digits**."
+    percents = [replay.moments[decision.since].percent for decision in sure.values()]
+    if len({decision.since for decision in sure.values()}) == 1:
+        return f"{told} Both knew it **at the same moment**."
+    return f"{told} The **{first} knew it first**, by {max(percents) - min(percents)}% of the ink."
 
 
 def _told(title: str, decision: Decision, replay: Replay) -> str:
-    if decision.before is None:
-        told = f"The {title} has read **{decision.digit}** from the first moment on"
-    else:
-        moment = replay.moments[decision.since]
-        told = (
-            f"The {title} reads **{decision.digit}** since **{moment.percent}%** of the ink, {_stroke(moment, replay)}; just "
-            f"before that it read {decision.before}"
-        )
-    if decision.sure_since is None:
-        return f"{told}. To the end it is not sure of it."
-    if decision.sure_since == decision.since:
-        return f"{told}. It was sure of it at once."
-    return f"{told}. It is sure of it since {replay.moments[decision.sure_since].percent}%."
+    says = f"has read **{decision.digit}**" if decision.is_sure else "has been **not sure**"
+    guess = "" if decision.is_sure else f" Its best guess at the end is {decision.digit}."
+    if decision.since == 0:
+        return f"The {title} {says} from the first moment on.{guess}"
+    moment = replay.moments[decision.since]
+    before = f"it read {decision.earlier}" if decision.was_sure else "it was not sure"
+    if not decision.was_sure and decision.earlier is not None:
+        before += f", after it had read {decision.earlier}" + (" already" if decision.earlier == decision.digit else "")
+    return f"The {title} {says} since **{moment.percent}%** of the ink, {_stroke(moment, replay)}; until then {before}.{guess}"
 
 
 def _stroke(moment: Moment, replay: Replay) -> str:
@@ -231,11 +230,15 @@ def why() -> None:
     """Why readings flip."""
     with st.expander("Why does it flip so suddenly?"):
         st.markdown(
-            "Neither network knows what a stroke is, or what is still to come. Each learned from whole digits only, so of half "
-            "a digit it says which whole one it resembles most: the first stroke of a 4 may well be a 6 or a 2. With every "
-            "pixel of ink its sums for the ten digits change a little, and steadily. But probabilities are made of these sums "
-            "by an exponential function, the softmax: where two digits are level, a small step takes nearly all from one and "
-            "gives it to the other."
+            "Neither network knows what a stroke is, or what is still to come. Each learned from whole digits, never from "
+            "parts of them, so it says which whole one the part resembles: the first stroke of a 4 may well begin as a 1 and "
+            "go on as a 2. One that was also shown scribbles may rather find all ten equally probable, and say that it is not "
+            "sure."
+        )
+        st.markdown(
+            "With every pixel of ink its sums for the ten digits change a little, and steadily. But probabilities are made of "
+            "these sums by an exponential function, the softmax: where two digits are level, a small step takes nearly all "
+            "from one and gives it to the other."
         )
         st.markdown(
             "Being first is not being better. A network that says early what it sees has less to go by; and one that calls "

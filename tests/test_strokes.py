@@ -19,7 +19,7 @@ from mnist_models.pretrained import PREFIX
 from mnist_models.store import RunStore
 from mnist_models.strokes import Drawing, Moment
 
-# What the canvas of the Draw page told a real browser's server of a 4 that was drawn with a mouse in two strokes, and of a 7.
+# What the canvas told in a real browser of what was drawn there with a mouse: objects, and its pixels.
 TOLD = json.loads(Path(__file__).with_name("canvas_told.json").read_text(encoding="utf-8"))
 
 
@@ -50,7 +50,7 @@ def distance(points, x, y):
 
 
 TWO = [path((60, 60), (60, 160), (180, 160)), path((150, 90), (150, 240), brush_px=8)]
-REAL = pytest.mark.parametrize("told", TOLD, ids=["a 4 in two strokes", "a 7 in one"])
+REAL = pytest.mark.parametrize("told", TOLD, ids=lambda told: told["title"])
 
 
 def test_a_curve_and_lines_become_points_that_lie_on_them_no_farther_apart_than_two_pixels():
@@ -58,7 +58,8 @@ def test_a_curve_and_lines_become_points_that_lie_on_them_no_farther_apart_than_
         [{"path": [["M", 10, 20], ["L", 30, 20], ["Q", 90, 20, 90, 80], ["L", 90, 81]], "strokeWidth": 12}]
     ).strokes
     assert stroke.brush_px == 12
-    assert np.hypot(*np.diff(stroke.points, axis=0).T).max() <= 2
+    for one in (stroke, *strokes.from_canvas(TWO).strokes):
+        assert np.hypot(*np.diff(one.points, axis=0).T).max() < 2.001
     assert stroke.points[0].tolist() == [10, 20] and stroke.points[-1].tolist() == [90, 81]
     line, curve = stroke.points[stroke.points[:, 0] <= 30], stroke.points[stroke.points[:, 0] > 30]
     assert (line[:, 1] == 20).all()
@@ -70,7 +71,7 @@ def test_a_curve_and_lines_become_points_that_lie_on_them_no_farther_apart_than_
 @REAL
 def test_the_path_of_a_brush_is_the_one_that_the_canvas_makes(told):
     """Its curves bend at the points where the hand was. It begins and ends a fiftieth of a pixel beyond them."""
-    for one in told["objects"]:
+    for one in [one for one in told["objects"] if one["type"] == "Path"]:
         hand = [(x, y) for kind, x, y, *_ in one["path"] if kind == "Q"] + [tuple(one["path"][-1][1:])]
         ours = strokes.brush_path(hand)
         assert [kind for kind, *_ in ours] == [kind for kind, *_ in one["path"]]
@@ -80,15 +81,15 @@ def test_the_path_of_a_brush_is_the_one_that_the_canvas_makes(told):
 
 @REAL
 def test_a_drawing_looks_as_in_a_real_browser(told):
-    canvas = np.asarray(Image.open(io.BytesIO(base64.b64decode(told["png"]))).convert("RGBA"))
-    theirs, ours = 255 - canvas[..., 0].astype(int), strokes.ink(strokes.from_canvas(told["objects"])).astype(int)
-    assert np.abs(theirs - ours).mean() < 0.5 and (np.abs(theirs - ours) > 128).sum() < 20
+    canvas = np.asarray(Image.open(io.BytesIO(base64.b64decode(told["png"]))))
+    ours = strokes.ink(strokes.from_canvas(told["objects"]))
+    difference = np.abs(255 - canvas.astype(int) - ours)
+    assert difference.mean() < 1 and (difference > 128).sum() < 20
     for network in ("dnn", "cnn"):
-        read = Classifier.of_run(RunStore(), PREFIX + network).probabilities
-        images = np.stack([prepare_drawing(canvas).image, prepare_ink(ours.astype(np.uint8)).image])
-        in_browser, here = read(images)
+        reader = Classifier.of_run(RunStore(), PREFIX + network)
+        in_browser, here = reader.probabilities(np.stack([prepare_drawing(canvas).image, prepare_ink(ours).image]))
         assert in_browser.argmax() == here.argmax() == told["label"]
-        np.testing.assert_allclose(in_browser, here, atol=0.02)
+        np.testing.assert_allclose(in_browser, here, atol=0.03)
 
 
 def test_strokes_have_round_ends_and_joints_and_their_own_width():
@@ -103,9 +104,10 @@ def test_strokes_have_round_ends_and_joints_and_their_own_width():
 
 def test_a_dot_is_as_large_as_the_brush_and_has_one_moment():
     drawing = strokes.from_canvas([{"path": [["M", 99.98, 100], ["L", 100.02, 100]], "strokeWidth": 20}])
-    assert strokes.ink(drawing).sum() / 255 == pytest.approx(math.pi * 100, rel=0.03)
-    (moment,) = strokes.moments(drawing)
-    assert moment == Moment(0, 2, 1.0) and moment.percent == 100
+    assert strokes.ink(drawing).sum() / 255 == pytest.approx(math.pi * 100, rel=0.06)
+    for dot in (drawing, strokes.from_canvas([path((100, 100), (100, 100))])):
+        (moment,) = strokes.moments(dot)
+        assert moment == Moment(0, len(dot.strokes[0].points), 1.0) and moment.percent == 100
 
 
 def test_moments_lie_evenly_along_the_strokes_with_the_begin_and_the_end_of_each():
@@ -123,9 +125,9 @@ def test_moments_lie_evenly_along_the_strokes_with_the_begin_and_the_end_of_each
     assert first[0].ink == pytest.approx(20 / whole) and first[-1].ink == pytest.approx((20 + lengths[0]) / whole)
     assert second[0].ink == pytest.approx((20 + lengths[0] + 8) / whole)
     for some in (first, second):
-        # No point is farther than two pixels from the one that would be exactly even.
-        steps = np.diff([moment.ink for moment in some]) * whole
-        assert steps.max() - steps.min() < 4.1
+        # Points are up to two pixels apart.
+        even = np.linspace(some[0].ink, some[-1].ink, len(some))
+        assert (np.abs([moment.ink for moment in some] - even) * whole).max() <= 2.01
 
 
 def test_of_more_strokes_than_moments_some_ends_are_left_out_but_not_the_last():
@@ -191,18 +193,16 @@ def test_the_moment_at_a_share_of_the_ink_is_the_last_that_has_come():
 
 def decided_slowly(read, sure_from):
     """One moment after the other, as one would tell it."""
-    digits = [max(range(10), key=lambda digit: row[digit]) for row in read]
-    since = sure_since = None
-    for index, (row, digit) in enumerate(zip(read, digits, strict=True)):
-        if digit != digits[-1]:
-            since = sure_since = None
-            continue
-        since = index if since is None else since
-        if max(row) < sure_from:
-            sure_since = None
-        elif sure_since is None:
-            sure_since = index
-    return digits[-1], since, digits[since - 1] if since else None, sure_since
+    said, since, was_sure, earlier, sure_of = "nothing", 0, False, None, None
+    for index, row in enumerate(read):
+        digit = max(range(10), key=lambda digit: row[digit])
+        now = digit if row[digit] >= sure_from else "not sure"
+        if index and now != said:
+            since, was_sure, earlier = index, said != "not sure", sure_of
+        if now != "not sure":
+            sure_of = now
+        said = now
+    return digit, said != "not sure", since, was_sure, earlier
 
 
 @pytest.mark.parametrize("seed", range(40))

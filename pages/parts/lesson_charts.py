@@ -184,6 +184,8 @@ PROBABILITY = alt.Y(
 )  # fmt: skip
 # Below this probability all along, a line is not told from the axis.
 SEEN_FROM = 0.01
+# With less than this it leads only because all ten are nearly level, and is not named.
+NAMED_FROM = 0.2
 # Shares of the chart's width in which the name of a stroke, or its number, finds room.
 NAME_SHARE, NUMBER_SHARE = 0.13, 0.03
 
@@ -213,8 +215,9 @@ def _digit_rows(places: Sequence[dict[str, Any]], read: np.ndarray) -> tuple[lis
         }  # fmt: skip
 
     lines = [row(digit, place) for digit in np.flatnonzero(read.max(axis=0) >= SEEN_FROM) for place in range(len(places))]
-    peaks = {digit: np.where(leads == digit, read[:, digit], 0).argmax() for digit in set(leads)} | {final: len(leads) - 1}
-    return lines, [row(digit, place) for digit, place in peaks.items()]
+    peaks = {digit: np.where(leads == digit, read[:, digit], 0).argmax() for digit in set(leads)}
+    named = {digit: place for digit, place in peaks.items() if read[place, digit] >= NAMED_FROM} | {final: len(leads) - 1}
+    return lines, [row(digit, place) for digit, place in named.items()]
 
 
 def _reads(probabilities: np.ndarray) -> str:

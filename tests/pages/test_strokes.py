@@ -48,7 +48,9 @@ def test_who_comes_without_a_drawing_sees_an_example_that_stays_on_the_canvas():
     assert board.given["objects"] == board.drawing["objects"]
     assert ink(app) == 100
     # The readings at the end are those of the Draw page.
-    for metric, text, network in zip(app.metric, app.markdown[-4:-2], ("dnn", "cnn"), strict=True):
+    for metric, text, network in zip(
+        app.metric, [text for text in app.markdown if "with probability" in text.value], ("dnn", "cnn"), strict=True
+    ):
         reading = resources.classifier(f"shipped-{network}").read(board.preparation.image)
         assert metric.value == str(reading.digit) == "4" and f"{reading.probability:.1%}" in text.value
 
@@ -61,18 +63,21 @@ def test_the_finding_is_when_each_network_last_changed_its_mind(example):
     first = {}
     for network in ("dnn", "cnn"):
         replay, readings = read_slowly(app, f"shipped-{network}")
-        others = [index for index, reading in enumerate(readings) if reading.digit != example.digit]
-        since, before = others[-1] + 1, readings[others[-1]].digit
+        says = [reading.digit if reading.is_sure else None for reading in readings]
+        since = max(index for index, said in enumerate(says) if said != example.digit) + 1
         moment = replay.moments[since]
-        assert (
-            f"The {network.upper()} reads **{example.digit}** since **{moment.percent}%** of the ink, in stroke "
-            f"{moment.stroke + 1} of 2; just before that it read {before}."
-        ) in finding(app)
-        first[network.upper()] = since
-    if first["DNN"] == first["CNN"]:
-        assert "at the same moment" in finding(app)
-    else:
-        assert f"The **{min(first, key=first.get)} came to it first**" in finding(app)
+        told = f"The {network.upper()} has read **{example.digit}** since **{moment.percent}%** of the ink, in stroke"
+        earlier = [said for said in says[:since] if said is not None]
+        until = "it was not sure."
+        if earlier:
+            until = f"it was not sure, after it had read {earlier[-1]}{' already' * (earlier[-1] == example.digit)}."
+        if says[since - 1] is not None:
+            until = f"it read {says[since - 1]}."
+        assert f"{told} {moment.stroke + 1} of 2; until then {until}" in finding(app)
+        first[network.upper()] = moment.percent
+    assert first["DNN"] != first["CNN"]
+    ahead = abs(first["DNN"] - first["CNN"])
+    assert f"The **{min(first, key=first.get)} knew it first**, by {ahead}% of the ink." in finding(app)
 
 
 def test_the_slider_chooses_the_moment_that_is_read():
@@ -91,7 +96,7 @@ def test_a_button_goes_to_the_moment_of_decision():
     app.button(key="strokes-decision-dnn").click().run()
     assert not app.exception
     replay, readings = read_slowly(app, "shipped-dnn")
-    since = max(index for index, reading in enumerate(readings) if reading.digit != 4) + 1
+    since = max(index for index, reading in enumerate(readings) if reading.digit != 4 or not reading.is_sure) + 1
     assert ink(app) == replay.moments[since].percent and replay.at(ink(app)) == since
 
 
@@ -105,15 +110,17 @@ def test_a_link_can_choose_the_moment():
 def test_a_replay_shows_one_moment_after_the_other_up_to_the_end_and_reads_nothing_anew(monkeypatch):
     app = page().run()
     replay = resources.replay(json.dumps(app.session_state["board"].drawing["objects"]))
+    app.slider(key="strokes-drawn").set_value(60).run()
     monkeypatch.setattr(resources, "classifier", None)
     monkeypatch.setattr(strokes.Replay, "of", None)
     app.button(key="strokes-play").click().run()
     seen = [ink(app)]
-    while app.session_state["strokes-is-playing"] and len(seen) < 100:
+    while app.session_state["strokes-played"] is not None and len(seen) < 100:
         app.run()
         assert not app.exception
         seen.append(ink(app))
-    assert seen[:-1] == [moment.percent for moment in replay.moments[1:]] and seen[-1] == 100
+    assert seen.pop() == 100
+    assert seen == [moment.percent for moment in replay.moments if moment.percent > 60]
     assert [button.label for button in app.button if button.key in ("strokes-play", "strokes-stop")] == ["Play"]
 
 
@@ -129,12 +136,19 @@ def test_a_replay_goes_on_from_the_chosen_moment_and_can_be_stopped():
     assert ink(app) == stopped_at and app.button(key="strokes-play")
 
 
-def test_whoever_moves_the_slider_stops_the_replay():
+def test_while_a_replay_runs_nothing_that_the_browser_tells_of_the_slider_moves_it():
+    """It may tell what the slider showed one moment ago."""
     app = page().run()
     app.button(key="strokes-play").click().run()
-    app.slider(key="strokes-drawn").set_value(70).run()
+    seen = [ink(app)]
+    assert app.slider(key="strokes-drawn").disabled
+    for _ in range(3):
+        app.session_state["strokes-drawn"] = 1
+        app.run()
+        seen.append(ink(app))
     assert not app.exception
-    assert ink(app) == 70 and not app.session_state["strokes-is-playing"]
+    replay = resources.replay(json.dumps(app.session_state["board"].drawing["objects"]))
+    assert seen == [moment.percent for moment in replay.moments[1:5]]
 
 
 def test_whoever_comes_back_finds_no_replay_running():
@@ -143,7 +157,7 @@ def test_whoever_comes_back_finds_no_replay_running():
     app.switch_page("pages/slide.py").run()
     app.switch_page("pages/strokes.py").run()
     assert not app.exception
-    assert not app.session_state["strokes-is-playing"] and app.button(key="strokes-play")
+    assert app.session_state["strokes-played"] is None and app.button(key="strokes-play")
 
 
 def test_a_picture_has_no_strokes_and_an_example_is_one_click_away():
@@ -180,9 +194,37 @@ def test_a_run_of_the_visitors_reads_along_the_drawing_too(finished_run):
     app.selectbox(key="reads-dnn").select(finished_run.id).run()
     assert not app.exception
     replay, readings = read_slowly(app, finished_run.id)
-    others = [index for index, reading in enumerate(readings) if reading.digit != readings[-1].digit]
-    told = f"reads **{readings[-1].digit}** since **{replay.moments[others[-1] + 1].percent}%**" if others else "has read"
-    assert f"The DNN {told}" in finding(app)
+    says = [reading.digit if reading.is_sure else "not sure" for reading in readings]
+    others = [index for index, said in enumerate(says) if said != says[-1]]
+    since = f"since **{replay.moments[others[-1] + 1].percent}%**" if others else "from the first moment on"
+    said = f"read **{says[-1]}**" if readings[-1].is_sure else "been **not sure**"
+    assert f"The DNN has {said} {since}" in finding(app)
+
+
+SURE_OF_7, SURE_OF_1, LEVEL = np.eye(10, dtype=np.float32)[7], np.eye(10, dtype=np.float32)[1], np.full(10, 0.1, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("at_end", "told"),
+    [
+        ({"dnn": SURE_OF_7, "cnn": SURE_OF_7}, "Both knew it **at the same moment**."),
+        ({"dnn": SURE_OF_7, "cnn": SURE_OF_1}, "So they part: at the end they read **different digits**."),
+        ({"dnn": SURE_OF_7, "cnn": LEVEL}, "So only the **DNN** knows it at the end, or thinks so."),
+        ({"dnn": LEVEL, "cnn": LEVEL}, "So neither knows it at the end."),
+    ],
+)
+def test_nobody_is_said_to_have_known_it_first_where_none_has(at_end, told, monkeypatch):
+    def read(run_id, objects):
+        """The end is that of the last half of the moments; before, a 3 is read."""
+        count = len(resources.replay(objects).moments)
+        first = np.tile(np.eye(10, dtype=np.float32)[3], (count - count // 2, 1))
+        return np.concatenate([first, np.tile(at_end[run_id.removeprefix("shipped-")], (count // 2, 1))])
+
+    monkeypatch.setattr(resources, "read_replay", read)
+    app = page().run()
+    assert not app.exception
+    assert finding(app).endswith(told) and finding(app).count("until then it read 3.") == 2
+    assert finding(app).count("**not sure**") == sum(end is LEVEL for end in at_end.values())
 
 
 def test_a_single_dot_is_read_from_the_first_moment_on():
@@ -194,7 +236,8 @@ def test_a_single_dot_is_read_from_the_first_moment_on():
     assert not app.exception
     assert finding(app).count("from the first moment on") == 2
     app.button(key="strokes-play").click().run()
-    assert not app.exception and not app.session_state["strokes-is-playing"]
+    app.run()
+    assert not app.exception and app.session_state["strokes-played"] is None
 
 
 def test_without_a_store_the_shipped_networks_still_read(broken_store):
