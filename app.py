@@ -19,7 +19,8 @@ from mnist_models.preprocessing import (
     prepare_picture,
 )
 from mnist_models.runs import Run, StoreError
-from pages.parts import canvas, page, readers, ready_made, resources
+from pages.parts import canvas, page, readers, resources
+from pages.parts.lessons import ready_made
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
     from mnist_models.classifier import Prediction

@@ -10,7 +10,8 @@ from mnist_models import dataset
 from mnist_models.distortions import DISTORTIONS, Distortion, breaking_points
 from mnist_models.hyperparameters import NETWORKS, number
 from mnist_models.runs import Run, StoreError
-from pages.parts import lesson, lesson_charts, page, resources, waiting
+from pages.parts import page, resources
+from pages.parts.lessons import lesson, lesson_charts, waiting, work
 
 SCRIPT = "pages/breaking.py"
 CHOSEN, COUNT, RUNS, READING = "breaking-distortion", "breaking-images", "breaking-runs", "breaking-is-reading"
@@ -63,9 +64,9 @@ def one_digit() -> None:
         st.session_state["breaking-shown"] = name
         st.rerun()  # the chart of the whole test set stands outside of this part of the page
     with resources.while_loading():
-        found = {network: resources.read_along(run.id, image, name) for network, run in runs.items()}
+        found = {network: work.read_along(run.id, image, name) for network, run in runs.items()}
     place = distortion.amounts.index(amount)
-    spoiled = resources.spoiled(image, name)
+    spoiled = work.spoiled(image, name)
     left, *columns = st.columns([1, 1, 1], gap="medium", vertical_alignment="center")
     picture = Image.fromarray(255 - spoiled[place]).resize((PICTURE_PX, PICTURE_PX), Image.Resampling.NEAREST)
     left.image(picture, width=PICTURE_PX, caption="What they read", alt="The digit, spoiled")
@@ -126,7 +127,7 @@ def whole_test_set(was_reading: bool) -> None:
         "Test digits at each step", COUNTS, format_func=number, key=COUNT, default=COUNTS[0], required=True,
         persist_state="session",
     )  # fmt: skip
-    sweeps = {run_id: resources.sweep(run_id, name, count) for run_id in runs}
+    sweeps = {run_id: work.sweep(run_id, name, count) for run_id in runs}
     missing = [sweep for sweep in sweeps.values() if not sweep.is_over]
     if was_reading:
         right.button("Stop", icon=":material/stop:", key="breaking-stop", width="stretch", on_click=_read, args=[False])

@@ -5,7 +5,8 @@ import streamlit as st
 
 from mnist_models import links
 from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters, DnnHyperparameters
-from pages.parts import lesson, page, resources
+from pages.parts import page, resources
+from pages.parts.lessons import lesson, work
 
 SCRIPT = "pages/inside.py"
 # Networks whose first layer is easy to read.
@@ -37,8 +38,8 @@ def look_inside() -> None:
     runs = lesson.networks()
     lesson.present(SCRIPT, image, label, runs, {})
     with resources.while_loading():
-        inspectors = {network: resources.inspector(run.id) for network, run in runs.items()}
-    from pages.parts import inspection, pixel  # they import TensorFlow, which is there by now
+        inspectors = {network: work.inspector(run.id) for network, run in runs.items()}
+    from pages.parts.lessons import inspection, pixel  # they import TensorFlow, which is there by now
 
     looks = {
         network: inspectors[network].look(resources.classifier(run.id).given(image[np.newaxis])[0], label)

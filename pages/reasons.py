@@ -9,7 +9,8 @@ import streamlit as st
 from mnist_models import explanations, neighbours
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.runs import Run
-from pages.parts import alike, changes, evidence, lesson, page, resources, waiting
+from pages.parts import page, resources
+from pages.parts.lessons import alike, changes, evidence, lesson, waiting, work
 
 SCRIPT = "pages/reasons.py"
 WAY, CHANGE = "reasons-way", "reasons-change"
@@ -65,7 +66,7 @@ def what_counted(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[str
             persist_state="session",
         )  # fmt: skip
         if way == "gradients":
-            works = {network: resources.attribution(run.id, image, digits[network]) for network, run in runs.items()}
+            works = {network: work.attribution(run.id, image, digits[network]) for network, run in runs.items()}
             show = functools.partial(evidence.gradients, image=image, digits=digits)
         else:
             side_px = st.segmented_control(
@@ -75,7 +76,7 @@ def what_counted(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[str
             cover = st.segmented_control(
                 "Covered with", COVERS, default="paper", required=True, key="reasons-cover", persist_state="session"
             )
-            works = {network: resources.occlusion(run.id, image, side_px, COVERS[cover]) for network, run in runs.items()}
+            works = {network: work.occlusion(run.id, image, side_px, COVERS[cover]) for network, run in runs.items()}
             square = f"{side_px}×{side_px} square"
             show = functools.partial(evidence.covers, image=image, digits=digits, square=square, cover=cover)
     waiting.until_over(works, "Both networks are asked.", show)
@@ -90,7 +91,7 @@ def what_would_change(image: np.ndarray, runs: Mapping[str, Run], digits: Mappin
         "What may change", CHANGES, format_func=CHANGES.__getitem__, default="pen", required=True, key=CHANGE,
         persist_state="session",
     )  # fmt: skip
-    works = {network: resources.change(run.id, image, by) for network, run in runs.items()}
+    works = {network: work.change(run.id, image, by) for network, run in runs.items()}
     sure_from = {network: run.sure_from for network, run in runs.items()}
     show = functools.partial(changes.show, image=image, digits=digits, sure_from=sure_from, by=by)
     waiting.until_over(works, "Small changes are tried.", show)
@@ -101,7 +102,7 @@ def what_would_change(image: np.ndarray, runs: Mapping[str, Run], digits: Mappin
 def what_is_alike(image: np.ndarray, runs: Mapping[str, Run]) -> None:
     """The training digits that look most like this one to each network."""
     st.subheader("What looks like it to each network?")
-    works = {network: resources.known(run.id) for network, run in runs.items()}
+    works = {network: work.known(run.id) for network, run in runs.items()}
     doing = f"Both networks look at {neighbours.COUNT:,} training digits, once for all visitors."
     waiting.until_over(works, doing, functools.partial(alike.show, image=image, runs=runs))
 

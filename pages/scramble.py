@@ -9,7 +9,8 @@ from mnist_models import dataset, links, pretrained, recipes
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.preprocessing import Preparation
 from mnist_models.runs import Run, StoreError
-from pages.parts import canvas, lesson, lesson_charts, page, resources
+from pages.parts import canvas, page, resources
+from pages.parts.lessons import lesson, lesson_charts
 
 SCRIPT = "pages/scramble.py"
 PICTURE_PX = 140

@@ -6,7 +6,8 @@ import streamlit as st
 from mnist_models import links, shifts
 from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters
 from mnist_models.runs import Run
-from pages.parts import lesson, lesson_charts, page, resources
+from pages.parts import page, resources
+from pages.parts.lessons import lesson, lesson_charts, work
 
 SCRIPT = "pages/slide.py"
 PREPARED = "slide-prepared"
@@ -39,11 +40,11 @@ def slide() -> None:
     )  # fmt: skip
     lesson.present(SCRIPT, image, label, runs, {PREPARED: prepared})
     with resources.while_loading():
-        found = {network: resources.read_everywhere(run.id, image, prepared) for network, run in runs.items()}
+        found = {network: work.read_everywhere(run.id, image, prepared) for network, run in runs.items()}
     shares = {network: float((read.argmax(axis=1) == label).mean()) for network, read in found.items()}
     st.markdown(verdict(shares, label, prepared))
     for column, (network, places) in zip(
-        st.columns(len(runs), gap="medium"), described(found, label, resources.everywhere(image, prepared)).items(), strict=True
+        st.columns(len(runs), gap="medium"), described(found, label, work.everywhere(image, prepared)).items(), strict=True
     ):
         title = NETWORKS[network].title
         with column:

@@ -12,7 +12,8 @@ from mnist_models import strokes
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.runs import Run
 from mnist_models.strokes import Decision, Drawing, Moment, Replay
-from pages.parts import canvas, lesson, lesson_charts, page, resources
+from pages.parts import canvas, page, resources
+from pages.parts.lessons import lesson, lesson_charts, work
 
 PICTURE_PX = 160
 # A replay shows one moment after the other, so often: about twelve seconds in all.
@@ -53,7 +54,7 @@ def replayed() -> None:
         label = lesson.guess(board.preparation.image)
     lesson.present(SCRIPT, board.preparation.image, label, runs, {INK: st.session_state.get(INK, 100)})
     objects = json.dumps(canvas.board().drawing["objects"])
-    replay = resources.replay(objects)
+    replay = work.replay(objects)
     if not replay.drawing.strokes:
         st.info(
             "This digit came as a picture, and a picture does not tell how it was drawn. Draw one, or take an example above.",
@@ -61,7 +62,7 @@ def replayed() -> None:
         )
         return
     with resources.while_loading():
-        read = {network: resources.read_replay(run.id, objects) for network, run in runs.items()}
+        read = {network: work.read_replay(run.id, objects) for network, run in runs.items()}
     decisions = {network: strokes.decide(read[network], run.sure_from) for network, run in runs.items()}
     st.markdown(verdict(decisions, replay))
     # A fragment redraws itself as often as was fixed when it was defined.

@@ -9,7 +9,8 @@ import streamlit as st
 from mnist_models import snapshots
 from mnist_models.hyperparameters import NETWORKS, number
 from mnist_models.runs import Run, StoreError
-from pages.parts import lesson, lesson_charts, page, resources
+from pages.parts import page, resources
+from pages.parts.lessons import lesson, lesson_charts, work
 
 SCRIPT = "pages/time_machine.py"
 EPOCH = "time-epoch"
@@ -37,8 +38,8 @@ def travel() -> None:
     image, label = lesson.digit()
     runs = lesson.networks()
     with resources.while_loading():
-        histories = {network: resources.history(run.id) for network, run in runs.items()}
-        read = {network: resources.read_history(run.id, image) for network, run in runs.items()}
+        histories = {network: work.history(run.id) for network, run in runs.items()}
+        read = {network: work.read_history(run.id, image) for network, run in runs.items()}
     epochs = sorted({epoch for history in histories.values() for epoch in history.epochs})
     if (wanted := st.session_state.get(EPOCH)) not in epochs:
         # Of the networks that read now, some other epochs were kept.
@@ -69,11 +70,11 @@ def travel() -> None:
 
 def first_layers(image: np.ndarray, label: int, runs: Mapping[str, Run], places: Mapping[str, int]) -> None:
     """The templates or kernels of both first layers, and the feature maps of this digit, as they were at those moments."""
-    from pages.parts import inspection  # it imports TensorFlow, which is there by now
+    from pages.parts.lessons import inspection  # it imports TensorFlow, which is there by now
 
     st.subheader("What their first layers had learned by then")
     for column, (network, run) in zip(st.columns(len(runs), gap="large"), runs.items(), strict=True):
-        history, inspector = resources.history(run.id), resources.history_inspector(run.id)
+        history, inspector = work.history(run.id), work.history_inspector(run.id)
         with column, history.moment(places[network]):
             st.markdown(f"##### {NETWORKS[network].title}")
             inspection.first_layer(inspector, inspector.look(history.given(image[np.newaxis])[0], label))
@@ -116,7 +117,7 @@ def kept() -> None:
             f"at most {snapshots.MOST_BYTES / 1e6:,.0f} MB are kept, the first epochs closest together. Runs themselves stay."
         )
         if st.button("Forget them all", icon=":material/delete_sweep:", disabled=not taken, key="time-forget"):
-            resources.forget_snapshots()
+            work.forget_snapshots()
             st.rerun()
 
 

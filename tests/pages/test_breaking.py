@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from mnist_models import dataset
 from mnist_models.distortions import DISTORTIONS
 from pages.parts import resources
+from pages.parts.lessons import work
 from tests.pages.conftest import APP
 
 TEST = dataset.load().test
@@ -72,7 +73,7 @@ def test_the_whole_test_set_is_read_in_slices_and_kept(finished_run):
     app.multiselect(key="breaking-runs").set_value([finished_run.id]).run()
     assert not app.exception
     app.button(key="breaking-start").click().run()
-    sweep = resources.sweep(finished_run.id, "invert", 2_000)
+    sweep = work.sweep(finished_run.id, "invert", 2_000)
     deadline = time.monotonic() + 60
     while not sweep.is_over and time.monotonic() < deadline:
         assert not app.exception
@@ -100,7 +101,7 @@ def test_reading_the_test_set_can_be_stopped(finished_run):
     assert not app.exception
     app.button(key="breaking-stop").click().run()
     assert not app.exception
-    sweep = resources.sweep(finished_run.id, "turn", 10_000)
+    sweep = work.sweep(finished_run.id, "turn", 10_000)
     share = sweep.share
     assert 0 < share < 1
     app.run()

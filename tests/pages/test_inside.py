@@ -10,6 +10,7 @@ from mnist_models import dataset
 from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from mnist_models.training import train
 from pages.parts import canvas, resources
+from pages.parts.lessons import work
 from tests.conftest import passed_on_slowly
 from tests.pages.conftest import APP
 
@@ -39,10 +40,10 @@ def odd_runs():
 @pytest.fixture
 def no_search(monkeypatch):
     """The search for what excites a filter is over before it began."""
-    monkeypatch.setattr(resources, "SEARCHED_IMAGES", 0)
-    resources.search.clear()
+    monkeypatch.setattr(work, "SEARCHED_IMAGES", 0)
+    work.search.clear()
     yield
-    resources.search.clear()
+    work.search.clear()
 
 
 def page() -> AppTest:
@@ -132,16 +133,16 @@ def test_networks_without_dense_head_or_normalisation_are_looked_into_too(odd_ru
 
 
 def test_what_excites_a_filter_is_looked_for_in_the_training_digits_until_all_were_seen(monkeypatch):
-    monkeypatch.setattr(resources, "SEARCHED_IMAGES", 100)
-    resources.search.clear()
+    monkeypatch.setattr(work, "SEARCHED_IMAGES", 100)
+    work.search.clear()
     app = page().run()
-    while not resources.search(CNN).is_done:
+    while not work.search(CNN).is_done:
         app.run()
     assert not app.exception
     assert "The strongest of 100 training digits" in texts(app.run())
     app.toggle(key="inside-search").set_value(False).run()
     assert "The highest answer that this digit gets" in texts(app)
-    resources.search.clear()
+    work.search.clear()
 
 
 def test_without_a_store_the_shipped_networks_are_still_looked_into(broken_store, no_search):
@@ -166,13 +167,13 @@ def told_by_pictures(app: AppTest) -> str:
     ],
 )  # fmt: skip
 def test_what_speaks_for_a_digit_is_told_from_the_numbers(each, told):
-    from pages.parts import inspection
+    from pages.parts.lessons import inspection
 
     assert inspection.spoken(np.array(each), 7) == told
 
 
 def test_a_filter_that_nothing_excites_and_one_that_blank_paper_excites_are_told_of():
-    from pages.parts.excited import Patch, findings
+    from pages.parts.lessons.excited import Patch, findings
 
     ink, blank = np.full((3, 3), 9, np.uint8), np.zeros((3, 3), np.uint8)
     dead = Patch(0.0, ink, 2, "this digit")

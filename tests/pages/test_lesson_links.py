@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from mnist_models import dataset
 from mnist_models.preprocessing import prepare_ink
-from pages.parts import lesson, ready_made
+from pages.parts.lessons import lesson, ready_made
 from tests.pages.conftest import APP, TINY
 
 LABELS = dataset.load().test.labels

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pages.parts import pictures
+from pages.parts.lessons import pictures
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -8,7 +8,8 @@ from mnist_models import dataset
 from mnist_models.hyperparameters import CnnHyperparameters
 from mnist_models.neighbours import Known
 from mnist_models.training import train
-from pages.parts import alike, changes, evidence, lesson_charts, resources, waiting
+from pages.parts import resources
+from pages.parts.lessons import alike, changes, evidence, lesson_charts, waiting, work
 from tests.pages.conftest import APP
 
 TITLES = ("DNN", "CNN")
@@ -119,7 +120,7 @@ def test_without_a_store_the_shipped_networks_are_asked_all_the_same(broken_stor
 
 def test_what_takes_long_is_done_in_slices_and_a_bar_tells_how_far_it_is(monkeypatch):
     monkeypatch.setattr(waiting, "SLICE_S", 0)
-    resources.occlusion.clear()
+    work.occlusion.clear()
     app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/reasons.py").run()
     assert not app.exception
     assert app.get("progress") and not told(app, "hurts most")
@@ -178,7 +179,7 @@ def _unmoved(part):
     import numpy as np
 
     from mnist_models import explanations
-    from pages.parts import changes, evidence
+    from pages.parts.lessons import changes, evidence
 
     image, digits = np.zeros((28, 28), np.uint8), {"dnn": 0, "cnn": 0}
     flat, even = np.zeros((28, 28)), np.full((784, 10), 0.1, np.float32)
@@ -203,7 +204,7 @@ def _moved():
     import numpy as np
 
     from mnist_models.explanations import Search
-    from pages.parts import changes
+    from pages.parts.lessons import changes
 
     before, after = np.zeros((2, 28, 28), np.uint8)
     after[3, 4] = 255

@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 from mnist_models.history import History
 from mnist_models.training import train
 from pages.parts import resources
+from pages.parts.lessons import work
 from tests.pages.conftest import APP, TINY
 
 THREE_EPOCHS = TINY.model_copy(update={"epochs": 3})
@@ -43,7 +44,7 @@ def test_the_slider_goes_through_the_epochs_that_were_kept(longer_run):
 def test_where_the_other_network_has_no_such_epoch_the_one_before_is_shown(longer_run):
     app = page().run()
     app.selectbox(key="reads-dnn").select(longer_run.id).run()
-    epochs = resources.history("shipped-cnn").epochs
+    epochs = work.history("shipped-cnn").epochs
     app.select_slider(key="time-epoch").set_value(epochs[-2]).run()
     assert not app.exception
     assert app.metric[0].label == "The DNN after 3 of 3 epochs"
@@ -52,7 +53,7 @@ def test_where_the_other_network_has_no_such_epoch_the_one_before_is_shown(longe
 
 def test_an_epoch_that_another_network_does_not_have_gives_way_to_the_one_before(longer_run):
     app = page().run()
-    epochs = resources.history("shipped-dnn").epochs
+    epochs = work.history("shipped-dnn").epochs
     app.select_slider(key="time-epoch").set_value(epochs[-1]).run()
     app.selectbox(key="reads-dnn").select("quick-dnn")
     app.selectbox(key="reads-cnn").select("quick-cnn").run()
@@ -70,7 +71,7 @@ def test_an_epoch_that_another_network_does_not_have_gives_way_to_the_one_before
     ],
 )  # fmt: skip
 def test_it_says_when_a_network_came_to_its_reading(digits, words, longer_run, monkeypatch):
-    really = resources.read_history
+    really = work.read_history
     read = np.eye(10, dtype=np.float32)[digits]
     monkeypatch.setattr(
         resources, "read_history", lambda run_id, image: read if run_id == longer_run.id else really(run_id, image)

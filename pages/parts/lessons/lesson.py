@@ -14,7 +14,8 @@ from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.preprocessing import prepare_ink
 from mnist_models.runs import Run, StoreError
-from pages.parts import canvas, page, readers, ready_made, resources
+from pages.parts import canvas, page, readers, resources
+from pages.parts.lessons import ready_made
 
 # A 2 of the test set: shown to whoever comes without a drawing.
 EXAMPLE = 1

@@ -9,7 +9,7 @@ import streamlit as st
 from mnist_models.dataset import IMAGE_SIZE_PX
 from mnist_models.explanations import INK, Attribution, Occlusion
 from mnist_models.hyperparameters import NETWORKS
-from pages.parts import lesson_charts
+from pages.parts.lessons import lesson_charts
 
 WHERE = (
     ("at the top left", "at the top", "at the top right"),

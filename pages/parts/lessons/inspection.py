@@ -8,8 +8,8 @@ import streamlit as st
 
 from mnist_models.dataset import CLASS_COUNT
 from mnist_models.inside import Inspector, Look, Stage, contributions, responds, templates
-from pages.parts import pictures
-from pages.parts.pictures import Picture
+from pages.parts.lessons import pictures
+from pages.parts.lessons.pictures import Picture
 
 COLUMNS, TILE_PX = 8, 56
 # So many tiles are shown smaller, and more in a row.

@@ -12,7 +12,7 @@ from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.neighbours import MAPPED, Known
 from mnist_models.runs import Run
-from pages.parts import lesson, lesson_charts, resources
+from pages.parts.lessons import lesson, lesson_charts, work
 
 PICTURE_PX = 56
 DRAWN = 500
@@ -22,7 +22,7 @@ def show(found: Mapping[str, Known], image: np.ndarray, runs: Mapping[str, Run])
     """What each network finds most like the image, in its last hidden layer."""
     train = dataset.load().train
     for column, (network, known) in zip(st.columns(len(found), gap="medium"), found.items(), strict=True):
-        features = resources.last_hidden(runs[network].id)(image[np.newaxis])
+        features = work.last_hidden(runs[network].id)(image[np.newaxis])
         nearest = known.nearest(features[0])
         with column:
             st.markdown(f"**{NETWORKS[network].title}**: {words(known, features, nearest)}")

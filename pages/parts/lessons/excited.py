@@ -9,7 +9,8 @@ import streamlit as st
 from mnist_models import dataset
 from mnist_models.feature_maps import Search, receptive_field, strongest
 from mnist_models.inside import Inspector, Look, Stage
-from pages.parts import inspection, page, pictures, resources
+from pages.parts import page
+from pages.parts.lessons import inspection, pictures, work
 
 PATCH_PX = 84
 MOST_EXCITED = 9
@@ -29,7 +30,7 @@ class Patch(NamedTuple):
 def patches(run_id: str, inspector: Inspector, look: Look, stage: Stage, filter_index: int) -> None:
     """The patches that excite a filter most: of the digit that was looked at, and of training digits, until all were seen or
     nobody is interested any more."""
-    search = resources.search(run_id)
+    search = work.search(run_id)
     wanted = st.toggle(
         f"Look through {len(search.images):,} training digits for what excites filter {filter_index + 1} most",
         value=True, key="inside-search", persist_state="session",

@@ -9,8 +9,8 @@ import numpy as np
 
 from mnist_models.dataset import IMAGE_SIZE_PX
 from mnist_models.hyperparameters import NETWORKS
-from pages.parts import pictures
 from pages.parts.charts import COLORS, MUTED_OPACITY, NEUTRAL, shades, tables
+from pages.parts.lessons import pictures
 
 
 class Place(NamedTuple):

@@ -8,7 +8,8 @@ import streamlit as st
 from mnist_models.feature_maps import Arithmetic, arithmetic, pooled, receptive_field, strongest
 from mnist_models.hyperparameters import VALUE_LABELS
 from mnist_models.inside import Inspector, Look, Stage
-from pages.parts import excited, inspection, lesson_charts, page, pictures
+from pages.parts import page
+from pages.parts.lessons import excited, inspection, lesson_charts, pictures
 
 # Of the numbers that can be chosen, which count from 1.
 STRONGEST = 0
