@@ -1,6 +1,5 @@
 """Stroke by stroke: a drawing replayed, and when both networks knew what it would be."""
 
-import itertools
 import json
 from collections.abc import Mapping
 
@@ -204,17 +203,13 @@ def _stroke(moment: Moment, replay: Replay) -> str:
 
 def _vector(drawing: Drawing, moment: Moment) -> str:
     """The drawing as SVG: in black what there is at a moment, pale what is to come."""
-    under = ""
-    if drawing.picture is not None:
-        under = f'<image width="{canvas.SIZE_PX}" height="{canvas.SIZE_PX}" href="{_address(drawing.picture.tobytes())}"/>'
-    lines = itertools.chain(
-        (_line(stroke, "#e4e4e4") for stroke in drawing.strokes),
-        (_line(stroke, canvas.INK) for stroke in strokes.until(drawing, moment).strokes),
-    )
+    pale = "".join(_line(stroke, "#e4e4e4") for stroke in drawing.strokes)
+    under = "" if drawing.picture is None else f'<image width="100%" height="100%" href="{_address(drawing.picture)}"/>'
+    black = "".join(_line(stroke, canvas.INK) for stroke in strokes.until(drawing, moment).strokes)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {canvas.SIZE_PX} {canvas.SIZE_PX}">'
-        f'<rect width="100%" height="100%" fill="{canvas.PAPER}"/>{under}'
-        f'<g fill="none" stroke-linecap="round" stroke-linejoin="round">{"".join(lines)}</g></svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {canvas.SIZE_PX} {canvas.SIZE_PX}" fill="none" '
+        f'stroke-linecap="round" stroke-linejoin="round"><rect width="100%" height="100%" fill="{canvas.PAPER}"/>'
+        f"{pale}{under}{black}</svg>"
     )
 
 
@@ -223,8 +218,9 @@ def _line(stroke: strokes.Stroke, color: str) -> str:
     return f'<polyline points="{points}" stroke="{color}" stroke-width="{stroke.brush_px:g}"/>'
 
 
-def _address(picture: bytes) -> str:
-    return canvas.data_address(Image.frombytes("L", (canvas.SIZE_PX, canvas.SIZE_PX), picture).point(lambda ink: 255 - ink))
+def _address(ink: np.ndarray) -> str:
+    """The address of a picture of ink, uint8 (280, 280), on nothing."""
+    return canvas.data_address(Image.merge("LA", [Image.new("L", ink.shape), Image.fromarray(ink)]))
 
 
 def why() -> None:
