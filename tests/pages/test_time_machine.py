@@ -74,7 +74,7 @@ def test_it_says_when_a_network_came_to_its_reading(digits, words, longer_run, m
     really = work.read_history
     read = np.eye(10, dtype=np.float32)[digits]
     monkeypatch.setattr(
-        resources, "read_history", lambda run_id, image: read if run_id == longer_run.id else really(run_id, image)
+        work, "read_history", lambda run_id, image: read if run_id == longer_run.id else really(run_id, image)
     )
     app = page().run()
     app.selectbox(key="reads-dnn").select(longer_run.id).run()
