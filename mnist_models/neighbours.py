@@ -79,7 +79,7 @@ def know(hidden: LastHidden, images: np.ndarray) -> Generator[float, None, Known
         yield stop / count
     from sklearn.decomposition import PCA  # nearly a second
 
-    pca = PCA(2, random_state=0).fit(features[:MAPPED].astype(np.float32))
-    # Of a network that sees the same in all digits, there is no variance to share.
+    with np.errstate(invalid="ignore"):  # of a network that sees the same in all digits, there is no variance to share
+        pca = PCA(2, random_state=0).fit(features[:MAPPED].astype(np.float32))
     shares = np.nan_to_num(pca.explained_variance_ratio_)
     return Known(features, pca.mean_, pca.components_, (float(shares[0]), float(shares[1])))

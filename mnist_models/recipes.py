@@ -30,11 +30,6 @@ def slug(title: str) -> str:
 OWN = (
     Recipe("Quick DNN", "Small enough to watch from start to end in a lesson.", DnnHyperparameters()),
     Recipe("Quick CNN", "Small enough to watch from start to end in a lesson.", CnnHyperparameters()),
-    Recipe("Scrambled DNN", "Learns from scrambled pixels, which a DNN hardly minds.", DnnHyperparameters(scrambled=True)),
-    Recipe(
-        "Scrambled CNN", "Learns from scrambled pixels, which take from a CNN what makes it win.",
-        CnnHyperparameters(scrambled=True),
-    ),
     Recipe(
         "Shipped DNN", "What the DNN that comes with the app was trained with.",
         DnnHyperparameters(
@@ -52,6 +47,11 @@ OWN = (
             dense_units=(128,), dropout=0.3, epochs=16, learning_rate=0.004,
             optimizer="adamw", weight_decay=0.02, augmentation="full", non_digits=0.25,
         ),
+    ),
+    Recipe("Scrambled DNN", "Learns from scrambled pixels, which a DNN hardly minds.", DnnHyperparameters(scrambled=True)),
+    Recipe(
+        "Scrambled CNN", "Learns from scrambled pixels, which take from a CNN what makes it win.",
+        CnnHyperparameters(scrambled=True),
     ),
 )  # fmt: skip
 

@@ -27,6 +27,9 @@ from tests.conftest import racers
 ROOT = Path(__file__).parents[1]
 READINGS = Readings.of(np.float16([[0.75, 0.25, *[0] * 8], [0] * 9 + [1]]))
 
+# Those that ship.
+DNNS = [pretrained.ids(pair)["dnn"] for pair in pretrained.PAIRS]
+
 
 def curve_of(hyperparameters):
     curve = Curve.empty(hyperparameters)
@@ -163,7 +166,7 @@ def test_runs_are_listed_the_newest_first_and_readable_ones_after_what_ships(sto
     for run in (first, second, foreign):
         store.finish(run.id, trained if run is first else stopped(trained))
     assert [run.id for run in store.runs()] == [waiting.id, foreign.id, second.id, first.id]
-    assert [run.id for run in store.readable("dnn")] == ["shipped-dnn", second.id, first.id]
+    assert [run.id for run in store.readable("dnn")] == [*DNNS, second.id, first.id]
     assert [run.id for run in store.readable("cnn")] == ["shipped-cnn", foreign.id]
 
 
@@ -410,7 +413,7 @@ def test_a_database_of_version_1_keeps_its_runs_and_gets_what_is_new(store, file
     curve = store.curve(run.id)
     assert [point.loss for point in curve.points] == [2.5, 2.0, 1.5] and curve.epochs[0].validation_accuracy == 0.5
     assert curve.seconds_of([1]) == [0.75]
-    assert [readable.id for readable in store.readable("dnn")] == ["shipped-dnn", run.id]
+    assert [readable.id for readable in store.readable("dnn")] == [*DNNS, run.id]
     # What it did not know of yet can be added, and everything that is new works.
     assert store.readings(run.id) is None
     store.save_readings(run.id, READINGS)
@@ -523,7 +526,7 @@ def test_a_deleted_run_is_gone_and_can_be_brought_back(store, tiny_dnn, trained)
     store.delete([first, second])
     other = RunStore()
     assert [run.id for run in other.runs()] == [kept]
-    assert [run.id for run in other.readable("dnn")] == ["shipped-dnn", kept]
+    assert [run.id for run in other.readable("dnn")] == [*DNNS, kept]
     for ask in (other.run, other.curve, other.weights, other.readings):
         with pytest.raises(UnknownRunError, match=r"may have been deleted; choose another one\.$"):
             ask(first)
