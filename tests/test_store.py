@@ -26,9 +26,8 @@ from tests.conftest import racers
 
 ROOT = Path(__file__).parents[1]
 READINGS = Readings.of(np.float16([[0.75, 0.25, *[0] * 8], [0] * 9 + [1]]))
-
 # Those that ship.
-DNNS = [pretrained.ids(pair)["dnn"] for pair in pretrained.PAIRS]
+DNNS, CNNS = ([pretrained.ids(pair)[network] for pair in pretrained.PAIRS] for network in ("dnn", "cnn"))
 
 
 def curve_of(hyperparameters):
@@ -167,7 +166,7 @@ def test_runs_are_listed_the_newest_first_and_readable_ones_after_what_ships(sto
         store.finish(run.id, trained if run is first else stopped(trained))
     assert [run.id for run in store.runs()] == [waiting.id, foreign.id, second.id, first.id]
     assert [run.id for run in store.readable("dnn")] == [*DNNS, second.id, first.id]
-    assert [run.id for run in store.readable("cnn")] == ["shipped-cnn", foreign.id]
+    assert [run.id for run in store.readable("cnn")] == [*CNNS, foreign.id]
 
 
 def test_every_state_is_in_progress_readable_or_over():
