@@ -103,7 +103,7 @@ def _along(networks: tuple[str, ...], title: str) -> dict[str, Any]:
     points = base.mark_point(size=45, strokeWidth=2, opacity=1).encode(
         shape=alt.Shape(
             "is_wrong:N", scale=alt.Scale(domain=[False, True], range=["circle", "cross"]),
-            legend=alt.Legend(title=None, orient="top", labelExpr="datum.value ? 'read wrongly' : 'read rightly'"),
+            legend=alt.Legend(title=None, orient="bottom", labelExpr="datum.value ? 'read wrongly' : 'read rightly'"),
         )
     )  # fmt: skip
     return (chosen + base.mark_line(strokeWidth=2.5) + points).properties(height=300).to_dict()
