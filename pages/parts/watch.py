@@ -17,7 +17,7 @@ from pages.parts import canvas, charts, form, page, report, resources, share
 if TYPE_CHECKING:  # importing it imports Dask
     from mnist_models.engine import Live
 
-REDRAW_S = 0.5
+REDRAW_S = 0.8
 
 
 @page.guarded
