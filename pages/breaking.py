@@ -180,7 +180,7 @@ def show(found: Mapping[Run, list[float]], name: str, count: int) -> None:
     st.vega_lite_chart(
         spec=lesson_charts.sweeps(
             distortion.amounts, {run.label: accuracies for run, accuracies in found.items()}, [run.network for run in found],
-            st.session_state.get(_key(name), distortion.harmless), _scale(distortion),
+            _scale(distortion),
         ),
         key="breaking-sweeps", alt=f"How many of {count:,} test digits are read rightly, the more they are spoiled",
     )  # fmt: skip

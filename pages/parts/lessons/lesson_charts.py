@@ -110,7 +110,7 @@ def _along(networks: tuple[str, ...], title: str) -> dict[str, Any]:
 
 
 def sweeps(
-    amounts: Sequence[float], accuracies: Mapping[str, Sequence[float]], networks: Sequence[str], amount: float, title: str
+    amounts: Sequence[float], accuracies: Mapping[str, Sequence[float]], networks: Sequence[str], title: str
 ) -> dict[str, Any]:
     """The accuracy of several networks along a scale of amounts.
 
@@ -122,7 +122,7 @@ def sweeps(
         for place, value in zip(amounts, values, strict=True)
     ]
     spec = _sweeps(tuple(accuracies), tuple(networks), title, amounts[0], amounts[-1])
-    return spec | {"datasets": tables(accuracies=rows, chosen=[{"amount": amount}])}
+    return spec | {"datasets": tables(accuracies=rows)}
 
 
 @functools.lru_cache(maxsize=64)
@@ -143,9 +143,7 @@ def _sweeps(names: tuple[str, ...], networks: tuple[str, ...], title: str, low: 
             alt.Tooltip("accuracy:Q", title="test digits read right", format=".1%"),
         ],
     )  # fmt: skip
-    chosen = alt.Chart(alt.NamedData("chosen")).mark_rule(color=NEUTRAL, strokeDash=[4, 3], strokeWidth=2).encode(x=x)
-    lines = base.mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=40))
-    return (chosen + lines).properties(height=300).to_dict()
+    return base.mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=40)).properties(height=300).to_dict()
 
 
 def mistakes(found: Sequence[tuple[str, str, str, int]]) -> dict[str, Any]:
