@@ -26,6 +26,8 @@ def main() -> None:
     """The page."""
     amounts = {_key(name): distortion.amounts for name, distortion in DISTORTIONS.items()}
     lesson.begin(SCRIPT, {CHOSEN: tuple(DISTORTIONS), COUNT: COUNTS} | amounts)
+    for key, first in ((CHOSEN, FIRST), (COUNT, COUNTS[0]), (READING, False)):
+        st.session_state.setdefault(key, first)
     st.header("Where does it break?")
     st.markdown(
         "Here the digit is spoiled more and more, and read as it is, without being prepared again. **Notice** which network "
@@ -36,7 +38,7 @@ def main() -> None:
         one_digit()
     st.subheader("The whole test set")
     # A fragment redraws itself as often as was fixed when it was defined: only while there is something to be read.
-    is_reading = st.session_state.setdefault(READING, False)
+    is_reading = st.session_state[READING]
     st.fragment(page.guarded(whole_test_set), run_every=waiting.TURN_S if is_reading else None)(is_reading)
 
 
@@ -51,13 +53,15 @@ def one_digit() -> None:
     image, label = lesson.digit()
     runs = lesson.networks()
     name = st.segmented_control(
-        "Spoil it", list(DISTORTIONS), format_func=lambda name: DISTORTIONS[name].title, key=CHOSEN,
-        default=FIRST, required=True, persist_state="session",
+        "Spoil it", list(DISTORTIONS), format_func=lambda name: DISTORTIONS[name].title, key=CHOSEN, required=True,
+        persist_state="session",
     )  # fmt: skip
     distortion = DISTORTIONS[name]
+    # What a link has set, or what was chosen before, comes before what a widget could be told to start with.
+    st.session_state.setdefault(_key(name), distortion.harmless)
     amount = st.select_slider(
-        f"{distortion.title}, {distortion.unit}", distortion.amounts, value=distortion.harmless, key=_key(name),
-        format_func=number, persist_state="session", help=distortion.help,
+        f"{distortion.title}, {distortion.unit}", distortion.amounts, key=_key(name), format_func=number,
+        persist_state="session", help=distortion.help,
     )  # fmt: skip
     lesson.present(SCRIPT, image, label, runs, {CHOSEN: name, _key(name): amount})
     if name != st.session_state.setdefault("breaking-shown", name):
@@ -120,13 +124,12 @@ def finding(distortion: Distortion, right: Mapping[str, np.ndarray], label: int)
 def whole_test_set(was_reading: bool) -> None:
     """The accuracy of several runs along the slider; what is not known yet can be read here, and stopped. was_reading: this
     redraws itself to go on with that."""
-    name = st.session_state.get(CHOSEN, FIRST)
+    name = st.session_state[CHOSEN]
     runs = choose_runs()
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     count = left.segmented_control(
-        "Test digits at each step", COUNTS, format_func=number, key=COUNT, default=COUNTS[0], required=True,
-        persist_state="session",
-    )  # fmt: skip
+        "Test digits at each step", COUNTS, format_func=number, key=COUNT, required=True, persist_state="session"
+    )
     sweeps = {run_id: work.sweep(run_id, name, count) for run_id in runs}
     missing = [sweep for sweep in sweeps.values() if not sweep.is_over]
     if was_reading:
@@ -160,12 +163,10 @@ def choose_runs() -> dict[str, Run]:
     except StoreError:  # what is wrong is said where the two networks are chosen
         runs = resources.store().shipped()
     labels = {run.id: run.label for run in runs}
-    if not set(st.session_state.get(RUNS, [])) <= set(labels):  # one was deleted
+    reading = [st.session_state[f"reads-{network}"] for network in NETWORKS]
+    if not set(st.session_state.setdefault(RUNS, reading)) <= set(labels):  # one was deleted
         st.session_state[RUNS] = [run_id for run_id in st.session_state[RUNS] if run_id in labels]
-    chosen = st.multiselect(
-        "Networks", labels, default=[st.session_state[f"reads-{network}"] for network in NETWORKS], key=RUNS,
-        format_func=lambda run_id: labels[run_id], persist_state="session",
-    )  # fmt: skip
+    chosen = st.multiselect("Networks", labels, key=RUNS, format_func=lambda run_id: labels[run_id], persist_state="session")
     return {run.id: run for run in runs if run.id in chosen}
 
 

@@ -22,6 +22,8 @@ CHANGES = {"pen": "A stroke of the pen", "rubber": "A stroke of the rubber", "pi
 def main() -> None:
     """The page."""
     lesson.begin(SCRIPT, {WAY: tuple(WAYS), CHANGE: tuple(CHANGES)})
+    st.session_state.setdefault(WAY, next(iter(WAYS)))
+    st.session_state.setdefault(CHANGE, next(iter(CHANGES)))
     st.header("Why this reading, and what would change it?")
     st.markdown(
         "A network cannot say why it reads what it reads, but it can be asked: what if this part were covered, what if a "
@@ -37,8 +39,7 @@ def reasons() -> None:
     """The digit, the two networks, and three ways to ask them why."""
     image, label = lesson.digit()
     runs = lesson.networks()
-    shown = {key: value for key in (WAY, CHANGE) if (value := st.session_state.get(key))}
-    lesson.present(SCRIPT, image, label, runs, shown)
+    lesson.present(SCRIPT, image, label, runs, {key: st.session_state[key] for key in (WAY, CHANGE)})
     with resources.while_loading():
         read = {network: resources.classifier(run.id).read(image) for network, run in runs.items()}
     told = ", and the ".join(
@@ -62,7 +63,7 @@ def what_counted(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[str
     st.subheader("What counted?")
     with st.container(horizontal=True, gap="medium"):
         way = st.segmented_control(
-            "Found by", WAYS, format_func=WAYS.__getitem__, default="cover", required=True, key=WAY,
+            "Found by", WAYS, format_func=WAYS.__getitem__, required=True, key=WAY,
             persist_state="session",
         )  # fmt: skip
         if way == "gradients":
@@ -88,7 +89,7 @@ def what_would_change(image: np.ndarray, runs: Mapping[str, Run], digits: Mappin
     """The smallest change found that makes each network read another digit."""
     st.subheader("What would change its mind?")
     by = st.segmented_control(
-        "What may change", CHANGES, format_func=CHANGES.__getitem__, default="pen", required=True, key=CHANGE,
+        "What may change", CHANGES, format_func=CHANGES.__getitem__, required=True, key=CHANGE,
         persist_state="session",
     )  # fmt: skip
     works = {network: work.change(run.id, image, by) for network, run in runs.items()}
