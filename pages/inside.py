@@ -4,11 +4,18 @@ import numpy as np
 import streamlit as st
 
 from mnist_models import links
-from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters, DnnHyperparameters
+from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters, ConvLayer, DnnHyperparameters
 from pages.parts import page, resources
 from pages.parts.lessons import lesson, work
 
 SCRIPT = "pages/inside.py"
+MOST_LAYERS = CnnHyperparameters.choices()["conv_layers"].max_count
+MOST_FILTERS = ConvLayer.choices()["filters"].high
+# The pixel that is looked at; what a network does not have of it gives way to what it has.
+SETTINGS = {
+    "inside-layer": tuple(f"conv_{number}" for number in range(1, MOST_LAYERS + 1)),
+    **{f"inside-{name}": tuple(range(MOST_FILTERS + 1)) for name in ("filter", "row", "column", "channel")},
+}
 # Networks whose first layer is easy to read.
 READABLE = {
     "Train a DNN with one small hidden layer: 16 templates are all that it has": DnnHyperparameters(
@@ -20,7 +27,7 @@ READABLE = {
 
 def main() -> None:
     """The page."""
-    lesson.begin(SCRIPT, {})
+    lesson.begin(SCRIPT, SETTINGS)
     st.header("Look inside, and see what each layer makes of your digit")
     st.markdown(
         "Each layer makes new numbers of those before it, until ten are left. **Notice** that the DNN's first layer has a "
@@ -36,7 +43,7 @@ def look_inside() -> None:
     """The digit, the two networks, and what is in them. A fragment: what is chosen here redraws this and nothing else."""
     image, label = lesson.digit()
     runs = lesson.networks()
-    lesson.present(SCRIPT, image, label, runs, {})
+    lesson.present(SCRIPT, image, label, runs, {key: st.session_state[key] for key in SETTINGS if key in st.session_state})
     with resources.while_loading():
         inspectors = {network: work.inspector(run.id) for network, run in runs.items()}
     from pages.parts.lessons import inspection, pixel  # they import TensorFlow, which is there by now

@@ -83,6 +83,24 @@ def test_a_link_carries_strokes_where_a_digit_was_drawn():
         assert len(link_of(again)["strokes"]) < 600
 
 
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        ("breaking", {"distortion": "noise", "noise": "45"}),
+        ("time_machine", {"epoch": "2"}),
+        ("reasons", {"way": "gradients", "change": "pixels"}),
+        ("inside", {"layer": "conv_2", "filter": "3", "row": "5", "column": "6", "channel": "2"}),
+        ("strokes", {"drawn": "40"}),
+    ],
+)
+def test_the_settings_of_each_lesson_are_those_of_its_link(page, query):
+    app = opened(page, cnn="quick-cnn", dnn="quick-dnn", **query)
+    assert not app.warning
+    offered = link_of(app)
+    assert {name: offered[name] for name in query} == query
+    assert offered["cnn"] == "quick-cnn" and offered["dnn"] == "quick-dnn"
+
+
 def test_what_was_changed_after_a_link_stays_changed():
     app = opened("slide", digit="17", prepared="true")
     app.toggle(key="slide-prepared").set_value(False).run()
