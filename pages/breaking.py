@@ -40,6 +40,7 @@ def main() -> None:
     # A fragment redraws itself as often as was fixed when it was defined: only while there is something to be read.
     is_reading = st.session_state[READING]
     st.fragment(page.guarded(whole_test_set), run_every=waiting.TURN_S if is_reading else None)(is_reading)
+    why()
 
 
 def _key(name: str) -> str:
@@ -185,6 +186,21 @@ def show(found: Mapping[Run, list[float]], name: str, count: int) -> None:
         ),
         key="breaking-sweeps", alt=f"How many of {count:,} test digits are read rightly, the more they are spoiled",
     )  # fmt: skip
+
+
+def why() -> None:
+    """Why neither network is better at everything."""
+    with st.expander("Why is neither better at everything?"):
+        st.markdown(
+            "Small patterns survive when a stroke is turned, slanted, scaled or thickened a little, so a network that looks for "
+            "them wherever they are can follow longer. But they are also the first thing that noise and blur destroy. A dense "
+            "network adds up all 784 pixels, and much of the noise in them cancels out."
+        )
+        st.markdown(
+            "So it is over the first 2,000 test digits and the whole of each slider, for the networks that ship: the CNN reads "
+            "more of them turned, scaled, slanted, thickened, thinned or half hidden, the DNN more of them blurred or noisy. "
+            "Nor is it all architecture: what augmentation has shown a network while it learned, it can bear later."
+        )
 
 
 def sentence(run: Run, accuracies: np.ndarray, distortion: Distortion, count: int) -> str:
