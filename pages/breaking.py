@@ -192,9 +192,9 @@ def why() -> None:
     """Why neither network is better at everything."""
     with st.expander("Why is neither better at everything?"):
         st.markdown(
-            "Small patterns survive when a stroke is turned, slanted, scaled or thickened a little, so a network that looks for "
-            "them wherever they are can follow longer. But they are also the first thing that noise and blur destroy. A dense "
-            "network adds up all 784 pixels, and much of the noise in them cancels out."
+            "Small patterns survive when a stroke is turned, slanted, scaled or thickened a little, so a network that looks "
+            "for them wherever they are can follow longer. But they are also the first thing that noise and blur destroy. A "
+            "dense network adds up all 784 pixels, and much of the noise in them cancels out."
         )
         st.markdown(
             "So it is over the first 2,000 test digits and the whole of each slider, for the networks that ship: the CNN reads "

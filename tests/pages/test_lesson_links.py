@@ -137,6 +137,11 @@ def test_of_a_link_that_is_wrong_the_rest_is_used_and_the_wrong_part_told(query,
     assert len(app.metric) == 2
 
 
+def test_of_many_options_a_sentence_names_the_ends():
+    (warning,) = opened("strokes", drawn="101").warning
+    assert "drawn cannot be '101'; allowed is one of 0, 1 … 100." in warning.value.replace("\\", "")
+
+
 def test_a_link_can_hide_what_else_could_be_chosen():
     app = opened("slide", digit="17", dnn="quick-dnn", hide="1")
     assert not [box.key for box in app.selectbox if box.key.startswith("reads-")]

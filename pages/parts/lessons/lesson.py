@@ -25,6 +25,7 @@ SHADES = "0123456789abcdef"
 BROUGHT = "A drawing that came with a link."
 # In a link, beside the page's own settings.
 HIDE = "hide"
+MOST_NAMED = 12
 DIGIT = ("digit", "ink", "strokes", "label")
 
 Settings = Mapping[str, Sequence[Any]]
@@ -71,13 +72,20 @@ def _follow(query: Mapping[str, str], keys: Mapping[str, str], settings: Setting
             if text in options:
                 st.session_state[keys[name]] = options[text]
             else:
-                problems.append(f"{name} cannot be {text[:40]!r}; allowed is one of {', '.join(options)}.")
+                problems.append(f"{name} cannot be {text[:40]!r}; allowed is {_allowed(list(options))}.")
         elif name == ready_made.NAME:
             if text not in ready_made.LESSONS:
                 problems.append(f"There is no lesson {text[:40]!r}; there are {', '.join(ready_made.LESSONS)}.")
         else:
             problems.append(f"This page has no {name[:40]!r}; it has {', '.join(['digit', *NETWORKS, *keys])}.")
     return problems + _show_digit(query)
+
+
+def _allowed(options: Sequence[str]) -> str:
+    """All of a few options, the ends of many."""
+    return (
+        f"one of {', '.join(options)}" if len(options) <= MOST_NAMED else f"one of {options[0]}, {options[1]} … {options[-1]}"
+    )
 
 
 def _choose_network(network: str, run_id: str) -> list[str]:
