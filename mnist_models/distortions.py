@@ -65,11 +65,11 @@ def add_noise(images: np.ndarray, percent: float) -> np.ndarray:
     return _to_uint8(images + noise * (INK * percent / 100))
 
 
-def hide(images: np.ndarray, rows: float) -> np.ndarray:
+def cover(images: np.ndarray, rows: float) -> np.ndarray:
     """Covered with paper from the top, so many rows of it."""
-    hidden = images.copy()
-    hidden[:, : round(rows)] = 0
-    return hidden
+    covered = images.copy()
+    covered[:, : round(rows)] = 0
+    return covered
 
 
 def invert(images: np.ndarray, percent: float) -> np.ndarray:
@@ -111,7 +111,7 @@ DISTORTIONS = {
     "thin": Distortion("Thin", "px on each side", "Narrows the strokes.", _steps(0, 3, 0.125), 0.0, thin),
     "blur": Distortion("Blur", "px", "Puts the digit out of focus.", _steps(0, 6, 0.5), 0.0, blur),
     "noise": Distortion("Noise", "% of ink", "Speckles ink and paper.", _steps(0, 150, 5), 0, add_noise),
-    "hide": Distortion("Hide", "rows from the top", "Covers the digit with paper.", _steps(0, IMAGE_SIZE_PX, 1), 0, hide),
+    "cover": Distortion("Cover", "rows from the top", "Covers the digit with paper.", _steps(0, IMAGE_SIZE_PX, 1), 0, cover),
     "invert": Distortion("Invert", "%", "Turns ink into paper and paper into ink.", _steps(0, 100, 5), 0, invert),
 }
 

@@ -1,5 +1,6 @@
 """A trained network at earlier moments: before it had learned anything, after the epochs that were kept, and at its end."""
 
+import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,10 @@ import numpy as np
 
 from mnist_models import networks
 from mnist_models.classifier import Classifier, WeightsError, pack_half, unpack_weights
-from mnist_models.runs import StoreError
+from mnist_models.hyperparameters import Hyperparameters
+from mnist_models.inside import Inspector
+from mnist_models.progress import Curve
+from mnist_models.runs import Run, RunState, StoreError
 from mnist_models.snapshots import Snapshot
 from mnist_models.store import RunStore
 
@@ -25,9 +29,11 @@ class History:
         """Of a readable run. Raises StoreError."""
         run = store.run(run_id)
         first = pack_half(networks.build(run.hyperparameters))
+        end = _end(run, run.hyperparameters, store.curve(run_id))
         self._classifier = Classifier.of_run(store, run_id)
         last = pack_half(self._classifier.network)
-        self._moments = [Snapshot(0, first), *store.snapshots(run_id), Snapshot(run.epochs, last)]
+        kept = [snapshot for snapshot in store.snapshots(run_id) if snapshot.epoch < end]
+        self._moments = [Snapshot(0, first), *kept, Snapshot(end, last)]
         self._lock = threading.Lock()  # one network is given the weights of one moment after the other
         try:
             for moment in self._moments:
@@ -47,6 +53,11 @@ class History:
                 found.append(self._classifier.probabilities(images))
         return np.stack(found)
 
+    @functools.cached_property
+    def inspector(self) -> Inspector:
+        """The network, compiled to tell what its layers pass on; to be asked within `moment`."""
+        return Inspector(self.network)
+
     @property
     def network(self) -> keras.Model:
         """The network, for what is compiled of it once; its weights are those of a moment only within `moment`."""
@@ -62,3 +73,12 @@ class History:
         with self._lock:
             unpack_weights(self.network, self._moments[place].weights)
             yield
+
+
+def _end(run: Run, hyperparameters: Hyperparameters, curve: Curve) -> float:
+    """After how many epochs a run's network was as it is: its last, or the best where early stopping brought that back."""
+    on = hyperparameters.early_stopping_on
+    scores = [end.score(on) for end in curve.epochs] if hyperparameters.early_stopping else []
+    if run.state == RunState.STOPPED or not scores:
+        return run.epochs
+    return curve.epochs[scores.index(max(scores))].epoch

@@ -76,6 +76,11 @@ class EpochEnd(Event):
     validation_accuracy: float | None
     elapsed_s: float
 
+    def score(self, measure: str) -> float:
+        """How good it was, the higher the better. measure: see Hyperparameters.early_stopping_on."""
+        value = getattr(self, measure.removeprefix("training_"))
+        return -value if measure.endswith("loss") else value
+
 
 class Paused(Event):
     """It stands still, after so many epochs; the next Progress tells that it has gone on."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
@@ -14,10 +14,10 @@ class Sliced(Generic[Result]):
     share: how much of it is done, 0 to 1. result: what came of it; None until it is over. is_over: whether it is.
     """
 
-    def __init__(self, steps: Generator[float, None, Result]) -> None:
-        """steps: yields after each step what share of the work is done, and returns the result. A step should take less than
-        a slice does."""
-        self._steps, self._lock = steps, threading.Lock()
+    def __init__(self, begin: Callable[[], Generator[float, None, Result]]) -> None:
+        """begin: called when the first slice is done; what it returns yields after each step what share of the work is done,
+        and returns the result. A step should take less than a slice does. Work that failed is begun anew by the next slice."""
+        self._begin, self._steps, self._lock = begin, None, threading.Lock()
         self.share, self.result, self.is_over = 0.0, None, False
 
     def go_on(self, seconds: float) -> None:
@@ -26,11 +26,18 @@ class Sliced(Generic[Result]):
             return
         deadline = time.monotonic() + seconds
         try:
-            while not self.is_over:
+            if self.is_over:
+                return
+            self._steps = self._steps or self._begin()
+            while True:
                 self.share = next(self._steps)
                 if time.monotonic() >= deadline:
                     break
         except StopIteration as end:
             self.share, self.result, self.is_over = 1.0, end.value, True
+            self._steps = None  # and with it all that the work needed
+        except BaseException:
+            self._steps, self.share = None, 0.0
+            raise
         finally:
             self._lock.release()

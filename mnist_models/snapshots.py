@@ -22,14 +22,12 @@ def thinned(snapshots: Sequence[Snapshot], most_bytes: int, end: float = math.in
     """As many of the snapshots, in the order of their epochs, as `most_bytes` have room for.
 
     A network changes most in its first epochs, so that is where they stay close together: as long as they are too many, the
-    one goes whose neighbours are the fewest times apart. The first one stays. end: the epoch of the network itself, which
-    is the last one's neighbour; without it the last one stays too.
+    one goes whose neighbours are the fewest times apart. The first one stays longest. end: the epoch of the network itself,
+    which is the last one's neighbour; without it the last one stays as long as there is another one between.
     """
     kept = list(snapshots)
     while sum(len(snapshot.weights) for snapshot in kept) > most_bytes:
         epochs = [0.0, *(snapshot.epoch for snapshot in kept), end]
         apart = [later / earlier if earlier else math.inf for earlier, later in zip(epochs, epochs[2:], strict=False)]
-        if min(apart) == math.inf:
-            break
-        del kept[apart.index(min(apart))]
+        del kept[apart.index(min(apart)) if min(apart) < math.inf else -1]
     return tuple(kept)

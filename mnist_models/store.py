@@ -259,7 +259,7 @@ class RunStore:
         return list(self._shipped.values())
 
     def readable(self, network: str) -> list[Run]:
-        """The networks that can read digits: the one that ships, then finished and stopped runs, the newest first."""
+        """The networks that can read digits: those that ship, then finished and stopped runs, the newest first."""
         shipped = [run for run in self._shipped.values() if run.network == network]
         query = (
             select(Run)

@@ -255,15 +255,14 @@ class _EarlyStopping:
 
     def __init__(self, patience: int, measure: str, network: keras.Model) -> None:
         """patience: in epochs; 0 never ends it. measure: see Hyperparameters.early_stopping_on."""
-        self.patience, self.measure, self.network = patience, measure.removeprefix("training_"), network
+        self.patience, self.measure, self.network = patience, measure, network
         self.best, self.best_weights, self.epochs_without_gain = -math.inf, None, 0
 
     def ends(self, end: EpochEnd) -> bool:
         """Whether it is enough after this epoch."""
         if not self.patience:
             return False
-        value = getattr(end, self.measure)
-        score = -value if self.measure.endswith("loss") else value
+        score = end.score(self.measure)
         self.epochs_without_gain += 1
         if score > self.best:
             self.best, self.best_weights, self.epochs_without_gain = score, self.network.get_weights(), 0

@@ -13,17 +13,19 @@ from pages.parts import page, resources
 from pages.parts.lessons import alike, changes, evidence, lesson, waiting, work
 
 SCRIPT = "pages/reasons.py"
-WAY, CHANGE = "reasons-way", "reasons-change"
+WAY, SIDE, COVER, CHANGE = "reasons-way", "reasons-side", "reasons-cover", "reasons-change"
 WAYS = {"cover": "Covering", "gradients": "Gradients"}
 COVERS = {"paper": 0, "ink": explanations.INK}
 CHANGES = {"pen": "A stroke of the pen", "rubber": "A stroke of the rubber", "pixels": "Single pixels"}
+SETTINGS = {WAY: tuple(WAYS), SIDE: explanations.SIDES_PX, COVER: tuple(COVERS), CHANGE: tuple(CHANGES)}
+STARTS = {WAY: "cover", SIDE: 5, COVER: "paper", CHANGE: "pen"}
 
 
 def main() -> None:
     """The page."""
-    lesson.begin(SCRIPT, {WAY: tuple(WAYS), CHANGE: tuple(CHANGES)})
-    st.session_state.setdefault(WAY, next(iter(WAYS)))
-    st.session_state.setdefault(CHANGE, next(iter(CHANGES)))
+    lesson.begin(SCRIPT, SETTINGS)
+    for key, first in STARTS.items():
+        st.session_state.setdefault(key, first)
     st.header("Why this reading, and what would change it?")
     st.markdown(
         "A network cannot say why it reads what it reads, but it can be asked: what if this part were covered, what if a "
@@ -39,7 +41,7 @@ def reasons() -> None:
     """The digit, the two networks, and three ways to ask them why."""
     image, label = lesson.digit()
     runs = lesson.networks()
-    lesson.present(SCRIPT, image, label, runs, {key: st.session_state[key] for key in (WAY, CHANGE)})
+    lesson.present(SCRIPT, image, label, runs, {key: st.session_state[key] for key in SETTINGS})
     with resources.while_loading():
         read = {network: resources.classifier(run.id).read(image) for network, run in runs.items()}
     told = ", and the ".join(
@@ -71,12 +73,10 @@ def what_counted(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[str
             show = functools.partial(evidence.gradients, image=image, digits=digits)
         else:
             side_px = st.segmented_control(
-                "A square of", explanations.SIDES_PX, format_func=lambda side_px: f"{side_px}×{side_px} px", default=5,
-                required=True, key="reasons-side", persist_state="session",
+                "A square of", explanations.SIDES_PX, format_func=lambda side_px: f"{side_px}×{side_px} px",
+                required=True, key=SIDE, persist_state="session",
             )  # fmt: skip
-            cover = st.segmented_control(
-                "Covered with", COVERS, default="paper", required=True, key="reasons-cover", persist_state="session"
-            )
+            cover = st.segmented_control("Covered with", COVERS, required=True, key=COVER, persist_state="session")
             works = {network: work.occlusion(run.id, image, side_px, COVERS[cover]) for network, run in runs.items()}
             square = f"{side_px}×{side_px} square"
             show = functools.partial(evidence.covers, image=image, digits=digits, square=square, cover=cover)

@@ -22,7 +22,7 @@ def test_the_harmless_amount_changes_nothing_and_every_other_one_something(name)
         result = distortion.apply(IMAGES, amount)
         assert result.shape == IMAGES.shape and result.dtype == np.uint8
         # (The topmost rows of a digit are paper; half and half of ink and paper is grey all over.)
-        if amount == distortion.harmless or (name == "hide" and amount <= 3):
+        if amount == distortion.harmless or (name == "cover" and amount <= 3):
             np.testing.assert_array_equal(result, IMAGES)
         else:
             assert (result != IMAGES).any()
@@ -110,11 +110,11 @@ def test_noise_is_as_strong_as_it_says_and_grows_in_place():
     assert np.corrcoef(weak.ravel(), strong.ravel())[0, 1] > 0.99
 
 
-def test_hiding_covers_rows_from_the_top():
-    hidden = apply("hide", IMAGES, 12)
+def test_covering_hides_rows_from_the_top():
+    hidden = apply("cover", IMAGES, 12)
     assert not hidden[:, :12].any()
     np.testing.assert_array_equal(hidden[:, 12:], IMAGES[:, 12:])
-    assert not apply("hide", IMAGES, 28).any()
+    assert not apply("cover", IMAGES, 28).any()
 
 
 def test_inverting_goes_through_grey_to_the_negative():

@@ -38,7 +38,7 @@ def network(request):
 
 
 def done(steps):
-    work = Sliced(steps)
+    work = Sliced(lambda: steps)
     work.go_on(120)
     assert work.is_over
     return work.result

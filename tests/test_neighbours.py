@@ -13,7 +13,7 @@ DRAWING = dataset.load().test.images[:1]
 
 
 def known(hidden, images=IMAGES):
-    work = Sliced(neighbours.know(hidden, images))
+    work = Sliced(lambda: neighbours.know(hidden, images))
     work.go_on(120)
     assert work.is_over
     return work.result

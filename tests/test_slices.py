@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from mnist_models.slices import Sliced
 
 
@@ -14,7 +16,7 @@ def steps(count, done):
 
 def test_work_rests_until_somebody_goes_on_with_it():
     done = []
-    work = Sliced(steps(3, done))
+    work = Sliced(lambda: steps(3, done))
     assert (done, work.share, work.result, work.is_over) == ([], 0.0, None, False)
     work.go_on(0)
     assert (done, work.share, work.is_over) == ([1], 1 / 3, False)
@@ -22,7 +24,7 @@ def test_work_rests_until_somebody_goes_on_with_it():
 
 def test_the_result_is_there_when_it_is_over_and_nothing_is_done_twice():
     done = []
-    work = Sliced(steps(3, done))
+    work = Sliced(lambda: steps(3, done))
     work.go_on(60)
     work.go_on(60)
     assert (done, work.share, work.result, work.is_over) == ([1, 2, 3], 1.0, "all of it", True)
@@ -37,7 +39,7 @@ def test_two_who_wait_do_not_work_at_the_same_time():
         yield 0.5
         return "once"
 
-    work = Sliced(slow())
+    work = Sliced(slow)
     first = threading.Thread(target=work.go_on, args=(0,))
     first.start()
     assert entered.wait(30)
@@ -48,3 +50,21 @@ def test_two_who_wait_do_not_work_at_the_same_time():
     assert work.share == 0.5
     work.go_on(60)
     assert work.result == "once"
+
+
+def test_work_that_failed_says_so_and_is_begun_anew():
+    begun = []
+
+    def failing_once():
+        begun.append(len(begun))
+        yield 0.5
+        if len(begun) == 1:
+            raise MemoryError
+        return "at last"
+
+    work = Sliced(failing_once)
+    with pytest.raises(MemoryError):
+        work.go_on(60)
+    assert (work.is_over, work.share) == (False, 0.0)
+    work.go_on(60)
+    assert (work.result, begun) == ("at last", [0, 1])

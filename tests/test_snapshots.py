@@ -39,6 +39,7 @@ def test_one_that_is_nearly_the_end_is_not_worth_its_room():
     assert 59 not in epochs(thinned(of(1, 2, 4, 8, 16, 32, 59), 60, end=60))
 
 
-def test_the_first_stays_though_it_is_too_large():
-    assert epochs(thinned(of(1, 2, 3), 5)) == [1, 3]
-    assert epochs(thinned(of(1, 2, 3), 5, end=4)) == [1]
+def test_the_first_stays_longest_but_not_where_it_is_too_large():
+    assert epochs(thinned(of(1, 2, 3), 20)) == [1, 3]
+    assert epochs(thinned(of(1, 2, 3), 10)) == epochs(thinned(of(1, 2, 3), 10, end=4)) == [1]
+    assert thinned(of(1, 2, 3), 9) == ()

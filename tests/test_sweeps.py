@@ -18,7 +18,7 @@ def reader(tiny_cnn):
 
 def test_a_sweep_is_the_accuracy_at_each_amount(reader):
     distortion = DISTORTIONS["scale"]
-    work = Sliced(sweep(reader.probabilities, distortion, DIGITS))
+    work = Sliced(lambda: sweep(reader.probabilities, distortion, DIGITS))
     work.go_on(60)
     assert work.is_over
     for amount, accuracy in zip(distortion.amounts, work.result, strict=True):

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from mnist_models import pretrained
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.runs import Run, StoreError
 from pages.parts import page, resources
@@ -16,7 +15,7 @@ def choose(network: str, *, fixed: bool = False) -> Run:
         runs = {run.id: run for run in resources.store().readable(network)}
     except StoreError as error:
         st.warning(page.plain(error))
-        runs = {pretrained.PREFIX + network: resources.store().run(pretrained.PREFIX + network)}
+        runs = {run.id: run for run in resources.store().shipped() if run.network == network}
     # A network that this visitor trained is chosen for them as soon as it is done.
     awaited = st.session_state.get("reads-next", {})
     if awaited.get(network) in runs:

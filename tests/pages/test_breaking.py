@@ -41,11 +41,11 @@ def test_the_slider_spoils_the_digit_under_both_networks():
     app = page().run()
     assert not app.exception
     assert [metric.value for metric in app.metric] == ["2", "2"]
-    app.segmented_control(key="breaking-distortion").set_value("hide").run()
-    app.select_slider(key="breaking-hide").set_value(14).run()
+    app.segmented_control(key="breaking-distortion").set_value("cover").run()
+    app.select_slider(key="breaking-cover").set_value(14).run()
     assert not app.exception
     for metric, run_id in zip(app.metric, ("shipped-dnn", "shipped-cnn"), strict=True):
-        expected = read(app, run_id, "hide", 14)
+        expected = read(app, run_id, "cover", 14)
         assert metric.value == str(expected.digit)
         assert metric.delta.startswith(f"{expected.probability:.1%} sure")
 

@@ -39,9 +39,15 @@ def begin(script: str, settings: Settings) -> bool:
     """
     has_come = page.begin(script, navigation=not is_presented())
     query = {name: text for name, text in st.query_params.items() if name != HIDE}
-    if (script, query) != st.session_state.get("lesson-link"):
+    is_news = (script, query) != st.session_state.get("lesson-link")
+    if is_news or has_come:
         st.session_state["lesson-link"] = script, query
-        st.session_state["lesson-problems"] = _follow(query, {_name(key): key for key in settings}, settings)
+        problems = _follow(query, {_name(key): key for key in settings}, settings)
+        # Whoever goes back to a lesson from the Draw page comes with what they drew there.
+        has_drawn = canvas.board().preparation is not None and canvas.board().label is None
+        if is_news or not has_drawn:
+            problems += _show_digit(query)
+        st.session_state["lesson-problems"] = problems
     for problem in st.session_state["lesson-problems"]:
         st.warning(page.plain(f"A part of this link cannot be used. {problem}"))
     if title := query.get(ready_made.NAME):
@@ -78,7 +84,7 @@ def _follow(query: Mapping[str, str], keys: Mapping[str, str], settings: Setting
                 problems.append(f"There is no lesson {text[:40]!r}; there are {', '.join(ready_made.LESSONS)}.")
         else:
             problems.append(f"This page has no {name[:40]!r}; it has {', '.join(['digit', *NETWORKS, *keys])}.")
-    return problems + _show_digit(query)
+    return problems
 
 
 def _allowed(options: Sequence[str]) -> str:
@@ -211,7 +217,8 @@ def present(script: str, image: np.ndarray, label: int, runs: Mapping[str, Run],
     if is_presented():
         st.page_link(script, label="Show all that can be chosen", icon=":material/tune:", query_params=query)
         return
-    with st.popover("Present", icon=":material/present_to_all:"):
+    # Opening it runs what it stands in anew, so that the link tells of what was set elsewhere on the page too.
+    with st.popover("Present", icon=":material/present_to_all:", key="lesson-present", on_change="rerun"):
         if st.toggle("Large type, for a projector", key="large", persist_state="session") != st.session_state["is-large"]:
             st.rerun()
         hide = st.toggle("The link hides what else could be chosen", key="lesson-hide", persist_state="session")

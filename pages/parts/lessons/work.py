@@ -39,7 +39,7 @@ def read_along(run_id: str, image: np.ndarray, distortion: str) -> np.ndarray:
     return resources.classifier(run_id).probabilities(spoiled(image, distortion))
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
+@st.cache_resource(show_spinner=False, max_entries=4)
 def history(run_id: str):
     """A readable run at earlier moments, a history.History. Raises StoreError."""
     resources.tensorflow_ready().wait()
@@ -48,26 +48,16 @@ def history(run_id: str):
     return History(resources.store(), run_id)
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
-def history_inspector(run_id: str):
-    """The network of a run's history, compiled to tell what its layers pass on, an inside.Inspector. Raises StoreError."""
-    from mnist_models.inside import Inspector
-
-    return Inspector(history(run_id).network)
-
-
 @st.cache_data(show_spinner=False, max_entries=256)
-def read_history(run_id: str, image: np.ndarray) -> np.ndarray:
-    """The probability of each digit at each moment of a run's history, float32 (moments, 10). Raises StoreError."""
-    return history(run_id).probabilities(image[np.newaxis])[:, 0]
+def read_history(_history, run_id: str, epochs: tuple[float, ...], image: np.ndarray) -> np.ndarray:
+    """The probability of each digit at each of a history's moments, float32 (moments, 10). run_id, epochs: which it is."""
+    return _history.probabilities(image[np.newaxis])[:, 0]
 
 
 def forget_snapshots() -> None:
-    """Deletes the earlier epochs of all runs, and forgets what was read with them. Raises StoreError."""
+    """Deletes the earlier epochs of all runs. Raises StoreError."""
     resources.store().forget_snapshots()
     history.clear()
-    history_inspector.clear()
-    read_history.clear()
 
 
 @st.cache_resource(show_spinner=False, max_entries=1_024)
@@ -130,13 +120,13 @@ def last_hidden(run_id: str):
 @st.cache_resource(show_spinner=False, max_entries=256)
 def occlusion(run_id: str, image: np.ndarray, side_px: int, ink: int) -> Sliced[explanations.Occlusion]:
     """What covering any part of a digit does to its reading. Raises StoreError."""
-    return Sliced(explanations.occlusion(resources.classifier(run_id).probabilities, image, side_px, ink))
+    return Sliced(lambda: explanations.occlusion(resources.classifier(run_id).probabilities, image, side_px, ink))
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
 def attribution(run_id: str, image: np.ndarray, digit: int) -> Sliced[explanations.Attribution]:
     """What each pixel counted for a digit. Raises StoreError."""
-    return Sliced(explanations.integrated_gradients(gradient(run_id), image, digit))
+    return Sliced(lambda: explanations.integrated_gradients(gradient(run_id), image, digit))
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
@@ -144,11 +134,11 @@ def change(run_id: str, image: np.ndarray, by: str) -> Sliced[explanations.Searc
     """A small change that has a digit read as another. by: one of explanations.TOOLS, or "pixels". Raises StoreError."""
     read = resources.classifier(run_id).probabilities
     if by in explanations.TOOLS:
-        return Sliced(explanations.smallest_stroke(read, image, by))
-    return Sliced(explanations.few_pixels(read, gradient(run_id), image))
+        return Sliced(lambda: explanations.smallest_stroke(read, image, by))
+    return Sliced(lambda: explanations.few_pixels(read, gradient(run_id), image))
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def known(run_id: str) -> Sliced[neighbours.Known]:
     """The first training digits as a run's last hidden layer sees them, for all visitors. Raises StoreError."""
-    return Sliced(neighbours.know(last_hidden(run_id), dataset.load().train.images[: neighbours.COUNT]))
+    return Sliced(lambda: neighbours.know(last_hidden(run_id), dataset.load().train.images[: neighbours.COUNT]))
