@@ -20,7 +20,8 @@ CLOSE = 0.002
 
 def main() -> None:
     """The page."""
-    if lesson.begin(SCRIPT, {}):
+    runs = {network: learned_scrambled(network) for network in NETWORKS}
+    if lesson.begin(SCRIPT, {_key(network): tuple(some) for network, some in runs.items()}):
         board = canvas.board()
         if board.preparation is None:
             canvas.show_test_digit(lesson.EXAMPLE)
@@ -32,7 +33,7 @@ def main() -> None:
         "neighbours. A convolutional network looks for patterns of neighbours, and there are none left. **Try** to draw "
         "under scrambling: you cannot read it, but can they?"
     )
-    scrambled = {network: choose(network) for network in NETWORKS} if not lesson.is_presented() else shipped("scrambled")
+    scrambled = {network: choose(network, some) for network, some in runs.items()}
     plain = shipped("quick")
     draw_and_read(plain, scrambled)
     st.subheader("What it costs over the whole test set")
@@ -53,21 +54,28 @@ def shipped(pair: str) -> dict[str, Run]:
     return {network: resources.store().run(run_id) for network, run_id in pretrained.ids(pair).items()}
 
 
-def choose(network: str) -> Run:
-    """A network of this kind that learned from scrambled images: the one that ships, or one that was trained here."""
-    ours = shipped("scrambled")[network]
+def _key(network: str) -> str:
+    return f"scramble-{network}-run"
+
+
+def learned_scrambled(network: str) -> dict[str, Run]:
+    """The networks of this kind that learned from scrambled images, by id: the one that ships, and those trained here."""
     try:
-        runs = {run.id: run for run in resources.store().readable(network) if run.values.get("scrambled")}
-    except StoreError as error:
-        st.warning(page.plain(error))
-        runs = {ours.id: ours}
-    key = f"scramble-{network}"
-    if st.session_state.get(key, ours.id) not in runs:
-        st.session_state[key] = ours.id
-    if len(runs) == 1:
-        return ours
+        found = resources.store().readable(network)
+    except StoreError:
+        found = resources.store().shipped()
+    return {run.id: run for run in found if run.network == network and run.values.get("scrambled")}
+
+
+def choose(network: str, runs: Mapping[str, Run]) -> Run:
+    """One of them, chosen here where there are several."""
+    key, ids = _key(network), list(runs)
+    if st.session_state.setdefault(key, ids[0]) not in runs:
+        st.session_state[key] = ids[0]
+    if lesson.is_presented() or len(runs) == 1:
+        return runs[st.session_state[key]]
     run_id = st.selectbox(
-        f"{NETWORKS[network].title} of scrambled pixels", sorted(runs, key=lambda run_id: run_id != ours.id), key=key,
+        f"{NETWORKS[network].title} of scrambled pixels", ids, key=key,
         format_func=lambda run_id: f"{runs[run_id].label} · {runs[run_id].test_accuracy:.2%}", persist_state="session",
     )  # fmt: skip
     return runs[run_id]
@@ -100,6 +108,9 @@ def draw_and_read(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> Non
                         f"The {NETWORKS[network].title} reads", str(read.digit), f"{read.probability:.1%}", delta_color="off",
                         delta_arrow="off",
                     )  # fmt: skip
+    label = board.label if board.label is not None else lesson.guess(preparation.image)
+    chosen = {_key(network): run.id for network, run in scrambled.items()}
+    lesson.present(SCRIPT, preparation.image, label, {}, chosen)
 
 
 def pictures(preparation: Preparation) -> None:
@@ -116,22 +127,26 @@ def _wrong(run: Run) -> int:
 
 def verdict(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> str:
     """What scrambling cost each network, and who wins without neighbours, in words."""
-    costs = {network: plain[network].test_accuracy - run.test_accuracy for network, run in scrambled.items()}
-    told = " ".join(
-        f"The {NETWORKS[network].title} reads **{plain[network].test_accuracy:.2%}** of the test digits as they are, and "
-        f"**{scrambled[network].test_accuracy:.2%}** scrambled, {abs(cost):.2%} {'fewer' if cost > 0 else 'more'}."
-        for network, cost in costs.items()
-    )
-    best = {
-        name: max(runs, key=lambda network: runs[network].test_accuracy)
-        for name, runs in (("plain", plain), ("scrambled", scrambled))
-    }
-    worse, better = sorted(run.test_accuracy for run in scrambled.values())
-    if better - worse < CLOSE:
+    told = " ".join(_cost(plain[network], run) for network, run in scrambled.items())
+    worst, best = sorted(scrambled.values(), key=lambda run: run.test_accuracy)
+    if best.test_accuracy - worst.test_accuracy < CLOSE:
         return told + " Without neighbours, neither is better than the other."
-    if best["plain"] == best["scrambled"]:
-        return told + f" The {NETWORKS[best['scrambled']].title} still reads more, but look at what it has lost."
-    return told + f" Without neighbours, the {NETWORKS[best['scrambled']].title} is the better reader of the two."
+    told += f" Without neighbours, the {NETWORKS[best.network].title} is the better reader of the two"
+    if plain[best.network].test_accuracy > plain[worst.network].test_accuracy:
+        return told + " still."
+    return told + "."
+
+
+def _cost(plain: Run, scrambled: Run) -> str:
+    """What one network reads as it is and scrambled; a cost only where nothing else is different."""
+    title = NETWORKS[plain.network].title
+    if plain.hyperparameters.model_copy(update={"scrambled": True}) != scrambled.hyperparameters:
+        return f"{page.plain(scrambled.label)} reads **{scrambled.test_accuracy:.2%}** of the test digits scrambled."
+    points = 100 * (plain.test_accuracy - scrambled.test_accuracy)
+    return (
+        f"The {title} reads **{plain.test_accuracy:.2%}** of the test digits as they are, and "
+        f"**{scrambled.test_accuracy:.2%}** scrambled: {abs(points):.2f} percentage points {'less' if points > 0 else 'more'}."
+    )
 
 
 def again() -> None:

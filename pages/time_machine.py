@@ -1,14 +1,16 @@
 """The time machine: how a network would have read this digit, epoch by epoch of its training."""
 
 import bisect
+import itertools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from mnist_models import snapshots
 from mnist_models.hyperparameters import NETWORKS, number
-from mnist_models.runs import Run, StoreError
+from mnist_models.runs import Run
 from pages.parts import page, resources
 from pages.parts.lessons import lesson, lesson_charts, work
 
@@ -23,9 +25,10 @@ def main() -> None:
     lesson.begin(SCRIPT, {EPOCH: EPOCHS})
     st.header("The time machine: how did they learn to read it?")
     st.markdown(
-        "While a network is trained, its weights are kept after every epoch. Here each of those earlier networks reads your "
-        "digit. **Notice** that before the first epoch the reading is pure chance, and how much one epoch changes. **Try** a "
-        "digit that looks like two others: the network may have changed its mind about it."
+        "While a network is trained, its weights are kept after every epoch, or after the most telling ones where there are "
+        "many. Here each of those earlier networks reads your digit. **Notice** that before the first epoch the reading is "
+        "pure chance, and how much one epoch changes. **Try** a digit that looks like two others: the network may have changed "
+        "its mind about it."
     )
     travel()
     kept()
@@ -39,7 +42,10 @@ def travel() -> None:
     runs = lesson.networks()
     with resources.while_loading():
         histories = {network: work.history(run.id) for network, run in runs.items()}
-        read = {network: work.read_history(run.id, image) for network, run in runs.items()}
+        read = {
+            network: work.read_history(histories[network], run.id, histories[network].epochs, image)
+            for network, run in runs.items()
+        }
     epochs = sorted({epoch for history in histories.values() for epoch in history.epochs})
     if (wanted := st.session_state.get(EPOCH)) not in epochs:
         # Of the networks that read now, some other epochs were kept.
@@ -65,19 +71,18 @@ def travel() -> None:
             )  # fmt: skip
             if len(moments) == 2:
                 st.caption(page.plain(f"Of {run.label} only the beginning and the end are known. {_why(run)}"))
-    first_layers(image, label, runs, places)
+    first_layers(image, label, histories, places)
 
 
-def first_layers(image: np.ndarray, label: int, runs: Mapping[str, Run], places: Mapping[str, int]) -> None:
-    """The templates or kernels of both first layers, and the feature maps of this digit, as they were at those moments."""
+def first_layers(image: np.ndarray, label: int, histories: Mapping[str, Any], places: Mapping[str, int]) -> None:
+    """The templates or kernels of both first layers, and what of them speaks for the digit, as they were at those moments."""
     from pages.parts.lessons import inspection  # it imports TensorFlow, which is there by now
 
     st.subheader("What their first layers had learned by then")
-    for column, (network, run) in zip(st.columns(len(runs), gap="large"), runs.items(), strict=True):
-        history, inspector = work.history(run.id), work.history_inspector(run.id)
+    for column, (network, history) in zip(st.columns(len(histories), gap="large"), histories.items(), strict=True):
         with column, history.moment(places[network]):
             st.markdown(f"##### {NETWORKS[network].title}")
-            inspection.first_layer(inspector, inspector.look(history.given(image[np.newaxis])[0], label))
+            inspection.first_layer(history.inspector, history.inspector.look(history.given(image[np.newaxis])[0], label))
 
 
 def _rounded(epoch: float) -> str:
@@ -85,40 +90,53 @@ def _rounded(epoch: float) -> str:
 
 
 def _why(run: Run) -> str:
-    if run.values["epochs"] == 1:
-        return "It was trained for one epoch."
+    if run.epochs <= 1:
+        return "It was trained for no more than one epoch."
     return "Its epochs were not kept, or made room for those of newer runs: train it again to travel through them."
 
 
 def sentence(network: str, epochs: tuple[float, ...], read: np.ndarray, label: int) -> str:
     """When a network came to its reading, in words. read: the probability of each digit at each moment, (moments, 10)."""
-    title, digits = NETWORKS[network].title, read.argmax(axis=1)
-    changes = int((np.diff(digits) != 0).sum())
-    others = np.flatnonzero(digits != digits[-1])
-    if not len(others):
+    title, digits = NETWORKS[network].title, read.argmax(axis=1).tolist()
+    others = [place for place, digit in enumerate(digits) if digit != digits[-1]]
+    if not others:
         return f"The {title} happened to read it as {digits[-1]} before it had learned anything, and has done so ever since."
-    since = others[-1] + 1
+    before, since = others[-1], others[-1] + 1
     told = f"The {title} has read it as **{digits[-1]}** since epoch **{_rounded(epochs[since])}**"
-    told += f", where it read {digits[since - 1]} before" if since > 1 else ", where it guessed before"
-    told += f", and changed its mind {changes} times in all." if changes > 1 else "."
-    return told if digits[-1] == label else told + f" It never learned that this is a {label}."
+    if before == 0:
+        told += ", and guessed before it had learned anything"
+    else:
+        told += f"; at epoch {_rounded(epochs[before])}, the last one kept before that, it read {digits[before]}"
+    changes = sum(one != other for one, other in itertools.pairwise(digits))
+    told += f". Over the epochs that were kept it changed its mind {changes} times." if changes > 1 else "."
+    if digits[-1] == label:
+        return told
+    if label in digits[1:]:
+        last = max(place for place, digit in enumerate(digits) if digit == label)
+        return f"{told} At epoch {_rounded(epochs[last])} it knew the {label}, and has lost it since."
+    return f"{told} At no epoch that was kept did it know that this is a {label}."
 
 
+@page.guarded
 def kept() -> None:
     """How much of the disk the epochs of all runs take, and a way to have it back."""
-    try:
-        taken = resources.store().snapshot_bytes()
-    except StoreError:  # said where the networks are chosen
+    if lesson.is_presented():
         return
     with st.expander("What is kept"):
+        taken = resources.store().snapshot_bytes()
         st.markdown(
             f"The epochs of all runs take **{taken / 1e6:,.1f} MB** of the disk; they may take "
             f"{snapshots.MOST_BYTES_OF_ALL / 1e6:,.0f} MB. Where that is not enough, the oldest runs lose theirs; of one run "
             f"at most {snapshots.MOST_BYTES / 1e6:,.0f} MB are kept, the first epochs closest together. Runs themselves stay."
         )
-        if st.button("Forget them all", icon=":material/delete_sweep:", disabled=not taken, key="time-forget"):
-            work.forget_snapshots()
-            st.rerun()
+        with st.popover("Forget them all", icon=":material/delete_sweep:", disabled=not taken):
+            st.markdown(
+                "No run, of nobody who uses this app, can be travelled through any more; each still reads as it does. What "
+                "they took of the disk is used again for the epochs of new runs."
+            )
+            if st.button("Forget them for good", key="time-forget", disabled=not taken):
+                work.forget_snapshots()
+                st.rerun()
 
 
 main()

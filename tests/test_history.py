@@ -90,3 +90,16 @@ def test_weights_in_half_of_the_bytes_are_nearly_the_same_and_large_ones_are_kep
     assert again.get_layer("logits").bias.numpy().tolist() == [1e6] * 10
     for one, other in zip(network.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-3, rtol=1e-3)
+
+
+def test_where_early_stopping_brought_an_earlier_epoch_back_that_is_the_end(store, tiny_dnn):
+    values = tiny_dnn.model_copy(
+        update={"epochs": 40, "early_stopping": 2, "early_stopping_on": "validation_accuracy", "learning_rate": 0.02}
+    )
+    trained = train(values)
+    best = max(trained.curve.epochs, key=lambda end: end.validation_accuracy).epoch
+    assert best < trained.epochs
+    history = History(store, store.add(values, "mine", trained).id)
+    assert history.epochs == tuple(float(epoch) for epoch in range(int(best) + 1))
+    expected = Classifier.from_weights(values, trained.weights).probabilities(IMAGES)
+    np.testing.assert_allclose(history.probabilities(IMAGES)[-1], expected, atol=0.005)

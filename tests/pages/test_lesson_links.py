@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_models import dataset
+from mnist_models import dataset, links
+from mnist_models.distortions import DISTORTIONS
 from mnist_models.preprocessing import prepare_ink
 from pages.parts.lessons import lesson, ready_made
 from tests.pages.conftest import APP, TINY
@@ -86,10 +87,11 @@ def test_a_link_carries_strokes_where_a_digit_was_drawn():
 @pytest.mark.parametrize(
     ("page", "query"),
     [
-        ("breaking", {"distortion": "noise", "noise": "45"}),
+        *(("breaking", {"distortion": name, name: links.to_text(one.amounts[-2])}) for name, one in DISTORTIONS.items()),
         ("time_machine", {"epoch": "2"}),
         ("reasons", {"way": "gradients", "change": "pixels"}),
-        ("inside", {"layer": "conv_2", "filter": "3", "row": "5", "column": "6", "channel": "2"}),
+        ("reasons", {"way": "cover", "side": "7", "cover": "ink", "change": "rubber"}),
+        ("inside", {"layer": "conv_2", "filter": "3", "row": "5", "column": "4", "channel": "2"}),
         ("strokes", {"drawn": "40"}),
     ],
 )
@@ -99,6 +101,34 @@ def test_the_settings_of_each_lesson_are_those_of_its_link(page, query):
     offered = link_of(app)
     assert {name: offered[name] for name in query} == query
     assert offered["cnn"] == "quick-cnn" and offered["dnn"] == "quick-dnn"
+
+
+def test_a_link_to_the_scramble_says_which_networks_read_scrambled(store, trained):
+    run = store.create(TINY.model_copy(update={"scrambled": True}), "mine")
+    store.finish(run.id, trained)
+    app = opened("scramble", digit="17", **{"dnn-run": run.id})
+    assert app.selectbox(key="scramble-dnn-run").value == run.id
+    assert link_of(app) == {"digit": "17", "dnn-run": run.id, "cnn-run": "scrambled-cnn"}
+    assert not opened("scramble", hide="1", **link_of(app)).selectbox
+
+
+def test_a_link_that_is_followed_once_more_opens_the_lesson_as_it_was_but_keeps_a_drawing():
+    app = opened("slide", digit="17", prepared="true")
+    app.toggle(key="slide-prepared").set_value(False)
+    app.button(key="lesson-example").click().run()
+    app.switch_page("app.py").run()
+    app.switch_page("pages/slide.py")
+    app.query_params.update({"digit": "17", "prepared": "true"})
+    app.run()
+    assert app.session_state["board"].index == 17 and app.toggle(key="slide-prepared").value is True
+    app.switch_page("app.py").run()
+    board = app.session_state["board"]
+    board.label = board.index = None  # as after a stroke
+    app.switch_page("pages/slide.py")
+    app.query_params.update({"digit": "17", "prepared": "true"})
+    app.run()
+    assert not app.exception
+    assert app.session_state["board"].index is None
 
 
 def test_what_was_changed_after_a_link_stays_changed():

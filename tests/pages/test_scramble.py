@@ -47,13 +47,15 @@ def test_a_pair_that_was_trained_here_can_take_the_place(store, trained):
     run = store.create(values, "mine")
     store.finish(run.id, dataclasses.replace(trained, test_accuracy=0.5))
     app = page().run()
-    app.selectbox(key="scramble-dnn").select(run.id).run()
+    app.selectbox(key="scramble-dnn-run").select(run.id).run()
     assert not app.exception
-    assert any("**50.00%** scrambled" in text.value for text in app.markdown)
+    # Of another network than ours, nothing is told of what scrambling cost it.
+    assert any("reads **50.00%** of the test digits scrambled." in text.value for text in app.markdown)
+    assert not any("The DNN reads" in text.value for text in app.markdown)
     store.delete([run.id])
     app.run()
     assert not app.exception
-    assert not any("**50.00%** scrambled" in text.value for text in app.markdown)
+    assert not any("**50.00%**" in text.value for text in app.markdown)
 
 
 def test_a_link_leads_to_a_race_of_both_scrambled():
@@ -75,4 +77,4 @@ def test_the_canvas_can_be_cleared_and_filled(button):
 def test_without_a_store_the_shipped_pairs_still_read(broken_store):
     app = page().run()
     assert not app.exception
-    assert len(app.metric) == 4 and "cannot be used" in app.warning[0].value
+    assert len(app.metric) == 4

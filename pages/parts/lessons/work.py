@@ -62,10 +62,10 @@ def forget_snapshots() -> None:
 
 @st.cache_resource(show_spinner=False, max_entries=1_024)
 def sweep(run_id: str, distortion: str, count: int) -> Sliced[list[float]]:
-    """How many of the first test digits a run reads rightly along a distortion, for all visitors. Raises StoreError."""
-    return Sliced(
-        sweeps.sweep(resources.classifier(run_id).probabilities, DISTORTIONS[distortion], dataset.load().test.part(0, count))
-    )
+    """How many of the first test digits a run reads rightly along a distortion, for all visitors. Working at it raises
+    StoreError."""
+    digits = dataset.load().test.part(0, count)
+    return Sliced(lambda: sweeps.sweep(resources.classifier(run_id).probabilities, DISTORTIONS[distortion], digits))
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
