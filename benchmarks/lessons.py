@@ -105,7 +105,7 @@ def keys(page: Page, name: str, shown: str) -> list[float]:
     for place in range(TIMES):
         page.wait_for_timeout(REST_MS)
         was = page.evaluate(shown)
-        key = "ArrowRight" if place % 6 < 3 else "ArrowLeft"
+        key = "ArrowLeft" if place % 6 < 3 else "ArrowRight"  # the time machine begins at its right end
         times_ms.append(timed(page, "keydown", f"{shown} !== {was!r}", lambda key=key: page.keyboard.press(key)))
     return times_ms
 
