@@ -75,7 +75,9 @@ def test_an_epoch_that_another_network_does_not_have_gives_way_to_the_one_before
 def test_it_says_when_a_network_came_to_its_reading(digits, words, longer_run, monkeypatch):
     really = work.read_history
     read = np.eye(10, dtype=np.float32)[digits]
-    monkeypatch.setattr(work, "read_history", lambda run_id, image: read if run_id == longer_run.id else really(run_id, image))
+    monkeypatch.setattr(
+        work, "read_history", lambda history, run_id, *rest: read if run_id == longer_run.id else really(history, run_id, *rest)
+    )
     app = page().run()
     app.selectbox(key="reads-dnn").select(longer_run.id).run()
     assert not app.exception
