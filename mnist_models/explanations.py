@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mnist_models.dataset import IMAGE_SIZE_PX
+from mnist_models.readings import Read
 
 if TYPE_CHECKING:
     import keras
 
-# Images, uint8 (N, 28, 28), to the probability of each digit, float32 (N, 10): see classifier.Classifier.probabilities.
-Read = Callable[[np.ndarray], np.ndarray]
 # Images of any grey, float32 (N, 28, 28) of 0 to 255, and a digit, to its odds as powers of ten, float32 (N,), and how much
 # these rise with each pixel, float32 (N, 28, 28).
 Gradient = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]

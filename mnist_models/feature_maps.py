@@ -142,7 +142,7 @@ class Search:
 
     def __init__(self, inspector: Inspector, images: np.ndarray, batch_size: int = 50) -> None:
         """images: uint8 (N, 28, 28)."""
-        self.inspector, self.images, self.batch_size = inspector, images, batch_size
+        self.inspector, self.images, self.batch_size = inspector, inspector.given(images), batch_size
         self._lock = threading.Lock()
         self._found: list[dict[str, Peaks]] = []
 

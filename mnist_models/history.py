@@ -28,8 +28,9 @@ class History:
     def __init__(self, store: RunStore, run_id: str) -> None:
         """Of a readable run. Raises StoreError."""
         run = store.run(run_id)
-        first = pack_half(networks.build(run.hyperparameters))
-        end = _end(run, run.hyperparameters, store.curve(run_id))
+        hyperparameters = run.hyperparameters
+        first = pack_half(networks.build(hyperparameters))
+        end = _end(run, hyperparameters, store.curve(run_id))
         self._classifier = Classifier.of_run(store, run_id)
         last = pack_half(self._classifier.network)
         kept = [snapshot for snapshot in store.snapshots(run_id) if snapshot.epoch < end]
@@ -56,16 +57,12 @@ class History:
     @functools.cached_property
     def inspector(self) -> Inspector:
         """The network, compiled to tell what its layers pass on; to be asked within `moment`."""
-        return Inspector(self.network)
+        return Inspector(self.network, self._classifier.given)
 
     @property
     def network(self) -> keras.Model:
         """The network, for what is compiled of it once; its weights are those of a moment only within `moment`."""
         return self._classifier.network
-
-    def given(self, images: np.ndarray) -> np.ndarray:
-        """See Classifier.given."""
-        return self._classifier.given(images)
 
     @contextmanager
     def moment(self, place: int) -> Iterator[None]:

@@ -6,6 +6,7 @@ Of any network that `networks.build` makes: a chain of layers.
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
@@ -74,8 +75,9 @@ def stages(network: keras.Sequential) -> list[Stage]:
 class Look(NamedTuple):
     """What a network makes of one image, and what in that speaks for one digit.
 
-    image: uint8 (28, 28). digit: 0 to 9. By the name of the layer, outputs: what it passes on, float32, without the batch:
-    (side, side, filters) or (units,); influence: the gradient of the digit's logit with respect to each of those numbers.
+    image: uint8 (28, 28), as the network is given it. digit: 0 to 9. By the name of the layer, outputs: what it passes on,
+    float32, without the batch: (side, side, filters) or (units,); influence: the gradient of the digit's logit with respect to
+    each of those numbers.
     """
 
     image: np.ndarray
@@ -97,8 +99,9 @@ class Peaks(NamedTuple):
 class Inspector:
     """A network compiled to tell, in one call, what all of its layers make of an image."""
 
-    def __init__(self, network: keras.Sequential) -> None:
-        self.network, self.stages = network, stages(network)
+    def __init__(self, network: keras.Sequential, given: Callable[[np.ndarray], np.ndarray] = lambda images: images) -> None:
+        """given: what the network is given of images, see Classifier.given."""
+        self.network, self.given, self.stages = network, given, stages(network)
         self.convolutions = [stage for stage in self.stages if stage.is_convolution]
         self._images = tf.TensorSpec((None, IMAGE_SIZE_PX, IMAGE_SIZE_PX), tf.uint8)
         self._look = tf.function(
@@ -107,7 +110,8 @@ class Inspector:
 
     def look(self, image: np.ndarray, digit: int) -> Look:
         """What the network makes of an image, uint8 (28, 28), and what in it speaks for this digit, 0 to 9."""
-        told = self._look(tf.constant(image[np.newaxis]), tf.constant(digit, tf.int32))
+        (image,) = images = self.given(image[np.newaxis])
+        told = self._look(tf.constant(images), tf.constant(digit, tf.int32))
         names = [layer.name for layer in self.network.layers]
         return Look(image, digit, *(dict(zip(names, (some.numpy()[0] for some in all_), strict=True)) for all_ in told))
 

@@ -1,6 +1,7 @@
 """What a network read in each of many digits, kept so that reports and comparisons need not read them again."""
 
 import io
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,10 @@ from mnist_models.dataset import CLASS_COUNT
 # Below it a reading would more likely be wrong than right. Networks are given a limit of their own after training, see
 # calibration.sure_from; this one is for those that were not.
 SURE_FROM = 0.5
+
+
+# Images, uint8 (N, 28, 28), to the probability of each digit, float32 (N, 10): see classifier.Classifier.probabilities.
+Read = Callable[[np.ndarray], np.ndarray]
 
 
 class ReadingsError(ValueError):

@@ -1,15 +1,12 @@
 """How many digits of the test set a network reads rightly, the more they are distorted."""
 
-from collections.abc import Callable, Generator
-
-import numpy as np
+from collections.abc import Generator
 
 from mnist_models.dataset import Digits
 from mnist_models.distortions import Distortion
+from mnist_models.readings import Read
 
 BATCH = 250
-# Images, uint8 (N, 28, 28), to the probability of each digit, float32 (N, 10): see classifier.Classifier.probabilities.
-Read = Callable[[np.ndarray], np.ndarray]
 
 
 def sweep(read: Read, distortion: Distortion, digits: Digits) -> Generator[float, None, list[float]]:

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 
 from mnist_models import dataset
 from mnist_models.distortions import DISTORTIONS, Distortion, breaking_points
 from mnist_models.hyperparameters import NETWORKS, number
-from mnist_models.runs import Run, StoreError
-from pages.parts import page, resources
+from mnist_models.runs import Run
+from pages.parts import canvas, page, readers, resources
 from pages.parts.lessons import lesson, lesson_charts, waiting, work
 
 SCRIPT = "pages/breaking.py"
@@ -73,7 +72,7 @@ def one_digit() -> None:
     place = distortion.amounts.index(amount)
     spoiled = work.spoiled(image, name)
     left, *columns = st.columns([1, 1, 1], gap="medium", vertical_alignment="center")
-    picture = Image.fromarray(255 - spoiled[place]).resize((PICTURE_PX, PICTURE_PX), Image.Resampling.NEAREST)
+    picture = canvas.enlarged(spoiled[place], PICTURE_PX)
     left.image(picture, width=PICTURE_PX, caption="What they read", alt="The digit, spoiled")
     for column, (network, read) in zip(columns, found.items(), strict=True):
         digit = int(read[place].argmax())
@@ -132,21 +131,19 @@ def whole_test_set(was_reading: bool) -> None:
         "Test digits at each step", COUNTS, format_func=number, key=COUNT, required=True, persist_state="session"
     )
     sweeps = {run_id: work.sweep(run_id, name, count) for run_id in runs}
-    missing = [sweep for sweep in sweeps.values() if not sweep.is_over]
     if was_reading:
         right.button("Stop", icon=":material/stop:", key="breaking-stop", width="stretch", on_click=_read, args=[False])
         st.progress(
-            sum(sweep.share for sweep in sweeps.values()) / max(len(sweeps), 1),
+            waiting.share(sweeps),
             f"{count:,} digits at each of {len(DISTORTIONS[name].amounts)} steps, read by {len(sweeps)} networks",
         )
-        for sweep in missing:
-            sweep.go_on(waiting.SLICE_S / len(missing))
-        if all(sweep.is_over for sweep in sweeps.values()):
+        waiting.go_on(sweeps)
+        if waiting.all_over(sweeps):
             _read(False)
     else:
         right.button(
             "Read them", icon=":material/play_arrow:", key="breaking-start", type="primary", width="stretch",
-            disabled=not missing, on_click=_read, args=[True],
+            disabled=waiting.all_over(sweeps), on_click=_read, args=[True],
         )  # fmt: skip
     if st.session_state[READING] != was_reading:
         st.rerun()
@@ -159,16 +156,13 @@ def _read(is_reading: bool) -> None:
 
 def choose_runs() -> dict[str, Run]:
     """The networks whose curves are to be seen, by id; chosen here, at first the two that read above."""
-    try:
-        runs = [run for network in NETWORKS for run in resources.store().readable(network)]
-    except StoreError:  # what is wrong is said where the two networks are chosen
-        runs = resources.store().shipped()
-    labels = {run.id: run.label for run in runs}
+    runs = {run_id: run for network in NETWORKS for run_id, run in readers.readable(network).items()}
+    labels = {run_id: run.label for run_id, run in runs.items()}
     reading = [st.session_state[f"reads-{network}"] for network in NETWORKS]
     if not set(st.session_state.setdefault(RUNS, reading)) <= set(labels):  # one was deleted
         st.session_state[RUNS] = [run_id for run_id in st.session_state[RUNS] if run_id in labels]
     chosen = st.multiselect("Networks", labels, key=RUNS, format_func=lambda run_id: labels[run_id], persist_state="session")
-    return {run.id: run for run in runs if run.id in chosen}
+    return {run_id: run for run_id, run in runs.items() if run_id in chosen}
 
 
 def show(found: Mapping[Run, list[float]], name: str, count: int) -> None:

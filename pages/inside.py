@@ -1,6 +1,5 @@
 """Look inside: what each layer of both networks makes of a digit, down to a single number."""
 
-import numpy as np
 import streamlit as st
 
 from mnist_models import links
@@ -48,10 +47,7 @@ def look_inside() -> None:
         inspectors = {network: work.inspector(run.id) for network, run in runs.items()}
     from pages.parts.lessons import inspection, pixel  # they import TensorFlow, which is there by now
 
-    looks = {
-        network: inspectors[network].look(resources.classifier(run.id).given(image[np.newaxis])[0], label)
-        for network, run in runs.items()
-    }
+    looks = {network: inspector.look(image, label) for network, inspector in inspectors.items()}
     st.caption("In all pictures of weights and activations, white is zero, orange is above zero and blue below.")
     st.subheader(f"The first layer: what speaks for {label}")
     for column, network in zip(st.columns(len(runs), gap="large"), runs, strict=True):

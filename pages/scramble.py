@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 
 import streamlit as st
-from PIL import Image
 
 from mnist_models import dataset, links, pretrained, recipes
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.preprocessing import Preparation
-from mnist_models.runs import Run, StoreError
-from pages.parts import canvas, page, resources
+from mnist_models.runs import Run
+from pages.parts import canvas, page, readers, resources
 from pages.parts.lessons import lesson, lesson_charts
 
 SCRIPT = "pages/scramble.py"
@@ -60,11 +59,7 @@ def _key(network: str) -> str:
 
 def learned_scrambled(network: str) -> dict[str, Run]:
     """The networks of this kind that learned from scrambled images, by id: the one that ships, and those trained here."""
-    try:
-        found = resources.store().readable(network)
-    except StoreError:
-        found = resources.store().shipped()
-    return {run.id: run for run in found if run.network == network and run.values.get("scrambled")}
+    return {run_id: run for run_id, run in readers.readable(network).items() if run.values.get("scrambled")}
 
 
 def choose(network: str, runs: Mapping[str, Run]) -> Run:
@@ -117,8 +112,7 @@ def pictures(preparation: Preparation) -> None:
     """The digit as the networks read it, and as those of scrambled pixels are given it."""
     image = preparation.image
     for picture, caption in ((image, "As it is"), (dataset.scrambled(image[None])[0], "Scrambled")):
-        enlarged = Image.fromarray(255 - picture).resize((PICTURE_PX, PICTURE_PX), Image.Resampling.NEAREST)
-        st.image(enlarged, width=PICTURE_PX, caption=caption, alt=f"The digit: {caption.lower()}")
+        st.image(canvas.enlarged(picture, PICTURE_PX), width=PICTURE_PX, caption=caption, alt=f"The digit: {caption.lower()}")
 
 
 def _wrong(run: Run) -> int:

@@ -118,7 +118,7 @@ def watch(
         st.session_state[INK] = st.session_state[PLAYED] = replay.moments[at].percent
     moment = replay.moments[at]
     choose_moment(moment.percent, was_playing)
-    pixels = Image.fromarray(255 - replay.images[at]).resize((PICTURE_PX, PICTURE_PX), Image.Resampling.NEAREST)
+    pixels = canvas.enlarged(replay.images[at], PICTURE_PX)
     left, *right = st.columns([0.7, *[1.5] * len(runs)], gap="medium")
     with left.container(horizontal=True):
         for picture, caption in (

@@ -82,7 +82,7 @@ def first_layers(image: np.ndarray, label: int, histories: Mapping[str, Any], pl
     for column, (network, history) in zip(st.columns(len(histories), gap="large"), histories.items(), strict=True):
         with column, history.moment(places[network]):
             st.markdown(f"##### {NETWORKS[network].title}")
-            inspection.first_layer(history.inspector, history.inspector.look(history.given(image[np.newaxis])[0], label))
+            inspection.first_layer(history.inspector, history.inspector.look(image, label))
 
 
 def _rounded(epoch: float) -> str:
@@ -131,7 +131,7 @@ def kept() -> None:
         )
         with st.popover("Forget them all", icon=":material/delete_sweep:", disabled=not taken):
             st.markdown(
-                "No run, of nobody who uses this app, can be travelled through any more; each still reads as it does. What "
+                "No run of anybody who uses this app can be travelled through any more; each still reads as it does. What "
                 "they took of the disk is used again for the epochs of new runs."
             )
             if st.button("Forget them for good", key="time-forget", disabled=not taken):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mnist_models import dataset, networks
+from mnist_models.classifier import Classifier
 from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from mnist_models.inside import Inspector, contributions, responds, stages, templates
 from tests.conftest import passed_on_slowly, scrambled
@@ -130,3 +131,13 @@ def test_the_peaks_of_many_images_are_those_of_each():
             np.testing.assert_allclose(peaks[stage.name].values[index], maps.max(axis=0), atol=1e-5)
             at = maps[peaks[stage.name].places[index], np.arange(stage.count)]
             np.testing.assert_allclose(at, maps.max(axis=0), atol=1e-5)
+
+
+def test_a_network_of_scrambled_pixels_is_looked_at_with_such():
+    network = networks.build(CnnHyperparameters(conv_layers="4x3", dense_units="8"))
+    look = Inspector(network, Classifier(network, scrambles=True).given).look(IMAGE, 3)
+    scrambled_image = dataset.scrambled(IMAGE[np.newaxis])[0]
+    np.testing.assert_array_equal(look.image, scrambled_image)
+    expected = Inspector(network).look(scrambled_image, 3)
+    for name, output in expected.outputs.items():
+        np.testing.assert_array_equal(look.outputs[name], output)

@@ -166,6 +166,11 @@ def _component() -> ModuleType:
     return streamlit_drawable_canvas
 
 
+def enlarged(image: np.ndarray, side_px: int) -> Image.Image:
+    """A square of ink, uint8 (N, N), as dark ink on white paper, so large that single pixels can be seen."""
+    return Image.fromarray(255 - image).resize((side_px, side_px), Image.Resampling.NEAREST)
+
+
 def data_address(picture: Image.Image) -> str:
     """An address that holds the picture itself, as a PNG."""
     png = io.BytesIO()

@@ -11,11 +11,7 @@ def choose(network: str, *, fixed: bool = False) -> Run:
     """A list of the networks of this kind that can read: those that ship, and every finished run. fixed: only the name of the
     one that is chosen."""
     key = f"reads-{network}"
-    try:
-        runs = {run.id: run for run in resources.store().readable(network)}
-    except StoreError as error:
-        st.warning(page.plain(error))
-        runs = {run.id: run for run in resources.store().shipped() if run.network == network}
+    runs = readable(network, tell=True)
     # A network that this visitor trained is chosen for them as soon as it is done.
     awaited = st.session_state.get("reads-next", {})
     if awaited.get(network) in runs:
@@ -33,6 +29,18 @@ def choose(network: str, *, fixed: bool = False) -> Run:
         format_func=lambda run_id: _title(runs[run_id]),
     )  # fmt: skip
     return runs[run_id]
+
+
+def readable(network: str, *, tell: bool = False) -> dict[str, Run]:
+    """The networks of this kind that can read, by id; without a store, those that ship. tell: whether it is said here that the
+    store cannot be used."""
+    try:
+        found = resources.store().readable(network)
+    except StoreError as error:
+        if tell:
+            st.warning(page.plain(error))
+        found = [run for run in resources.store().shipped() if run.network == network]
+    return {run.id: run for run in found}
 
 
 def _title(run: Run) -> str:

@@ -20,6 +20,14 @@ def open_lesson(page: Page, name: str) -> None:
     page.get_by_role("link", name=name).click()
 
 
+def take_to_lesson(page: Page, url: str, strokes: list, digit: str, name: str) -> None:
+    """Draws a digit, and goes to a lesson with it once both networks have read it."""
+    open_draw(page, url)
+    draw(page, strokes)
+    expect_reading(page, digit)
+    open_lesson(page, name)
+
+
 def canvas(page: Page) -> Locator:
     """The canvas that takes strokes."""
     return page.locator("canvas.upper-canvas")

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.hand import ZERO, draw, expect_reading, open_draw, open_lesson
+from tests.browser.hand import ZERO, draw, take_to_lesson
 
 
 def percentage(page, label: str) -> float:
@@ -15,10 +15,7 @@ def percentage(page, label: str) -> float:
 
 
 def test_a_drawn_digit_is_slid_and_preparation_brings_it_back(page, server):
-    open_draw(page, server.url)
-    draw(page, ZERO)
-    expect_reading(page, "0")
-    open_lesson(page, "Slide")
+    take_to_lesson(page, server.url, ZERO, "0", "Slide")
     expect(page.get_by_text("Your drawing, as both networks read it.")).to_be_visible()
     dnn, cnn = (percentage(page, f"Places where the {network} reads 0") for network in ("DNN", "CNN"))
     assert 0 < dnn < cnn < 100

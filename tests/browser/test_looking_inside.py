@@ -4,14 +4,11 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.hand import ZERO, draw, expect_reading, open_draw, open_lesson
+from tests.browser.hand import ZERO, take_to_lesson
 
 
 def test_a_drawn_digit_is_followed_to_one_pixel_and_to_what_excites_its_filter(page, server):
-    open_draw(page, server.url)
-    draw(page, ZERO)
-    expect_reading(page, "0")
-    open_lesson(page, "Look inside")
+    take_to_lesson(page, server.url, ZERO, "0", "Look inside")
     expect(page.get_by_text("what speaks for 0")).to_be_visible()
     for picture in ("The weights of the first layer", "What Dense layer 1 passes on", "What Logits passes on"):
         expect(page.get_by_alt_text(re.compile(picture))).to_have_count(2)

@@ -4,14 +4,11 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.hand import SEVEN, draw, expect_reading, open_draw, open_lesson
+from tests.browser.hand import SEVEN, take_to_lesson
 
 
 def test_a_drawn_digit_is_covered_changed_and_compared(page, server):
-    open_draw(page, server.url)
-    draw(page, SEVEN)
-    expect_reading(page, "7")
-    open_lesson(page, "Why this reading?")
+    take_to_lesson(page, server.url, SEVEN, "7", "Why this reading?")
     expect(page.get_by_text("Your drawing, as both networks read it.")).to_be_visible()
     expect(page.get_by_text(re.compile("paper hurts most"))).to_have_count(2)
     expect(page.get_by_text(re.compile("digits nearest to this one"))).to_have_count(2)

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 
 from mnist_models import dataset
-from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
+from mnist_models.dataset import CLASS_COUNT
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.neighbours import MAPPED, Known
 from mnist_models.runs import Run
+from pages.parts import canvas
 from pages.parts.lessons import lesson, lesson_charts, work
 
 PICTURE_PX = 56
@@ -27,7 +27,9 @@ def show(found: Mapping[str, Known], image: np.ndarray, runs: Mapping[str, Run])
         with column:
             st.markdown(f"**{NETWORKS[network].title}**: {words(known, features, nearest)}")
             st.image(
-                [_picture(train.images[index]) for index in nearest], [f"a {train.labels[index]}" for index in nearest],
+                # Twice as fine as they are shown, for fine screens.
+                [canvas.enlarged(train.images[index], 2 * PICTURE_PX) for index in nearest],
+                [f"a {train.labels[index]}" for index in nearest],
                 width=PICTURE_PX, alt=[f"Training digit {index + 1:,}" for index in nearest],
             )  # fmt: skip
             drawn = np.arange(min(DRAWN, len(known.features)))
@@ -73,8 +75,3 @@ def _dots(known: Known, indices: np.ndarray) -> list[lesson_charts.Dot]:
         lesson_charts.Dot(round(x, 3), round(y, 3), int(train.labels[index]), lesson.address(train.images[index].tobytes()))
         for index, (x, y) in zip(indices, known.on_map(known.features[indices]).tolist(), strict=True)
     ]
-
-
-def _picture(image: np.ndarray) -> Image.Image:
-    """Dark ink on white, twice as fine as it is shown, for fine screens."""
-    return Image.fromarray(255 - image).resize([4 * IMAGE_SIZE_PX] * 2, Image.Resampling.NEAREST)

@@ -10,12 +10,12 @@ from mnist_models import dataset
 from mnist_models.feature_maps import Search, receptive_field, strongest
 from mnist_models.inside import Inspector, Look, Stage
 from pages.parts import page
-from pages.parts.lessons import inspection, pictures, work
+from pages.parts.lessons import inspection, pictures, waiting, work
 
 PATCH_PX = 84
 MOST_EXCITED = 9
-# How long a part of the search may take, and how soon the next begins.
-SLICE_S, PAUSE_S = 0.3, 0.1
+# How soon the next part of the search begins.
+PAUSE_S = 0.1
 
 
 class Patch(NamedTuple):
@@ -64,7 +64,7 @@ def _search(inspector: Inspector, look: Look, stage: Stage, filter_index: int, s
     if search and not search.is_done:
         st.progress(search.seen / len(search.images), f"{search.seen:,} of {len(search.images):,} training digits looked at")
         # Last, so that the browser draws what is there meanwhile; and a little at a time, so that who leaves ends it.
-        search.advance(SLICE_S)
+        search.advance(waiting.SLICE_S)
         if search.is_done:
             st.rerun()  # nothing needs to be redrawn by itself any more
 

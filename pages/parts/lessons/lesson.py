@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 
 from mnist_models import dataset, links, pretrained, strokes
 from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
@@ -160,8 +159,7 @@ def digit() -> tuple[np.ndarray, int]:
     key = f"lesson-label-{hashlib.sha1(image).hexdigest()}"
     expected = board.label if board.label is not None else guess(image)
     with st.container(horizontal=True, gap="medium", key="lesson-digit"):
-        picture = Image.fromarray(255 - image).resize((DIGIT_PX, DIGIT_PX), Image.Resampling.NEAREST)
-        st.image(picture, width=DIGIT_PX, alt="The digit as the networks read it")
+        st.image(canvas.enlarged(image, DIGIT_PX), width=DIGIT_PX, alt="The digit as the networks read it")
         with st.container(width="content"):
             st.caption("Your drawing, as both networks read it." if board.label is None else board.origin.split(". ")[0] + ".")
             if is_presented():
@@ -230,5 +228,5 @@ def present(script: str, image: np.ndarray, label: int, runs: Mapping[str, Run],
 @functools.lru_cache(maxsize=4096)
 def address(pixels: bytes) -> str:
     """The address of a picture, itself in it, of a digit: 28×28 bytes, dark ink on white, twice as large."""
-    picture = Image.frombytes("L", (IMAGE_SIZE_PX, IMAGE_SIZE_PX), pixels).point(lambda ink: 255 - ink)
-    return canvas.data_address(picture.resize((2 * IMAGE_SIZE_PX, 2 * IMAGE_SIZE_PX), Image.Resampling.NEAREST))
+    image = np.frombuffer(pixels, np.uint8).reshape(IMAGE_SIZE_PX, IMAGE_SIZE_PX)
+    return canvas.data_address(canvas.enlarged(image, 2 * IMAGE_SIZE_PX))

@@ -15,8 +15,8 @@ TURN_S = 0.4
 
 def until_over(works: Mapping[str, Sliced], doing: str, show: Callable[[dict[str, Any]], None]) -> None:
     """Has the results shown, at once where the work is done or quick, else as soon as it is. doing: said meanwhile."""
-    _go_on(works)
-    is_over = _is_over(works)
+    go_on(works)
+    is_over = all_over(works)
     # How often a fragment redraws itself is fixed when it is defined.
     st.fragment(_turn, run_every=None if is_over else TURN_S)(works, doing, show, is_over)
 
@@ -26,17 +26,24 @@ def _turn(works: Mapping[str, Sliced], doing: str, show: Callable[[dict[str, Any
     if was_over:
         show({name: work.result for name, work in works.items()})
         return
-    st.progress(sum(work.share for work in works.values()) / len(works), doing)
-    _go_on(works)
-    if _is_over(works):
+    st.progress(share(works), doing)
+    go_on(works)
+    if all_over(works):
         st.rerun()  # the whole page: nothing needs to be redrawn again and again any more
 
 
-def _go_on(works: Mapping[str, Sliced]) -> None:
+def go_on(works: Mapping[str, Sliced]) -> None:
+    """A slice of time for all works that are not over, in equal parts."""
     unfinished = [work for work in works.values() if not work.is_over]
     for work in unfinished:
         work.go_on(SLICE_S / len(unfinished))
 
 
-def _is_over(works: Mapping[str, Sliced]) -> bool:
+def share(works: Mapping[str, Sliced]) -> float:
+    """How much of all the works is done, 0 to 1."""
+    return sum(work.share for work in works.values()) / max(len(works), 1)
+
+
+def all_over(works: Mapping[str, Sliced]) -> bool:
+    """Whether every work is over."""
     return all(work.is_over for work in works.values())

@@ -86,7 +86,7 @@ def inspector(run_id: str):
     reader = resources.classifier(run_id)
     from mnist_models.inside import Inspector
 
-    this = Inspector(reader.network)
+    this = Inspector(reader.network, reader.given)
     this.look(np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8), 0)
     return this
 
@@ -98,7 +98,7 @@ def search(run_id: str):
     this = inspector(run_id)
     from mnist_models.feature_maps import Search
 
-    return Search(this, resources.classifier(run_id).given(dataset.load().train.images[:SEARCHED_IMAGES]))
+    return Search(this, dataset.load().train.images[:SEARCHED_IMAGES])
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
