@@ -34,9 +34,9 @@ RISEN = 1.1
 # A logarithmic scale has no zero.
 SMALLEST = 1e-6
 SMOOTHED_OVER = 30
-# So many points of each curve tell their numbers to the pointer: a browser makes three elements of each, twice a second while a
-# network is trained, perhaps on the machine that trains it.
-HOVERED = 60
+# So many points of each curve tell their numbers to the pointer, and so many while a network is trained: a browser works out
+# every word of every one of them each time that the curves are drawn anew, perhaps on the machine that trains.
+HOVERED, HOVERED_LIVE = 60, 20
 # The share of a training that counts as its beginning.
 BEGINNING = 0.2
 
@@ -108,18 +108,20 @@ AXES = {"epochs": "epochs", "seconds": "seconds of training", "images": "images 
 
 
 def curves(
-    drawn: Sequence[Drawn], quantity: str, axis: str = "epochs", *, log: bool = False, end: float | None = None
-) -> dict[str, Any]:
+    drawn: Sequence[Drawn], quantity: str, axis: str = "epochs", *, log: bool = False, end: float | None = None,
+    live: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """One quantity over the course of one or more trainings.
 
     Training is a smoothed line over its raw points; validation, dots at the end of each epoch, a ring around the best one;
     changes of the learning rate are marked; where validation rises while training falls, the gap is named.
     quantity: "loss" or "accuracy". axis: see AXES. log: whether the loss has a logarithmic scale. end: of the x-axis.
+    live: whether it is soon drawn again, with more points.
     """
     kinds = ("training", "hover", "validation", "best", "changes", "gap", "name")
     rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
     for one in drawn:
-        for kind, found in _rows(one, quantity, axis).items():
+        for kind, found in _rows(one, quantity, axis, HOVERED_LIVE if live else HOVERED).items():
             rows[kind] += found
     filled = frozenset(kind for kind, found in rows.items() if found)
     low = _low(rows) if quantity == "accuracy" else 0.0
@@ -129,7 +131,7 @@ def curves(
     return spec | {"datasets": tables(**rows)}
 
 
-def _rows(drawn: Drawn, quantity: str, axis: str) -> dict[str, list[dict[str, Any]]]:
+def _rows(drawn: Drawn, quantity: str, axis: str, hovered: int) -> dict[str, list[dict[str, Any]]]:
     curve = drawn.curve
 
     def places(epochs: Sequence[float]) -> list[dict[str, Any]]:
@@ -156,7 +158,7 @@ def _rows(drawn: Drawn, quantity: str, axis: str) -> dict[str, list[dict[str, An
         {**place, "rate": f"highest learning rate {number(change.learning_rate)}"}
         for place, change in zip(places([change.epoch for change in curve.changes]), curve.changes, strict=True)
     ]
-    hover = training[:: math.ceil(len(training) / HOVERED)] if training else []
+    hover = training[:: math.ceil(len(training) / hovered)] if training else []
     rows = {"training": training, "hover": hover, "validation": validation, "changes": changes}
     if ends:
         best = ends.index(_best(ends))
@@ -284,7 +286,7 @@ def _curves(
         "name": [chart("name", y=y).mark_text(text="overfitting", align="right", dy=-12, fontSize=12, fontWeight="bold")],
     }
     hover = [
-        chart("hover", y=y, tooltip=[*moment, *values]).mark_point(opacity=0, size=300, **line).add_params(nearest),
+        chart("hover", y=y, tooltip=[*moment, *values]).mark_point(opacity=0, size=300, aria=False, **line).add_params(nearest),
         chart("hover", opacity=alt.when(nearest).then(alt.value(0.5)).otherwise(alt.value(0))).mark_rule(),
     ]
     drawn = [layer for kind, some in layers.items() if kind in filled for layer in some]

@@ -17,7 +17,7 @@ from pages.parts import canvas, charts, form, page, report, resources, share
 if TYPE_CHECKING:  # importing it imports Dask
     from mnist_models.engine import Live
 
-REDRAW_S = 0.8
+REDRAW_S = 0.95
 
 
 @page.guarded
@@ -291,8 +291,9 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
     ]
     findings = [charts.finding(curves[run.id], is_over=not run.in_progress) for run in drawn]
     of = " and ".join(line.label for line in lines)
+    going = [run for run in drawn if run.in_progress]
     for quantity in ("loss", "accuracy"):
-        spec = charts.curves(lines, quantity, axis, log=log, end=_end([run for run in drawn if run.in_progress], axis))
+        spec = charts.curves(lines, quantity, axis, log=log, end=_end(going, axis), live=bool(going))
         st.vega_lite_chart(spec=spec, key=f"{quantity}-chart", alt=f"{quantity.capitalize()} of {of}")
     for run, finding in zip(drawn, findings, strict=True):
         st.markdown(f"**{NETWORKS[run.network].title}**: {finding}" if len(drawn) > 1 else finding)
