@@ -137,7 +137,7 @@ def _rows(drawn: Drawn, quantity: str, axis: str, hovered: int) -> dict[str, lis
     def places(epochs: Sequence[float]) -> list[dict[str, Any]]:
         """Where on the x-axis these moments, told in epochs, are, and what their tooltips say of them."""
         moments = zip(epochs, curve.seconds_of(epochs), strict=True)
-        # As fine as can be seen: a running training sends all of this twice a second.
+        # As fine as can be seen: a running training sends all of this again and again.
         values = (
             {"epochs": round(epoch, 3), "seconds": round(seconds, 2), "images": round(epoch * drawn.images_per_epoch)}
             for epoch, seconds in moments

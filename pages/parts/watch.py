@@ -77,7 +77,7 @@ def _panel(run_ids: Sequence[str], was_in_progress: bool) -> None:
     curves = {run.id: engine.curve(run.id) for run in runs}
     in_progress = [run for run in runs if run.in_progress]
     if was_in_progress and not in_progress:
-        st.rerun()  # the whole page: nothing needs to be redrawn every half second any more
+        st.rerun()  # the whole page: nothing needs to be redrawn again and again any more
     for run in runs if in_progress else []:
         _progress(run, lives[run.id], curves[run.id], len(runs) > 1)
     _controls([(run, live) for run in in_progress if (live := lives[run.id])])
