@@ -112,7 +112,7 @@ def test_the_lesson_on_strokes_is_followed_from_its_question_to_its_finding(page
 
 def test_a_link_that_hides_leads_back_to_all_that_can_be_chosen(page, server):
     page.goto(f"{server.url}/slide?digit=11&cnn=quick-cnn&hide=1")
-    expect(page.get_by_text("CNN without augmentation")).to_be_visible()
+    expect(page.get_by_text("CNN: CNN without augmentation")).to_be_visible()
     expect(page.get_by_role("button", name="Another example")).to_have_count(0)
     expect(page.get_by_role("link", name="Train", exact=True)).to_have_count(0)
     page.get_by_role("link", name="Show all that can be chosen").click()
