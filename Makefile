@@ -17,7 +17,7 @@ run: .venv/run-installed
 test: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 format: .venv/test-installed
 	$(BIN)/ruff check --fix .

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from distributed import Client
 
-from mnist_models import dataset, engine
+from mnist_models import cluster, dataset, engine
 from mnist_models.classifier import Classifier
 from mnist_models.cluster import PLACES
 from mnist_models.engine import Engine
@@ -600,7 +600,8 @@ def test_threads_serve_where_processes_cannot(store, tiny_dnn):
 
 
 def test_an_external_cluster_trains_once_it_is_there_and_is_missed_when_it_has_gone(store, tiny_dnn, monkeypatch):
-    monkeypatch.setattr(engine, "CONNECT_TIMEOUT_S", 1)
+    for module in (engine, cluster):
+        monkeypatch.setattr(module, "CONNECT_TIMEOUT_S", 1)
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)

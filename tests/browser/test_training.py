@@ -5,32 +5,25 @@ import time
 from collections.abc import Callable
 
 import psutil
-import pytest
 from playwright.sync_api import Page, expect
 
 from mnist_models.engine import WORKER_DIED
 from tests.browser.hand import SEVEN, canvas, draw, expect_reading
-from tests.browser.server import Server
 
 PROGRESS = re.compile(r"Epoch ([\d.]+) of (\d+)")
 
 
-def open_train(page: Page, url: str) -> None:
-    page.goto(f"{url}/train")
+def start_long_training(page: Page, url: str) -> None:
+    """Starts a training of the default CNN that no test outlasts: 89 epochs from a link, and one more with an arrow key."""
+    page.goto(f"{url}/train?network=cnn&epochs=89")
     page.get_by_text("Parameters, all layers").wait_for()
-
-
-def start_long_training(page: Page) -> None:
-    """Starts a training of the default CNN that no test outlasts: 30 epochs, set with the arrow keys of the slider."""
     page.get_by_role("tab", name="Training").click()
     slider = page.get_by_role("slider", name="Epochs")
-    slider.focus()
-    for _ in range(26):
-        page.keyboard.press("ArrowRight")
-    expect(slider).to_have_value("30")
+    slider.press("ArrowRight")
+    expect(slider).to_have_value("90")
     page.wait_for_timeout(500)  # the slider tells the server a moment after the last key
     page.locator(".st-key-train-start button").click()
-    expect(page.get_by_text(re.compile(r"Epoch [\d.]+ of 30"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Epoch [\d.]+ of 90"))).to_be_visible()
 
 
 def epoch(page: Page) -> float:
@@ -57,8 +50,7 @@ def points(page: Page) -> int:
 
 
 def test_a_training_is_watched_left_reloaded_stopped_and_drawn_for(page, server):
-    open_train(page, server.url)
-    start_long_training(page)
+    start_long_training(page, server.url)
     first = epoch(page)
     wait_for_more(page, points(page), points)
     second = wait_for_more(page, first + 0.2)
@@ -85,8 +77,7 @@ def test_a_training_is_watched_left_reloaded_stopped_and_drawn_for(page, server)
 
 
 def test_a_killed_worker_fails_its_own_run_and_the_next_training_works(page, server):
-    open_train(page, server.url)
-    start_long_training(page)
+    start_long_training(page, server.url)
     wait_for_more(page, 0.05)
     busy = max(
         (process for process in psutil.Process(server.process.pid).children(recursive=True) if not process.children()),
@@ -100,25 +91,16 @@ def test_a_killed_worker_fails_its_own_run_and_the_next_training_works(page, ser
     expect(page.get_by_text("Stopped after")).to_be_visible()
 
 
-@pytest.fixture
-def mortal(tmp_path):
-    """An app that may be killed."""
-    server = Server(tmp_path)
-    yield server
-    server.stop()
-
-
-def test_a_killed_server_leaves_an_interrupted_run_with_its_curve(page, mortal):
-    open_train(page, mortal.url)
-    start_long_training(page)
+def test_a_killed_server_leaves_an_interrupted_run_with_its_curve(page, server):
+    start_long_training(page, server.url)
     wait_for_more(page, 0.1)
     time.sleep(2.5)  # the curve is kept every two seconds
-    children = psutil.Process(mortal.process.pid).children(recursive=True)
-    mortal.kill()
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    server.kill()
     _, alive = psutil.wait_procs(children, timeout=20)
     assert children and not alive
-    mortal.start()
-    page.goto(f"{mortal.url}/train")
+    server.start()
+    page.goto(f"{server.url}/train")
     expect(page.get_by_text("The app was ended while this network was being trained")).to_be_visible()
     assert points(page) > 1
     expect(page.get_by_text("The training loss went from")).to_be_visible()
