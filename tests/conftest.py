@@ -10,13 +10,6 @@ from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from mnist_models.store import RunStore
 
 
-def pytest_collection_modifyitems(items) -> None:
-    """Where tests run in several processes, those of a file share one, and its fixtures; all in a browser share one app."""
-    for item in items:
-        folder = item.path.parent
-        item.add_marker(pytest.mark.xdist_group(folder.name if folder.name == "browser" else item.path.name))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_is_kept(tmp_path_factory):
     """No test writes to `saved/` or finds somebody's cluster, even one that forgets to choose a store."""
