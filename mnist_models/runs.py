@@ -166,6 +166,20 @@ class SnapshotRow(Base):
     weights: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class SweepRow(Base):
+    """How many of the first test digits a run reads rightly along a distortion, see sweeps.sweep. run_id: no foreign key, for
+    the networks that ship have no row. distortion: its name in distortions.DISTORTIONS. digits: how many. origin: see
+    sweeps.origin."""
+
+    __tablename__ = "sweeps"
+
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    distortion: Mapped[str] = mapped_column(primary_key=True)
+    digits: Mapped[int] = mapped_column(primary_key=True)
+    origin: Mapped[str]
+    accuracies: Mapped[list] = mapped_column(JSON)
+
+
 class _SchemaRow(Base):
     """The version of the tables; of the first one, databases knew nothing."""
 

@@ -14,11 +14,13 @@ class Sliced(Generic[Result]):
     share: how much of it is done, 0 to 1. result: what came of it; None until it is over. is_over: whether it is.
     """
 
-    def __init__(self, begin: Callable[[], Generator[float, None, Result]]) -> None:
+    def __init__(self, begin: Callable[[], Generator[float, None, Result]], known: Result | None = None) -> None:
         """begin: called when the first slice is done; what it returns yields after each step what share of the work is done,
-        and returns the result. A step should take less than a slice does. Work that failed is begun anew by the next slice."""
+        and returns the result. A step should take less than a slice does. Work that failed is begun anew by the next slice.
+        known: the result, where the work was done before."""
         self._begin, self._steps, self._lock = begin, None, threading.Lock()
-        self.share, self.result, self.is_over = 0.0, None, False
+        self.result, self.is_over = known, known is not None
+        self.share = float(self.is_over)
 
     def go_on(self, seconds: float) -> None:
         """Works about so long, at least one step. Whoever comes while another one works at it leaves it to them."""

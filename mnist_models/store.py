@@ -1,4 +1,5 @@
-"""The store of what was trained: hyperparameters, curves, accuracy, weights, readings of every run; and the shipped networks.
+"""The store of what was trained: hyperparameters, curves, accuracy, weights, readings, sweeps of every run; and the shipped
+networks.
 
 SQLite in the folder `saved/` unless DATABASE_URL names another database (any that SQLAlchemy knows). Every write is one
 transaction.
@@ -24,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from mnist_models import pretrained
@@ -40,6 +41,7 @@ from mnist_models.runs import (
     RunState,
     SnapshotRow,
     StoreError,
+    SweepRow,
     UnknownRunError,
     WeightsRow,
     bring_up_to_date,
@@ -227,7 +229,7 @@ class RunStore:
         """Forgets runs that were deleted more than a day ago."""
         with self._session() as session:
             gone = list(session.scalars(select(Run.id).where(Run.deleted_at < datetime.now(UTC) - UNDO_FOR)))
-            for table in (CurveRow, WeightsRow, ReadingsRow, SnapshotRow):
+            for table in (CurveRow, WeightsRow, ReadingsRow, SnapshotRow, SweepRow):
                 session.execute(delete(table).where(table.run_id.in_(gone)))
             session.execute(delete(Run).where(Run.id.in_(gone)))
 
@@ -306,6 +308,25 @@ class RunStore:
         """Keeps what a run of an older version reads in the 10,000 test images."""
         with self._session() as session:
             session.merge(ReadingsRow(run_id=run_id, readings=readings.pack()))
+
+    def sweep(self, run_id: str, distortion: str, digits: int, origin: str) -> list[float] | None:
+        """How many of the first test digits a run reads rightly along a distortion, see sweeps.sweep; None where that was not
+        kept, or is of another origin, see sweeps.origin."""
+        with self._session() as session:
+            row = session.get(SweepRow, (run_id, distortion, digits))
+            return row.accuracies if row and row.origin == origin else None
+
+    def save_sweep(self, run_id: str, distortion: str, digits: int, origin: str, accuracies: list[float]) -> None:
+        """Keeps the same, in place of one of another origin. Raises UnknownRunError."""
+        with self._session() as session:
+            if run_id not in self._shipped:
+                self._get(session, run_id)  # no foreign key asks for it
+            row = SweepRow(run_id=run_id, distortion=distortion, digits=digits, origin=origin, accuracies=accuracies)
+            try:
+                session.merge(row)
+                session.flush()
+            except IntegrityError:  # somebody else has worked it out too, and kept it at this moment
+                session.rollback()
 
     def _get(self, session: Session, run_id: str) -> Run:
         run = session.get(Run, run_id)

@@ -147,7 +147,10 @@ def whole_test_set(was_reading: bool) -> None:
         )  # fmt: skip
     if st.session_state[READING] != was_reading:
         st.rerun()
-    show({runs[run_id]: sweep.result for run_id, sweep in sweeps.items() if sweep.is_over}, name, count)
+    found = {runs[run_id]: sweep.result for run_id, sweep in sweeps.items() if sweep.is_over}
+    if unkept := [swept.unkept for swept in found.values() if swept.unkept]:
+        st.warning(page.plain(f"What was just read is shown here until the app ends, and could not be kept. {unkept[0]}"))
+    show({run: swept.accuracies for run, swept in found.items()}, name, count)
 
 
 def _read(is_reading: bool) -> None:

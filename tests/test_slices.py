@@ -30,6 +30,13 @@ def test_the_result_is_there_when_it_is_over_and_nothing_is_done_twice():
     assert (done, work.share, work.result, work.is_over) == ([1, 2, 3], 1.0, "all of it", True)
 
 
+def test_work_that_was_done_before_is_over_and_never_begun():
+    work = Sliced(lambda: pytest.fail("begun"), known="all of it")
+    assert (work.share, work.result, work.is_over) == (1.0, "all of it", True)
+    work.go_on(60)
+    assert work.result == "all of it"
+
+
 def test_two_who_wait_do_not_work_at_the_same_time():
     entered, go = threading.Event(), threading.Event()
 

@@ -1,5 +1,6 @@
 """The store of runs: everything comes back as it was, all of it or nothing, whoever else is writing."""
 
+import itertools
 import os
 import sqlite3
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import event, inspect
 
 from mnist_models import dataset, pretrained, runs
 from mnist_models import store as store_module
@@ -420,6 +421,8 @@ def test_a_database_of_version_1_keeps_its_runs_and_gets_what_is_new(store, file
     (racer,) = store.create_race([tiny_dnn])
     store.finish(racer.id, trained)
     assert [run.id for run in racers(store, racer.race)] == [racer.id]
+    store.save_sweep(run.id, "blur", 2_000, "here", [0.5])
+    assert store.sweep(run.id, "blur", 2_000, "here") == [0.5]
     store.delete([run.id])
     assert [run.id for run in RunStore().runs()] == [racer.id]
 
@@ -579,6 +582,8 @@ def test_the_networks_that_ship_keep_their_names(store):
 
 def test_a_deleted_run_is_forgotten_after_a_day(store, file, tiny_dnn, trained):
     kept, young, old = (finished(store, tiny_dnn, trained) for _ in range(3))
+    for run_id in (kept, young, old):
+        store.save_sweep(run_id, "blur", 2_000, "here", [0.5])
     store.delete([young, old])
     now = datetime.now(UTC).replace(tzinfo=None)
     for run_id, hours in ((young, 23), (old, 25)):
@@ -586,9 +591,9 @@ def test_a_deleted_run_is_forgotten_after_a_day(store, file, tiny_dnn, trained):
     store.purge()
     store.restore([young, old])
     assert {run.id for run in store.runs()} == {kept, young}
-    assert store.weights(young) == trained.weights
+    assert store.weights(young) == trained.weights and store.sweep(young, "blur", 2_000, "here") == [0.5]
     for line in all_of(file):
-        assert old not in line  # neither its curve, nor its weights, nor its readings, nor its snapshots
+        assert old not in line  # neither its curve, nor its weights, nor its readings, snapshots and sweeps
     store.purge()
     assert {run.id for run in store.runs()} == {kept, young}
 
@@ -673,3 +678,78 @@ def test_what_a_run_reads_is_kept_and_what_ships_reads_is_there(store, tiny_dnn,
     for network in NETWORKS:
         accuracy = (store.readings(pretrained.PREFIX + network).digits == dataset.load().test.labels).mean()
         assert accuracy == store.run(pretrained.PREFIX + network).test_accuracy
+
+
+# Sweeps -----------------------------------------------------------------------------------------------------------------
+
+
+def test_sweeps_of_a_trained_run_and_of_one_that_ships_are_kept_each_by_itself(store, tiny_dnn, trained):
+    run_ids = (finished(store, tiny_dnn, trained), store.add(tiny_dnn, "from elsewhere", trained).id, "shipped-dnn")
+    kept = {
+        (run_id, distortion, digits): [number / 7, 0.25, 1.0]
+        for number, (run_id, distortion, digits) in enumerate(itertools.product(run_ids, ("turn", "blur"), (2_000, 10_000)))
+    }
+    for what in kept:
+        assert store.sweep(*what, "here") is None
+    for what, accuracies in kept.items():
+        store.save_sweep(*what, "here", accuracies)
+    other = RunStore()
+    assert {what: other.sweep(*what, "here") for what in kept} == kept
+
+
+def test_a_sweep_of_another_origin_is_not_found_and_gives_way(store):
+    store.save_sweep("shipped-cnn", "turn", 2_000, "an older version", [0.5, 1.0])
+    assert store.sweep("shipped-cnn", "turn", 2_000, "here") is None
+    store.save_sweep("shipped-cnn", "turn", 2_000, "here", [0.25])
+    assert store.sweep("shipped-cnn", "turn", 2_000, "here") == [0.25]
+    assert store.sweep("shipped-cnn", "turn", 2_000, "an older version") is None
+
+
+def test_sweeps_are_kept_only_of_runs_that_are_there(store, file, tiny_dnn, trained):
+    deleted = finished(store, tiny_dnn, trained)
+    store.delete([deleted])
+    for run_id in (deleted, "nothing", "shipped-mlp"):
+        with pytest.raises(UnknownRunError):
+            store.save_sweep(run_id, "turn", 2_000, "here", [0.5])
+    assert not [line for line in all_of(file) if 'INTO "sweeps"' in line]
+
+
+def test_a_database_without_sweeps_gets_room_for_them_and_can_be_used_by_the_version_before(store, file, tiny_dnn, trained):
+    run_id = finished(store, tiny_dnn, trained)
+    execute(file, "DROP TABLE sweeps")
+    before = all_of(file)
+    newer = RunStore()
+    assert newer.sweep(run_id, "turn", 2_000, "here") is None
+    assert [line for line in all_of(file) if "sweeps" not in line] == before
+    newer.save_sweep(run_id, "turn", 2_000, "here", [0.5])
+    assert RunStore().sweep(run_id, "turn", 2_000, "here") == [0.5]
+    # That version deletes what it knows of, and nothing may hold on to it.
+    known = "DELETE FROM curves; DELETE FROM weights; DELETE FROM readings; DELETE FROM snapshots; DELETE FROM runs"
+    execute(file, f"PRAGMA foreign_keys=ON; {known}")
+    assert newer.runs() == []
+
+
+def test_a_sweep_that_several_keep_at_the_same_moment_is_kept(store, file):
+    """The second one finds no row yet, and the first one's when it writes."""
+    first = (
+        "INSERT INTO sweeps (run_id, distortion, digits, origin, accuracies) "
+        "VALUES ('quick-dnn', 'turn', 2000, 'here', '[0.5]')"
+    )
+    event.listen(store._sessions, "before_flush", lambda *_: execute(file, first))
+    store.save_sweep("quick-dnn", "turn", 2_000, "here", [0.5])
+    assert store.sweep("quick-dnn", "turn", 2_000, "here") == [0.5]
+
+
+def test_threads_and_stores_that_keep_the_same_sweeps_do_not_disturb_each_other(store):
+    store.runs()
+    at_once = threading.Barrier(8)
+
+    def work(own):
+        at_once.wait()
+        for digits in range(20):
+            own.save_sweep("quick-dnn", "turn", digits, "here", [digits / 20])
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, [store] * 4 + [RunStore() for _ in range(4)]))
+    for digits in range(20):
+        assert store.sweep("quick-dnn", "turn", digits, "here") == [digits / 20]

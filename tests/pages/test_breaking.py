@@ -1,6 +1,8 @@
 """The lesson on where a digit breaks, without a browser."""
 
 import time
+from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -37,6 +39,35 @@ def resources_table(data: bytes) -> list[dict]:
     return pa.ipc.open_stream(data).read_all().to_pylist()
 
 
+def choose(app: AppTest, run_ids: list[str], distortion: str) -> None:
+    """Whose curves are to be seen, and along what."""
+    app.segmented_control(key="breaking-distortion").set_value(distortion).run()
+    app.multiselect(key="breaking-runs").set_value(run_ids).run()
+    assert not app.exception
+
+
+def read_the_test_set(app: AppTest) -> None:
+    """Presses the button, and waits until the curves are there."""
+    app.button(key="breaking-start").click().run()
+    deadline = time.monotonic() + 60
+    while "breaking-stop" in {button.key for button in app.button} and time.monotonic() < deadline:
+        assert not app.exception
+        app.run()
+    assert not app.exception
+    assert app.button(key="breaking-start").disabled
+
+
+def has_curves(app: AppTest) -> bool:
+    return len(app.get("vega_lite_chart")) == 2  # the first one is of the digit
+
+
+def start_again() -> AppTest:
+    """The page when all that was kept in memory of runs and their curves is gone, as when the app is started again."""
+    for shared in (work.sweep, resources.store, resources.classifier):
+        shared.clear()
+    return page().run()
+
+
 def test_the_slider_spoils_the_digit_under_both_networks():
     app = page().run()
     assert not app.exception
@@ -70,8 +101,7 @@ def test_the_whole_test_set_is_read_in_slices_and_kept(finished_run):
     app = page().run()
     app.segmented_control(key="breaking-distortion").set_value("invert").run()
     app.selectbox(key="reads-dnn").select(finished_run.id).run()
-    app.multiselect(key="breaking-runs").set_value([finished_run.id]).run()
-    assert not app.exception
+    choose(app, [finished_run.id], "invert")
     app.button(key="breaking-start").click().run()
     sweep = work.sweep(finished_run.id, "invert", 2_000)
     deadline = time.monotonic() + 60
@@ -79,7 +109,7 @@ def test_the_whole_test_set_is_read_in_slices_and_kept(finished_run):
         assert not app.exception
         assert app.button(key="breaking-stop")
         app.run()
-    accuracies = sweep.result
+    accuracies = sweep.result.accuracies
     amounts = DISTORTIONS["invert"].amounts
     for place in (0, 10, 20):
         images = DISTORTIONS["invert"].apply(TEST.images[:2_000], amounts[place])
@@ -107,6 +137,63 @@ def test_reading_the_test_set_can_be_stopped(finished_run):
     app.run()
     assert sweep.share == share
     assert not app.button(key="breaking-start").disabled
+
+
+def test_curves_are_there_when_the_app_is_started_again(finished_run):
+    chosen = [finished_run.id, "quick-dnn"]
+    app = start_again()
+    choose(app, chosen, "blur")
+    assert not has_curves(app)
+    read_the_test_set(app)
+    before = rows(app, 1, "accuracies")
+    assert len(before) == 2 * len(DISTORTIONS["blur"].amounts)
+    app = start_again()
+    choose(app, chosen, "blur")
+    assert rows(app, 1, "accuracies") == before
+    assert app.button(key="breaking-start").disabled
+    # Of more digits, or otherwise spoiled, nothing is known yet.
+    app.segmented_control(key="breaking-images").set_value(10_000).run()
+    assert not app.exception and not has_curves(app)
+    assert not app.button(key="breaking-start").disabled
+
+
+def test_of_several_curves_those_that_are_not_kept_yet_can_be_read(finished_run):
+    work.sweep("quick-dnn", "blur", 2_000).go_on(60)
+    app = start_again()
+    choose(app, [finished_run.id, "quick-dnn"], "blur")
+    assert {row["run"] for row in rows(app, 1, "accuracies")} == {"DNN without augmentation"}
+    read_the_test_set(app)
+    assert {row["run"] for row in rows(app, 1, "accuracies")} == {"DNN without augmentation", finished_run.label}
+
+
+@pytest.mark.parametrize("what", ["network", "distortion"])
+def test_a_curve_of_an_earlier_version_is_not_shown(monkeypatch, what):
+    work.sweep("quick-dnn", "blur", 2_000).go_on(60)
+    app = start_again()
+    choose(app, ["quick-dnn"], "blur")
+    assert has_curves(app)
+    blur = DISTORTIONS["blur"]
+    resources.store.clear()
+    if what == "distortion":
+        monkeypatch.setitem(DISTORTIONS, "blur", replace(blur, apply=lambda images, px: blur.apply(images, px / 2)))
+    else:
+        run = resources.store().run("quick-dnn")
+        monkeypatch.setattr(run, "created_at", run.created_at + timedelta(days=1))
+    work.sweep.clear()
+    app.run()
+    assert not app.exception and not has_curves(app)
+    assert not app.button(key="breaking-start").disabled
+
+
+def test_curves_that_cannot_be_kept_are_shown_all_the_same(broken_store):
+    work.sweep.clear()
+    app = page().run()
+    choose(app, ["quick-dnn"], "blur")
+    read_the_test_set(app)
+    assert has_curves(app)
+    (told,) = [warning.value for warning in app.warning if "could not be kept" in warning.value]
+    assert "until the app ends" in told and "cannot be used" in told
+    work.sweep.clear()
 
 
 def test_without_a_store_the_shipped_networks_can_still_be_broken(broken_store):

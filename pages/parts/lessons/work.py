@@ -1,6 +1,9 @@
 """What the lessons compute of a digit and a run, kept for all visitors."""
 
 import json
+from collections.abc import Generator
+from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -8,6 +11,7 @@ import streamlit as st
 from mnist_models import dataset, explanations, neighbours, shifts, strokes, sweeps
 from mnist_models.dataset import IMAGE_SIZE_PX
 from mnist_models.distortions import DISTORTIONS
+from mnist_models.runs import StoreError
 from mnist_models.slices import Sliced
 from pages.parts import resources
 
@@ -60,12 +64,35 @@ def forget_snapshots() -> None:
     history.clear()
 
 
+class Swept(NamedTuple):
+    """accuracies: see sweeps.sweep. unkept: why they are kept in memory only, a sentence; None where they are in the store."""
+
+    accuracies: list[float]
+    unkept: str | None = None
+
+
 @st.cache_resource(show_spinner=False, max_entries=1_024)
-def sweep(run_id: str, distortion: str, count: int) -> Sliced[list[float]]:
-    """How many of the first test digits a run reads rightly along a distortion, for all visitors. Working at it raises
-    StoreError."""
-    digits = dataset.load().test.part(0, count)
-    return Sliced(lambda: sweeps.sweep(resources.classifier(run_id).probabilities, DISTORTIONS[distortion], digits))
+def sweep(run_id: str, distortion: str, count: int) -> Sliced[Swept]:
+    """How many of the first test digits a run reads rightly along a distortion, for all visitors; over at once where the store
+    has kept it. Working at it raises StoreError."""
+    kept = None
+    with suppress(StoreError):  # a store that cannot be read only costs the same time again
+        kept = resources.store().sweep(run_id, distortion, count, _origin(run_id, distortion))
+    return Sliced(lambda: _swept(run_id, distortion, count), kept and Swept(kept))
+
+
+def _swept(run_id: str, distortion: str, count: int) -> Generator[float, None, Swept]:
+    read, digits = resources.classifier(run_id).probabilities, dataset.load().test.part(0, count)
+    accuracies = yield from sweeps.sweep(read, DISTORTIONS[distortion], digits)
+    try:
+        resources.store().save_sweep(run_id, distortion, count, _origin(run_id, distortion), accuracies)
+    except StoreError as error:
+        return Swept(accuracies, str(error))
+    return Swept(accuracies)
+
+
+def _origin(run_id: str, distortion: str) -> str:
+    return sweeps.origin(resources.store().run(run_id), DISTORTIONS[distortion])
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
