@@ -149,7 +149,7 @@ def whole_test_set(was_reading: bool) -> None:
         st.rerun()
     found = {runs[run_id]: sweep.result for run_id, sweep in sweeps.items() if sweep.is_over}
     if unkept := [swept.unkept for swept in found.values() if swept.unkept]:
-        st.warning(page.plain(f"What was just read is shown here until the app ends, and could not be kept. {unkept[0]}"))
+        st.warning(page.plain(f"Some of these curves could not be kept, and are here only until the app ends. {unkept[0]}"))
     show({run: swept.accuracies for run, swept in found.items()}, name, count)
 
 
