@@ -39,6 +39,8 @@ SMOOTHED_OVER = 30
 HOVERED, HOVERED_LIVE = 60, 20
 # The share of a training that counts as its beginning.
 BEGINNING = 0.2
+# Where an axis of accuracies may begin. Few: at another one a browser makes all of the chart anew, and what one looks at jumps.
+FLOORS = (0.98, 0.95, 0.9, 0.8, 0.5, 0.0)
 
 
 def tables(**rows: Sequence[dict[str, Any]]) -> dict[str, pa.Table]:
@@ -179,7 +181,7 @@ def _low(rows: dict[str, list[dict[str, Any]]]) -> float:
     furthest = max(row["x"] for row in rows["training"])
     values = [row["value"] for row in rows["validation"]]
     values += [row["value"] for row in rows["training"] if row["x"] > BEGINNING * furthest]
-    return math.floor(min(values) * 50) / 50
+    return next(floor for floor in FLOORS if floor <= min(values))
 
 
 def _drawable(value: float) -> float:
@@ -216,7 +218,8 @@ def _curves(
     runs: tuple[tuple[str, str], ...], quantity: str, axis: str, log: bool, end: float | None, low: float,
     filled: frozenset[str],
 ) -> dict[str, Any]:  # fmt: skip
-    """The chart without its data. low: where the axis of accuracies begins. filled: the kinds of rows that there are."""
+    """The chart without its data. low: where the axis of accuracies begins. filled: the kinds of rows that there are;
+    of a layer without any, a browser complains each time."""
     percent = quantity == "accuracy"
     form = ".1%" if percent else ".3f"
     x = alt.X(

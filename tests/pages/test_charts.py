@@ -2,6 +2,8 @@
 
 import pytest
 
+from mnist_models import pretrained
+from mnist_models.progress import Curve
 from pages.parts import charts
 
 VALUES = (0.0, 0.0, 0.7, 0.0, 0.0, 0.3, 0.0, 0.0, 0.0, 0.0)
@@ -21,3 +23,21 @@ def test_a_line_joins_what_two_networks_reach_for_each_digit():
         ("DNN", 0.7),
         ("CNN", 0.0),
     }
+
+
+def test_a_curve_that_grows_hardly_ever_changes_its_chart():
+    """For where the chart is another one, and not only its data, a browser makes it anew."""
+    whole = pretrained.curve("quick-cnn")
+    charts_of = {"loss": [], "accuracy": []}
+    for count in range(2, len(whole.points) + 1):
+        last = whole.points[count - 1].epoch
+        so_far = Curve(
+            steps_per_epoch=whole.steps_per_epoch, points=whole.points[:count], seconds=whole.seconds[:count],
+            epochs=[end for end in whole.epochs if end.epoch <= last],
+        )  # fmt: skip
+        for quantity, specs in charts_of.items():
+            spec = charts.curves([charts.Drawn("CNN", "cnn", so_far, 50_000)], quantity, end=4.0, live=True)
+            assert spec["datasets"]["training"].num_rows == count
+            if (bare := {name: part for name, part in spec.items() if name != "datasets"}) not in specs:
+                specs.append(bare)
+    assert {quantity: len(specs) for quantity, specs in charts_of.items()} == {"loss": 2, "accuracy": 4}
