@@ -14,11 +14,12 @@ run: .venv/run-installed
 	"Port $(PORT) is in use by another program. Stop that, or choose another port: make run PORT=8601")'
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
+# pytest ends with 5 where it has no test to run, as without a browser.
 test: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest tests/browser || [ $$? -eq 5 ]
 
 format: .venv/test-installed
 	$(BIN)/ruff check --fix .
