@@ -11,7 +11,7 @@ import streamlit as st
 from mnist_models import comparison
 from mnist_models.hyperparameters import NETWORKS, VALUE_LABELS, Choice
 from mnist_models.runs import NAME_CHARACTERS, Run, StoreError
-from pages.parts import charts, page, report, resources
+from pages.parts import charts, large_type, page, report, resources
 
 REFRESH_S = 5
 MOST_CURVES = 8
@@ -114,7 +114,7 @@ def table(runs: Sequence[Run]) -> list[Run]:
         text += f"; the best, {page.plain(best.label)}, reads **{best.test_accuracy:.2%}** of the test digits right"
     st.markdown(text + ". Of their hyperparameters, the table has those in which they differ." * (len(runs) > 1))
     ticks = st.dataframe(
-        columns, hide_index=True, column_config=config, height=min(TABLE_PX, 37 + 35 * len(runs)), alt="Runs",
+        columns, hide_index=True, column_config=config, height=large_type.px(min(TABLE_PX, 37 + 35 * len(runs))), alt="Runs",
         key=f"runs-table-{version}", on_select="rerun", selection_mode="multi-row",
         selection_default={"selection": {"rows": [row for row, run_id in enumerate(ids) if run_id in wanted]}},
     )  # fmt: skip
@@ -273,13 +273,13 @@ def curves(runs: Sequence[Run], ticked: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         axis = st.segmented_control(
             "Over", list(charts.AXES), format_func=charts.AXES.__getitem__, default=next(iter(charts.AXES)), required=True,
-            key="compare-axis", persist_state="session",
+            key="compare-axis", persist_state="session", wrap=True,
         )  # fmt: skip
         log = st.toggle("Logarithmic loss", key="compare-log", persist_state="session")
     for column, quantity in zip(st.columns(2, gap="medium"), ("loss", "accuracy"), strict=True):
-        column.vega_lite_chart(
-            spec=charts.curves(drawn, quantity, axis, log=log), key=f"compare-{quantity}", alt=f"The {quantity} of these runs"
-        )
+        with column:
+            spec = charts.curves(drawn, quantity, axis, log=log)
+            large_type.chart(spec, key=f"compare-{quantity}", alt=f"The {quantity} of these runs")
 
 
 def choose_two(runs: Runs, come: bool) -> list[Run]:

@@ -348,6 +348,8 @@ class Clickable(NamedTuple):
 # Cells are light in both themes, as paper is, so that the black numbers on them can be read.
 INK = "black"
 PALEST = 0.7
+# How wide, and of what colour: black within white, of which one is seen on any page.
+FRAMES = ((6, "white"), (3, INK))
 _RIGHT = {True: "right", False: "wrong"}
 
 
@@ -448,10 +450,9 @@ def _clickable(base: alt.Chart, fields: list[str], title: str, height: int, font
     colored = base.encode(color=alt.Color("color:N", scale=None), description="words:N")
     cells = colored.mark_rect(cornerRadius=3, cursor="pointer").add_params(click)
     marked = base.transform_filter("datum.marked")
-    # Black within white: one of the two is seen on any page.
     frames = [
         marked.mark_rect(cornerRadius=3, filled=False, strokeWidth=width, color=color, cursor="pointer", aria=False)
-        for width, color in ((6, "white"), (3, INK))
+        for width, color in FRAMES
     ]
     labels = base.mark_text(fontSize=font_px, color=INK, cursor="pointer", aria=False).encode(text="label:N")
     titled = alt.Title(title, anchor="start", fontWeight="normal")

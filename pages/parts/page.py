@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from mnist_models.runs import StoreError
+from pages.parts import large_type
 
 # The first digit of the test set. (An icon named by Streamlit would be fetched from the internet.)
 ICON = Path(__file__).with_name("icon.png")
@@ -69,10 +70,7 @@ def begin(script: str, *, navigation: bool = True) -> bool:
             _links(PAGES, script)
             with st.popover("Lessons", icon=":material/school:", type="tertiary"):
                 _links(LESSONS, script)
-    st.session_state["is-large"] = st.session_state.get("large", False)
-    if st.session_state["is-large"]:
-        # Streamlit has one size of type for all visitors; all that it draws is measured in this one.
-        st.html("<style>html { font-size: 22px !important; }</style>")
+    large_type.begin()
     has_come = st.session_state.get("page") != script
     st.session_state["page"] = script
     return has_come

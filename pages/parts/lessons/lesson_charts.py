@@ -9,7 +9,7 @@ import numpy as np
 
 from mnist_models.dataset import IMAGE_SIZE_PX
 from mnist_models.hyperparameters import NETWORKS
-from pages.parts.charts import COLORS, MUTED_OPACITY, NEUTRAL, shades, tables
+from pages.parts.charts import COLORS, FRAMES, MUTED_OPACITY, NEUTRAL, shades, tables
 from pages.parts.lessons import pictures
 
 
@@ -26,14 +26,15 @@ class Place(NamedTuple):
     picture: str
 
 
-def places(found: Sequence[Place]) -> dict[str, Any]:
+def places(found: Sequence[Place], chosen: tuple[int, int]) -> dict[str, Any]:
     """How probable one network finds the right digit at each place, on one scale for all networks; the digit that it read
-    instead stands where it was wrong."""
+    instead stands where it was wrong. chosen: the place with a frame, dx and dy."""
     rows = [
         {"dx": one.dx, "dy": one.dy, "probability": one.probability, "read": one.read, "image": one.picture, **one.told}
         for one in found
     ]
-    return _places(tuple(found[0].told)) | {"datasets": tables(places=rows)}
+    dx, dy = chosen
+    return _places(tuple(found[0].told)) | {"datasets": tables(places=rows, chosen=[{"dx": dx, "dy": dy}])}
 
 
 @functools.cache
@@ -50,13 +51,17 @@ def _places(titles: tuple[str, ...]) -> dict[str, Any]:
         alt.Tooltip("image:N", title="image"), alt.Tooltip("dx:Q", title="px to the right", format="+d"),
         alt.Tooltip("dy:Q", title="px down", format="+d"), *(alt.Tooltip(f"{title}:N", title=title) for title in titles),
     ]  # fmt: skip
-    base = alt.Chart(alt.NamedData("places")).encode(
-        x=alt.X("dx:O", title="px to the right", axis=axis), y=alt.Y("dy:O", title="px down", axis=axis), tooltip=tooltip
-    )
+    place = {
+        "x": alt.X("dx:O", title="px to the right", axis=axis), "y": alt.Y("dy:O", title="px down", axis=axis)
+    }  # fmt: skip
+    base = _chart("places", tooltip=tooltip, **place)
     cells = base.mark_rect().encode(color=probability)
     # Where it is wrong the right digit is improbable, so the cell is dark.
     wrong = base.mark_text(fontSize=9, color="white").encode(text="read:N")
-    return (cells + wrong).properties(height=480).configure_view(strokeWidth=0).to_dict()
+    frames = [
+        _chart("chosen", **place).mark_rect(filled=False, strokeWidth=width, color=color, aria=False) for width, color in FRAMES
+    ]
+    return alt.layer(cells, wrong, *frames).properties(height=480).configure_view(strokeWidth=0).to_dict()
 
 
 def along(
