@@ -201,7 +201,11 @@ def actions(ticked: Sequence[Run]) -> None:
             st.markdown(f"Deleted {deleted[1]}.", width="content")
             st.button("Undo", icon=":material/undo:", key="undo-delete", on_click=_undo)
         elif not ids:
-            st.caption("Tick one run to rename it, two to compare, any to delete or to see their curves.", width="content")
+            st.caption(
+                "Tick one run to rename it, two to compare, any to delete or to see their curves. On a keyboard, Shift and the "
+                "space bar tick a run.",
+                width="content",
+            )
     problem, then_ticked = st.session_state.get("compare-problem", ("", None))
     if then_ticked == st.session_state["compare-ticked"]:  # until something else is done
         st.error(page.plain(problem))

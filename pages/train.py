@@ -104,6 +104,7 @@ def summary(hyperparameters: Hyperparameters) -> None:
             "Output shape": st.column_config.TextColumn("Output", width=large_type.px(85)),
         },
         key=f"layers-{hyperparameters.network}",
+        alt=f"The layers of this {hyperparameters.title}",
     )
 
 
