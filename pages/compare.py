@@ -15,7 +15,7 @@ from pages.parts import charts, large_type, page, report, resources
 
 REFRESH_S = 5
 MOST_CURVES = 8
-TABLE_PX = 420
+TABLE_PX, NAME_PX = 420, 200
 # The table and the curves fill a window; the rest, some two hundred elements, can come when they are there.
 TABLE_FIRST_S = 0.15
 # The two that are compared, as the address and the session name them.
@@ -139,7 +139,7 @@ def _columns(runs: Sequence[Run], settings: Sequence[dict[str, Any] | None]) -> 
         "Trained": [run.created_at.astimezone() for run in runs],
     }
     config = {
-        "Name": text(pinned=True, width="medium"),
+        "Name": text(pinned=True, width=large_type.px(NAME_PX)),
         "Test accuracy": number(format="%.2f%%", help="The share of the 10,000 test digits read right"),
         "Test loss": number(format="%.4f", help="Mean cross-entropy over the 10,000 test digits, in nats; lower is better"),
         "Parameters": number(format="localized"),

@@ -140,7 +140,7 @@ def watch(
             )
             st.button(
                 f"Where the {title} last changed its mind", icon=":material/flag:", on_click=_go_to,
-                args=[replay.moments[decisions[network].since].percent], key=f"strokes-decision-{network}",
+                args=[replay.moments[decisions[network].since].percent], key=f"strokes-decision-{network}", wrap=True,
             )  # fmt: skip
 
 

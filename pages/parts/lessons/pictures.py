@@ -24,7 +24,7 @@ LABEL = "#888888"
 EDGE = "#88888888"
 GAP_PX = 8
 # The size of type; above and below a label there is this much more.
-TEXT_PX, NUMBER_PX = 11, 14
+TEXT_PX, NUMBER_PX = 13, 14
 ROOM_PX = 5
 
 
