@@ -42,8 +42,7 @@ def slide() -> None:
         "Prepared at each place: cropped, scaled and centred again, as every drawing is", key=PREPARED,
         persist_state="session",
     )  # fmt: skip
-    place = st.session_state[RIGHT], st.session_state[DOWN]
-    moved = dict(zip((RIGHT, DOWN), place, strict=True)) if any(place) else {}
+    moved = {key: pixels for key in (RIGHT, DOWN) if (pixels := st.session_state[key])}
     lesson.present(SCRIPT, image, label, runs, {PREPARED: prepared} | moved)
     with resources.while_loading():
         found = {network: work.read_everywhere(run.id, image, prepared) for network, run in runs.items()}
@@ -57,15 +56,15 @@ def slide() -> None:
         with column:
             st.metric(f"Places where the {title} reads {label}", f"{shares[network]:.1%}")
             large_type.chart(
-                lesson_charts.places(places, place),
+                lesson_charts.places(places),
                 key=f"places-{network}",
                 alt=f"How probable the {title} finds {label} at each place",
             )
     st.caption(
         "Each cell is a place: the brighter, the more probable the right digit. A number is the digit that was read instead. "
-        "Point at a cell to see the digit there, and what both networks read; or move the frame with the sliders."
+        "Point at a cell to see the digit there, and what both networks read; or choose a place here."
     )
-    one_place(images, found, place)
+    one_place(images, found)
     why(runs)
 
 
@@ -85,20 +84,21 @@ def verdict(shares: dict[str, float], label: int, prepared: bool) -> str:
     )
 
 
-def one_place(images: np.ndarray, found: dict[str, np.ndarray], place: tuple[int, int]) -> None:
-    """The digit at one place, which is chosen here, and what is read there. place: the one that is chosen, dx and dy."""
-    for column, (key, label) in zip(
-        st.columns(2, gap="medium"), ((RIGHT, "Moved to the right"), (DOWN, "Moved down")), strict=True
-    ):
-        column.slider(label, STEPS[0], STEPS[-1], key=key, format="%d px", persist_state="session")
-    index = shifts.SHIFTS.index(place)
+@st.fragment
+@page.guarded
+def one_place(images: np.ndarray, found: dict[str, np.ndarray]) -> None:
+    """The digit at a place that is chosen here, and what is read there. A fragment: the maps, which are large, stay."""
+    right, down = st.columns(2, gap="medium")
+    dx = right.slider("Moved to the right", STEPS[0], STEPS[-1], key=RIGHT, format="%d px", persist_state="session")
+    dy = down.slider("Moved down", STEPS[0], STEPS[-1], key=DOWN, format="%d px", persist_state="session")
+    place = shifts.SHIFTS.index((dx, dy))
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        st.image(canvas.enlarged(images[index], DIGIT_PX), width=DIGIT_PX, alt="The digit at the place with the frame")
+        st.image(canvas.enlarged(images[place], DIGIT_PX), width=DIGIT_PX, alt="The digit at this place")
         told = " and the ".join(
-            f"{NETWORKS[network].title} reads **{read[index].argmax()}** ({read[index].max():.1%})"
+            f"{NETWORKS[network].title} reads **{read[place].argmax()}** ({read[place].max():.1%})"
             for network, read in found.items()
         )
-        st.markdown(f"{where(*place)}, the {told}.")
+        st.markdown(f"{where(dx, dy)}, the {told}.")
 
 
 def where(dx: int, dy: int) -> str:

@@ -87,7 +87,7 @@ def distribution(counts: Sequence[int]) -> dict[str, Any]:
 @functools.cache
 def _distribution() -> dict[str, Any]:
     base = alt.Chart(alt.NamedData("digits")).encode(
-        y=alt.Y("digit:O", title="label", axis=alt.Axis(ticks=False, domain=False, labelPadding=8)),
+        y=alt.Y("digit:O", title="label", axis=alt.Axis(labelOverlap=False, ticks=False, domain=False, labelPadding=8)),
         x=alt.X("images:Q", title=None, axis=None),
         tooltip=[alt.Tooltip("digit:O", title="label"), alt.Tooltip("images:Q", format=",")],
     )
@@ -300,7 +300,7 @@ def _curves(
 def names_of_runs() -> alt.Legend:
     """A legend of names that may be long, side by side only where there is room for two of them."""
     return alt.Legend(
-        orient="top", columns=alt.expr("width > 650 ? 2 : 1"), labelLimit=260, symbolType="stroke", symbolOpacity=1
+        orient="top", columns=alt.expr("width > 650 ? 2 : 1"), labelLimit=240, symbolType="stroke", symbolOpacity=1
     )
 
 
@@ -355,8 +355,6 @@ class Clickable(NamedTuple):
 # Cells are light in both themes, as paper is, so that the black numbers on them can be read.
 INK = "black"
 PALEST = 0.7
-# How wide, and of what colour: black within white, of which one is seen on any page.
-FRAMES = ((6, "white"), (3, INK))
 _RIGHT = {True: "right", False: "wrong"}
 
 
@@ -457,9 +455,10 @@ def _clickable(base: alt.Chart, fields: list[str], title: str, height: int, font
     colored = base.encode(color=alt.Color("color:N", scale=None), description="words:N")
     cells = colored.mark_rect(cornerRadius=3, cursor="pointer").add_params(click)
     marked = base.transform_filter("datum.marked")
+    # Black within white: one of the two is seen on any page.
     frames = [
         marked.mark_rect(cornerRadius=3, filled=False, strokeWidth=width, color=color, cursor="pointer", aria=False)
-        for width, color in FRAMES
+        for width, color in ((6, "white"), (3, INK))
     ]
     labels = base.mark_text(fontSize=font_px, color=INK, cursor="pointer", aria=False).encode(text="label:N")
     titled = alt.Title(title, anchor="start", fontWeight="normal")

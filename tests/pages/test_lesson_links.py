@@ -206,9 +206,10 @@ def test_large_type_stays_on_other_pages():
     assert not app.get("html")
     app.toggle(key="large").set_value(True).run()
     assert "22px" in app.get("html")[0].proto.body
-    app.switch_page("pages/compare.py").run()
-    assert not app.exception
-    assert "22px" in app.get("html")[0].proto.body
+    for page in ("compare", "train"):
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception
+        assert "22px" in app.get("html")[0].proto.body
 
 
 def test_the_name_of_a_run_in_a_hidden_choice_is_no_markdown(store, trained):

@@ -9,7 +9,7 @@ import numpy as np
 
 from mnist_models.dataset import IMAGE_SIZE_PX
 from mnist_models.hyperparameters import NETWORKS
-from pages.parts.charts import COLORS, FRAMES, MUTED_OPACITY, NEUTRAL, names_of_runs, shades, tables
+from pages.parts.charts import COLORS, MUTED_OPACITY, NEUTRAL, names_of_runs, shades, tables
 from pages.parts.lessons import pictures
 
 
@@ -26,15 +26,14 @@ class Place(NamedTuple):
     picture: str
 
 
-def places(found: Sequence[Place], chosen: tuple[int, int]) -> dict[str, Any]:
+def places(found: Sequence[Place]) -> dict[str, Any]:
     """How probable one network finds the right digit at each place, on one scale for all networks; the digit that it read
-    instead stands where it was wrong. chosen: the place with a frame, dx and dy."""
+    instead stands where it was wrong."""
     rows = [
         {"dx": one.dx, "dy": one.dy, "probability": one.probability, "read": one.read, "image": one.picture, **one.told}
         for one in found
     ]
-    dx, dy = chosen
-    return _places(tuple(found[0].told)) | {"datasets": tables(places=rows, chosen=[{"dx": dx, "dy": dy}])}
+    return _places(tuple(found[0].told)) | {"datasets": tables(places=rows)}
 
 
 @functools.cache
@@ -51,17 +50,13 @@ def _places(titles: tuple[str, ...]) -> dict[str, Any]:
         alt.Tooltip("image:N", title="image"), alt.Tooltip("dx:Q", title="px to the right", format="+d"),
         alt.Tooltip("dy:Q", title="px down", format="+d"), *(alt.Tooltip(f"{title}:N", title=title) for title in titles),
     ]  # fmt: skip
-    place = {
-        "x": alt.X("dx:O", title="px to the right", axis=axis), "y": alt.Y("dy:O", title="px down", axis=axis)
-    }  # fmt: skip
-    base = _chart("places", tooltip=tooltip, **place)
+    base = alt.Chart(alt.NamedData("places")).encode(
+        x=alt.X("dx:O", title="px to the right", axis=axis), y=alt.Y("dy:O", title="px down", axis=axis), tooltip=tooltip
+    )
     cells = base.mark_rect().encode(color=probability)
     # Where it is wrong the right digit is improbable, so the cell is dark.
     wrong = base.mark_text(fontSize=9, color="white").encode(text="read:N")
-    frames = [
-        _chart("chosen", **place).mark_rect(filled=False, strokeWidth=width, color=color, aria=False) for width, color in FRAMES
-    ]
-    return alt.layer(cells, wrong, *frames).properties(height=480).configure_view(strokeWidth=0).to_dict()
+    return (cells + wrong).properties(height=480).configure_view(strokeWidth=0).to_dict()
 
 
 def along(
