@@ -19,7 +19,7 @@ from mnist_models.preprocessing import (
     prepare_picture,
 )
 from mnist_models.runs import Run, StoreError
-from pages.parts import canvas, page, readers, resources
+from pages.parts import canvas, large_type, page, readers, resources
 from pages.parts.lessons import ready_made
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
@@ -160,7 +160,10 @@ def details(network: str, prediction: Prediction) -> None:
 
     perhaps = "" if prediction.is_sure else f"perhaps **{prediction.digit}**, "
     st.markdown(f"{perhaps}with probability **{prediction.probability:.1%}**, in {prediction.elapsed_ms:.1f} ms")
-    st.vega_lite_chart(spec=charts.probabilities(network, prediction.probabilities), key=f"probabilities-{network}")
+    large_type.chart(
+        charts.probabilities(network, prediction.probabilities), key=f"probabilities-{network}",
+        alt=f"How probable the {NETWORKS[network].title} finds each digit",
+    )  # fmt: skip
 
 
 def awaited_is_ready() -> bool:

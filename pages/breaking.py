@@ -9,7 +9,7 @@ from mnist_models import dataset
 from mnist_models.distortions import DISTORTIONS, Distortion, breaking_points
 from mnist_models.hyperparameters import NETWORKS, number
 from mnist_models.runs import Run
-from pages.parts import canvas, page, readers, resources
+from pages.parts import canvas, large_type, page, readers, resources
 from pages.parts.lessons import lesson, lesson_charts, waiting, work
 
 SCRIPT = "pages/breaking.py"
@@ -82,8 +82,8 @@ def one_digit() -> None:
             delta_color="off", delta_arrow="off",
         )  # fmt: skip
     st.markdown(finding(distortion, {network: read.argmax(axis=1) == label for network, read in found.items()}, label))
-    st.vega_lite_chart(
-        spec=lesson_charts.along(
+    large_type.chart(
+        lesson_charts.along(
             distortion.amounts, {network: read[:, label] for network, read in found.items()},
             {network: read.argmax(axis=1).tolist() for network, read in found.items()}, label, amount, _scale(distortion),
         ),
@@ -176,8 +176,8 @@ def show(found: Mapping[Run, list[float]], name: str, count: int) -> None:
         return
     for run, accuracies in found.items():
         st.markdown(sentence(run, np.array(accuracies), distortion, count))
-    st.vega_lite_chart(
-        spec=lesson_charts.sweeps(
+    large_type.chart(
+        lesson_charts.sweeps(
             distortion.amounts, {run.label: accuracies for run, accuracies in found.items()}, [run.network for run in found],
             _scale(distortion),
         ),

@@ -11,11 +11,11 @@ import streamlit as st
 from mnist_models import comparison
 from mnist_models.hyperparameters import NETWORKS, VALUE_LABELS, Choice
 from mnist_models.runs import NAME_CHARACTERS, Run, StoreError
-from pages.parts import charts, page, report, resources
+from pages.parts import charts, large_type, page, report, resources
 
 REFRESH_S = 5
 MOST_CURVES = 8
-TABLE_PX = 420
+TABLE_PX, NAME_PX = 420, 200
 # The table and the curves fill a window; the rest, some two hundred elements, can come when they are there.
 TABLE_FIRST_S = 0.15
 # The two that are compared, as the address and the session name them.
@@ -114,7 +114,7 @@ def table(runs: Sequence[Run]) -> list[Run]:
         text += f"; the best, {page.plain(best.label)}, reads **{best.test_accuracy:.2%}** of the test digits right"
     st.markdown(text + ". Of their hyperparameters, the table has those in which they differ." * (len(runs) > 1))
     ticks = st.dataframe(
-        columns, hide_index=True, column_config=config, height=min(TABLE_PX, 37 + 35 * len(runs)), alt="Runs",
+        columns, hide_index=True, column_config=config, height=large_type.px(min(TABLE_PX, 37 + 35 * len(runs))), alt="Runs",
         key=f"runs-table-{version}", on_select="rerun", selection_mode="multi-row",
         selection_default={"selection": {"rows": [row for row, run_id in enumerate(ids) if run_id in wanted]}},
     )  # fmt: skip
@@ -139,7 +139,7 @@ def _columns(runs: Sequence[Run], settings: Sequence[dict[str, Any] | None]) -> 
         "Trained": [run.created_at.astimezone() for run in runs],
     }
     config = {
-        "Name": text(pinned=True, width="medium"),
+        "Name": text(pinned=True, width=large_type.px(NAME_PX)),
         "Test accuracy": number(format="%.2f%%", help="The share of the 10,000 test digits read right"),
         "Test loss": number(format="%.4f", help="Mean cross-entropy over the 10,000 test digits, in nats; lower is better"),
         "Parameters": number(format="localized"),
@@ -201,7 +201,11 @@ def actions(ticked: Sequence[Run]) -> None:
             st.markdown(f"Deleted {deleted[1]}.", width="content")
             st.button("Undo", icon=":material/undo:", key="undo-delete", on_click=_undo)
         elif not ids:
-            st.caption("Tick one run to rename it, two to compare, any to delete or to see their curves.", width="content")
+            st.caption(
+                "Tick one run to rename it, two to compare, any to delete or to see their curves. On a keyboard, Shift and the "
+                "space bar tick a run.",
+                width="content",
+            )
     problem, then_ticked = st.session_state.get("compare-problem", ("", None))
     if then_ticked == st.session_state["compare-ticked"]:  # until something else is done
         st.error(page.plain(problem))
@@ -273,13 +277,13 @@ def curves(runs: Sequence[Run], ticked: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         axis = st.segmented_control(
             "Over", list(charts.AXES), format_func=charts.AXES.__getitem__, default=next(iter(charts.AXES)), required=True,
-            key="compare-axis", persist_state="session",
+            key="compare-axis", persist_state="session", wrap=True,
         )  # fmt: skip
         log = st.toggle("Logarithmic loss", key="compare-log", persist_state="session")
     for column, quantity in zip(st.columns(2, gap="medium"), ("loss", "accuracy"), strict=True):
-        column.vega_lite_chart(
-            spec=charts.curves(drawn, quantity, axis, log=log), key=f"compare-{quantity}", alt=f"The {quantity} of these runs"
-        )
+        with column:
+            spec = charts.curves(drawn, quantity, axis, log=log)
+            large_type.chart(spec, key=f"compare-{quantity}", alt=f"The {quantity} of these runs")
 
 
 def choose_two(runs: Runs, come: bool) -> list[Run]:

@@ -50,13 +50,13 @@ def look_inside() -> None:
     looks = {network: inspector.look(image, label) for network, inspector in inspectors.items()}
     st.caption("In all pictures of weights and activations, white is zero, orange is above zero and blue below.")
     st.subheader(f"The first layer: what speaks for {label}")
-    for column, network in zip(st.columns(len(runs), gap="large"), runs, strict=True):
+    for column, network in zip(st.columns(len(runs), gap="medium"), runs, strict=True):
         with column:
             st.markdown(f"##### {NETWORKS[network].title}")
             inspection.first_layer(inspectors[network], looks[network])
     st.subheader("Layer by layer: what is passed on")
     st.caption("A cell is a unit of a dense layer, in no order; a feature map has a pixel for every place that its filter saw.")
-    for column, network in zip(st.columns(len(runs), gap="large"), runs, strict=True):
+    for column, network in zip(st.columns(len(runs), gap="medium"), runs, strict=True):
         with column:
             st.markdown(f"##### {NETWORKS[network].title}")
             inspection.layer_by_layer(inspectors[network], looks[network])

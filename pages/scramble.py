@@ -8,7 +8,7 @@ from mnist_models import dataset, links, pretrained, recipes
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.preprocessing import Preparation
 from mnist_models.runs import Run
-from pages.parts import canvas, page, readers, resources
+from pages.parts import canvas, large_type, page, readers, resources
 from pages.parts.lessons import lesson, lesson_charts
 
 SCRIPT = "pages/scramble.py"
@@ -37,8 +37,8 @@ def main() -> None:
     draw_and_read(plain, scrambled)
     st.subheader("What it costs over the whole test set")
     st.markdown(verdict(plain, scrambled))
-    st.vega_lite_chart(
-        spec=lesson_charts.mistakes(
+    large_type.chart(
+        lesson_charts.mistakes(
             [(NETWORKS[network].title, network, kind, _wrong(run)) for kind, runs in
              (("as they are", plain), ("scrambled", scrambled)) for network, run in runs.items()]
         ),

@@ -6,18 +6,22 @@ import streamlit as st
 from mnist_models import links, shifts
 from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters
 from mnist_models.runs import Run
-from pages.parts import page, resources
+from pages.parts import canvas, large_type, page, resources
 from pages.parts.lessons import lesson, lesson_charts, work
 
 SCRIPT = "pages/slide.py"
-PREPARED = "slide-prepared"
+PREPARED, RIGHT, DOWN = "slide-prepared", "slide-right", "slide-down"
+STEPS = tuple(range(-shifts.MOST_PX, shifts.MOST_PX + 1))
+DIGIT_PX = 112
 # Shares of places that differ by less are called the same.
 CLOSE = 0.02
 
 
 def main() -> None:
     """The page."""
-    lesson.begin(SCRIPT, {PREPARED: (False, True)})
+    lesson.begin(SCRIPT, {PREPARED: (False, True), RIGHT: STEPS, DOWN: STEPS})
+    for key in (RIGHT, DOWN):
+        st.session_state.setdefault(key, 0)
     st.header("Slide your digit, and see who still reads it")
     st.markdown(
         f"Every drawing is put into the middle before it is read. Here it is moved from there, by up to {shifts.MOST_PX} of "
@@ -38,26 +42,29 @@ def slide() -> None:
         "Prepared at each place: cropped, scaled and centred again, as every drawing is", key=PREPARED,
         persist_state="session",
     )  # fmt: skip
-    lesson.present(SCRIPT, image, label, runs, {PREPARED: prepared})
+    moved = {key: pixels for key in (RIGHT, DOWN) if (pixels := st.session_state[key])}
+    lesson.present(SCRIPT, image, label, runs, {PREPARED: prepared} | moved)
     with resources.while_loading():
         found = {network: work.read_everywhere(run.id, image, prepared) for network, run in runs.items()}
     shares = {network: float((read.argmax(axis=1) == label).mean()) for network, read in found.items()}
     st.markdown(verdict(shares, label, prepared))
+    images = work.everywhere(image, prepared)
     for column, (network, places) in zip(
-        st.columns(len(runs), gap="medium"), described(found, label, work.everywhere(image, prepared)).items(), strict=True
+        st.columns(len(runs), gap="medium"), described(found, label, images).items(), strict=True
     ):
         title = NETWORKS[network].title
         with column:
             st.metric(f"Places where the {title} reads {label}", f"{shares[network]:.1%}")
-            st.vega_lite_chart(
-                spec=lesson_charts.places(places),
+            large_type.chart(
+                lesson_charts.places(places),
                 key=f"places-{network}",
                 alt=f"How probable the {title} finds {label} at each place",
             )
     st.caption(
         "Each cell is a place: the brighter, the more probable the right digit. A number is the digit that was read instead. "
-        "Point at a cell to see the digit there, and what both networks read."
+        "Point at a cell to see the digit there, and what both networks read; or choose a place here."
     )
+    one_place(images, found)
     why(runs)
 
 
@@ -75,6 +82,33 @@ def verdict(shares: dict[str, float], label: int, prepared: bool) -> str:
     return told + (
         " One digit can be luck: a network that calls a 7 whatever it cannot make out is right about every 7. Try others."
     )
+
+
+@st.fragment
+@page.guarded
+def one_place(images: np.ndarray, found: dict[str, np.ndarray]) -> None:
+    """The digit at a place that is chosen here, and what is read there. A fragment: the maps, which are large, stay."""
+    right, down = st.columns(2, gap="medium")
+    dx = right.slider("Moved to the right", STEPS[0], STEPS[-1], key=RIGHT, format="%d px", persist_state="session")
+    dy = down.slider("Moved down", STEPS[0], STEPS[-1], key=DOWN, format="%d px", persist_state="session")
+    place = shifts.SHIFTS.index((dx, dy))
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        st.image(canvas.enlarged(images[place], DIGIT_PX), width=DIGIT_PX, alt="The digit at this place")
+        told = " and the ".join(
+            f"{NETWORKS[network].title} reads **{read[place].argmax()}** ({read[place].max():.1%})"
+            for network, read in found.items()
+        )
+        st.markdown(f"{where(dx, dy)}, the {told}.")
+
+
+def where(dx: int, dy: int) -> str:
+    """A place in words. dx, dy: in pixels, to the right and down."""
+    ways = [
+        f"{abs(px)} px {back if px < 0 else on}"
+        for px, on, back in ((dx, "to the right", "to the left"), (dy, "down", "up"))
+        if px
+    ]
+    return f"Moved {' and '.join(ways)}" if ways else "Where it was"
 
 
 def described(found: dict[str, np.ndarray], label: int, images: np.ndarray) -> dict[str, list[lesson_charts.Place]]:

@@ -11,7 +11,7 @@ from mnist_models import strokes
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.runs import Run
 from mnist_models.strokes import Decision, Drawing, Moment, Replay
-from pages.parts import canvas, page, resources
+from pages.parts import canvas, large_type, page, resources
 from pages.parts.lessons import lesson, lesson_charts, work
 
 PICTURE_PX = 160
@@ -133,14 +133,14 @@ def watch(
         with column:
             reading(title, read[network][at], run.sure_from)
             inks, drawn = zip(*((round(one.ink, 4), one.stroke) for one in replay.moments), strict=True)
-            st.vega_lite_chart(
-                spec=lesson_charts.course(lesson_charts.Course(network, inks, drawn, read[network], run.sure_from), at),
+            large_type.chart(
+                lesson_charts.course(lesson_charts.Course(network, inks, drawn, read[network], run.sure_from), at),
                 key=f"course-{network}",
                 alt=f"How probable the {title} finds each digit along the drawing",
             )
             st.button(
                 f"Where the {title} last changed its mind", icon=":material/flag:", on_click=_go_to,
-                args=[replay.moments[decisions[network].since].percent], key=f"strokes-decision-{network}",
+                args=[replay.moments[decisions[network].since].percent], key=f"strokes-decision-{network}", wrap=True,
             )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 from mnist_models import snapshots
 from mnist_models.hyperparameters import NETWORKS, number
 from mnist_models.runs import Run
-from pages.parts import page, resources
+from pages.parts import large_type, page, resources
 from pages.parts.lessons import lesson, lesson_charts, work
 
 SCRIPT = "pages/time_machine.py"
@@ -65,8 +65,8 @@ def travel() -> None:
                 f"The {title} after {_rounded(moments[place])} of {_rounded(moments[-1])} epochs", str(probabilities.argmax()),
                 f"{probabilities.max():.1%} sure", delta_color="off", delta_arrow="off",
             )  # fmt: skip
-            st.vega_lite_chart(
-                spec=lesson_charts.learned(network, [_rounded(moment) for moment in moments], read[network], place),
+            large_type.chart(
+                lesson_charts.learned(network, [_rounded(moment) for moment in moments], read[network], place),
                 key=f"time-{network}", alt=f"How probable the {title} found each digit after each epoch",
             )  # fmt: skip
             if len(moments) == 2:
@@ -79,7 +79,7 @@ def first_layers(image: np.ndarray, label: int, histories: Mapping[str, Any], pl
     from pages.parts.lessons import inspection  # it imports TensorFlow, which is there by now
 
     st.subheader("What their first layers had learned by then")
-    for column, (network, history) in zip(st.columns(len(histories), gap="large"), histories.items(), strict=True):
+    for column, (network, history) in zip(st.columns(len(histories), gap="medium"), histories.items(), strict=True):
         with column, history.moment(places[network]):
             st.markdown(f"##### {NETWORKS[network].title}")
             inspection.first_layer(history.inspector, history.inspector.look(image, label))

@@ -4,10 +4,12 @@ import streamlit as st
 
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters
 from mnist_models.runs import NAME_CHARACTERS, StoreError
-from pages.parts import data, form, page, resources, share, watch
+from pages.parts import data, form, large_type, page, resources, share, watch
 
 # A browser needs this long to show a number and a short table.
 COUNT_FIRST_S = 0.04
+# In large type, the least width of the form, and of all of it beside the curves.
+FORM_PX, RUN_PX = 230, 400
 
 
 def main() -> None:
@@ -19,7 +21,7 @@ def main() -> None:
         "you train is yours to draw for as soon as it is done; the training goes on when you leave this page."
     )
     share.follow_link()
-    left, right = st.columns([1.55, 1], gap="medium")
+    left, right = large_type.columns([1.55, 1], RUN_PX)
     with left:
         choose_and_start()
     with right:
@@ -33,7 +35,7 @@ def main() -> None:
 @st.fragment
 def choose_and_start() -> None:
     """The form, what it builds, and the button. A fragment: moving a slider redraws this and nothing else."""
-    left, right = st.columns([1.05, 1], gap="medium")
+    left, right = large_type.columns([1.05, 1], FORM_PX)
     chosen = form.read()
     with right:
         if st.session_state.pop("run-has-begun", False):  # the next one has a name of its own
@@ -91,17 +93,18 @@ def summary(hyperparameters: Hyperparameters) -> None:
     st.dataframe(
         {
             "Layer": [layer.name for layer in layers],
-            "Output shape": [" × ".join(map(str, layer.shape)) for layer in layers],
             "Parameters": [layer.parameters for layer in layers],
+            "Output shape": [" × ".join(map(str, layer.shape)) for layer in layers],
         },
         hide_index=True,
         height="content",
         column_config={
-            "Layer": st.column_config.TextColumn(width=130),
-            "Output shape": st.column_config.TextColumn("Output", width=85),
-            "Parameters": st.column_config.NumberColumn(format="localized", width=90),
+            "Layer": st.column_config.TextColumn(width=large_type.px(130)),
+            "Parameters": st.column_config.NumberColumn(format="localized", width=large_type.px(90)),
+            "Output shape": st.column_config.TextColumn("Output", width=large_type.px(85)),
         },
         key=f"layers-{hyperparameters.network}",
+        alt=f"The layers of this {hyperparameters.title}",
     )
 
 

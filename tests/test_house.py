@@ -110,6 +110,13 @@ def test_networks_are_told_apart_in_one_place(file):
     assert not compared or file == PACKAGE / "networks.py"
 
 
+@pytest.mark.parametrize("file", OURS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_chart_can_be_in_large_type(file):
+    """There is one function that draws them."""
+    drawn = [node for node in ast.walk(parsed(file)) if isinstance(node, ast.Attribute) and node.attr.endswith("_chart")]
+    assert not drawn or file == ROOT / "pages" / "parts" / "large_type.py"
+
+
 def test_what_is_required_is_what_is_imported():
     """No dependency that is not used, and none that is only there because another one brings it."""
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()

@@ -87,14 +87,14 @@ def distribution(counts: Sequence[int]) -> dict[str, Any]:
 @functools.cache
 def _distribution() -> dict[str, Any]:
     base = alt.Chart(alt.NamedData("digits")).encode(
-        x=alt.X("digit:O", title="label", axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("images:Q", title=None, axis=None),
+        y=alt.Y("digit:O", title="label", axis=alt.Axis(labelOverlap=False, ticks=False, domain=False, labelPadding=8)),
+        x=alt.X("images:Q", title=None, axis=None),
         tooltip=[alt.Tooltip("digit:O", title="label"), alt.Tooltip("images:Q", format=",")],
     )
     bars = base.mark_bar(color=NEUTRAL, cornerRadiusEnd=3)
-    labels = base.mark_text(dy=-7, fontSize=10, color=NEUTRAL).encode(text="label:N")
-    title = alt.Title("Training images of each label", anchor="start", fontWeight="normal")
-    return (bars + labels).properties(height=160, title=title).configure_view(strokeWidth=0).to_dict()
+    labels = base.mark_text(align="left", dx=5, fontSize=12, color=NEUTRAL).encode(text="label:N")
+    title = alt.Title("Images of each label", anchor="start", fontWeight="normal")
+    return (bars + labels).properties(height=260, title=title).configure_view(strokeWidth=0).to_dict()
 
 
 class Drawn(NamedTuple):
@@ -236,10 +236,9 @@ def _curves(
         )
         for field in ("value:Q", "raw:Q")
     )
-    names = alt.Legend(orient="top", columns=2, labelLimit=300, symbolType="stroke", symbolOpacity=1)
     color = alt.Color(
         "run:N", title=None, scale=alt.Scale(domain=[label for label, _ in runs], range=shades([kind for _, kind in runs])),
-        legend=names if len(runs) > 1 else None,
+        legend=names_of_runs() if len(runs) > 1 else None,
     )  # fmt: skip
     dash = alt.StrokeDash(
         "of:N", title=None, scale=alt.Scale(domain=["training, smoothed", "validation"], range=[[1, 0], [6, 3]]),
@@ -294,7 +293,15 @@ def _curves(
     ]
     drawn = [layer for kind, some in layers.items() if kind in filled for layer in some]
     title = alt.Title(TITLES[quantity], anchor="start", fontWeight="normal")
-    return alt.layer(*drawn, *hover).properties(height=320, title=title).to_dict()
+    # Names may need a row each.
+    return alt.layer(*drawn, *hover).properties(height=300 + 20 * len(runs), title=title).to_dict()
+
+
+def names_of_runs() -> alt.Legend:
+    """A legend of names that may be long, side by side only where there is room for two of them."""
+    return alt.Legend(
+        orient="top", columns=alt.expr("width > 650 ? 2 : 1"), labelLimit=240, symbolType="stroke", symbolOpacity=1
+    )
 
 
 def shades(networks: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from PIL import Image
 from mnist_models import dataset
 from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.hyperparameters import Hyperparameters
-from pages.parts import charts, resources
+from pages.parts import charts, large_type, resources
 
 EXAMPLES = 3
 GAP_PX = 4
@@ -24,13 +24,13 @@ def look(hyperparameters: Hyperparameters) -> None:
         with resources.while_loading():
             labels = resources.training_labels(hyperparameters)
         counts = np.bincount(labels, minlength=CLASS_COUNT)
-        st.vega_lite_chart(spec=charts.distribution(counts), key="distribution")
+        large_type.chart(charts.distribution(counts), key="distribution", alt="How many images there are of each label")
         fewest, most = int(counts.argmin()), int(counts.argmax())
         st.markdown(
             f"Of the {len(labels):,} training images, most are labelled {most} ({counts[most]:,}), fewest {fewest} "
             f"({counts[fewest]:,}): who always guesses {most} is right {counts[most] / len(labels):.0%} of the time."
         )
-        st.image(montage(images, labels), width="stretch")
+        st.image(montage(images, labels), width="stretch", alt="The first images of each label")
         st.caption(
             f"The first {EXAMPLES} images labelled 0, 1, … 9, from left to right."
             + (" Some labels are wrong, as you chose." if hyperparameters.wrong_labels else "")

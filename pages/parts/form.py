@@ -98,7 +98,7 @@ def draw(form: Form) -> None:
     """The form, as `read` found it; problems stand below the widgets that cause them."""
     titles = {network: kind.title for network, kind in NETWORKS.items()} | {RACE: "Race both"}
     chosen = st.segmented_control(
-        "Train", titles, format_func=titles.get, required=True, key="network", persist_state="session"
+        "Train", titles, format_func=titles.get, required=True, key="network", persist_state="session", wrap=True
     )
     problems = {problem.field if form.is_race else f"{chosen}.{problem.field}": problem.sentence for problem in form.problems}
     if form.is_race:
@@ -144,7 +144,7 @@ def _draw_race(problems: Problems) -> None:
     with tabs[0]:
         st.caption("Fair by construction: the same seed, the same images in the same order, and the same budget for both.")
         unit = st.segmented_control(
-            "Budget", BUDGETS, format_func=BUDGETS.get, required=True, key="race.budget", persist_state="session"
+            "Budget", BUDGETS, format_func=BUDGETS.get, required=True, key="race.budget", persist_state="session", wrap=True
         )
         name, default, reason = BUDGET_AMOUNTS[unit]
         amount = dataclasses.replace(

@@ -9,10 +9,13 @@ from pathlib import Path
 import streamlit as st
 
 from mnist_models.runs import StoreError
+from pages.parts import large_type
 
 # The first digit of the test set. (An icon named by Streamlit would be fetched from the internet.)
 ICON = Path(__file__).with_name("icon.png")
 WORD_JOINER = "\u2060"
+# Tables take their size of type from the page, once: from what it is by then.
+TYPE_FIRST_S = 0.1
 PAGES = {
     "app.py": ("Draw", ":material/draw:"),
     "pages/train.py": ("Train", ":material/model_training:"),
@@ -69,12 +72,11 @@ def begin(script: str, *, navigation: bool = True) -> bool:
             _links(PAGES, script)
             with st.popover("Lessons", icon=":material/school:", type="tertiary"):
                 _links(LESSONS, script)
-    st.session_state["is-large"] = st.session_state.get("large", False)
-    if st.session_state["is-large"]:
-        # Streamlit has one size of type for all visitors; all that it draws is measured in this one.
-        st.html("<style>html { font-size: 22px !important; }</style>")
     has_come = st.session_state.get("page") != script
     st.session_state["page"] = script
+    large_type.begin()
+    if large_type.is_on() and has_come:
+        let_browser_draw(TYPE_FIRST_S)
     return has_come
 
 

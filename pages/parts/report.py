@@ -15,7 +15,7 @@ from mnist_models import comparison, dataset
 from mnist_models.comparison import Box
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.runs import Run
-from pages.parts import canvas, charts, page, resources
+from pages.parts import canvas, charts, large_type, page, resources
 
 MEASURES = {
     "precision": ("Precision", "the share right of what was read as this digit"),
@@ -68,8 +68,8 @@ def confusion(runs: Sequence[Run], key: str) -> None:
                 marked=(digit, read) if index == place else None, version=version,
             )  # fmt: skip
             matrix = f"{key}-matrix-{index}"
-            st.vega_lite_chart(
-                chart.rows, chart.spec, key=matrix, alt=f"Confusion matrix of the {called[index]}",
+            large_type.chart(
+                chart.spec, chart.rows, key=matrix, alt=f"Confusion matrix of the {called[index]}",
                 on_select=functools.partial(_clicked, matrix, chosen, f"{key}-version", functools.partial(_cell, index)),
             )  # fmt: skip
     st.caption(
@@ -124,8 +124,8 @@ def four_boxes(first: Run, second: Run, key: str) -> None:
             {RIGHT[box]: count for box, count in counts.items()}, (_capital(one), _capital(other)),
             (first.network, second.network), RIGHT[st.session_state[chosen]], version,
         )  # fmt: skip
-        st.vega_lite_chart(
-            chart.rows, chart.spec, key=f"{key}-boxes", alt="How many test digits both read right, only one, or neither",
+        large_type.chart(
+            chart.spec, chart.rows, key=f"{key}-boxes", alt="How many test digits both read right, only one, or neither",
             on_select=functools.partial(_clicked, f"{key}-boxes", chosen, f"{key}-version", _box),
         )  # fmt: skip
     with right:
@@ -162,8 +162,8 @@ def per_digit(runs: Sequence[Run], key: str) -> None:
     # One alone stands in a narrow column of its page.
     left, right = st.columns([1, 1.3], gap="medium") if len(runs) > 1 else (st.container(), st.container())
     with left:
-        st.vega_lite_chart(
-            spec=charts.by_digit(values, tuple(called), tuple(run.network for run in runs), title), key=f"{key}-chart",
+        large_type.chart(
+            charts.by_digit(values, tuple(called), tuple(run.network for run in runs), title), key=f"{key}-chart",
             alt=f"{title} of each digit",
         )  # fmt: skip
     with right:
@@ -219,8 +219,8 @@ def gallery(indexes: np.ndarray, runs: Sequence[Run], key: str) -> None:
             for name, reading in zip(called, readings, strict=True):
                 mark = "✓" if reading.digits[index] == labels[index] else "✗"
                 lines.append(f"{name}: {reading.digits[index]} {mark} {reading.confidences[index]:.1%}")
-            with st.container(width=TILE_PX, gap=None):
-                st.image(_picture(index), "  \n".join(lines), width=DIGIT_PX, alt=f"Test image {index:,}")
+            with st.container(width=large_type.px(TILE_PX), gap=None):
+                st.image(_picture(index), "  \n".join(lines), width=large_type.px(DIGIT_PX), alt=f"Test image {index:,}")
                 if st.button(f"No. {index:,}", icon=":material/draw:", type="tertiary", key=f"{key}-{index}"):
                     canvas.show_test_digit(index)
                     _read_with(runs, [reading.digits[index] == labels[index] for reading in readings])

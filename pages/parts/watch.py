@@ -13,7 +13,7 @@ from mnist_models import dataset, race
 from mnist_models.hyperparameters import NETWORKS, Hyperparameters, number
 from mnist_models.progress import Curve, planned_images
 from mnist_models.runs import Run, RunState, UnknownRunError
-from pages.parts import canvas, charts, form, page, report, resources, share
+from pages.parts import canvas, charts, form, large_type, page, report, resources, share
 
 if TYPE_CHECKING:  # importing it imports Dask
     from mnist_models.engine import Live
@@ -283,7 +283,7 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         axis = st.segmented_control(
             "Over", charts.AXES, format_func=lambda name: charts.AXES[name].capitalize(), default="epochs", required=True,
-            key="axis", persist_state="session", label_visibility="collapsed",
+            key="axis", persist_state="session", label_visibility="collapsed", wrap=True,
         )  # fmt: skip
         log = st.toggle("Log scale for the loss", key="log", persist_state="session")
     lines = [
@@ -297,7 +297,7 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
     going = [run for run in drawn if run.in_progress]
     for quantity in ("loss", "accuracy"):
         spec = charts.curves(lines, quantity, axis, log=log, end=_end(going, axis), live=bool(going))
-        st.vega_lite_chart(spec=spec, key=f"{quantity}-chart", alt=f"{quantity.capitalize()} of {of}")
+        large_type.chart(spec, key=f"{quantity}-chart", alt=f"{quantity.capitalize()} of {of}")
     for run, finding in zip(drawn, findings, strict=True):
         st.markdown(f"**{NETWORKS[run.network].title}**: {finding}" if len(drawn) > 1 else finding)
     counts = [f"{curves[run.id].batches_per_point} × {run.values['batch_size']} images" for run in drawn]

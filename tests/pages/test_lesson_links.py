@@ -88,6 +88,7 @@ def test_a_link_carries_strokes_where_a_digit_was_drawn():
     ("page", "query"),
     [
         *(("breaking", {"distortion": name, name: links.to_text(one.amounts[-2])}) for name, one in DISTORTIONS.items()),
+        ("slide", {"prepared": "true", "right": "3", "down": "-2"}),
         ("time_machine", {"epoch": "2"}),
         ("reasons", {"way": "gradients", "change": "pixels"}),
         ("reasons", {"way": "cover", "side": "7", "cover": "ink", "change": "rubber"}),
@@ -101,6 +102,17 @@ def test_the_settings_of_each_lesson_are_those_of_its_link(page, query):
     offered = link_of(app)
     assert {name: offered[name] for name in query} == query
     assert offered["cnn"] == "quick-cnn" and offered["dnn"] == "quick-dnn"
+
+
+def test_a_link_opens_a_lesson_in_large_type_if_that_is_on():
+    app = opened("slide")
+    app.toggle(key="large").set_value(True).run()
+    assert link_of(app)["large"] == "1"
+    again = opened("slide", **link_of(app))
+    assert again.toggle(key="large").value is True and not again.warning
+    again.toggle(key="large").set_value(False).run()
+    assert not again.get("html") and "large" not in link_of(again)
+    assert "22px" in opened("slide", large="1", hide="1").get("html")[0].proto.body
 
 
 def test_a_link_to_the_scramble_says_which_networks_read_scrambled(store, trained):
@@ -194,9 +206,10 @@ def test_large_type_stays_on_other_pages():
     assert not app.get("html")
     app.toggle(key="large").set_value(True).run()
     assert "22px" in app.get("html")[0].proto.body
-    app.switch_page("pages/compare.py").run()
-    assert not app.exception
-    assert "22px" in app.get("html")[0].proto.body
+    for page in ("compare", "train"):
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception
+        assert "22px" in app.get("html")[0].proto.body
 
 
 def test_the_name_of_a_run_in_a_hidden_choice_is_no_markdown(store, trained):

@@ -49,7 +49,7 @@ def test_who_comes_without_a_drawing_learns_why_the_example_is_read_as_it_is():
             row, column = divmod(place, 28)
             covered[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = 0
         moved = (reader.probabilities(images).argmax(axis=1) != 2).mean()
-        assert metrics(app)[f"Places where a cover changes what the {title} reads"] == f"{moved:.1%}"
+        assert metrics(app)[f"Covers that change what the {title} reads"] == f"{moved:.1%}"
         assert metrics(app)[f"The {title} now reads"] != "2"
         assert told(app, f"**{title}**: all nine of the digits nearest to this one are labelled **2**.")
     assert len(told(app, "the correlation of the two maps is")) == 1

@@ -56,6 +56,24 @@ def test_whoever_drew_something_else_says_so():
     assert max(shares(app)) < 50
 
 
+@pytest.mark.parametrize(("dx", "dy", "where"), [(0, 0, "Where it was"), (7, -3, "Moved 7 px to the right and 3 px up")])
+def test_a_place_can_be_chosen_without_pointing_at_it(dx, dy, where):
+    app = page().run()
+    app.slider(key="slide-right").set_value(dx)
+    app.slider(key="slide-down").set_value(dy).run()
+    assert not app.exception
+    padded = np.pad(app.session_state["board"].preparation.image, 10)
+    dnn, cnn = (
+        resources.classifier(f"shipped-{network}").read(padded[10 - dy : 38 - dy, 10 - dx : 38 - dx])
+        for network in ("dnn", "cnn")
+    )
+    assert any(
+        text.value == f"{where}, the DNN reads **{dnn.digit}** ({dnn.probability:.1%}) and the CNN reads **{cnn.digit}** "
+        f"({cnn.probability:.1%})."
+        for text in app.markdown
+    )
+
+
 def test_another_example_is_the_digit_of_the_draw_page_too():
     app = page().run()
     app.button(key="lesson-example").click().run()

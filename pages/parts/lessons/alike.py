@@ -11,7 +11,7 @@ from mnist_models.dataset import CLASS_COUNT
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.neighbours import MAPPED, Known
 from mnist_models.runs import Run
-from pages.parts import canvas
+from pages.parts import canvas, large_type
 from pages.parts.lessons import lesson, lesson_charts, work
 
 PICTURE_PX = 56
@@ -33,8 +33,8 @@ def show(found: Mapping[str, Known], image: np.ndarray, runs: Mapping[str, Run])
                 width=PICTURE_PX, alt=[f"Training digit {index + 1:,}" for index in nearest],
             )  # fmt: skip
             drawn = np.arange(min(DRAWN, len(known.features)))
-            st.vega_lite_chart(
-                spec=lesson_charts.digit_map(
+            large_type.chart(
+                lesson_charts.digit_map(
                     network, _dots(known, drawn), _dots(known, nearest), tuple(known.on_map(features)[0].tolist())
                 ),
                 key=f"map-{network}",

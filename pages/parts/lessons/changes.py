@@ -8,6 +8,7 @@ from PIL import Image
 
 from mnist_models.explanations import INK, MOST_PIXELS, PIXELS_TRIED, TOOLS, Search, ink_changed_px
 from mnist_models.hyperparameters import NETWORKS
+from pages.parts import large_type
 
 # Changes of which the larger is no more times the smaller are called about the same.
 CLOSE = 1.1
@@ -32,7 +33,7 @@ def show(
                 continue
             with st.container(horizontal=True, gap="small"):
                 st.image(recoloured(image, one.image), width=PICTURE_PX, alt=f"The digit, changed for the {title}")
-                with st.container(width=WORDS_PX):
+                with st.container(width=large_type.px(WORDS_PX)):
                     st.metric(f"The {title} now reads", int(one.probabilities.argmax()))
                     ink_px = float(ink_changed_px(np.zeros_like(image), image))
                     probability = float(one.probabilities.max())

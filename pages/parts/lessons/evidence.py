@@ -9,6 +9,7 @@ import streamlit as st
 from mnist_models.dataset import IMAGE_SIZE_PX
 from mnist_models.explanations import INK, Attribution, Occlusion
 from mnist_models.hyperparameters import NETWORKS
+from pages.parts import large_type
 from pages.parts.lessons import lesson_charts
 
 WHERE = (
@@ -35,7 +36,7 @@ def covers(found: Mapping[str, Occlusion], image: np.ndarray, digits: Mapping[st
         told = [f"{now}, {probability:.1%}" for now, probability in zip(read, one.probabilities.max(axis=1), strict=True)]
         marks = ["" if now == digit else str(now) for now in read]
         with column:
-            st.metric(f"Places where a cover changes what the {title} reads", f"{(read != digit).mean():.1%}")
+            st.metric(f"Covers that change what the {title} reads", f"{(read != digit).mean():.1%}")
             pixels = lesson_charts.Counted(one.falls, marks, told)
             words = _worst_cover(one, digit, square, cover)
             _map(network, pixels, image, most, "odds fall by powers of ten", "read then", words)
@@ -97,8 +98,8 @@ def _map(
 ) -> None:
     """A map, and what it shows in words."""
     with st.container(horizontal=True, gap="small"):
-        st.vega_lite_chart(
-            spec=lesson_charts.counted(pixels, image, most, value, told), key=f"counted-{network}", width="content",
+        large_type.chart(
+            lesson_charts.counted(pixels, image, most, value, told), key=f"counted-{network}", width="content",
             alt=f"What counted for the {NETWORKS[network].title}, pixel by pixel",
         )  # fmt: skip
         with st.container():

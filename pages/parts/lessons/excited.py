@@ -9,7 +9,7 @@ import streamlit as st
 from mnist_models import dataset
 from mnist_models.feature_maps import Search, receptive_field, strongest
 from mnist_models.inside import Inspector, Look, Stage
-from pages.parts import page
+from pages.parts import large_type, page
 from pages.parts.lessons import inspection, pictures, waiting, work
 
 PATCH_PX = 84
@@ -53,13 +53,16 @@ def _search(inspector: Inspector, look: Look, stage: Stage, filter_index: int, s
             digit = int(train.labels[one.index])
             patches.append(Patch(one.value, part, digit, f"digit {digit}"))
     patches = sorted(patches, key=lambda patch: -patch.value)[:MOST_EXCITED]
-    sheet = pictures.sheet(
-        [pictures.inked(patch.part) for patch in patches],
-        [f"{patch.called}: {patch.value:.2f}" for patch in patches],
-        MOST_EXCITED,
-        PATCH_PX,
-    )
-    inspection.show(sheet, f"The patches that excite filter {filter_index + 1} most")
+    told = [f"{patch.called}: {patch.value:.2f}" for patch in patches]
+    # A picture of each: a narrow window has them in several rows.
+    shown = [
+        inspection.sheet([pictures.inked(patch.part)], [label], 1, large_type.px(PATCH_PX))
+        for patch, label in zip(patches, told, strict=True)
+    ]
+    st.image(
+        [picture.address for picture in shown], width=shown[0].width_px,
+        alt=[f"A patch that excites filter {filter_index + 1}, {label}" for label in told],
+    )  # fmt: skip
     st.markdown(findings(patches, own, search.seen if search else 0))
     if search and not search.is_done:
         st.progress(search.seen / len(search.images), f"{search.seen:,} of {len(search.images):,} training digits looked at")

@@ -3,11 +3,14 @@
 All of it is drawn from an Inspector and what it saw, whose weights they ever are: those of a run, or of one of its epochs.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 
 from mnist_models.dataset import CLASS_COUNT
 from mnist_models.inside import Inspector, Look, Stage, contributions, responds, templates
+from pages.parts import large_type
 from pages.parts.lessons import pictures
 from pages.parts.lessons.pictures import Picture
 
@@ -34,6 +37,11 @@ def show(picture: Picture, alt: str, caption: str | None = None) -> None:
     st.image(picture.address, caption, width=picture.width_px, alt=alt)
 
 
+def sheet(tiles: np.ndarray, labels: Sequence[str], columns: int, tile_px: int, framed: int | None = None) -> Picture:
+    """See pictures.sheet; in large type where that is on."""
+    return pictures.sheet(tiles, labels, columns, tile_px, framed, large_type.px(pictures.TEXT_PX))
+
+
 def first_layer(inspector: Inspector, look: Look) -> None:
     """The weights of the first layer as pictures, what speaks most for the digit first, and what that tells."""
     stage, digit = inspector.stages[0], look.digit
@@ -56,7 +64,7 @@ def first_layer(inspector: Inspector, look: Look) -> None:
     # A few weights are far larger than the rest, which would all be pale beside them.
     tiles = pictures.coloured(weights[order], float(np.quantile(np.abs(weights[order]), FULL_COLOUR_FROM)))
     show(
-        pictures.sheet(tiles, [pictures.decimal(each[index], "+") for index in order], COLUMNS, TILE_PX),
+        sheet(tiles, [pictures.decimal(each[index], "+") for index in order], COLUMNS, TILE_PX),
         f"The weights of the first layer, sorted by how much they speak for {digit}",
     )
     st.caption(f"{of_all} {_measure(inspector, digit)}")
@@ -94,7 +102,7 @@ def layer_by_layer(inspector: Inspector, look: Look) -> None:
             picture = contact_sheet(stage, look, chosen)
         elif stage is inspector.stages[-1]:
             tiles = pictures.coloured(look.outputs[stage.output].reshape(-1, 1, 1))
-            picture = pictures.sheet(tiles, [str(digit) for digit in range(CLASS_COUNT)], CLASS_COUNT, LOGIT_PX)
+            picture = sheet(tiles, [str(digit) for digit in range(CLASS_COUNT)], CLASS_COUNT, LOGIT_PX)
         else:
             columns = min(STRIP_COLUMNS, stage.count)
             picture = pictures.strip(look.outputs[stage.output], columns, min(STRIP_PX // columns, LARGEST_CELL_PX))
@@ -123,4 +131,4 @@ def contact_sheet(stage: Stage, look: Look, chosen: np.ndarray, framed: int | No
     maps = look.outputs[stage.output]
     tiles = pictures.coloured(np.moveaxis(maps[..., chosen], -1, 0), float(np.abs(maps).max()))
     columns, tile_px = (MANY_COLUMNS, MANY_TILE_PX) if len(chosen) > MANY else (COLUMNS, TILE_PX)
-    return pictures.sheet(tiles, [str(index + 1) for index in chosen], columns, tile_px, framed)
+    return sheet(tiles, [str(index + 1) for index in chosen], columns, tile_px, framed)

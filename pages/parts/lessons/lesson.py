@@ -13,7 +13,7 @@ from mnist_models.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.hyperparameters import NETWORKS
 from mnist_models.preprocessing import prepare_ink
 from mnist_models.runs import Run, StoreError
-from pages.parts import canvas, page, readers, resources
+from pages.parts import canvas, large_type, page, readers, resources
 from pages.parts.lessons import ready_made
 
 # A 2 of the test set: shown to whoever comes without a drawing.
@@ -23,7 +23,7 @@ DIGIT_PX = 140
 SHADES = "0123456789abcdef"
 BROUGHT = "A drawing that came with a link."
 # In a link, beside the page's own settings.
-HIDE = "hide"
+HIDE, LARGE = "hide", "large"
 MOST_NAMED = 12
 DIGIT = ("digit", "ink", "strokes", "label")
 
@@ -36,9 +36,11 @@ def begin(script: str, settings: Settings) -> bool:
 
     settings: what can be chosen for each of the page's widgets, by their keys.
     """
-    has_come = page.begin(script, navigation=not is_presented())
-    query = {name: text for name, text in st.query_params.items() if name != HIDE}
+    query = {name: text for name, text in st.query_params.items() if name not in (HIDE, LARGE)}
     is_news = (script, query) != st.session_state.get("lesson-link")
+    if is_news and st.query_params.get(LARGE) == "1":
+        large_type.switch_on()
+    has_come = page.begin(script, navigation=not is_presented())
     if is_news or has_come:
         st.session_state["lesson-link"] = script, query
         problems = _follow(query, {_name(key): key for key in settings}, settings)
@@ -217,12 +219,11 @@ def present(script: str, image: np.ndarray, label: int, runs: Mapping[str, Run],
         return
     # Opening it runs what it stands in anew, so that the link tells of what was set elsewhere on the page too.
     with st.popover("Present", icon=":material/present_to_all:", key="lesson-present", on_change="rerun"):
-        if st.toggle("Large type, for a projector", key="large", persist_state="session") != st.session_state["is-large"]:
-            st.rerun()
+        large_type.choose()
         hide = st.toggle("The link hides what else could be chosen", key="lesson-hide", persist_state="session")
         st.markdown("This link opens the lesson as it is now: the digit, the networks, and what is set on this page.")
-        address = (st.context.url or "").split("?")[0]
-        st.code(links.to_url(address, query | ({HIDE: "1"} if hide else {})), language=None, wrap_lines=True)
+        query |= {name: "1" for name, is_on in ((HIDE, hide), (LARGE, large_type.is_on())) if is_on}
+        st.code(links.to_url((st.context.url or "").split("?")[0], query), language=None, wrap_lines=True)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mnist_models.dataset import IMAGE_SIZE_PX
 from mnist_models.hyperparameters import NETWORKS
-from pages.parts.charts import COLORS, MUTED_OPACITY, NEUTRAL, shades, tables
+from pages.parts.charts import COLORS, MUTED_OPACITY, NEUTRAL, names_of_runs, shades, tables
 from pages.parts.lessons import pictures
 
 
@@ -39,8 +39,8 @@ def places(found: Sequence[Place]) -> dict[str, Any]:
 @functools.cache
 def _places(titles: tuple[str, ...]) -> dict[str, Any]:
     axis = alt.Axis(
-        values=[-10, -5, 0, 5, 10], labelAngle=0, labelExpr="datum.value > 0 ? '+' + datum.value : datum.value", ticks=False,
-        domain=False, grid=False,
+        values=[-10, -5, 0, 5, 10], labelAngle=0, labelExpr="datum.value > 0 ? '+' + datum.value : datum.value",
+        labelOverlap=False, ticks=False, domain=False, grid=False,
     )  # fmt: skip
     probability = alt.Color(
         "probability:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1]),
@@ -103,7 +103,10 @@ def _along(networks: tuple[str, ...], title: str) -> dict[str, Any]:
     points = base.mark_point(size=45, strokeWidth=2, opacity=1).encode(
         shape=alt.Shape(
             "is_wrong:N", scale=alt.Scale(domain=[False, True], range=["circle", "cross"]),
-            legend=alt.Legend(title=None, orient="bottom", labelExpr="datum.value ? 'read wrongly' : 'read rightly'"),
+            legend=alt.Legend(
+                title=None, orient="bottom", labelExpr="datum.value ? 'read wrongly' : 'read rightly'", symbolStrokeWidth=2,
+                symbolFillColor="transparent",
+            ),
         )
     )  # fmt: skip
     return (chosen + base.mark_line(strokeWidth=2.5) + points).properties(height=300).to_dict()
@@ -136,14 +139,15 @@ def _sweeps(names: tuple[str, ...], networks: tuple[str, ...], title: str, low: 
         ),
         color=alt.Color(
             "run:N", title=None, scale=alt.Scale(domain=list(names), range=shades(networks)),
-            legend=alt.Legend(orient="top", columns=2, labelLimit=300, symbolType="stroke"),
+            legend=names_of_runs(),
         ),
         tooltip=[
             alt.Tooltip("run:N"), alt.Tooltip("amount:Q", title=title),
             alt.Tooltip("accuracy:Q", title="test digits read right", format=".1%"),
         ],
     )  # fmt: skip
-    return base.mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=40)).properties(height=300).to_dict()
+    height = 280 + 20 * len(names)
+    return base.mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=40)).properties(height=height).to_dict()
 
 
 def mistakes(found: Sequence[tuple[str, str, str, int]]) -> dict[str, Any]:

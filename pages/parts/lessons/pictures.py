@@ -23,9 +23,9 @@ FRAME = "#009E73"
 LABEL = "#888888"
 EDGE = "#88888888"
 GAP_PX = 8
-LABEL_PX = 16
-TEXT_PX = 11
-NUMBER_PX = 14
+# The size of type; above and below a label there is this much more.
+TEXT_PX, NUMBER_PX = 13, 14
+ROOM_PX = 5
 
 
 class Picture(NamedTuple):
@@ -49,17 +49,20 @@ def inked(image: np.ndarray) -> np.ndarray:
     return np.repeat(255 - image[..., np.newaxis], 3, axis=-1)
 
 
-def sheet(tiles: Sequence[np.ndarray], labels: Sequence[str], columns: int, tile_px: int, framed: int | None = None) -> Picture:
+def sheet(
+    tiles: Sequence[np.ndarray], labels: Sequence[str], columns: int, tile_px: int, framed: int | None = None,
+    text_px: int = TEXT_PX,
+) -> Picture:  # fmt: skip
     """Tiles, uint8 (side, side, 3), row by row, `tile_px` wide and with a label below each. framed: one that stands out."""
-    columns = min(columns, len(tiles))
-    width, height = tile_px + GAP_PX, tile_px + LABEL_PX + GAP_PX
+    columns, label_px = min(columns, len(tiles)), text_px + ROOM_PX
+    width, height = tile_px + GAP_PX, tile_px + label_px + GAP_PX
     corners = [(GAP_PX / 2 + index % columns * width, GAP_PX / 2 + index // columns * height) for index in range(len(tiles))]
     parts = []
     for (left, top), tile, label in zip(corners, tiles, labels, strict=True):
         parts += [
             _pixels(tile, left, top, tile_px, tile_px),
             _outline([(left, top, tile_px)], EDGE),
-            _text(label, left + tile_px / 2, top + tile_px + LABEL_PX / 2 + 1, LABEL, TEXT_PX),
+            _text(label, left + tile_px / 2, top + tile_px + label_px / 2 + 1, LABEL, text_px),
         ]
     if framed is not None:
         left, top = corners[framed]
@@ -80,14 +83,15 @@ def enlarged(tile: np.ndarray, width_px: int, frame: tuple[int, int, int]) -> Pi
     return _picture(width_px + 2 * margin, width_px + 2 * margin, parts)
 
 
-def grid(colours: np.ndarray, values: np.ndarray, width_px: int) -> Picture:
-    """Numbers (side, side), each written in a cell of its colour, uint8 (side, side, 3)."""
+def grid(colours: np.ndarray, values: np.ndarray, width_px: int, number_px: int = NUMBER_PX) -> Picture:
+    """Numbers (side, side), each written in a cell of its colour, uint8 (side, side, 3). number_px: how large, where cells have
+    room for that."""
     cell = width_px / len(values)
     cells = [(column * cell, row * cell, cell) for row, column in np.ndindex(values.shape)]
     parts = [_pixels(colours, 0, 0, width_px, width_px), _outline(cells, EDGE)]
     for (row, column), value in np.ndenumerate(values):
         color = "white" if colours[row, column].mean() < 128 else "black"
-        parts.append(_text(decimal(value), (column + 0.5) * cell, (row + 0.5) * cell, color, min(NUMBER_PX, cell / 3)))
+        parts.append(_text(decimal(value), (column + 0.5) * cell, (row + 0.5) * cell, color, min(number_px, cell / 3)))
     return _picture(width_px, width_px, parts)
 
 

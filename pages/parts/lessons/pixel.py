@@ -8,7 +8,7 @@ import streamlit as st
 from mnist_models.feature_maps import Arithmetic, arithmetic, pooled, receptive_field, strongest
 from mnist_models.hyperparameters import VALUE_LABELS
 from mnist_models.inside import Inspector, Look, Stage
-from pages.parts import page
+from pages.parts import large_type, page
 from pages.parts.lessons import excited, inspection, lesson_charts, pictures
 
 # Of the numbers that can be chosen, which count from 1.
@@ -38,7 +38,7 @@ def explain(run_id: str, inspector: Inspector, look: Look) -> None:
     """A pixel that is chosen here, and all about it. A fragment: choosing redraws this and nothing else."""
     stage = _layer(inspector)
     maps = look.outputs[stage.output]
-    left, right = st.columns([1, 1.1], gap="large")
+    left, right = st.columns([1, 1.1], gap="medium")
     with right:
         pixel = _pixel(stage, maps)
         _places(inspector, pixel, look)
@@ -123,8 +123,8 @@ def _steps(pixel: Pixel, look: Look) -> None:
         channel = _choose("Map of the layer before", channels, "inside-channel")
         if channel is None:
             channel = int(np.abs(result.by_channel).argmax())
-        st.vega_lite_chart(
-            spec=lesson_charts.by_channel(result.by_channel, channel), key="inside-by-channel",
+        large_type.chart(
+            lesson_charts.by_channel(result.by_channel, channel), key="inside-by-channel",
             alt="What each map of the layer before adds to the sum",
         )  # fmt: skip
     seen = f"map {channel + 1}" if channels > 1 else "ink, 0 to 1"
@@ -136,7 +136,9 @@ def _steps(pixel: Pixel, look: Look) -> None:
             (result.products, f"makes products, added: {added:.3f}"),
         ):
             shown = values[..., channel]
-            inspection.show(pictures.grid(pictures.coloured(shown), shown, GRID_PX), caption, caption + ".")
+            number_px = large_type.px(pictures.NUMBER_PX)
+            picture = pictures.grid(pictures.coloured(shown), shown, GRID_PX, number_px)
+            inspection.show(picture, caption, caption + ".")
     st.markdown(_table(result, stage, pooled(stage, look, *place) if stage.pool else None))
 
 
