@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import keras
@@ -138,25 +138,33 @@ def unpack_weights(network: keras.Model, weights: bytes) -> None:
     Raises WeightsError, and changes nothing, when names or shapes differ or the archive cannot be read. Nothing in it is
     ever executed.
     """
+    assign_weights(network, read_weights(network, weights))
+
+
+def read_weights(network: keras.Model, weights: bytes) -> dict[str, np.ndarray]:
+    """The weights in such an archive, by name, for a network that stays as it is. Raises WeightsError as `unpack_weights`."""
     try:
         arrays = archives.read(io.BytesIO(weights))
     except archives.ArchiveError as error:
         raise WeightsError(f"The weights cannot be read ({error}).") from error
-    variables = _variables(network)
-    expected = {name: (tuple(variable.shape), variable.dtype) for name, variable in variables.items()}
+    expected = {name: (tuple(variable.shape), variable.dtype) for name, variable in _variables(network).items()}
     whole = {np.dtype(np.float16): "float32"}
     found = {name: (array.shape, whole.get(array.dtype, array.dtype.name)) for name, array in arrays.items()}
     if found != expected:
         raise WeightsError(f"The weights do not fit the network: expected {expected}, found {found}.")
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
+    return arrays
+
+
+def assign_weights(network: keras.Model, weights: Mapping[str, np.ndarray | tf.Tensor]) -> None:
+    """Gives a network weights, by their names; what has none stays."""
+    variables = _variables(network)
+    for name, array in weights.items():
+        variables[name].assign(array)
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Gives a network the weights of another that has layers of the same names; what only the target has stays."""
-    variables = _variables(target)
-    for name, variable in _variables(source).items():
-        variables[name].assign(variable)
+    assign_weights(target, _variables(source))
 
 
 def _variables(network: keras.Model) -> dict[str, keras.Variable]:

@@ -178,6 +178,13 @@ def contributions(stage: Stage, look: Look) -> np.ndarray:
     return (look.outputs[stage.output] * look.influence[stage.output]).reshape(-1, stage.count).sum(axis=0)
 
 
+def likeness(one: np.ndarray, other: np.ndarray) -> float:
+    """How alike two arrays of one shape are in their pattern: Pearson's correlation coefficient of all their numbers, -1 to 1.
+    Where one has the same number everywhere there is no pattern: then it is 1 if the other has none either, else 0."""
+    plain = [array.min() == array.max() for array in (one, other)]
+    return float(all(plain)) if any(plain) else float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
 def responds(stage: Stage, look: Look) -> np.ndarray:
     """Which units, or which pixels of the feature maps, are active, bool: whether what goes into the activation is above zero,
     where a ReLU begins to answer and the others pass the middle of their bend."""

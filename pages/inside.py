@@ -45,15 +45,17 @@ def look_inside() -> None:
     lesson.present(SCRIPT, image, label, runs, {key: st.session_state[key] for key in SETTINGS if key in st.session_state})
     with resources.while_loading():
         inspectors = {network: work.inspector(run.id) for network, run in runs.items()}
-    from pages.parts.lessons import inspection, pixel  # they import TensorFlow, which is there by now
+    # They import TensorFlow, which is there by now.
+    from mnist_models.inside import templates
+    from pages.parts.lessons import inspection, pixel
 
     looks = {network: inspector.look(image, label) for network, inspector in inspectors.items()}
-    st.caption("In all pictures of weights and activations, white is zero, orange is above zero and blue below.")
+    inspection.colours()
     st.subheader(f"The first layer: what speaks for {label}")
     for column, network in zip(st.columns(len(runs), gap="medium"), runs, strict=True):
         with column:
             st.markdown(f"##### {NETWORKS[network].title}")
-            inspection.first_layer(inspectors[network], looks[network])
+            inspection.first_layer(inspectors[network], looks[network], templates(inspectors[network].stages[0]))
     st.subheader("Layer by layer: what is passed on")
     st.caption("A cell is a unit of a dense layer, in no order; a feature map has a pixel for every place that its filter saw.")
     for column, network in zip(st.columns(len(runs), gap="medium"), runs, strict=True):

@@ -1,17 +1,29 @@
 """A run at earlier moments of its training."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from mnist_models import dataset, networks, pretrained
-from mnist_models.classifier import Classifier, pack_half, pack_weights
+from mnist_models.classifier import Classifier, pack_half, pack_weights, unpack_weights
 from mnist_models.history import History
-from mnist_models.hyperparameters import DnnHyperparameters
+from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
+from mnist_models.inside import stages, templates
 from mnist_models.runs import StoreError, UnknownRunError
 from mnist_models.snapshots import Snapshot
 from mnist_models.training import train
+from tests.conftest import passed_on_slowly
 
 IMAGES = dataset.load().test.images[:20]
+SMALL = {"epochs": 2, "train_images": 100, "validation_images": 0, "batch_size": 16}
+UNUSUAL = {
+    "one dense layer": DnnHyperparameters(hidden_units=(8,), batch_norm=False, dropout=0, **SMALL),
+    "deep": DnnHyperparameters(hidden_units=(12, 8, 8), activation="tanh", plain_layers=1, **SMALL),
+    "one convolution, no dense head": CnnHyperparameters(conv_layers="4x7/3", dense_units="", activation="gelu", **SMALL),
+    "stride 3 and pools": CnnHyperparameters(conv_layers="4x5/3+pool2,5x3", dense_units="8,8", batch_norm=False, **SMALL),
+    "scrambled": CnnHyperparameters(conv_layers="4x3+pool3", dense_units="8", scrambled=True, **SMALL),
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +63,40 @@ def test_a_network_of_a_moment_reads_as_it_did_then(store, run):
         with history.moment(place):
             np.testing.assert_allclose(reader.probabilities(IMAGES), found[place], atol=1e-5)
     np.testing.assert_array_equal(history.probabilities(IMAGES), found)
+
+
+@pytest.mark.parametrize("values", UNUSUAL.values(), ids=UNUSUAL)
+def test_what_every_layer_passes_on_at_a_moment_is_what_a_network_with_those_weights_does(store, values):
+    run = store.add(values, "mine", train(values))
+    history = History(store, run.id)
+    kept = [snapshot.weights for snapshot in store.snapshots(run.id) if snapshot.epoch < 2]
+    assert history.epochs == (0, 1, 2) and len(kept) == 1
+    given = dataset.scrambled(IMAGES[:1])[0] if values.scrambled else IMAGES[0]
+    told = {}
+    for place, weights in enumerate([pack_weights(networks.build(values)), kept[0], store.weights(run.id)]):
+        plain = networks.build(values, blank=True)
+        unpack_weights(plain, weights)
+        look, first = history.look(place, IMAGES[0], 7)
+        np.testing.assert_allclose(first, templates(stages(plain)[0]), atol=2e-3)
+        expected = passed_on_slowly(plain, given)
+        assert list(look.outputs) == list(expected)
+        for name, output in expected.items():
+            np.testing.assert_allclose(look.outputs[name], output, atol=0.02, err_msg=f"{name} at {place}")
+        told[place] = look.outputs
+    for stage in history.inspector.stages:
+        assert np.abs(told[0][stage.output] - told[1][stage.output]).max() > 0.02
+
+
+def test_whoever_looks_at_the_same_time_sees_the_epoch_that_they_asked_for(store, run):
+    history = History(store, run.id)
+    places = [0, 3, 1, 2] * 10
+    expected = [history.look(place, IMAGES[0], 7) for place in range(4)]
+    with ThreadPoolExecutor(8) as visitors:
+        seen = visitors.map(lambda place: history.look(place, IMAGES[0], 7), places)
+        for place, (look, first) in zip(places, seen, strict=True):
+            np.testing.assert_array_equal(first, expected[place][1])
+            for name, output in expected[place][0].outputs.items():
+                np.testing.assert_array_equal(look.outputs[name], output)
 
 
 def test_of_a_run_without_kept_epochs_there_are_the_beginning_and_the_end(store, run):

@@ -6,7 +6,7 @@ import pytest
 from mnist_models import dataset, networks
 from mnist_models.classifier import Classifier
 from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
-from mnist_models.inside import Inspector, contributions, responds, stages, templates
+from mnist_models.inside import Inspector, contributions, likeness, responds, stages, templates
 from tests.conftest import passed_on_slowly, scrambled
 
 IMAGE = dataset.load().test.images[0]
@@ -131,6 +131,19 @@ def test_the_peaks_of_many_images_are_those_of_each():
             np.testing.assert_allclose(peaks[stage.name].values[index], maps.max(axis=0), atol=1e-5)
             at = maps[peaks[stage.name].places[index], np.arange(stage.count)]
             np.testing.assert_allclose(at, maps.max(axis=0), atol=1e-5)
+
+
+def test_likeness_is_a_correlation_whatever_the_shape_and_the_size_of_the_numbers():
+    one = np.random.default_rng(1).normal(size=(3, 3, 2)).astype(np.float32)
+    assert likeness(one, 5 * one + 3) == pytest.approx(1) and likeness(one, -one) == pytest.approx(-1)
+    other = np.where(np.arange(18).reshape(one.shape) % 3, one, -one)
+    expected = np.mean((one - one.mean()) * (other - other.mean())) / (one.std() * other.std())
+    assert likeness(one, other) == pytest.approx(expected, abs=1e-5)
+
+
+def test_without_any_pattern_likeness_is_all_or_nothing():
+    plain, other, patterned = np.full((2, 2), 0.1, np.float32), np.zeros((2, 2), np.float32), np.eye(2, dtype=np.float32)
+    assert likeness(plain, other) == 1 and likeness(plain, patterned) == 0 == likeness(patterned, plain)
 
 
 def test_a_network_of_scrambled_pixels_is_looked_at_with_such():

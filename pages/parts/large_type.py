@@ -39,7 +39,7 @@ def switch_on() -> None:
 
 def is_on() -> bool:
     """Whether the page is drawn in large type."""
-    return st.session_state[IS_ON]
+    return st.session_state.get(IS_ON, False)
 
 
 def choose() -> None:

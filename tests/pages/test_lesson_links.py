@@ -89,7 +89,8 @@ def test_a_link_carries_strokes_where_a_digit_was_drawn():
     [
         *(("breaking", {"distortion": name, name: links.to_text(one.amounts[-2])}) for name, one in DISTORTIONS.items()),
         ("slide", {"prepared": "true", "right": "3", "down": "-2"}),
-        ("time_machine", {"epoch": "2"}),
+        ("time_machine", {"epoch": "2", "view": "probabilities"}),
+        ("time_machine", {"epoch": "1", "view": "layers", "dnn-layer": "dense_2", "cnn-layer": "conv_3"}),
         ("reasons", {"way": "gradients", "change": "pixels"}),
         ("reasons", {"way": "cover", "side": "7", "cover": "ink", "change": "rubber"}),
         ("inside", {"layer": "conv_2", "filter": "3", "row": "5", "column": "4", "channel": "2"}),

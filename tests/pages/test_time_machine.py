@@ -4,17 +4,39 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mnist_models import networks
+from mnist_models.classifier import unpack_weights
 from mnist_models.history import History
+from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from mnist_models.training import train
 from pages.parts import resources
 from pages.parts.lessons import work
+from tests.conftest import passed_on_slowly
 from tests.pages.conftest import APP, TINY
 
 THREE_EPOCHS = TINY.model_copy(update={"epochs": 3})
+SMALL = {"epochs": 2, "train_images": 100, "validation_images": 0, "batch_size": 16}
+ONE_LAYER = DnnHyperparameters(hidden_units=(40,), activation="sigmoid", batch_norm=False, dropout=0, **SMALL)
+NO_HEAD = CnnHyperparameters(conv_layers="20x7/3+pool3", dense_units="", activation="tanh", batch_norm=False, **SMALL)
 
 
 def page() -> AppTest:
     return AppTest.from_file(APP, default_timeout=120).switch_page("pages/time_machine.py")
+
+
+def inside(view: str, *runs, **layers: str) -> AppTest:
+    """The page, with what is in these runs chosen to be seen. layers: of each network."""
+    app = page()
+    app.session_state["time-view"] = view
+    for run in runs:
+        app.session_state[f"reads-{run.network}"] = run.id
+    for network, layer in layers.items():
+        app.session_state[f"time-{network}-layer"] = layer
+    return app.run()
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(element.value for element in (*app.markdown, *app.caption))
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +81,98 @@ def test_an_epoch_that_another_network_does_not_have_gives_way_to_the_one_before
     app.selectbox(key="reads-cnn").select("quick-cnn").run()
     assert not app.exception
     assert app.select_slider(key="time-epoch").value == 4
+
+
+@pytest.fixture(scope="module")
+def unusual(one_store):
+    """Runs with no more layers than there must be, by the network."""
+    return {values.network: resources.store().add(values, "unusual", train(values)) for values in (ONE_LAYER, NO_HEAD)}
+
+
+def test_what_a_layer_passed_on_is_told_of_the_weights_of_that_epoch(unusual):
+    app = inside("layers", *unusual.values())
+    app.select_slider(key="time-epoch").set_value(1).run()
+    assert not app.exception
+    image, told = app.session_state["board"].preparation.image, texts(app)
+    for run, output in ((unusual["dnn"], "dense_1"), (unusual["cnn"], "conv_1")):
+        (snapshot,) = [one for one in resources.store().snapshots(run.id) if one.epoch == 1]
+        for moment, weights in (
+            ("After 1 of 2 epochs", snapshot.weights), ("At the end", resources.store().weights(run.id)),
+        ):  # fmt: skip
+            network = networks.build(run.hyperparameters, blank=True)
+            unpack_weights(network, weights)
+            outputs = passed_on_slowly(network, image)
+            active = outputs[output] > 0
+            fullest = np.abs(outputs[f"{output}_{run.hyperparameters.activation}"]).max()
+            if run.network == "dnn":
+                counted = f"{active.sum()} of 40 units are active, {active.mean():.0%}."
+            else:
+                counted = f"{active.any(axis=(0, 1)).sum()} filters respond somewhere, at {active.mean():.0%} of all places"
+            assert any(
+                text.value.startswith(f"**{moment}**: {counted}") and text.value.endswith(f"Full colour is {fullest:.1f}.")
+                for text in app.markdown
+            ), (moment, counted, fullest)
+    assert "The 16 maps that are strongest at the end, 8×8 pixels each." in told
+
+
+@pytest.mark.parametrize("view", ["weights", "layers"])
+def test_the_pictures_follow_the_slider(view, unusual):
+    app = inside(view, *unusual.values())
+    shown = {}
+    for epoch in (0, 1, 2):
+        app.select_slider(key="time-epoch").set_value(epoch).run()
+        assert not app.exception
+        shown[epoch] = [address for picture in app.image for address in picture.value if "svg" in address]
+    if view == "weights":
+        assert [len(some) for some in shown.values()] == [2, 2, 2]
+        assert all(len(set(of_one)) == 3 for of_one in zip(*shown.values(), strict=True))
+    else:  # of each network what was then and what is at the end, which stays
+        assert [len(some) for some in shown.values()] == [4, 4, 2]
+        assert shown[0][1::2] == shown[1][1::2] == shown[2]
+        assert len({shown[0][0], shown[1][0], shown[2][0]}) == 3 == len({shown[0][2], shown[1][2], shown[2][1]})
+
+
+@pytest.mark.parametrize("layer", ["conv_1", "conv_2", "conv_3", "dense_1", "logits"])
+def test_every_layer_can_be_looked_at(layer):
+    app = inside("layers", cnn=layer)
+    app.select_slider(key="time-epoch").set_value(1)
+    app.selectbox(key="reads-cnn").select("quick-cnn").run()
+    assert not app.exception
+    assert app.session_state["time-cnn-layer"] == layer
+    assert {"conv": " filters respond", "dens": "of 64 units are active", "logi": "is highest with"}[layer[:4]] in texts(app)
+
+
+def test_a_layer_that_another_network_does_not_have_gives_way_to_its_first(unusual):
+    app = inside("layers", unusual["cnn"], cnn="conv_3", dnn="dense_3")
+    assert not app.exception
+    assert app.session_state["time-cnn-layer"] == "conv_1" and app.session_state["time-dnn-layer"] == "dense_3"
+
+
+def test_it_says_which_layers_are_like_themselves_at_the_end():
+    app = inside("layers")
+    assert "**Notice** which layer" not in texts(app) and "Move the slider back" in texts(app)
+    app.select_slider(key="time-epoch").set_value(1).run()
+    image, label = app.session_state["board"].preparation.image, app.session_state["board"].label
+    history = History(resources.store(), "shipped-cnn")
+    then, end = (history.look(place, image, label)[0].outputs for place in (1, len(history.epochs) - 1))
+    alike = {
+        name: np.corrcoef(then[output].ravel(), end[output].ravel())[0, 1]
+        for name, output in {
+            **{f"Convolution {place}": f"conv_{place}_relu" for place in (1, 2, 3, 4)}, "Dense layer 1": "dense_1_relu",
+        }.items()
+    }  # fmt: skip
+    first, *_, last = sorted(alike, key=alike.get, reverse=True)
+    assert first == "Convolution 1"
+    told = texts(app)
+    assert f"{first}, with a correlation of **{alike[first]:.2f}**; {last} is least, with **{alike[last]:.2f}**" in told
+    assert f"So the answer is nearly there while {last} has far to go" in told
+
+
+def test_of_a_single_hidden_layer_no_other_is_said_to_be_less_alike(unusual):
+    app = inside("layers", *unusual.values())
+    app.select_slider(key="time-epoch").set_value(0).run()
+    told = [text.value for text in app.markdown if "**Notice** which layer" in text.value]
+    assert len(told) == 2 and not any("is least" in text for text in told)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@
 All of it is drawn from an Inspector and what it saw, whose weights they ever are: those of a run, or of one of its epochs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import streamlit as st
 
 from mnist_models.dataset import CLASS_COUNT
-from mnist_models.inside import Inspector, Look, Stage, contributions, responds, templates
+from mnist_models.inside import Inspector, Look, Stage, contributions, likeness, responds
 from pages.parts import large_type
 from pages.parts.lessons import pictures
 from pages.parts.lessons.pictures import Picture
@@ -23,6 +23,8 @@ STRONGEST = 16
 FULL_COLOUR_FROM = 0.98
 STRIP_PX, STRIP_COLUMNS, LARGEST_CELL_PX = 504, 56, 24
 LOGIT_PX = 36
+# Correlations from which on a layer is nearly as at the end, and below which it is far from that.
+NEAR, FAR = 0.8, 0.6
 KINDS = {"conv": "Convolution", "dense": "Dense layer", "logits": "Logits"}
 
 
@@ -42,10 +44,31 @@ def sheet(tiles: np.ndarray, labels: Sequence[str], columns: int, tile_px: int, 
     return pictures.sheet(tiles, labels, columns, tile_px, framed, large_type.px(pictures.TEXT_PX))
 
 
-def first_layer(inspector: Inspector, look: Look) -> None:
-    """The weights of the first layer as pictures, what speaks most for the digit first, and what that tells."""
+def colours() -> None:
+    """What the colours of all that is drawn here say."""
+    st.caption("In all pictures of weights and activations, white is zero, orange is above zero and blue below.")
+
+
+def choose_layer(stages: Sequence[Stage], key: str) -> Stage:
+    """One of some layers, chosen here; at first, and where there is none like that which was chosen last, the first."""
+    layers = {stage.name: stage for stage in stages}
+    if len(layers) == 1:
+        return stages[0]
+    if st.session_state.get(key) not in layers:
+        st.session_state[key] = stages[0].name
+    return layers[
+        st.segmented_control(
+            "Layer", layers, required=True, key=key, persist_state="session", wrap=True,
+            format_func=lambda name: title(layers[name]),
+        )
+    ]  # fmt: skip
+
+
+def first_layer(inspector: Inspector, look: Look, weights: np.ndarray) -> None:
+    """The weights of the first layer as pictures, what speaks most for the digit first, and what that tells. weights: see
+    inside.templates."""
     stage, digit = inspector.stages[0], look.digit
-    weights, each = templates(stage), contributions(stage, look)
+    each = contributions(stage, look)
     count, side = weights.shape[:2]
     if stage.is_convolution:
         places = look.outputs[stage.output].shape[0]
@@ -95,31 +118,66 @@ def spoken(each: np.ndarray, digit: int) -> str:
 def layer_by_layer(inspector: Inspector, look: Look) -> None:
     """What each layer passes on: the strongest feature maps of a convolution, all units of a dense layer."""
     for stage in inspector.stages:
-        st.markdown(f"**{title(stage)}**: {passed_on(stage, look)}")
+        told = activity(stage, look)
         if stage.is_convolution:
-            maps = look.outputs[stage.output]
-            chosen = np.argsort(-maps.max(axis=(0, 1)), kind="stable")[:STRONGEST]
-            picture = contact_sheet(stage, look, chosen)
-        elif stage is inspector.stages[-1]:
-            tiles = pictures.coloured(look.outputs[stage.output].reshape(-1, 1, 1))
-            picture = sheet(tiles, [str(digit) for digit in range(CLASS_COUNT)], CLASS_COUNT, LOGIT_PX)
-        else:
-            columns = min(STRIP_COLUMNS, stage.count)
-            picture = pictures.strip(look.outputs[stage.output], columns, min(STRIP_PX // columns, LARGEST_CELL_PX))
-        show(picture, f"What {title(stage)} passes on")
+            pooled = " Max-pooling leaves {0}×{0} of each.".format(len(look.outputs[stage.pool.name])) if stage.pool else ""
+            chosen = f" The {STRONGEST} strongest:" if stage.count > STRONGEST else ""
+            told = f"{stage.count} maps of {_size(stage, look)} pixels. {told}{pooled}{chosen}"
+        st.markdown(f"**{title(stage)}**: {told}")
+        show(passed_on(stage, look, look), f"What {title(stage)} passes on")
 
 
-def passed_on(stage: Stage, look: Look) -> str:
-    """What a layer makes of the digit, in words."""
+def compared(stage: Stage, looks: Mapping[str, Look]) -> None:
+    """What one layer passes on at several moments, below each other, the same unit or filter always at the same place. looks:
+    by what is said of the moment, the end last."""
+    end = list(looks.values())[-1]
+    for moment, look in looks.items():
+        fullest = float(np.abs(look.outputs[stage.output]).max())
+        st.markdown(f"**{moment}**: {activity(stage, look)} Full colour is {fullest:.1f}.")
+        show(passed_on(stage, look, end), f"What {title(stage)} passes on: {moment}")
+    if stage.is_convolution:
+        chosen = f"The {STRONGEST} maps that are strongest at the end" if stage.count > STRONGEST else "All maps"
+        st.caption(f"{chosen}, {_size(stage, end)} pixels each.")
+
+
+def agreement(inspector: Inspector, then: Look, end: Look) -> str:
+    """How far each layer of a network already passes on what it does at the end, in words."""
+    alike = {title(stage): likeness(then.outputs[stage.output], end.outputs[stage.output]) for stage in inspector.stages}
+    *hidden, logits = alike
+    first, last = max(hidden, key=alike.get), min(hidden, key=alike.get)
+    told = f"**Notice** which layer is most like itself at the end: {first}, with a correlation of **{alike[first]:.2f}**"
+    if len(hidden) > 1:
+        told += f"; {last} is least, with **{alike[last]:.2f}**"
+    told += f"; the logits have **{alike[logits]:.2f}**."
+    if alike[logits] >= NEAR and alike[last] < FAR:
+        told += f" So the answer is nearly there while {last} has far to go: more than one way leads to it."
+    return told
+
+
+def passed_on(stage: Stage, look: Look, by: Look) -> Picture:
+    """What a layer passes on: all units of a dense layer, or the feature maps that are the strongest in the look `by`, at the
+    same or another moment."""
+    values = look.outputs[stage.output]
+    if stage.is_convolution:
+        chosen = np.argsort(-by.outputs[stage.output].max(axis=(0, 1)), kind="stable")[:STRONGEST]
+        return contact_sheet(stage, look, chosen)
+    if stage.activation:
+        columns = min(STRIP_COLUMNS, stage.count)
+        return pictures.strip(values, columns, min(STRIP_PX // columns, LARGEST_CELL_PX))
+    tiles = pictures.coloured(values.reshape(-1, 1, 1))
+    return sheet(tiles, [str(digit) for digit in range(CLASS_COUNT)], CLASS_COUNT, LOGIT_PX)
+
+
+def _size(stage: Stage, look: Look) -> str:
+    return "{0}×{0}".format(len(look.outputs[stage.output]))
+
+
+def activity(stage: Stage, look: Look) -> str:
+    """How much of a layer answers to the digit, in words."""
     values, active = look.outputs[stage.output], responds(stage, look)
     if stage.is_convolution:
-        side, somewhere = len(values), int(active.any(axis=(0, 1)).sum())
-        then = " Max-pooling leaves {0}×{0} of each.".format(len(look.outputs[stage.pool.name])) if stage.pool else ""
-        chosen = f" The {STRONGEST} strongest:" if stage.count > STRONGEST else ""
-        return (
-            f"{stage.count} maps of {side}×{side} pixels. {somewhere} filters respond somewhere, at {active.mean():.0%} of all "
-            f"places on average.{then}{chosen}"
-        )
+        somewhere = int(active.any(axis=(0, 1)).sum())
+        return f"{somewhere} filters respond somewhere, at {active.mean():.0%} of all places on average."
     if stage.activation:
         return f"{active.sum()} of {stage.count} units are active, {active.mean():.0%}."
     best, second = np.argsort(-values, kind="stable")[:2]

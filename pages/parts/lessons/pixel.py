@@ -36,7 +36,7 @@ class Pixel(NamedTuple):
 @page.guarded
 def explain(run_id: str, inspector: Inspector, look: Look) -> None:
     """A pixel that is chosen here, and all about it. A fragment: choosing redraws this and nothing else."""
-    stage = _layer(inspector)
+    stage = inspection.choose_layer(inspector.convolutions, "inside-layer")
     maps = look.outputs[stage.output]
     left, right = st.columns([1, 1.1], gap="medium")
     with right:
@@ -48,21 +48,6 @@ def explain(run_id: str, inspector: Inspector, look: Look) -> None:
         st.caption(f"{inspection.title(stage)}: all {stage.count} maps of this digit, by the number of their filter.")
     _steps(pixel, look)
     excited.patches(run_id, inspector, look, stage, pixel.filter_index)
-
-
-def _layer(inspector: Inspector) -> Stage:
-    """The convolution that is looked into."""
-    layers = {stage.name: stage for stage in inspector.convolutions}
-    if len(layers) == 1:
-        return inspector.convolutions[0]
-    if st.session_state.get("inside-layer") not in layers:
-        st.session_state["inside-layer"] = next(iter(layers))
-    return layers[
-        st.segmented_control(
-            "Layer", layers, required=True, key="inside-layer", persist_state="session",
-            format_func=lambda name: inspection.title(layers[name]),
-        )
-    ]  # fmt: skip
 
 
 def _pixel(stage: Stage, maps: np.ndarray) -> Pixel:

@@ -58,6 +58,12 @@ def read_history(_history, run_id: str, epochs: tuple[float, ...], image: np.nda
     return _history.probabilities(image[np.newaxis])[:, 0]
 
 
+@st.cache_resource(show_spinner=False, max_entries=16)
+def look(_history, run_id: str, epochs: tuple[float, ...], place: int, image: np.ndarray, digit: int) -> tuple:
+    """What the network made of a digit at one of a history's moments, see History.look. run_id, epochs: which history it is."""
+    return _history.look(place, image, digit)
+
+
 def forget_snapshots() -> None:
     """Deletes the earlier epochs of all runs. Raises StoreError."""
     resources.store().forget_snapshots()
