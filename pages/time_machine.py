@@ -24,7 +24,7 @@ def main() -> None:
         "While a network is trained, its weights are kept after every epoch, or after the most telling ones where there are "
         "many. Here each of those earlier networks reads your digit. **Notice** that before the first epoch the reading is "
         "pure chance, and how much one epoch changes. **Try** a digit that looks like two others: the network may have changed "
-        "its mind about it. Then see the layers that led to the reading learn their part of it."
+        "its mind about it. Then go layer by layer: which of them stop changing first?"
     )
     travel()
     kept()
@@ -55,7 +55,7 @@ def travel() -> None:
     ]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         view = st.segmented_control(
-            "What to see of them", moments.VIEWS, format_func=lambda name: moments.VIEWS[name].title, required=True, key=VIEW,
+            "What to look at", moments.VIEWS, format_func=lambda name: moments.VIEWS[name].title, required=True, key=VIEW,
             persist_state="session",
         )  # fmt: skip
         layers = {key: st.session_state[key] for key in moments.LAYERS.values() if key in st.session_state}

@@ -150,7 +150,7 @@ def test_a_layer_that_another_network_does_not_have_gives_way_to_its_first(unusu
 
 def test_it_says_which_layers_are_like_themselves_at_the_end():
     app = inside("layers")
-    assert "**Notice** which layer" not in texts(app) and "Move the slider back" in texts(app)
+    assert "with a correlation of" not in texts(app) and "Move the slider back" in texts(app)
     app.select_slider(key="time-epoch").set_value(1).run()
     image, label = app.session_state["board"].preparation.image, app.session_state["board"].label
     history = History(resources.store(), "shipped-cnn")
@@ -171,8 +171,8 @@ def test_it_says_which_layers_are_like_themselves_at_the_end():
 def test_of_a_single_hidden_layer_no_other_is_said_to_be_less_alike(unusual):
     app = inside("layers", *unusual.values())
     app.select_slider(key="time-epoch").set_value(0).run()
-    told = [text.value for text in app.markdown if "**Notice** which layer" in text.value]
-    assert len(told) == 2 and not any("is least" in text for text in told)
+    told = [text.value for text in app.markdown if "with a correlation of" in text.value]
+    assert len(told) == 2 and all(text.startswith("**Notice** how like itself at the end each layer is") for text in told)
 
 
 @pytest.mark.parametrize(

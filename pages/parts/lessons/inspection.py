@@ -145,10 +145,16 @@ def agreement(inspector: Inspector, then: Look, end: Look) -> str:
     alike = {title(stage): likeness(then.outputs[stage.output], end.outputs[stage.output]) for stage in inspector.stages}
     *hidden, logits = alike
     first, last = max(hidden, key=alike.get), min(hidden, key=alike.get)
-    told = f"**Notice** which layer is most like itself at the end: {first}, with a correlation of **{alike[first]:.2f}**"
-    if len(hidden) > 1:
-        told += f"; {last} is least, with **{alike[last]:.2f}**"
-    told += f"; the logits have **{alike[logits]:.2f}**."
+    if len(hidden) == 1:
+        told = (
+            f"**Notice** how like itself at the end each layer is: {first} with a correlation of **{alike[first]:.2f}**, the "
+            f"logits with **{alike[logits]:.2f}**."
+        )
+    else:
+        told = (
+            f"**Notice** which of the layers before the logits is most like itself at the end: {first}, with a correlation of "
+            f"**{alike[first]:.2f}**; {last} is least, with **{alike[last]:.2f}**. The logits have **{alike[logits]:.2f}**."
+        )
     if alike[logits] >= NEAR and alike[last] < FAR:
         told += f" So the answer is nearly there while {last} has far to go: more than one way leads to it."
     return told
