@@ -155,7 +155,7 @@ def read_weights(network: keras.Model, weights: bytes) -> dict[str, np.ndarray]:
     return arrays
 
 
-def assign_weights(network: keras.Model, weights: Mapping[str, np.ndarray | tf.Tensor]) -> None:
+def assign_weights(network: keras.Model, weights: Mapping[str, np.ndarray | tf.Tensor | keras.Variable]) -> None:
     """Gives a network weights, by their names; what has none stays."""
     variables = _variables(network)
     for name, array in weights.items():

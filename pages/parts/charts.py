@@ -181,7 +181,8 @@ def _low(rows: dict[str, list[dict[str, Any]]]) -> float:
     furthest = max(row["x"] for row in rows["training"])
     values = [row["value"] for row in rows["validation"]]
     values += [row["value"] for row in rows["training"] if row["x"] > BEGINNING * furthest]
-    return next(floor for floor in FLOORS if floor <= min(values))
+    lowest = min(values)
+    return next(floor for floor in FLOORS if floor <= lowest)
 
 
 def _drawable(value: float) -> float:
