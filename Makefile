@@ -27,7 +27,7 @@ format: .venv/test-installed
 
 pretrained: .venv/run-installed
 	for pair in shipped quick scrambled; do for network in dnn cnn; do \
-	$(BIN)/python -m mnist_models train $$network --recipe $$pair --output mnist_models/pretrained/$$pair || exit 1; done; done
+	$(BIN)/python -m mnist_models train $$network --recipe $$pair --output mnist_models/runs/pretrained/$$pair || exit 1; done; done
 
 bench: .venv/test-installed
 	$(BIN)/python benchmarks/handwriting.py $(if $(STROKES),--strokes "$(STROKES)")

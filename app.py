@@ -9,8 +9,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
-from mnist_models.hyperparameters import NETWORKS
-from mnist_models.preprocessing import (
+from mnist_models.data.preprocessing import (
     THICKEST_STROKE_PX,
     THINNEST_STROKE_PX,
     PictureError,
@@ -18,12 +17,13 @@ from mnist_models.preprocessing import (
     open_picture,
     prepare_picture,
 )
-from mnist_models.runs import Run, StoreError
+from mnist_models.runs.tables import Run, StoreError
+from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, readers, resources
 from pages.parts.lessons import ready_made
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
-    from mnist_models.classifier import Prediction
+    from mnist_models.models.classifier import Prediction
 
 PREVIEW_PX = 196
 PICTURE_MB = 20

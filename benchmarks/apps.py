@@ -10,9 +10,11 @@ from pathlib import Path
 import psutil
 
 from benchmarks.visitor import Visitor, drawings
-from mnist_models import import_tensorflow, pretrained, recipes
-from mnist_models.runs import Run, RunState
-from mnist_models.store import RunStore
+from mnist_models import import_tensorflow
+from mnist_models.runs import pretrained
+from mnist_models.runs.store import RunStore
+from mnist_models.runs.tables import Run, RunState
+from mnist_models.settings import recipes
 from tests.browser.server import Server
 
 PLAIN = Path(__file__).with_name("plain_app.py")
@@ -52,8 +54,8 @@ def export_networks(folder: Path) -> None:
 
 def _export(folder: Path) -> None:
     import_tensorflow()
-    from mnist_models import networks
-    from mnist_models.classifier import unpack_weights
+    from mnist_models.models import networks
+    from mnist_models.models.classifier import unpack_weights
 
     facts = pretrained.facts()
     for network, run_id in pretrained.ids("shipped").items():

@@ -25,7 +25,7 @@ import psutil
 from benchmarks import apps, results
 from benchmarks.results import Row
 from benchmarks.visitor import VisitError, Visitor, drawings
-from mnist_models import links
+from mnist_models.settings import links
 from tests.browser.server import Server
 
 EVERY_S = 2.0

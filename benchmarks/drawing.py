@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from mnist_models.strokes import CANVAS_PX, Sheet
+from mnist_models.data.strokes import CANVAS_PX, Sheet
 
 Strokes = list[list[tuple[float, float]]]
 

@@ -14,13 +14,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from benchmarks import drawing, results
-from mnist_models import dataset, import_tensorflow
-from mnist_models.calibration import expected_calibration_error, tempered
-from mnist_models.hyperparameters import NETWORKS
-from mnist_models.preprocessing import prepare_drawing
-from mnist_models.pretrained import PREFIX
-from mnist_models.runs import Run
-from mnist_models.store import RunStore
+from mnist_models import import_tensorflow
+from mnist_models.data import dataset
+from mnist_models.data.preprocessing import prepare_drawing
+from mnist_models.models.calibration import expected_calibration_error, tempered
+from mnist_models.runs.pretrained import PREFIX
+from mnist_models.runs.store import RunStore
+from mnist_models.runs.tables import Run
+from mnist_models.settings.hyperparameters import NETWORKS
 
 SCRIBBLES = 1000
 # Whoever reads a single printed O, l, S, Z, B or q as 0, 1, 5, 2, 8 or 9 makes no mistake.
@@ -44,10 +45,10 @@ def main() -> None:
     )
     options = parser.parse_args()
     import_tensorflow()
-    from mnist_models.classifier import Classifier
+    from mnist_models.runs.loading import load_classifier
 
     store = RunStore()
-    networks = {network: Classifier.of_run(store, PREFIX + network) for network in NETWORKS}
+    networks = {network: load_classifier(store, PREFIX + network) for network in NETWORKS}
     for part, measure in PARTS.items():
         if rows := measure(networks, options):
             results.keep("handwriting", part, rows)

@@ -13,10 +13,12 @@ from benchmarks import apps, results
 from benchmarks.browser import launched, visitor
 from benchmarks.page import DRAWN, METRICS, REST_MS, figures, timed
 from benchmarks.results import Row
-from mnist_models import dataset, import_tensorflow, pretrained, shifts
-from mnist_models.distortions import DISTORTIONS
-from mnist_models.hyperparameters import NETWORKS
-from mnist_models.store import RunStore
+from mnist_models import import_tensorflow
+from mnist_models.data import dataset, shifts
+from mnist_models.data.corruptions import DISTORTIONS
+from mnist_models.runs import pretrained
+from mnist_models.runs.store import RunStore
+from mnist_models.settings.hyperparameters import NETWORKS
 
 SLID, SPOILED, TIMES = 300, 2_000, 30
 
@@ -24,10 +26,10 @@ SLID, SPOILED, TIMES = 300, 2_000, 30
 def measure_claims(folder: Path) -> Iterator[Row]:
     """How many digits each network follows, of each pair that ships, and how far."""
     import_tensorflow()
-    from mnist_models.classifier import Classifier
+    from mnist_models.runs.loading import load_classifier
 
     store = RunStore(f"sqlite:///{folder}/runs.sqlite3")
-    readers = {run.id: Classifier.of_run(store, run.id) for run in store.shipped()}
+    readers = {run.id: load_classifier(store, run.id) for run in store.shipped()}
     for pair in ("shipped", "quick"):
         shares = {network: _followed(readers[run_id]) for network, run_id in pretrained.ids(pair).items()}
         told = ", ".join(f"{NETWORKS[network].title} {share.mean():.1%}" for network, share in shares.items())

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Locator, Page
 from benchmarks import apps, results
 from benchmarks.browser import launched, visitor
 from benchmarks.results import Row
-from mnist_models import links
+from mnist_models.settings import links
 from tests.browser.hand import canvas, draw
 from tests.browser.server import Server
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from mnist_models import dataset
+from mnist_models.data import dataset
 
 TRAIN_IMAGES, VALIDATION_IMAGES = 55_000, 5_000
 MOST_EPOCHS = 25

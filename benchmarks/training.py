@@ -19,11 +19,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import apps, results
 from benchmarks.browser import Page, launched, visitor
 from benchmarks.results import Row
-from mnist_models import import_tensorflow, links
-from mnist_models.hyperparameters import Hyperparameters, validate
-from mnist_models.recipes import RECIPES
-from mnist_models.runs import RunState
-from mnist_models.store import RunStore
+from mnist_models import import_tensorflow
+from mnist_models.runs.store import RunStore
+from mnist_models.runs.tables import RunState
+from mnist_models.settings import links
+from mnist_models.settings.hyperparameters import Hyperparameters, validate
+from mnist_models.settings.recipes import RECIPES
 from tests.browser.server import Server
 
 SEEDS = (1, 2, 3)
@@ -79,7 +80,7 @@ def measured(kind: str, **what) -> dict:
 
 def train_here(values: dict) -> dict:
     """A training of this project, from the hyperparameters' values."""
-    from mnist_models.training import train
+    from mnist_models.training.loop import train
 
     hyperparameters = validate(values)
     started = time.perf_counter()
@@ -91,7 +92,7 @@ def train_here(values: dict) -> dict:
 
 def best_precision(values: dict) -> dict:
     """What such a network learns in on this machine, where that is left to it."""
-    from mnist_models import networks, precision
+    from mnist_models.models import networks, precision
 
     hyperparameters = validate(values)
     return {"precision": precision.resolve(hyperparameters, networks.build(hyperparameters, blank=True))}
@@ -106,8 +107,8 @@ def train_plainly(**what) -> dict:
 
 def time_epoch(values: dict) -> dict:
     """The seconds of an epoch, the second one: without compiling, validating and measuring."""
-    from mnist_models.progress import EpochEnd
-    from mnist_models.training import train
+    from mnist_models.training.loop import train
+    from mnist_models.training.progress import EpochEnd
 
     ends = []
     hyperparameters = validate(values | {"epochs": 2, "validation_images": 0})
@@ -118,7 +119,7 @@ def time_epoch(values: dict) -> dict:
 def count_operations(values: dict) -> dict:
     """The floating-point operations that learning from one image takes: forwards, then backwards to weights and to inputs, of
     which the first layer's are not needed. Only those of matrix multiplications and convolutions."""
-    from mnist_models import networks, precision
+    from mnist_models.models import networks, precision
 
     network = networks.build(validate(values), blank=True)
     first = next(layer for layer in network.layers if hasattr(layer, "kernel"))

@@ -23,7 +23,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from mnist_models.strokes import Sheet, brush_path
+from mnist_models.data.strokes import Sheet, brush_path
 
 BRUSH_PX = 20
 # So far apart the points of a hand are that the canvas hears of.

@@ -6,9 +6,11 @@ import os
 import sys
 from pathlib import Path
 
-from mnist_models import commands, dataset, pretrained
-from mnist_models.hyperparameters import NETWORKS, HyperparametersError
-from mnist_models.runs import StoreError
+from mnist_models import commands
+from mnist_models.data import dataset
+from mnist_models.runs import pretrained
+from mnist_models.runs.tables import StoreError
+from mnist_models.settings.hyperparameters import NETWORKS, HyperparametersError
 
 # The Train page of an app on this machine that was started with `make run`.
 TRAIN_PAGE = "http://localhost:8501/train"

@@ -19,16 +19,18 @@ import numpy as np
 from tqdm import tqdm
 
 import mnist_models
-from mnist_models import dataset, links, pretrained, recipes
-from mnist_models.hyperparameters import NETWORKS, Hyperparameters, HyperparametersError, Problem, number, validate
-from mnist_models.preprocessing import PictureError, open_picture, prepare_picture
-from mnist_models.progress import Control, Curve, EpochEnd, Event, Measuring, Progress, Trained, planned_steps
-from mnist_models.runs import Run, RunState, StoreError
-from mnist_models.script import script
-from mnist_models.store import RunStore
+from mnist_models.data import dataset
+from mnist_models.data.preprocessing import PictureError, open_picture, prepare_picture
+from mnist_models.runs import pretrained
+from mnist_models.runs.store import RunStore
+from mnist_models.runs.tables import Run, RunState, StoreError
+from mnist_models.settings import links, recipes
+from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters, HyperparametersError, Problem, number, validate
+from mnist_models.settings.script import script
+from mnist_models.training.progress import Control, Curve, EpochEnd, Event, Measuring, Progress, Trained, planned_steps
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
-    from mnist_models.classifier import Prediction
+    from mnist_models.models.classifier import Prediction
 
 # So many pictures are prepared before the networks read them in one call.
 PICTURES_AT_ONCE = 200
@@ -72,7 +74,7 @@ def export_run(options: argparse.Namespace) -> int:
     store = RunStore()
     run = store.run(options.run)
     mnist_models.import_tensorflow()
-    from mnist_models import exports
+    from mnist_models.runs import exports
 
     content = exports.export(store, run.id)
     try:
@@ -91,7 +93,7 @@ def import_run(options: argparse.Namespace) -> int:
         print(f"{options.file} cannot be read ({error.strerror}): choose another file.", file=sys.stderr)
         return 1
     mnist_models.import_tensorflow()
-    from mnist_models import exports
+    from mnist_models.runs import exports
 
     with file:
         try:
@@ -119,7 +121,7 @@ def list_recipes(options: argparse.Namespace) -> int:
     mnist_models.import_tensorflow()
     if options.train:
         return _train_earlier_projects(options.train)
-    from mnist_models import networks
+    from mnist_models.models import networks
 
     for recipe in recipes.RECIPES.values():
         facts = {
@@ -215,7 +217,7 @@ def _train_with_bar(
     hyperparameters: Hyperparameters, store: RunStore, run: Run, control: Callable[[], Control]
 ) -> Trained | None:
     """Trains here, with a progress bar on standard error; None when it failed."""
-    from mnist_models.training import TrainingError, train
+    from mnist_models.training.loop import TrainingError, train
 
     curve = Curve.empty(hyperparameters)
     with tqdm(total=planned_steps(hyperparameters), unit="batch", leave=False) as bar:
@@ -265,11 +267,11 @@ def evaluate_run(options: argparse.Namespace) -> int:
     store = RunStore()
     run = _chosen(store, options.network, options.run)
     mnist_models.import_tensorflow()
-    from mnist_models.classifier import Classifier
-    from mnist_models.evaluation import evaluate
+    from mnist_models.models.evaluation import evaluate
+    from mnist_models.runs.loading import load_classifier
 
     test = dataset.load().test
-    result = evaluate(Classifier.of_run(store, run.id).readings(test.images), test.labels, run.temperature)
+    result = evaluate(load_classifier(store, run.id).readings(test.images), test.labels, run.temperature)
     if options.json:
         print(json.dumps(dataclasses.asdict(result) | {"run": run.id, "confusion": result.confusion.tolist()}))
         return 0
@@ -308,9 +310,9 @@ def predict(options: argparse.Namespace) -> int:
     store = RunStore()
     chosen = {network: _chosen(store, network, getattr(options, network)) for network in NETWORKS}
     mnist_models.import_tensorflow()
-    from mnist_models.classifier import Classifier
+    from mnist_models.runs.loading import load_classifier
 
-    classifiers = {network: Classifier.of_run(store, run.id) for network, run in chosen.items()}
+    classifiers = {network: load_classifier(store, run.id) for network, run in chosen.items()}
     status = 0
     pictures = _prepared(options.images)
     while chunk := list(itertools.islice(pictures, PICTURES_AT_ONCE)):

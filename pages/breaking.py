@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
-from mnist_models import dataset
-from mnist_models.distortions import DISTORTIONS, Distortion, breaking_points
-from mnist_models.hyperparameters import NETWORKS, number
-from mnist_models.runs import Run
+from mnist_models.data import dataset
+from mnist_models.data.corruptions import DISTORTIONS, Distortion, breaking_points
+from mnist_models.runs.tables import Run
+from mnist_models.settings.hyperparameters import NETWORKS, number
 from pages.parts import canvas, large_type, page, readers, resources
-from pages.parts.lessons import lesson, lesson_charts, waiting, work
+from pages.parts.lessons import cached, charts, frame, waiting
 
 SCRIPT = "pages/breaking.py"
 CHOSEN, COUNT, RUNS, READING = "breaking-distortion", "breaking-images", "breaking-runs", "breaking-is-reading"
@@ -24,7 +24,7 @@ HALF = 0.5
 def main() -> None:
     """The page."""
     amounts = {_key(name): distortion.amounts for name, distortion in DISTORTIONS.items()}
-    lesson.begin(SCRIPT, {CHOSEN: tuple(DISTORTIONS), COUNT: COUNTS} | amounts)
+    frame.begin(SCRIPT, {CHOSEN: tuple(DISTORTIONS), COUNT: COUNTS} | amounts)
     for key, first in ((CHOSEN, FIRST), (COUNT, COUNTS[0]), (READING, False)):
         st.session_state.setdefault(key, first)
     st.header("Where does it break?")
@@ -50,8 +50,8 @@ def _key(name: str) -> str:
 @page.guarded
 def one_digit() -> None:
     """The digit, spoiled as far as the slider says, and the readings along the whole slider."""
-    image, label = lesson.digit()
-    runs = lesson.networks()
+    image, label = frame.digit()
+    runs = frame.networks()
     name = st.segmented_control(
         "Spoil it", list(DISTORTIONS), format_func=lambda name: DISTORTIONS[name].title, key=CHOSEN, required=True,
         persist_state="session",
@@ -63,14 +63,14 @@ def one_digit() -> None:
         f"{distortion.title}, {distortion.unit}", distortion.amounts, key=_key(name), format_func=number,
         persist_state="session", help=distortion.help,
     )  # fmt: skip
-    lesson.present(SCRIPT, image, label, runs, {CHOSEN: name, _key(name): amount})
+    frame.present(SCRIPT, image, label, runs, {CHOSEN: name, _key(name): amount})
     if name != st.session_state.setdefault("breaking-shown", name):
         st.session_state["breaking-shown"] = name
         st.rerun()  # the chart of the whole test set stands outside of this part of the page
     with resources.while_loading():
-        found = {network: work.read_along(run.id, image, name) for network, run in runs.items()}
+        found = {network: cached.read_along(run.id, image, name) for network, run in runs.items()}
     place = distortion.amounts.index(amount)
-    spoiled = work.spoiled(image, name)
+    spoiled = cached.spoiled(image, name)
     left, *columns = st.columns([1, 1, 1], gap="medium", vertical_alignment="center")
     picture = canvas.enlarged(spoiled[place], PICTURE_PX)
     left.image(picture, width=PICTURE_PX, caption="What they read", alt="The digit, spoiled")
@@ -83,7 +83,7 @@ def one_digit() -> None:
         )  # fmt: skip
     st.markdown(finding(distortion, {network: read.argmax(axis=1) == label for network, read in found.items()}, label))
     large_type.chart(
-        lesson_charts.along(
+        charts.along(
             distortion.amounts, {network: read[:, label] for network, read in found.items()},
             {network: read.argmax(axis=1).tolist() for network, read in found.items()}, label, amount, _scale(distortion),
         ),
@@ -130,7 +130,7 @@ def whole_test_set(was_reading: bool) -> None:
     count = left.segmented_control(
         "Test digits at each step", COUNTS, format_func=number, key=COUNT, required=True, persist_state="session"
     )
-    sweeps = {run_id: work.sweep(run_id, name, count) for run_id in runs}
+    sweeps = {run_id: cached.sweep(run_id, name, count) for run_id in runs}
     if was_reading:
         right.button("Stop", icon=":material/stop:", key="breaking-stop", width="stretch", on_click=_read, args=[False])
         st.progress(
@@ -177,7 +177,7 @@ def show(found: Mapping[Run, list[float]], name: str, count: int) -> None:
     for run, accuracies in found.items():
         st.markdown(sentence(run, np.array(accuracies), distortion, count))
     large_type.chart(
-        lesson_charts.sweeps(
+        charts.sweeps(
             distortion.amounts, {run.label: accuracies for run, accuracies in found.items()}, [run.network for run in found],
             _scale(distortion),
         ),

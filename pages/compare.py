@@ -8,9 +8,9 @@ from typing import Any
 
 import streamlit as st
 
-from mnist_models import comparison
-from mnist_models.hyperparameters import NETWORKS, VALUE_LABELS, Choice
-from mnist_models.runs import NAME_CHARACTERS, Run, StoreError
+from mnist_models.runs import comparison
+from mnist_models.runs.tables import NAME_CHARACTERS, Run, StoreError
+from mnist_models.settings.hyperparameters import NETWORKS, VALUE_LABELS, Choice
 from pages.parts import charts, large_type, page, report, resources
 
 REFRESH_S = 5

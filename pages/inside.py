@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from mnist_models import links
-from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters, ConvLayer, DnnHyperparameters
+from mnist_models.settings import links
+from mnist_models.settings.hyperparameters import NETWORKS, CnnHyperparameters, ConvLayer, DnnHyperparameters
 from pages.parts import page, resources
-from pages.parts.lessons import lesson, work
+from pages.parts.lessons import cached, frame
 
 SCRIPT = "pages/inside.py"
 MOST_LAYERS = CnnHyperparameters.choices()["conv_layers"].max_count
@@ -26,7 +26,7 @@ READABLE = {
 
 def main() -> None:
     """The page."""
-    lesson.begin(SCRIPT, SETTINGS)
+    frame.begin(SCRIPT, SETTINGS)
     st.header("Look inside, and see what each layer makes of your digit")
     st.markdown(
         "Each layer makes new numbers of those before it, until ten are left. **Notice** that the DNN's first layer has a "
@@ -40,28 +40,28 @@ def main() -> None:
 @page.guarded
 def look_inside() -> None:
     """The digit, the two networks, and what is in them. A fragment: what is chosen here redraws this and nothing else."""
-    image, label = lesson.digit()
-    runs = lesson.networks()
-    lesson.present(SCRIPT, image, label, runs, {key: st.session_state[key] for key in SETTINGS if key in st.session_state})
+    image, label = frame.digit()
+    runs = frame.networks()
+    frame.present(SCRIPT, image, label, runs, {key: st.session_state[key] for key in SETTINGS if key in st.session_state})
     with resources.while_loading():
-        inspectors = {network: work.inspector(run.id) for network, run in runs.items()}
+        inspectors = {network: cached.inspector(run.id) for network, run in runs.items()}
     # They import TensorFlow, which is there by now.
-    from mnist_models.inside import templates
-    from pages.parts.lessons import inspection, pixel
+    from mnist_models.explain.activations import templates
+    from pages.parts.lessons.inside import layers, pixel
 
     looks = {network: inspector.look(image, label) for network, inspector in inspectors.items()}
-    inspection.colours()
+    layers.colours()
     st.subheader(f"The first layer: what speaks for {label}")
     for column, network in zip(st.columns(len(runs), gap="medium"), runs, strict=True):
         with column:
             st.markdown(f"##### {NETWORKS[network].title}")
-            inspection.first_layer(inspectors[network], looks[network], templates(inspectors[network].stages[0]))
+            layers.first_layer(inspectors[network], looks[network], templates(inspectors[network].stages[0]))
     st.subheader("Layer by layer: what is passed on")
     st.caption("A cell is a unit of a dense layer, in no order; a feature map has a pixel for every place that its filter saw.")
     for column, network in zip(st.columns(len(runs), gap="medium"), runs, strict=True):
         with column:
             st.markdown(f"##### {NETWORKS[network].title}")
-            inspection.layer_by_layer(inspectors[network], looks[network])
+            layers.layer_by_layer(inspectors[network], looks[network])
     for network, inspector in inspectors.items():
         if inspector.convolutions:
             st.subheader(f"One pixel of the {NETWORKS[network].title}, from the image on")

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
-from mnist_models import explanations, neighbours
-from mnist_models.hyperparameters import NETWORKS
-from mnist_models.runs import Run
+from mnist_models.explain import explanations, neighbours
+from mnist_models.runs.tables import Run
+from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import page, resources
-from pages.parts.lessons import alike, changes, evidence, lesson, waiting, work
+from pages.parts.lessons import cached, frame, waiting
+from pages.parts.lessons.reasons import alike, changes, evidence
 
 SCRIPT = "pages/reasons.py"
 WAY, SIDE, COVER, CHANGE = "reasons-way", "reasons-side", "reasons-cover", "reasons-change"
@@ -23,7 +24,7 @@ STARTS = {WAY: "cover", SIDE: 5, COVER: "paper", CHANGE: "pen"}
 
 def main() -> None:
     """The page."""
-    lesson.begin(SCRIPT, SETTINGS)
+    frame.begin(SCRIPT, SETTINGS)
     for key, first in STARTS.items():
         st.session_state.setdefault(key, first)
     st.header("Why this reading, and what would change it?")
@@ -39,9 +40,9 @@ def main() -> None:
 @page.guarded
 def reasons() -> None:
     """The digit, the two networks, and three ways to ask them why."""
-    image, label = lesson.digit()
-    runs = lesson.networks()
-    lesson.present(SCRIPT, image, label, runs, {key: st.session_state[key] for key in SETTINGS})
+    image, label = frame.digit()
+    runs = frame.networks()
+    frame.present(SCRIPT, image, label, runs, {key: st.session_state[key] for key in SETTINGS})
     with resources.while_loading():
         read = {network: resources.classifier(run.id).read(image) for network, run in runs.items()}
     told = ", and the ".join(
@@ -69,7 +70,7 @@ def what_counted(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[str
             persist_state="session",
         )  # fmt: skip
         if way == "gradients":
-            works = {network: work.attribution(run.id, image, digits[network]) for network, run in runs.items()}
+            works = {network: cached.attribution(run.id, image, digits[network]) for network, run in runs.items()}
             show = functools.partial(evidence.gradients, image=image, digits=digits)
         else:
             side_px = st.segmented_control(
@@ -77,7 +78,7 @@ def what_counted(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[str
                 required=True, key=SIDE, persist_state="session",
             )  # fmt: skip
             cover = st.segmented_control("Covered with", COVERS, required=True, key=COVER, persist_state="session")
-            works = {network: work.occlusion(run.id, image, side_px, COVERS[cover]) for network, run in runs.items()}
+            works = {network: cached.occlusion(run.id, image, side_px, COVERS[cover]) for network, run in runs.items()}
             square = f"{side_px}×{side_px} square"
             show = functools.partial(evidence.covers, image=image, digits=digits, square=square, cover=cover)
     waiting.until_over(works, "Both networks are asked.", show)
@@ -92,7 +93,7 @@ def what_would_change(image: np.ndarray, runs: Mapping[str, Run], digits: Mappin
         "What may change", CHANGES, format_func=CHANGES.__getitem__, required=True, key=CHANGE,
         persist_state="session",
     )  # fmt: skip
-    works = {network: work.change(run.id, image, by) for network, run in runs.items()}
+    works = {network: cached.change(run.id, image, by) for network, run in runs.items()}
     sure_from = {network: run.sure_from for network, run in runs.items()}
     show = functools.partial(changes.show, image=image, digits=digits, sure_from=sure_from, by=by)
     waiting.until_over(works, "Small changes are tried.", show)
@@ -103,7 +104,7 @@ def what_would_change(image: np.ndarray, runs: Mapping[str, Run], digits: Mappin
 def what_is_alike(image: np.ndarray, runs: Mapping[str, Run]) -> None:
     """The training digits that look most like this one to each network."""
     st.subheader("What looks like it to each network?")
-    works = {network: work.known(run.id) for network, run in runs.items()}
+    works = {network: cached.known(run.id) for network, run in runs.items()}
     doing = f"Both networks look at {neighbours.COUNT:,} training digits, once for all visitors."
     waiting.until_over(works, doing, functools.partial(alike.show, image=image, runs=runs))
 

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from mnist_models import dataset, links, pretrained, recipes
-from mnist_models.hyperparameters import NETWORKS
-from mnist_models.preprocessing import Preparation
-from mnist_models.runs import Run
+from mnist_models.data import dataset
+from mnist_models.data.preprocessing import Preparation
+from mnist_models.runs import pretrained
+from mnist_models.runs.tables import Run
+from mnist_models.settings import links, recipes
+from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, readers, resources
-from pages.parts.lessons import lesson, lesson_charts
+from pages.parts.lessons import charts, frame
 
 SCRIPT = "pages/scramble.py"
 PICTURE_PX = 140
@@ -20,10 +22,10 @@ CLOSE = 0.002
 def main() -> None:
     """The page."""
     runs = {network: learned_scrambled(network) for network in NETWORKS}
-    if lesson.begin(SCRIPT, {_key(network): tuple(some) for network, some in runs.items()}):
+    if frame.begin(SCRIPT, {_key(network): tuple(some) for network, some in runs.items()}):
         board = canvas.board()
         if board.preparation is None:
-            canvas.show_test_digit(lesson.EXAMPLE)
+            canvas.show_test_digit(frame.EXAMPLE)
         board.give(board.drawing)
     st.header("Scramble the pixels, and see who minds")
     st.markdown(
@@ -38,7 +40,7 @@ def main() -> None:
     st.subheader("What it costs over the whole test set")
     st.markdown(verdict(plain, scrambled))
     large_type.chart(
-        lesson_charts.mistakes(
+        charts.mistakes(
             [(NETWORKS[network].title, network, kind, _wrong(run)) for kind, runs in
              (("as they are", plain), ("scrambled", scrambled)) for network, run in runs.items()]
         ),
@@ -67,7 +69,7 @@ def choose(network: str, runs: Mapping[str, Run]) -> Run:
     key, ids = _key(network), list(runs)
     if st.session_state.setdefault(key, ids[0]) not in runs:
         st.session_state[key] = ids[0]
-    if lesson.is_presented() or len(runs) == 1:
+    if frame.is_presented() or len(runs) == 1:
         return runs[st.session_state[key]]
     run_id = st.selectbox(
         f"{NETWORKS[network].title} of scrambled pixels", ids, key=key,
@@ -103,9 +105,9 @@ def draw_and_read(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> Non
                         f"The {NETWORKS[network].title} reads", str(read.digit), f"{read.probability:.1%}", delta_color="off",
                         delta_arrow="off",
                     )  # fmt: skip
-    label = board.label if board.label is not None else lesson.guess(preparation.image)
+    label = board.label if board.label is not None else frame.guess(preparation.image)
     chosen = {_key(network): run.id for network, run in scrambled.items()}
-    lesson.present(SCRIPT, preparation.image, label, {}, chosen)
+    frame.present(SCRIPT, preparation.image, label, {}, chosen)
 
 
 def pictures(preparation: Preparation) -> None:

@@ -3,11 +3,12 @@
 import numpy as np
 import streamlit as st
 
-from mnist_models import links, shifts
-from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters
-from mnist_models.runs import Run
+from mnist_models.data import shifts
+from mnist_models.runs.tables import Run
+from mnist_models.settings import links
+from mnist_models.settings.hyperparameters import NETWORKS, CnnHyperparameters
 from pages.parts import canvas, large_type, page, resources
-from pages.parts.lessons import lesson, lesson_charts, work
+from pages.parts.lessons import cached, charts, frame
 
 SCRIPT = "pages/slide.py"
 PREPARED, RIGHT, DOWN = "slide-prepared", "slide-right", "slide-down"
@@ -19,7 +20,7 @@ CLOSE = 0.02
 
 def main() -> None:
     """The page."""
-    lesson.begin(SCRIPT, {PREPARED: (False, True), RIGHT: STEPS, DOWN: STEPS})
+    frame.begin(SCRIPT, {PREPARED: (False, True), RIGHT: STEPS, DOWN: STEPS})
     for key in (RIGHT, DOWN):
         st.session_state.setdefault(key, 0)
     st.header("Slide your digit, and see who still reads it")
@@ -35,20 +36,20 @@ def main() -> None:
 @page.guarded
 def slide() -> None:
     """The digit, the two networks, and a map of each. A fragment: what is chosen here redraws this and nothing else."""
-    image, label = lesson.digit()
-    runs = lesson.networks()
-    lesson.pairs({"shipped": "Learned with augmentation", "quick": "Learned without"})
+    image, label = frame.digit()
+    runs = frame.networks()
+    frame.pairs({"shipped": "Learned with augmentation", "quick": "Learned without"})
     prepared = st.toggle(
         "Prepared at each place: cropped, scaled and centred again, as every drawing is", key=PREPARED,
         persist_state="session",
     )  # fmt: skip
     moved = {key: pixels for key in (RIGHT, DOWN) if (pixels := st.session_state[key])}
-    lesson.present(SCRIPT, image, label, runs, {PREPARED: prepared} | moved)
+    frame.present(SCRIPT, image, label, runs, {PREPARED: prepared} | moved)
     with resources.while_loading():
-        found = {network: work.read_everywhere(run.id, image, prepared) for network, run in runs.items()}
+        found = {network: cached.read_everywhere(run.id, image, prepared) for network, run in runs.items()}
     shares = {network: float((read.argmax(axis=1) == label).mean()) for network, read in found.items()}
     st.markdown(verdict(shares, label, prepared))
-    images = work.everywhere(image, prepared)
+    images = cached.everywhere(image, prepared)
     for column, (network, places) in zip(
         st.columns(len(runs), gap="medium"), described(found, label, images).items(), strict=True
     ):
@@ -56,7 +57,7 @@ def slide() -> None:
         with column:
             st.metric(f"Places where the {title} reads {label}", f"{shares[network]:.1%}")
             large_type.chart(
-                lesson_charts.places(places),
+                charts.places(places),
                 key=f"places-{network}",
                 alt=f"How probable the {title} finds {label} at each place",
             )
@@ -111,16 +112,16 @@ def where(dx: int, dy: int) -> str:
     return f"Moved {' and '.join(ways)}" if ways else "Where it was"
 
 
-def described(found: dict[str, np.ndarray], label: int, images: np.ndarray) -> dict[str, list[lesson_charts.Place]]:
+def described(found: dict[str, np.ndarray], label: int, images: np.ndarray) -> dict[str, list[charts.Place]]:
     """The cells of each network's map. found: probabilities, float32 (441, 10) each. images: uint8 (441, 28, 28)."""
     told = [
         {NETWORKS[network].title: f"{read[place].argmax()}, {read[place].max():.1%}" for network, read in found.items()}
         for place in range(len(images))
     ]
-    pictures = [lesson.address(image.tobytes()) for image in images]
+    pictures = [frame.address(image.tobytes()) for image in images]
     return {
         network: [
-            lesson_charts.Place(
+            charts.Place(
                 dx, dy, round(float(read[place, label]), 4), str(digit) if (digit := read[place].argmax()) != label else "",
                 told[place], pictures[place],
             )

@@ -7,12 +7,12 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from mnist_models import strokes
-from mnist_models.hyperparameters import NETWORKS
-from mnist_models.runs import Run
-from mnist_models.strokes import Decision, Drawing, Moment, Replay
+from mnist_models.data import strokes
+from mnist_models.data.strokes import Decision, Drawing, Moment, Replay
+from mnist_models.runs.tables import Run
+from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources
-from pages.parts.lessons import lesson, lesson_charts, work
+from pages.parts.lessons import cached, charts, frame
 
 PICTURE_PX = 160
 # A replay shows one moment after the other, so often: about twelve seconds in all.
@@ -26,7 +26,7 @@ EXAMPLE = strokes.EXAMPLES[0]
 
 def main() -> None:
     """The page."""
-    if lesson.begin(SCRIPT, {INK: tuple(range(101))}):
+    if frame.begin(SCRIPT, {INK: tuple(range(101))}):
         st.session_state[PLAYED] = None
     if canvas.board().preparation is None:
         canvas.show_example(EXAMPLE)
@@ -44,16 +44,16 @@ def replayed() -> None:
     """The drawing, the two networks, what they read along it, and when they made up their minds."""
     board = canvas.board()
     label = board.label
-    if lesson.is_presented():
+    if frame.is_presented():
         st.caption(page.plain(board.origin.split(". ")[0]) + ".")
     else:
         choose_drawing()
-    runs = lesson.networks()
+    runs = frame.networks()
     if label is None:
-        label = lesson.guess(board.preparation.image)
-    lesson.present(SCRIPT, board.preparation.image, label, runs, {INK: st.session_state.get(INK, 100)})
+        label = frame.guess(board.preparation.image)
+    frame.present(SCRIPT, board.preparation.image, label, runs, {INK: st.session_state.get(INK, 100)})
     objects = json.dumps(canvas.board().drawing["objects"])
-    replay = work.replay(objects)
+    replay = cached.replay(objects)
     if not replay.drawing.strokes:
         st.info(
             "This digit came as a picture, and a picture does not tell how it was drawn. Draw one, or take an example above.",
@@ -61,7 +61,7 @@ def replayed() -> None:
         )
         return
     with resources.while_loading():
-        read = {network: work.read_replay(run.id, objects) for network, run in runs.items()}
+        read = {network: cached.read_replay(run.id, objects) for network, run in runs.items()}
     decisions = {network: strokes.decide(read[network], run.sure_from) for network, run in runs.items()}
     st.markdown(verdict(decisions, replay))
     # A fragment redraws itself as often as was fixed when it was defined.
@@ -134,7 +134,7 @@ def watch(
             reading(title, read[network][at], run.sure_from)
             inks, drawn = zip(*((round(one.ink, 4), one.stroke) for one in replay.moments), strict=True)
             large_type.chart(
-                lesson_charts.course(lesson_charts.Course(network, inks, drawn, read[network], run.sure_from), at),
+                charts.course(charts.Course(network, inks, drawn, read[network], run.sure_from), at),
                 key=f"course-{network}",
                 alt=f"How probable the {title} finds each digit along the drawing",
             )

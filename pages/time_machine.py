@@ -4,20 +4,24 @@ import bisect
 
 import streamlit as st
 
-from mnist_models import snapshots
+from mnist_models.training import checkpoints
 from pages.parts import page, resources
-from pages.parts.lessons import lesson, moments, work
+from pages.parts.lessons import cached, frame, time_machine
 
 SCRIPT = "pages/time_machine.py"
 EPOCH, VIEW = "time-epoch", "time-view"
 # What a link can say: any whole number of epochs; the moment before it is shown where there is none for it.
 EPOCHS = tuple(range(101))
-SETTINGS = {EPOCH: EPOCHS, VIEW: tuple(moments.VIEWS), **dict.fromkeys(moments.LAYERS.values(), moments.LAYER_NAMES)}
+SETTINGS = {
+    EPOCH: EPOCHS,
+    VIEW: tuple(time_machine.VIEWS),
+    **dict.fromkeys(time_machine.LAYERS.values(), time_machine.LAYER_NAMES),
+}
 
 
 def main() -> None:
     """The page."""
-    lesson.begin(SCRIPT, SETTINGS)
+    frame.begin(SCRIPT, SETTINGS)
     st.session_state.setdefault(VIEW, SETTINGS[VIEW][0])
     st.header("The time machine: how did they learn to read it?")
     st.markdown(
@@ -34,12 +38,12 @@ def main() -> None:
 @page.guarded
 def travel() -> None:
     """The digit, an epoch, and what both networks were then. A fragment: the slider redraws this and nothing else."""
-    image, label = lesson.digit()
-    runs = lesson.networks()
+    image, label = frame.digit()
+    runs = frame.networks()
     with resources.while_loading():
-        histories = {network: work.history(run.id) for network, run in runs.items()}
+        histories = {network: cached.history(run.id) for network, run in runs.items()}
         read = {
-            network: work.read_history(histories[network], run.id, histories[network].epochs, image)
+            network: cached.read_history(histories[network], run.id, histories[network].epochs, image)
             for network, run in runs.items()
         }
     epochs = sorted({epoch for history in histories.values() for epoch in history.epochs})
@@ -47,33 +51,35 @@ def travel() -> None:
         # Of the networks that read now, some other epochs were kept.
         st.session_state[EPOCH] = epochs[-1] if wanted is None else epochs[max(0, bisect.bisect(epochs, wanted) - 1)]
     epoch = st.select_slider(
-        "After so many epochs of training", epochs, key=EPOCH, format_func=moments.rounded, persist_state="session"
+        "After so many epochs of training", epochs, key=EPOCH, format_func=time_machine.rounded, persist_state="session"
     )
     at = [
-        moments.Moment(network, run, histories[network], bisect.bisect(histories[network].epochs, epoch) - 1, read[network])
+        time_machine.Moment(
+            network, run, histories[network], bisect.bisect(histories[network].epochs, epoch) - 1, read[network]
+        )
         for network, run in runs.items()
     ]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         view = st.segmented_control(
-            "What to look at", moments.VIEWS, format_func=lambda name: moments.VIEWS[name].title, required=True, key=VIEW,
-            persist_state="session",
+            "What to look at", time_machine.VIEWS, format_func=lambda name: time_machine.VIEWS[name].title, required=True,
+            key=VIEW, persist_state="session",
         )  # fmt: skip
-        layers = {key: st.session_state[key] for key in moments.LAYERS.values() if key in st.session_state}
-        lesson.present(SCRIPT, image, label, runs, {EPOCH: int(epoch), VIEW: view, **layers})
-    moments.VIEWS[view].show(at, image, label)
+        layers = {key: st.session_state[key] for key in time_machine.LAYERS.values() if key in st.session_state}
+        frame.present(SCRIPT, image, label, runs, {EPOCH: int(epoch), VIEW: view, **layers})
+    time_machine.VIEWS[view].show(at, image, label)
 
 
 @page.guarded
 def kept() -> None:
     """How much of the disk the epochs of all runs take, and a way to have it back."""
-    if lesson.is_presented():
+    if frame.is_presented():
         return
     with st.expander("What is kept"):
         taken = resources.store().snapshot_bytes()
         st.markdown(
             f"The epochs of all runs take **{taken / 1e6:,.1f} MB** of the disk; they may take "
-            f"{snapshots.MOST_BYTES_OF_ALL / 1e6:,.0f} MB. Where that is not enough, the oldest runs lose theirs; of one run "
-            f"at most {snapshots.MOST_BYTES / 1e6:,.0f} MB are kept, the first epochs closest together. Runs themselves stay."
+            f"{checkpoints.MOST_BYTES_OF_ALL / 1e6:,.0f} MB. Where that is not enough, the oldest runs lose theirs; of one run "
+            f"at most {checkpoints.MOST_BYTES / 1e6:,.0f} MB are kept, the first epochs closest together. Runs themselves stay."
         )
         with st.popover("Forget them all", icon=":material/delete_sweep:", disabled=not taken):
             st.markdown(
@@ -81,7 +87,7 @@ def kept() -> None:
                 "they took of the disk is used again for the epochs of new runs."
             )
             if st.button("Forget them for good", key="time-forget", disabled=not taken):
-                work.forget_snapshots()
+                cached.forget_snapshots()
                 st.rerun()
 
 

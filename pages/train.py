@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from mnist_models.hyperparameters import NETWORKS, Hyperparameters
-from mnist_models.runs import NAME_CHARACTERS, StoreError
-from pages.parts import data, form, large_type, page, resources, share, watch
+from mnist_models.runs.tables import NAME_CHARACTERS, StoreError
+from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
+from pages.parts import large_type, page, resources
+from pages.parts.train import form, images, share, watch
 
 # A browser needs this long to show a number and a short table.
 COUNT_FIRST_S = 0.04
@@ -63,7 +64,7 @@ def choose_and_start() -> None:
     with right:
         if chosen.entrants:
             share.settings(chosen)
-            data.look(next(iter(chosen.entrants.values())))
+            images.look(next(iter(chosen.entrants.values())))
     if start:
         begin(chosen, name.strip() or None)
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
-from mnist_models.store import RunStore
+from mnist_models.runs.store import RunStore
+from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import drawing, plain_training, results, training
 from benchmarks.drawing import WAYS, Way
-from mnist_models.recipes import RECIPES
+from mnist_models.settings.recipes import RECIPES
 
 SEVEN = [[(0, 0), (50, 0), (20, 100)]]
 

@@ -15,15 +15,18 @@ import pytest
 from PIL import Image
 
 from mnist_models import __main__ as command_line
-from mnist_models import commands, dataset, links, pretrained
-from mnist_models.classifier import Classifier
-from mnist_models.evaluation import evaluate
-from mnist_models.hyperparameters import NETWORKS, validate
-from mnist_models.preprocessing import open_picture, prepare_picture
-from mnist_models.progress import MEASURES, Curve
-from mnist_models.recipes import RECIPES
-from mnist_models.runs import RunState
-from mnist_models.script import script
+from mnist_models import commands
+from mnist_models.data import dataset
+from mnist_models.data.preprocessing import open_picture, prepare_picture
+from mnist_models.models.classifier import Classifier
+from mnist_models.models.evaluation import evaluate
+from mnist_models.runs import pretrained
+from mnist_models.runs.tables import RunState
+from mnist_models.settings import links
+from mnist_models.settings.hyperparameters import NETWORKS, validate
+from mnist_models.settings.recipes import RECIPES
+from mnist_models.settings.script import script
+from mnist_models.training.progress import MEASURES, Curve
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--hidden-units", "16", "--epochs", "1", "--train-images", "300", "--validation-images", "100", "--batch-size", "32"]

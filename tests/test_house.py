@@ -11,19 +11,41 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mnist_models"
-# A module imports only from those before it.
+# A wing imports only from itself and the wings before it, a module only from those before it.
+WINGS = {
+    "data": (
+        "npz", "dataset", "preprocessing", "shifts", "corruptions", "strokes", "augmentation", "styles", "outliers",
+    ),
+    "settings": ("hyperparameters", "links", "script", "recipes"),
+    "models": (
+        "predictions", "calibration", "networks", "classifier", "evaluation", "fast_layers", "precision",
+    ),
+    "training": ("checkpoints", "progress", "batches", "loop"),
+    "runs": (
+        "pretrained", "tables", "store", "loading", "comparison", "race", "worker", "cluster", "engine", "exports",
+    ),
+    "explain": (
+        "slices", "robustness", "activations", "feature_maps", "explanations", "neighbours", "history",
+    ),
+}  # fmt: skip
 ORDER = [
-    "archives", "slices", "dataset", "hyperparameters", "links", "script", "recipes", "readings", "calibration", "snapshots",
-    "progress", "pretrained", "runs", "store", "comparison", "race", "networks", "classifier", "evaluation", "layers",
-    "precision", "inside", "feature_maps", "explanations", "neighbours", "preprocessing", "shifts", "distortions", "sweeps",
-    "history", "strokes", "augmentation", "styles", "scribbles", "batches", "training", "worker", "cluster", "engine",
-    "exports", "commands", "__main__",
-]  # fmt: skip
+    *(f"{wing}.{module}" for wing, modules in WINGS.items() for module in modules),
+    "commands",
+    "__main__",
+]
+# The wings' own __init__.py is empty: a wing has modules that need TensorFlow beside those that must be quick.
 MODULES = {
-    file.parent.name if file.name == "__init__.py" else file.stem: file
+    ".".join(part for part in file.relative_to(PACKAGE).with_suffix("").parts if part != "__init__"): file
     for file in sorted(PACKAGE.rglob("*.py"))
-    if file != PACKAGE / "__init__.py"
+    if file.name != "__init__.py" or file.read_text(encoding="utf-8")
 }
+MODULES.pop("", None)
+# What imports TensorFlow, Keras or scikit-learn.
+SLOW = {
+    "data.augmentation", "models.networks", "models.classifier", "models.evaluation", "models.fast_layers",
+    "models.precision", "training.batches", "training.loop", "runs.loading", "runs.exports", "explain.activations",
+    "explain.feature_maps", "explain.history",
+}  # fmt: skip
 OURS = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "pages").rglob("*.py")), ROOT / "app.py"]
 
 
@@ -44,8 +66,8 @@ def imported_modules(file):
 
 def siblings(file):
     """The modules of the package that a file imports."""
-    parts = (name.split(".") for name in imported_modules(file))
-    return {part[1] for part in parts if part[0] == "mnist_models" and len(part) > 1 and part[1] in MODULES}
+    names = (name.removeprefix("mnist_models.") for name in imported_modules(file))
+    return {name for name in names if name in MODULES}
 
 
 def test_every_module_has_its_place_in_the_order():
@@ -59,9 +81,9 @@ def test_imports_point_one_way(module):
 
 def test_the_order_is_told_by_imports_that_are_there():
     """So that the test above can fail: these it must find, at the top of a module and inside a function."""
-    assert "hyperparameters" in siblings(MODULES["networks"])
-    assert "training" in siblings(MODULES["worker"])
-    assert "evaluation" in siblings(MODULES["training"])
+    assert "settings.hyperparameters" in siblings(MODULES["models.networks"])
+    assert "training.loop" in siblings(MODULES["runs.worker"])
+    assert "models.evaluation" in siblings(MODULES["training.loop"])
 
 
 def test_the_package_itself_imports_none_of_its_modules():
@@ -86,7 +108,7 @@ print("all imported")
 
 def test_pages_can_be_shown_before_tensorflow_is_there():
     """Importing it takes seconds: what every page needs must not."""
-    quick = [*ORDER[: ORDER.index("networks")], "engine", "preprocessing", "__main__"]
+    quick = [name for name in ORDER if name not in SLOW]
     code = f"""
 import importlib, sys
 for module in {quick}:
@@ -95,6 +117,16 @@ print(sorted({{"tensorflow", "keras", "sklearn"}} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "[]"
+
+
+def test_training_knows_nothing_of_the_store_or_of_pages():
+    """A worker that only trains needs neither."""
+    code = """
+import sys, mnist_models.training.loop
+print(sorted({"sqlalchemy", "streamlit"} & set(sys.modules)), "keras" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[] True"
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda file: str(file.relative_to(ROOT)))
@@ -107,7 +139,7 @@ def test_networks_are_told_apart_in_one_place(file):
         for side in (node.left, *node.comparators)
         if isinstance(side, ast.Constant) and side.value in ("dnn", "cnn")
     ]
-    assert not compared or file == PACKAGE / "networks.py"
+    assert not compared or file == PACKAGE / "models" / "networks.py"
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda file: str(file.relative_to(ROOT)))

@@ -14,9 +14,9 @@ import numpy as np
 import streamlit as st
 from PIL import Image, ImageOps
 
-from mnist_models import dataset, strokes
-from mnist_models.preprocessing import Preparation, prepare_drawing, prepare_ink, prepare_picture
-from mnist_models.runs import Run
+from mnist_models.data import dataset, strokes
+from mnist_models.data.preprocessing import Preparation, prepare_drawing, prepare_ink, prepare_picture
+from mnist_models.runs.tables import Run
 
 SIZE_PX = strokes.CANVAS_PX
 # A digit put on the canvas by the app stands as large as people draw: MNIST's 20 of 28 pixels.

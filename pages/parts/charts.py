@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import altair as alt
 import numpy as np
 
-from mnist_models.dataset import CLASS_COUNT
-from mnist_models.hyperparameters import number
-from mnist_models.progress import Curve, EpochEnd
+from mnist_models.data.dataset import CLASS_COUNT
+from mnist_models.settings.hyperparameters import number
+from mnist_models.training.progress import Curve, EpochEnd
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from mnist_models.runs import StoreError
+from mnist_models.runs.tables import StoreError
 from pages.parts import large_type
 
 # The first digit of the test set. (An icon named by Streamlit would be fetched from the internet.)

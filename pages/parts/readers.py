@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from mnist_models.hyperparameters import NETWORKS
-from mnist_models.runs import Run, StoreError
+from mnist_models.runs.tables import Run, StoreError
+from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import page, resources
 
 

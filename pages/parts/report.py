@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from mnist_models import comparison, dataset
-from mnist_models.comparison import Box
-from mnist_models.hyperparameters import NETWORKS
-from mnist_models.runs import Run
+from mnist_models.data import dataset
+from mnist_models.runs import comparison
+from mnist_models.runs.comparison import Box
+from mnist_models.runs.tables import Run
+from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, charts, large_type, page, resources
 
 MEASURES = {

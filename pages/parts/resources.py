@@ -9,13 +9,15 @@ from typing import BinaryIO
 import numpy as np
 import streamlit as st
 
-from mnist_models import dataset, import_tensorflow, pretrained
-from mnist_models.dataset import IMAGE_SIZE_PX
-from mnist_models.hyperparameters import NETWORKS, Hyperparameters
-from mnist_models.progress import Curve
-from mnist_models.readings import Readings
-from mnist_models.runs import StoreError
-from mnist_models.store import RunStore
+from mnist_models import import_tensorflow
+from mnist_models.data import dataset
+from mnist_models.data.dataset import IMAGE_SIZE_PX
+from mnist_models.models.predictions import Readings
+from mnist_models.runs import pretrained
+from mnist_models.runs.store import RunStore
+from mnist_models.runs.tables import StoreError
+from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
+from mnist_models.training.progress import Curve
 
 PAGE_FIRST_S = 0.5
 
@@ -29,7 +31,7 @@ def store() -> RunStore:
 @st.cache_resource(show_spinner=False)
 def engine():
     """The engine, with runs of earlier app processes that ended too soon marked as interrupted."""
-    from mnist_models.engine import Engine  # imports Dask: half a second that drawing need not wait for
+    from mnist_models.runs.engine import Engine  # imports Dask: half a second that drawing need not wait for
 
     store().interrupt_orphans()
     store().purge()
@@ -43,9 +45,9 @@ def classifier(run_id: str):
     """The network of a readable run, compiled. Raises StoreError. The first time takes a tenth of a second, and TensorFlow's
     import."""
     tensorflow_ready().wait()
-    from mnist_models.classifier import Classifier
+    from mnist_models.runs.loading import load_classifier
 
-    reader = Classifier.of_run(store(), run_id)
+    reader = load_classifier(store(), run_id)
     # The first reading allocates memory; no visitor should wait for that.
     reader.read(np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8))
     return reader
@@ -66,7 +68,7 @@ def readings(run_id: str) -> Readings:
 @st.cache_resource(show_spinner=False, max_entries=256)
 def evaluation(run_id: str):
     """How well a readable run reads the test images, an evaluation.Evaluation. Raises StoreError."""
-    from mnist_models.evaluation import evaluate  # imports scikit-learn: nearly a second
+    from mnist_models.models.evaluation import evaluate  # imports scikit-learn: nearly a second
 
     return evaluate(readings(run_id), dataset.load().test.labels, store().run(run_id).temperature)
 
@@ -81,7 +83,7 @@ def ended_curve(run_id: str) -> Curve:
 def layers(hyperparameters: Hyperparameters) -> list:
     """The layers that the hyperparameters build, each a networks.LayerSummary."""
     tensorflow_ready().wait()
-    from mnist_models import networks
+    from mnist_models.models import networks
 
     return networks.summary(networks.build(hyperparameters, blank=True))
 
@@ -89,7 +91,7 @@ def layers(hyperparameters: Hyperparameters) -> list:
 def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:
     """The labels that a network is told of its training images, uint8 (N,), wrong ones included."""
     tensorflow_ready().wait()
-    from mnist_models.batches import wrong_labels
+    from mnist_models.training.batches import wrong_labels
 
     return wrong_labels(dataset.split(hyperparameters.train_images, 0)[0].labels, hyperparameters)
 
@@ -98,7 +100,7 @@ def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:
 def matched(hyperparameters: Hyperparameters, other: Hyperparameters) -> Hyperparameters | str:
     """A DNN with as many parameters as another network, or the sentence that says why there is none."""
     tensorflow_ready().wait()
-    from mnist_models import networks
+    from mnist_models.models import networks
 
     try:
         return networks.resized(hyperparameters, networks.build(other, blank=True).count_params())
@@ -109,7 +111,7 @@ def matched(hyperparameters: Hyperparameters, other: Hyperparameters) -> Hyperpa
 def exported(run_id: str) -> bytes:
     """A run as a file."""
     tensorflow_ready().wait()
-    from mnist_models.exports import export
+    from mnist_models.runs.exports import export
 
     return export(store(), run_id)
 
@@ -117,7 +119,7 @@ def exported(run_id: str) -> bytes:
 def brought(file: BinaryIO) -> tuple[str | None, str | None]:
     """Takes a run as a file into the store: its id there, or why it cannot be taken, a sentence."""
     tensorflow_ready().wait()
-    from mnist_models.exports import ExportError, import_run
+    from mnist_models.runs.exports import ExportError, import_run
 
     try:
         return import_run(store(), file).id, None

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from mnist_models import comparison, dataset, pretrained
-from mnist_models.comparison import Box
-from mnist_models.hyperparameters import NETWORKS, DnnHyperparameters
-from mnist_models.runs import Run
-from mnist_models.store import RunStore
-from mnist_models.training import train
+from mnist_models.data import dataset
+from mnist_models.runs import comparison, pretrained
+from mnist_models.runs.comparison import Box
+from mnist_models.runs.store import RunStore
+from mnist_models.runs.tables import Run
+from mnist_models.settings.hyperparameters import NETWORKS, DnnHyperparameters
+from mnist_models.training.loop import train
 from tests.browser.hand import expect_reading, open_draw
 
 TEST_LABELS = dataset.load().test.labels

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
-from mnist_models import dataset
+from mnist_models.data import dataset
 from tests.browser.hand import SEVEN, ZERO, canvas, draw, draw_by_touch, expect_reading, open_draw
 
 

@@ -6,7 +6,7 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from mnist_models.engine import WORKER_DIED
+from mnist_models.runs.engine import WORKER_DIED
 from tests.browser.test_training import epoch, points, wait_for_more
 
 # A race of small networks on few images, as a teacher would send it: so that it is over soon, however slow the machine is.

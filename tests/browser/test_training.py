@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psutil
 from playwright.sync_api import Page, expect
 
-from mnist_models.engine import WORKER_DIED
+from mnist_models.runs.engine import WORKER_DIED
 from tests.browser.hand import SEVEN, canvas, draw, expect_reading
 
 PROGRESS = re.compile(r"Epoch ([\d.]+) of (\d+)")

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from mnist_models.hyperparameters import DnnHyperparameters
-from mnist_models.store import RunStore
-from mnist_models.training import train
+from mnist_models.runs.store import RunStore
+from mnist_models.settings.hyperparameters import DnnHyperparameters
+from mnist_models.training.loop import train
 from pages.parts import canvas, resources
 
 APP = Path(__file__).parents[2] / "app.py"

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_models import dataset
-from mnist_models.distortions import DISTORTIONS
+from mnist_models.data import dataset
+from mnist_models.data.corruptions import DISTORTIONS
 from pages.parts import resources
-from pages.parts.lessons import work
+from pages.parts.lessons import cached
 from tests.pages.conftest import APP
 
 TEST = dataset.load().test
@@ -63,7 +63,7 @@ def has_curves(app: AppTest) -> bool:
 
 def start_again() -> AppTest:
     """The page when all that was kept in memory of runs and their curves is gone, as when the app is started again."""
-    for shared in (work.sweep, resources.store, resources.classifier):
+    for shared in (cached.sweep, resources.store, resources.classifier):
         shared.clear()
     return page().run()
 
@@ -103,7 +103,7 @@ def test_the_whole_test_set_is_read_in_slices_and_kept(finished_run):
     app.selectbox(key="reads-dnn").select(finished_run.id).run()
     choose(app, [finished_run.id], "invert")
     app.button(key="breaking-start").click().run()
-    sweep = work.sweep(finished_run.id, "invert", 2_000)
+    sweep = cached.sweep(finished_run.id, "invert", 2_000)
     deadline = time.monotonic() + 60
     while not sweep.is_over and time.monotonic() < deadline:
         assert not app.exception
@@ -131,7 +131,7 @@ def test_reading_the_test_set_can_be_stopped(finished_run):
     assert not app.exception
     app.button(key="breaking-stop").click().run()
     assert not app.exception
-    sweep = work.sweep(finished_run.id, "turn", 10_000)
+    sweep = cached.sweep(finished_run.id, "turn", 10_000)
     share = sweep.share
     assert 0 < share < 1
     app.run()
@@ -158,7 +158,7 @@ def test_curves_are_there_when_the_app_is_started_again(finished_run):
 
 
 def test_of_several_curves_those_that_are_not_kept_yet_can_be_read(finished_run):
-    work.sweep("quick-dnn", "blur", 2_000).go_on(60)
+    cached.sweep("quick-dnn", "blur", 2_000).go_on(60)
     app = start_again()
     choose(app, [finished_run.id, "quick-dnn"], "blur")
     assert {row["run"] for row in rows(app, 1, "accuracies")} == {"DNN without augmentation"}
@@ -168,7 +168,7 @@ def test_of_several_curves_those_that_are_not_kept_yet_can_be_read(finished_run)
 
 @pytest.mark.parametrize("what", ["network", "distortion"])
 def test_a_curve_of_an_earlier_version_is_not_shown(monkeypatch, what):
-    work.sweep("quick-dnn", "blur", 2_000).go_on(60)
+    cached.sweep("quick-dnn", "blur", 2_000).go_on(60)
     app = start_again()
     choose(app, ["quick-dnn"], "blur")
     assert has_curves(app)
@@ -179,21 +179,21 @@ def test_a_curve_of_an_earlier_version_is_not_shown(monkeypatch, what):
     else:
         run = resources.store().run("quick-dnn")
         monkeypatch.setattr(run, "created_at", run.created_at + timedelta(days=1))
-    work.sweep.clear()
+    cached.sweep.clear()
     app.run()
     assert not app.exception and not has_curves(app)
     assert not app.button(key="breaking-start").disabled
 
 
 def test_curves_that_cannot_be_kept_are_shown_all_the_same(broken_store):
-    work.sweep.clear()
+    cached.sweep.clear()
     app = page().run()
     choose(app, ["quick-dnn"], "blur")
     read_the_test_set(app)
     assert has_curves(app)
     (told,) = [warning.value for warning in app.warning if "could not be kept" in warning.value]
     assert "until the app ends" in told and "cannot be used" in told
-    work.sweep.clear()
+    cached.sweep.clear()
 
 
 def test_without_a_store_the_shipped_networks_can_still_be_broken(broken_store):

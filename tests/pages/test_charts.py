@@ -2,8 +2,8 @@
 
 import pytest
 
-from mnist_models import pretrained
-from mnist_models.progress import Curve
+from mnist_models.runs import pretrained
+from mnist_models.training.progress import Curve
 from pages.parts import charts
 
 VALUES = (0.0, 0.0, 0.7, 0.0, 0.0, 0.3, 0.0, 0.0, 0.0, 0.0)

@@ -8,9 +8,10 @@ from sklearn.metrics import confusion_matrix
 from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
-from mnist_models import comparison, dataset, pretrained
-from mnist_models.comparison import Box
-from mnist_models.runs import RunState
+from mnist_models.data import dataset
+from mnist_models.runs import comparison, pretrained
+from mnist_models.runs.comparison import Box
+from mnist_models.runs.tables import RunState
 from pages.parts import canvas, resources
 from tests.pages.conftest import APP, TINY
 from tests.pages.test_train import texts

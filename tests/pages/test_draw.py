@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
-from mnist_models import dataset
+from mnist_models.data import dataset
 from pages.parts import canvas
 from tests.pages.conftest import APP
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_models import dataset
-from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
-from mnist_models.training import train
+from mnist_models.data import dataset
+from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
+from mnist_models.training.loop import train
 from pages.parts import canvas, resources
-from pages.parts.lessons import work
+from pages.parts.lessons import cached
 from tests.conftest import passed_on_slowly
 from tests.pages.conftest import APP
 
@@ -40,10 +40,10 @@ def odd_runs():
 @pytest.fixture
 def no_search(monkeypatch):
     """The search for what excites a filter is over before it began."""
-    monkeypatch.setattr(work, "SEARCHED_IMAGES", 0)
-    work.search.clear()
+    monkeypatch.setattr(cached, "SEARCHED_IMAGES", 0)
+    cached.search.clear()
     yield
-    work.search.clear()
+    cached.search.clear()
 
 
 def page() -> AppTest:
@@ -133,16 +133,16 @@ def test_networks_without_dense_head_or_normalisation_are_looked_into_too(odd_ru
 
 
 def test_what_excites_a_filter_is_looked_for_in_the_training_digits_until_all_were_seen(monkeypatch):
-    monkeypatch.setattr(work, "SEARCHED_IMAGES", 100)
-    work.search.clear()
+    monkeypatch.setattr(cached, "SEARCHED_IMAGES", 100)
+    cached.search.clear()
     app = page().run()
-    while not work.search(CNN).is_done:
+    while not cached.search(CNN).is_done:
         app.run()
     assert not app.exception
     assert "The strongest of 100 training digits" in texts(app.run())
     app.toggle(key="inside-search").set_value(False).run()
     assert "The highest answer that this digit gets" in texts(app)
-    work.search.clear()
+    cached.search.clear()
 
 
 def test_without_a_store_the_shipped_networks_are_still_looked_into(broken_store, no_search):
@@ -167,13 +167,13 @@ def told_by_pictures(app: AppTest) -> str:
     ],
 )  # fmt: skip
 def test_what_speaks_for_a_digit_is_told_from_the_numbers(each, told):
-    from pages.parts.lessons import inspection
+    from pages.parts.lessons.inside import layers
 
-    assert inspection.spoken(np.array(each), 7) == told
+    assert layers.spoken(np.array(each), 7) == told
 
 
 def test_a_filter_that_nothing_excites_and_one_that_blank_paper_excites_are_told_of():
-    from pages.parts.lessons.excited import Patch, findings
+    from pages.parts.lessons.inside.excited import Patch, findings
 
     ink, blank = np.full((3, 3), 9, np.uint8), np.zeros((3, 3), np.uint8)
     dead = Patch(0.0, ink, 2, "this digit")

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_models import dataset, links
-from mnist_models.distortions import DISTORTIONS
-from mnist_models.preprocessing import prepare_ink
-from pages.parts.lessons import lesson, ready_made
+from mnist_models.data import dataset
+from mnist_models.data.corruptions import DISTORTIONS
+from mnist_models.data.preprocessing import prepare_ink
+from mnist_models.settings import links
+from pages.parts.lessons import frame, ready_made
 from tests.pages.conftest import APP, TINY
 
 LABELS = dataset.load().test.labels
@@ -61,13 +62,13 @@ def test_the_link_that_a_page_offers_opens_it_as_it_is():
 
 def test_a_link_carries_a_drawing_and_the_digit_that_it_is():
     image = drawing()
-    text = lesson.to_text(image)
+    text = frame.to_text(image)
     assert len(text) < 784
     app = opened("slide", ink=text, label="7")
     board = app.session_state["board"]
     assert board.label == 7 == app.selectbox[0].value
     assert np.abs(board.preparation.image.astype(int) - image).max() <= 17 + 8
-    assert link_of(app)["ink"] == lesson.to_text(board.preparation.image) and link_of(app)["label"] == "7"
+    assert link_of(app)["ink"] == frame.to_text(board.preparation.image) and link_of(app)["label"] == "7"
     assert any("came with a link" in caption.value for caption in app.caption)
 
 

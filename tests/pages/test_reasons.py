@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_models import dataset
-from mnist_models.hyperparameters import CnnHyperparameters
-from mnist_models.neighbours import Known
-from mnist_models.training import train
+from mnist_models.data import dataset
+from mnist_models.explain.neighbours import Known
+from mnist_models.settings.hyperparameters import CnnHyperparameters
+from mnist_models.training.loop import train
 from pages.parts import resources
-from pages.parts.lessons import alike, changes, evidence, lesson_charts, waiting, work
+from pages.parts.lessons import cached, charts, waiting
+from pages.parts.lessons.reasons import alike, changes, evidence
 from tests.pages.conftest import APP
 
 TITLES = ("DNN", "CNN")
@@ -120,7 +121,7 @@ def test_without_a_store_the_shipped_networks_are_asked_all_the_same(broken_stor
 
 def test_what_takes_long_is_done_in_slices_and_a_bar_tells_how_far_it_is(monkeypatch):
     monkeypatch.setattr(waiting, "SLICE_S", 0)
-    work.occlusion.clear()
+    cached.occlusion.clear()
     app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/reasons.py").run()
     assert not app.exception
     assert app.get("progress") and not told(app, "hurts most")
@@ -178,8 +179,8 @@ def test_what_nothing_can_move_is_shown_too(part, words):
 def _unmoved(part):
     import numpy as np
 
-    from mnist_models import explanations
-    from pages.parts.lessons import changes, evidence
+    from mnist_models.explain import explanations
+    from pages.parts.lessons.reasons import changes, evidence
 
     image, digits = np.zeros((28, 28), np.uint8), {"dnn": 0, "cnn": 0}
     flat, even = np.zeros((28, 28)), np.full((784, 10), 0.1, np.float32)
@@ -203,8 +204,8 @@ def test_a_network_that_would_not_be_sure_of_what_it_reads_now_is_said_to_be_uns
 def _moved():
     import numpy as np
 
-    from mnist_models.explanations import Search
-    from pages.parts.lessons import changes
+    from mnist_models.explain.explanations import Search
+    from pages.parts.lessons.reasons import changes
 
     before, after = np.zeros((2, 28, 28), np.uint8)
     after[3, 4] = 255
@@ -241,8 +242,8 @@ def test_the_nearest_are_told_by_their_labels_and_where_the_map_says_otherwise_i
 def test_the_edge_of_the_ink_is_drawn_around_it():
     image = np.zeros((28, 28), np.uint8)
     image[3:5, 7] = 255  # two pixels, one above the other, have six sides
-    counted = lesson_charts.Counted(np.zeros((28, 28)), [""] * 784, [""] * 784)
-    spec = lesson_charts.counted(counted, image, 1, "value", "told")
+    counted = charts.Counted(np.zeros((28, 28)), [""] * 784, [""] * 784)
+    spec = charts.counted(counted, image, 1, "value", "told")
     sides = {tuple(row.values()) for row in spec["datasets"]["edge"].to_pylist()}
     assert sides == {(7, 8, 3, 3), (7, 8, 5, 5), (7, 7, 3, 4), (8, 8, 3, 4), (7, 7, 4, 5), (8, 8, 4, 5)}
     assert len(spec["datasets"]["pixels"]) == 784

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_models import links, recipes
-from mnist_models.hyperparameters import NETWORKS
+from mnist_models.settings import links, recipes
+from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import resources
 from tests.pages.conftest import APP, TINY
 

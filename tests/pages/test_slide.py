@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_models import dataset, shifts
+from mnist_models.data import dataset, shifts
 from pages.parts import canvas, resources
-from pages.parts.lessons import work
+from pages.parts.lessons import cached
 from tests.pages.conftest import APP, TINY
 
 LABELS = dataset.load().test.labels
@@ -108,7 +108,7 @@ def test_without_a_store_the_shipped_networks_still_read(broken_store):
 
 @pytest.mark.parametrize("close", [0.0, 0.01])
 def test_no_network_is_said_to_be_better_where_none_is(close, monkeypatch):
-    monkeypatch.setattr(work, "read_everywhere", lambda run_id, image, prepared: _certain(close if "dnn" in run_id else 0))
+    monkeypatch.setattr(cached, "read_everywhere", lambda run_id, image, prepared: _certain(close if "dnn" in run_id else 0))
     app = page().run()
     assert not app.exception
     assert any("neither can follow farther" in text.value for text in app.markdown)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_models import strokes
-from mnist_models.strokes import Stroke
+from mnist_models.data import strokes
+from mnist_models.data.strokes import Stroke
 from pages.parts import canvas, resources
-from pages.parts.lessons import work
+from pages.parts.lessons import cached
 from tests.pages.conftest import APP
 
 FOUR, FIVE, SEVEN = strokes.EXAMPLES
@@ -110,7 +110,7 @@ def test_a_link_can_choose_the_moment():
 
 def test_a_replay_shows_one_moment_after_the_other_up_to_the_end_and_reads_nothing_anew(monkeypatch):
     app = page().run()
-    replay = work.replay(json.dumps(app.session_state["board"].drawing["objects"]))
+    replay = cached.replay(json.dumps(app.session_state["board"].drawing["objects"]))
     app.slider(key="strokes-drawn").set_value(60).run()
     monkeypatch.setattr(resources, "classifier", None)
     monkeypatch.setattr(strokes.Replay, "of", None)
@@ -148,7 +148,7 @@ def test_while_a_replay_runs_nothing_that_the_browser_tells_of_the_slider_moves_
         app.run()
         seen.append(ink(app))
     assert not app.exception
-    replay = work.replay(json.dumps(app.session_state["board"].drawing["objects"]))
+    replay = cached.replay(json.dumps(app.session_state["board"].drawing["objects"]))
     assert seen == [moment.percent for moment in replay.moments[1:5]]
 
 
@@ -217,11 +217,11 @@ SURE_OF_7, SURE_OF_1, LEVEL = np.eye(10, dtype=np.float32)[7], np.eye(10, dtype=
 def test_nobody_is_said_to_have_known_it_first_where_none_has(at_end, told, monkeypatch):
     def read(run_id, objects):
         """The end is that of the last half of the moments; before, a 3 is read."""
-        count = len(work.replay(objects).moments)
+        count = len(cached.replay(objects).moments)
         first = np.tile(np.eye(10, dtype=np.float32)[3], (count - count // 2, 1))
         return np.concatenate([first, np.tile(at_end[run_id.removeprefix("shipped-")], (count // 2, 1))])
 
-    monkeypatch.setattr(work, "read_replay", read)
+    monkeypatch.setattr(cached, "read_replay", read)
     app = page().run()
     assert not app.exception
     assert finding(app).endswith(told) and finding(app).count("until then it read 3.") == 2

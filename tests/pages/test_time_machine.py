@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_models import networks
-from mnist_models.classifier import unpack_weights
-from mnist_models.history import History
-from mnist_models.hyperparameters import CnnHyperparameters, DnnHyperparameters
-from mnist_models.training import train
+from mnist_models.explain.history import History
+from mnist_models.models import networks
+from mnist_models.models.classifier import unpack_weights
+from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
+from mnist_models.training.loop import train
 from pages.parts import resources
-from pages.parts.lessons import work
+from pages.parts.lessons import cached
 from tests.conftest import passed_on_slowly
 from tests.pages.conftest import APP, TINY
 
@@ -66,7 +66,7 @@ def test_the_slider_goes_through_the_epochs_that_were_kept(longer_run):
 def test_where_the_other_network_has_no_such_epoch_the_one_before_is_shown(longer_run):
     app = page().run()
     app.selectbox(key="reads-dnn").select(longer_run.id).run()
-    epochs = work.history("shipped-cnn").epochs
+    epochs = cached.history("shipped-cnn").epochs
     app.select_slider(key="time-epoch").set_value(epochs[-2]).run()
     assert not app.exception
     assert app.metric[0].label == "The DNN after 3 of 3 epochs"
@@ -75,7 +75,7 @@ def test_where_the_other_network_has_no_such_epoch_the_one_before_is_shown(longe
 
 def test_an_epoch_that_another_network_does_not_have_gives_way_to_the_one_before(longer_run):
     app = page().run()
-    epochs = work.history("shipped-dnn").epochs
+    epochs = cached.history("shipped-dnn").epochs
     app.select_slider(key="time-epoch").set_value(epochs[-1]).run()
     app.selectbox(key="reads-dnn").select("quick-dnn")
     app.selectbox(key="reads-cnn").select("quick-cnn").run()
@@ -187,10 +187,12 @@ def test_of_a_single_hidden_layer_no_other_is_said_to_be_less_alike(unusual):
     ],
 )
 def test_it_says_when_a_network_came_to_its_reading(digits, words, longer_run, monkeypatch):
-    really = work.read_history
+    really = cached.read_history
     read = np.eye(10, dtype=np.float32)[digits]
     monkeypatch.setattr(
-        work, "read_history", lambda history, run_id, *rest: read if run_id == longer_run.id else really(history, run_id, *rest)
+        cached,
+        "read_history",
+        lambda history, run_id, *rest: read if run_id == longer_run.id else really(history, run_id, *rest),
     )
     app = page().run()
     app.selectbox(key="reads-dnn").select(longer_run.id).run()

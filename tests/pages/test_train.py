@@ -6,13 +6,13 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_models import race
-from mnist_models.engine import Live
-from mnist_models.hyperparameters import NETWORKS, CnnHyperparameters, DnnHyperparameters
-from mnist_models.networks import build
-from mnist_models.progress import Curve, Progress
-from mnist_models.runs import Run, RunState
-from mnist_models.store import RunStore
+from mnist_models.models.networks import build
+from mnist_models.runs import race
+from mnist_models.runs.engine import Live
+from mnist_models.runs.store import RunStore
+from mnist_models.runs.tables import Run, RunState
+from mnist_models.settings.hyperparameters import NETWORKS, CnnHyperparameters, DnnHyperparameters
+from mnist_models.training.progress import Curve, Progress
 from pages.parts import resources
 from tests.conftest import racers
 from tests.pages.conftest import APP, TINY

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from mnist_models import strokes
+from mnist_models.data import strokes
 from pages.parts import canvas
 
 # What a link calls the ready-made lesson that it opens.

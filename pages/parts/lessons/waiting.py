@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from mnist_models.slices import Sliced
+from mnist_models.explain.slices import Sliced
 from pages.parts import page
 
 # A slice is short enough for other visitors, and a turn long enough for what else this one does meanwhile.

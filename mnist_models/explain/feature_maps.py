@@ -1,0 +1,181 @@
+"""Feature maps: what of the image one pixel sees, how its value comes about, and which digits excite a filter most.
+
+Of convolutions without padding, as `networks.build` makes them.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from mnist_models.explain.activations import Inspector, Look, Peaks, Stage
+
+
+class Field(NamedTuple):
+    """A square of the image. top, left: of its first pixel. side: in pixels."""
+
+    top: int
+    left: int
+    side: int
+
+    def of(self, image: np.ndarray) -> np.ndarray:
+        """The part of an image (28, 28) that is in it."""
+        return image[self.top : self.top + self.side, self.left : self.left + self.side]
+
+
+def receptive_field(convolutions: Sequence[Stage], stage: Stage, row: int, column: int) -> Field:
+    """What of the image one pixel can see in the feature maps, not yet pooled, of one of a network's convolutions.
+
+    Back through each of them as A. Araujo et al. 2019 do (https://distill.pub/2019/computing-receptive-fields/).
+    """
+    top, left, side = row, column, 1
+    for passed in reversed(convolutions[: convolutions.index(stage) + 1]):
+        if passed.pool and passed is not stage:
+            pool = passed.pool.pool_size[0]
+            top, left, side = top * pool, left * pool, side * pool
+        stride, kernel = passed.weights.strides[0], passed.weights.kernel_size[0]
+        top, left, side = top * stride, left * stride, (side - 1) * stride + kernel
+    return Field(top, left, side)
+
+
+def strongest(feature_map: np.ndarray, row: int | None = None, column: int | None = None) -> tuple[int, int]:
+    """Row and column of the highest pixel of a feature map (side, side); of those in one row or column, where it is given."""
+    rows = range(len(feature_map)) if row is None else [row]
+    columns = range(len(feature_map)) if column is None else [column]
+    part = feature_map[np.ix_(rows, columns)]
+    place = np.unravel_index(part.argmax(), part.shape)
+    return rows[place[0]], columns[place[1]]
+
+
+class Normalisation(NamedTuple):
+    """What batch normalisation does to a filter's sum: (sum - mean) / spread * scale + shift."""
+
+    mean: float
+    spread: float
+    scale: float
+    shift: float
+
+    def of(self, total: float) -> float:
+        """The sum, normalised."""
+        return (total - self.mean) / self.spread * self.scale + self.shift
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How one pixel of a feature map comes about.
+
+    patch: what the filter sees there of the image or of the maps before, float32 (kernel, kernel, channels). kernel: its
+    weights, of the same shape. bias: is added. normalisation: None where there is none. value: what the network itself makes
+    of all that, activation included.
+    """
+
+    patch: np.ndarray
+    kernel: np.ndarray
+    bias: float
+    normalisation: Normalisation | None
+    value: float
+
+    @property
+    def products(self) -> np.ndarray:
+        """Patch times kernel, number by number, float32 (kernel, kernel, channels)."""
+        return self.patch * self.kernel
+
+    @property
+    def by_channel(self) -> np.ndarray:
+        """What each of the maps before adds, float32 (channels,)."""
+        return self.products.sum(axis=(0, 1))
+
+    @property
+    def total(self) -> float:
+        """All products and the bias."""
+        return float(self.products.sum()) + self.bias
+
+    @property
+    def summed(self) -> float:
+        """What goes into the activation."""
+        return self.normalisation.of(self.total) if self.normalisation else self.total
+
+
+def arithmetic(stage: Stage, look: Look, filter_index: int, row: int, column: int) -> Arithmetic:
+    """How one pixel of a convolution's feature map, not yet pooled, comes about."""
+    size, stride = stage.weights.kernel_size[0], stage.weights.strides[0]
+    top, left = row * stride, column * stride
+    normalisation = None
+    if norm := stage.norm:
+        mean, variance, scale, shift = (
+            float(variable.numpy()[filter_index])
+            for variable in (norm.moving_mean, norm.moving_variance, norm.gamma, norm.beta)
+        )
+        normalisation = Normalisation(mean, math.sqrt(variance + norm.epsilon), scale, shift)
+    return Arithmetic(
+        patch=look.outputs[stage.before.name][top : top + size, left : left + size],
+        kernel=stage.weights.kernel.numpy()[..., filter_index],
+        bias=float(stage.weights.bias.numpy()[filter_index]),
+        normalisation=normalisation,
+        value=float(look.outputs[stage.output][row, column, filter_index]),
+    )
+
+
+def pooled(stage: Stage, look: Look, filter_index: int, row: int, column: int) -> float | None:
+    """What max-pooling keeps of the square that a pixel is in; None where the pixel is beyond the last whole square."""
+    size, maps = stage.pool.pool_size[0], look.outputs[stage.pool.name]
+    row, column = row // size, column // size
+    return float(maps[row, column, filter_index]) if max(row, column) < len(maps) else None
+
+
+class Excited(NamedTuple):
+    """An image that excites a filter. index: which one. value: its highest. row, column: where, in the feature map."""
+
+    index: int
+    value: float
+    row: int
+    column: int
+
+
+class Search:
+    """Looks at many images for those that excite each filter most, as long as it is told to; what it has found is for all who
+    ask, also at the same moment."""
+
+    def __init__(self, inspector: Inspector, images: np.ndarray, batch_size: int = 50) -> None:
+        """images: uint8 (N, 28, 28)."""
+        self.inspector, self.images, self.batch_size = inspector, inspector.given(images), batch_size
+        self._lock = threading.Lock()
+        self._found: list[dict[str, Peaks]] = []
+
+    @property
+    def seen(self) -> int:
+        """How many images were looked at."""
+        return min(len(self._found) * self.batch_size, len(self.images))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all images were looked at."""
+        return self.seen == len(self.images)
+
+    def advance(self, seconds: float) -> None:
+        """Goes on for so long, or to the end; one batch at least."""
+        end_s = time.perf_counter() + seconds
+        while not self.is_done:
+            with self._lock:
+                if not self.is_done:  # another one may have looked at the last of them meanwhile
+                    batch = self.images[self.seen : self.seen + self.batch_size]
+                    self._found.append(self.inspector.peaks(batch))
+            if time.perf_counter() >= end_s:
+                return
+
+    def most_excited(self, stage: Stage, filter_index: int, count: int) -> list[Excited]:
+        """The images that excite a filter most, of those seen so far, the highest first."""
+        found = [peaks[stage.name] for peaks in self._found]
+        if not found:
+            return []
+        values = np.concatenate([peaks.values[:, filter_index] for peaks in found])
+        places = np.concatenate([peaks.places[:, filter_index] for peaks in found])
+        side = stage.weights.output.shape[1]
+        return [
+            Excited(int(index), float(values[index]), *map(int, divmod(places[index], side)))
+            for index in np.argsort(-values, kind="stable")[:count]
+        ]

@@ -1,0 +1,46 @@
+"""How many digits of the test set a network reads rightly, the more they are distorted."""
+
+import functools
+import hashlib
+from collections.abc import Generator
+
+from mnist_models.data import dataset
+from mnist_models.data.corruptions import Distortion
+from mnist_models.data.dataset import Digits
+from mnist_models.models.predictions import Read
+from mnist_models.runs.tables import Run
+
+BATCH = 250
+# So many test digits show what a distortion does.
+SAMPLE = 20
+
+
+def sweep(read: Read, distortion: Distortion, digits: Digits) -> Generator[float, None, list[float]]:
+    """The share of the digits that are read rightly, 0 to 1, at each of the distortion's amounts. A generator that yields what
+    share of the work is done, see slices.Sliced."""
+    accuracies = []
+    for amount in distortion.amounts:
+        right = 0
+        for start in range(0, len(digits), BATCH):
+            some = digits.part(start, min(start + BATCH, len(digits)))
+            right += int((read(distortion.apply(some.images, amount)).argmax(axis=1) == some.labels).sum())
+            yield (len(accuracies) + (start + len(some)) / len(digits)) / len(distortion.amounts)
+        accuracies.append(right / len(digits))
+    return accuracies
+
+
+def origin(run: Run, distortion: Distortion) -> str:
+    """What a sweep of a readable run follows from, as 64 hexadecimal digits: others where the network was trained anew, as one
+    that ships may be for a later version, and where the distortion does something else to the test digits."""
+    network = f"{run.created_at.isoformat()} {run.test_loss}"
+    return hashlib.sha256(network.encode() + _effect(distortion)).hexdigest()
+
+
+@functools.cache
+def _effect(distortion: Distortion) -> bytes:
+    sample = dataset.load().test.images[:SAMPLE]
+    # Noise is the same for the first digit of each batch, for the second one, and so on.
+    told = hashlib.sha256(repr((distortion.amounts, BATCH)).encode())
+    for amount in distortion.amounts:
+        told.update(distortion.apply(sample, amount).tobytes())
+    return told.digest()

@@ -1,0 +1,63 @@
+"""What a network read in each of many digits, kept so that reports and comparisons need not read them again."""
+
+import io
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from mnist_models.data import npz
+from mnist_models.data.dataset import CLASS_COUNT
+
+# Below it a reading would more likely be wrong than right. Networks are given a limit of their own after training, see
+# calibration.sure_from; this one is for those that were not.
+SURE_FROM = 0.5
+
+
+# Images, uint8 (N, 28, 28), to the probability of each digit, float32 (N, 10): see classifier.Classifier.probabilities.
+Read = Callable[[np.ndarray], np.ndarray]
+
+
+class ReadingsError(ValueError):
+    """Readings that cannot be read."""
+
+
+class Readings(NamedTuple):
+    """digits: uint8 (N,), the most probable digit in each image. probabilities: floats (N, 10), of all ten.
+
+    Probabilities are kept with three digits after the point (float16); which digit was the most probable is kept exactly.
+    """
+
+    digits: np.ndarray
+    probabilities: np.ndarray
+
+    @classmethod
+    def of(cls, probabilities: np.ndarray) -> "Readings":
+        """The readings that these probabilities, (N, 10), are."""
+        return cls(probabilities.argmax(axis=1).astype(np.uint8), probabilities)
+
+    @property
+    def confidences(self) -> np.ndarray:
+        """The probability of the digit that was read, (N,)."""
+        return np.take_along_axis(self.probabilities, self.digits[:, np.newaxis], axis=1)[:, 0]
+
+    def pack(self) -> bytes:
+        """As a NumPy archive."""
+        archive = io.BytesIO()
+        np.savez_compressed(archive, digits=self.digits, probabilities=self.probabilities.astype(np.float16))
+        return archive.getvalue()
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> "Readings":
+        """What `pack` made. Raises ReadingsError when it is damaged or something else."""
+        try:
+            arrays = npz.read(io.BytesIO(packed))
+            readings = cls(arrays["digits"], arrays["probabilities"])
+        except (npz.ArchiveError, KeyError) as error:
+            raise ReadingsError(f"The readings cannot be read ({error}).") from error
+        digits, probabilities = readings
+        if (digits.dtype, probabilities.dtype) != (np.uint8, np.float16) or digits.ndim != 1:
+            raise ReadingsError("The readings are something else.")
+        if probabilities.shape != (len(digits), CLASS_COUNT) or (digits >= CLASS_COUNT).any():
+            raise ReadingsError("The readings are something else.")
+        return readings

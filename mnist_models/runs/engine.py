@@ -1,0 +1,404 @@
+"""Training for everybody: a queue of runs, what is wanted of them, and what they tell.
+
+The engine hands runs to the cluster, as many at once as it has places, first come, first served; passes on what is wanted of
+them; listens to what they tell; and writes it to the store. One thread does all of that, so nothing here needs a lock:
+everything that happens is a message to it, and what others may see is replaced as a whole, never changed.
+"""
+
+import itertools
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from distributed import Variable, get_worker
+from distributed.utils import CancelledError
+
+from mnist_models.runs.cluster import CONNECT_TIMEOUT_S, Cluster
+from mnist_models.runs.store import RunStore
+from mnist_models.runs.tables import Run, RunState, StoreError, UnknownRunError
+from mnist_models.settings.hyperparameters import Hyperparameters, validate
+from mnist_models.training import progress
+from mnist_models.training.progress import STOPPED_TOO_EARLY, Control, Curve, Trained
+
+SAVE_CURVE_EVERY_S = 2
+CONTROL_CHECK_S = 0.1
+LOOK_EVERY_S = 0.1
+# A pause that keeps others waiting ends after so long; so does a wait at the start of a race.
+LONGEST_PAUSE_S = 300
+# A network that could not be kept, because a disk is full for example, is kept as soon as that can be done.
+RETRY_EVERY_S = 2
+
+EVENTS = {
+    kind.__name__: kind
+    for kind in (progress.Progress, progress.EpochEnd, progress.Paused, progress.RateChange, progress.Measuring)
+}
+
+WORKER_DIED = (
+    "The process that trained this network ended unexpectedly, perhaps because the machine ran out of memory. "
+    "Nothing else was affected: start it again, with smaller layers or batches if it happens twice."
+)
+CLUSTER_LOST = (
+    "The connection to the processes that train was lost, and this training with it. Start it again; if that fails too, see "
+    "whether the Dask cluster runs, or restart the app."
+)
+
+
+@dataclass(frozen=True)
+class Live:
+    """A run in progress, as it is at this moment.
+
+    position: in the queue, from 1; 0 when it has a place. latest: the last Progress, None before the first.
+    wanted: what it was told last. paused_at: when (time.monotonic) it came to stand still; None while it goes on.
+    unkept: why its network, which is trained, could not be kept yet; a sentence.
+    """
+
+    run_id: str
+    state: RunState = RunState.QUEUED
+    position: int = 0
+    latest: progress.Progress | None = None
+    wanted: Control = field(default_factory=Control)
+    paused_at: float | None = None
+    unkept: str | None = None
+
+
+def train_on_worker(run_id: str, values: dict[str, Any], topic: str) -> Trained:
+    """Runs in a worker of the cluster: trains, tells what happens under `topic`, and does what the run's variable wants."""
+    from mnist_models.training.loop import train
+
+    this_worker = get_worker()
+
+    def tell(kind: str, **fields: Any) -> None:
+        this_worker.log_event(topic, {"run_id": run_id, "kind": kind, "fields": fields})
+
+    tell("Started")
+    variable = Variable(_variable_name(run_id))
+    wanted, checked_at = Control(), 0.0
+
+    def control() -> Control:
+        nonlocal wanted, checked_at
+        task = this_worker.state.tasks.get(run_id)
+        if task is None or task.state == "cancelled":  # whoever started this has gone: nobody could end it, or a pause of it
+            return Control(stop=True)
+        # Each look costs a message to the scheduler, and the smallest networks ask thousands of times a second.
+        if time.monotonic() - checked_at > CONTROL_CHECK_S:
+            with suppress(TimeoutError):
+                wanted = Control.model_validate(variable.get(timeout=CONNECT_TIMEOUT_S))
+            checked_at = time.monotonic()
+        return wanted
+
+    return train(
+        validate(values),
+        report=lambda event: tell(type(event).__name__, **event.model_dump(mode="json")),
+        control=control,
+    )
+
+
+def _variable_name(run_id: str) -> str:
+    return f"wanted-{run_id}"
+
+
+class Engine:
+    """Trains networks for everybody who uses this store, without making anybody wait."""
+
+    def __init__(self, store: RunStore, *, address: str | None = None, processes: bool = os.name != "nt") -> None:
+        """address: of a Dask scheduler; DASK_SCHEDULER_ADDRESS when None; an embedded cluster when that is not set either.
+        processes: whether the embedded cluster consists of processes, or of threads (Dask's subprocesses need POSIX)."""
+        self.store = store
+        self._address = address or os.environ.get("DASK_SCHEDULER_ADDRESS")
+        self._processes = processes
+        self._topic = f"training-{os.getpid()}-{id(self)}"
+        self._messages: queue.SimpleQueue[tuple[Callable, tuple] | None] = queue.SimpleQueue()
+        self._live: dict[str, Live] = {}
+        self._waiting: list[list[Run]] = []  # runs that start together: one alone, or those of a race
+        self._racers: dict[str, list[str]] = {}  # those that stand at the start, by race
+        self._futures: dict[str, Any] = {}
+        self._curves: dict[str, Curve] = {}
+        self._saved_at: dict[str, float] = {}
+        self._unkept: dict[str, Trained] = {}
+        self._untold: dict[str, str] = {}  # why runs failed, of which the store does not know yet
+        self._tried_at = 0.0
+        self._cluster: Cluster | None = None
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._thread.start()
+        self._post(self._connect)
+
+    def start(self, hyperparameters: Hyperparameters, name: str | None = None) -> str:
+        """Puts a new run into the queue and returns its id at once. Raises StoreError when it cannot be kept."""
+        return self._start([self.store.create(hyperparameters, name)])[0]
+
+    def race(self, entrants: Iterable[Hyperparameters], name: str | None = None) -> list[str]:
+        """Puts runs into the queue that begin to learn at the same moment, and returns their ids at once. Raises StoreError."""
+        return self._start(self.store.create_race(entrants, name))
+
+    def _start(self, runs: list[Run]) -> list[str]:
+        for run in runs:
+            self._live[run.id] = Live(run.id)  # here already, so that whoever asks next finds it
+        self._post(self._enqueue, runs)
+        return [run.id for run in runs]
+
+    def control(self, run_id: str, **wanted: Any) -> None:
+        """Changes what is wanted of a run in progress, field by field, see progress.Control.
+
+        A stop ends one that is training within about a second, keeping what it learned, and one that waits at once.
+        """
+        self._post(self._control, run_id, wanted)
+
+    def live(self, run_id: str) -> Live | None:
+        """A run of this engine that is in progress; None once it has ended."""
+        return self._live.get(run_id)
+
+    def curve(self, run_id: str) -> Curve:
+        """How a run's training went so far, whether in progress or not. Raises UnknownRunError."""
+        return self._curves.get(run_id) or self.store.curve(run_id)
+
+    def close(self) -> None:
+        """Ends the embedded cluster, and with it the runs in progress."""
+        self._post(self._catch_up)
+        self._post(self._disconnect)
+        self._messages.put(None)
+        self._thread.join(timeout=10)
+
+    # What follows runs in the engine's own thread.
+
+    def _post(self, what: Callable, *arguments: Any) -> None:
+        self._messages.put((what, arguments))
+
+    def _work(self) -> None:
+        looked_at = 0.0
+        while True:
+            try:
+                is_busy = self._futures or self._waiting or self._unkept or self._untold
+                message = self._messages.get(timeout=LOOK_EVERY_S if is_busy else None)
+            except queue.Empty:
+                message = (self._look, ())
+            if message is None:
+                return
+            self._try(*message)
+            if time.monotonic() - looked_at > LOOK_EVERY_S:  # though there may always be a next message
+                self._try(self._look, ())
+                looked_at = time.monotonic()
+
+    def _try(self, what: Callable, arguments: tuple) -> None:
+        try:
+            what(*arguments)
+        except Exception:
+            logging.getLogger(__name__).exception("The engine could not go on with %s", what.__name__)
+
+    def _look(self) -> None:
+        """Sees to what no message tells of: runs that have ended, workers that have come, a cluster that has gone."""
+        for run_id, future in list(self._futures.items()):
+            if future.done():
+                try:
+                    self._done(run_id, future)
+                finally:
+                    # Until it is released, Dask would train it again should the worker that holds the result die, and a
+                    # reference to it may be left in the traceback of what another run raised.
+                    future.release()
+        if time.monotonic() - self._tried_at > RETRY_EVERY_S:
+            self._catch_up()
+        if self._waiting:
+            for live in list(self._live.values()):
+                if _is_long_ago(live.paused_at):
+                    self._control(live.run_id, {"hold_at": None})
+        self._start_races()
+        self._fill_places()
+
+    def _catch_up(self) -> None:
+        """Writes to the store what it could not take before."""
+        self._tried_at = time.monotonic()
+        for run_id, trained in list(self._unkept.items()):
+            self._keep(run_id, trained)
+        for run_id, error in list(self._untold.items()):
+            with suppress(StoreError):
+                self.store.set_state(run_id, RunState.FAILED, error)
+                del self._untold[run_id]
+
+    def _connect(self) -> None:
+        try:
+            self._cluster = Cluster(self._address, self._processes)
+            self._cluster.client.subscribe_topic(self._topic, lambda event: self._post(self._told, event[1]))
+        except Exception as error:  # Dask raises nearly anything for an address that it cannot use
+            where = f"The Dask cluster at {self._address}" if self._address else "The processes for training"
+            for run in itertools.chain.from_iterable(self._waiting):
+                self._fail(run.id, f"{where} cannot be reached ({error}). Check it, then start the training again.")
+            self._waiting.clear()
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        cluster, self._cluster = self._cluster, None
+        if cluster:
+            cluster.close()
+
+    def _reconnect_if_lost(self) -> None:
+        """Starts afresh when the cluster cannot be used any more; the runs that it trained have failed."""
+        if self._cluster and self._cluster.is_lost(is_busy=bool(self._futures)):
+            self._racers.clear()
+            for run_id in list(self._futures):
+                self._futures.pop(run_id)
+                if run_id in self._live:
+                    self._fail(run_id, CLUSTER_LOST)
+            self._disconnect()
+        if self._cluster is None:
+            self._connect()
+
+    def _enqueue(self, runs: list[Run]) -> None:
+        self._waiting.append(runs)
+        self._fill_places()
+
+    def _fill_places(self) -> None:
+        if self._waiting or self._futures:
+            self._reconnect_if_lost()
+        places = self._cluster.places if self._waiting and self._cluster else 0
+        while self._waiting and len(self._futures) + min(len(self._waiting[0]), max(places, 1)) <= places:
+            together = self._waiting[0]
+            if len(together) > places:  # they would wait for each other for ever
+                self._waiting[:1] = [[run] for run in together]
+                continue
+            # While a worker that died is being replaced, Dask would give both of a race to the one that is there.
+            if len(together) > 1 and self._cluster.workers < len(together):
+                break
+            self._waiting.pop(0)
+            if len(together) > 1:  # they stand at the start until all are there
+                self._racers[together[0].race] = [run.id for run in together]
+            for run in together:
+                try:
+                    self._submit(run)
+                except Exception:  # Dask raises nearly anything when the cluster is lost at this very moment
+                    logging.getLogger(__name__).exception("The run %s could not be handed to the cluster", run.id)
+                    self._fail(run.id, CLUSTER_LOST)
+        for position, together in enumerate(self._waiting, start=1):
+            for run in together:
+                self._live[run.id] = replace(self._live[run.id], position=position)
+
+    def _submit(self, run: Run) -> None:
+        self._curves[run.id] = Curve.empty(run.hyperparameters)
+        self._live[run.id] = replace(self._live[run.id], position=0)
+        self._say(run.id)
+        self._futures[run.id] = self._cluster.client.submit(
+            train_on_worker, run.id, run.values, self._topic, key=run.id, pure=False, retries=0
+        )
+
+    def _say(self, run_id: str) -> None:
+        """Tells the worker of a run what is wanted of it."""
+        wanted = self._live[run_id].wanted
+        if any(run_id in racers for racers in self._racers.values()):
+            wanted = wanted.model_copy(update={"hold_at": 0})
+        Variable(_variable_name(run_id), client=self._cluster.client).set(wanted.model_dump())
+
+    def _control(self, run_id: str, wanted: dict[str, Any]) -> None:
+        if run_id in self._futures:
+            self._reconnect_if_lost()
+        live = self._live.get(run_id)
+        if live is None:  # it has ended by itself in the meantime, or the cluster was lost, and the run with it
+            return
+        self._live[run_id] = replace(live, wanted=live.wanted.model_copy(update=wanted))
+        if run_id in self._futures:
+            self._say(run_id)
+        if self._live[run_id].wanted.stop and not live.latest:
+            # Its worker, if it has one, is still building the network and is not waited for.
+            self._waiting = [rest for group in self._waiting if (rest := [run for run in group if run.id != run_id])]
+            self._fail(run_id, STOPPED_TOO_EARLY)
+
+    def _start_races(self) -> None:
+        """Lets the runs of a race go once all that are left of them stand at the start, or one of them has for very long."""
+        for race, racers in list(self._racers.items()):
+            left = [racer for racer in racers if racer in self._live]
+            standing_since = [self._live[racer].paused_at for racer in left]
+            if all(standing_since) or any(map(_is_long_ago, standing_since)):
+                del self._racers[race]
+                for racer in left:
+                    self._control(racer, {})
+
+    def _told(self, message: dict[str, Any]) -> None:
+        run_id, kind = message["run_id"], message["kind"]
+        live = self._live.get(run_id)
+        if live is None:  # it was stopped before its first batch
+            return
+        if kind == "Started":
+            if live.state != RunState.QUEUED:  # Dask gave it to another worker because the first one died
+                self._futures[run_id].cancel()
+                return
+            self._live[run_id] = replace(live, state=RunState.RUNNING)
+            self.store.set_state(run_id, RunState.RUNNING)
+            return
+        event = EVENTS[kind].model_validate(message["fields"])
+        curve = self._curves[run_id].copy_of()
+        curve.add(event)
+        self._curves[run_id] = curve
+        match event:
+            case progress.Measuring():
+                self._live[run_id] = replace(live, state=RunState.MEASURING)
+            case progress.Progress():
+                self._live[run_id] = replace(live, latest=event, paused_at=None)
+            case progress.Paused():
+                self._live[run_id] = replace(live, paused_at=time.monotonic())
+                self._start_races()
+        if kind not in ("Progress", "EpochEnd") or time.monotonic() - self._saved_at.get(run_id, 0) > SAVE_CURVE_EVERY_S:
+            self._saved_at[run_id] = time.monotonic()
+            self.store.save_curve(run_id, self._curves[run_id])
+
+    def _done(self, run_id: str, future: Any) -> None:
+        self._futures.pop(run_id)
+        if self._cluster and self._cluster.is_connected:
+            Variable(_variable_name(run_id), client=self._cluster.client).delete()
+        if run_id not in self._live:  # it was stopped before its first batch
+            return
+        try:
+            trained = future.result()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            self._fail(run_id, _explained(error))
+        else:
+            self._keep(run_id, trained)
+
+    def _keep(self, run_id: str, trained: Trained) -> None:
+        """Writes a trained network to the store; where that fails it stays here, to be tried again."""
+        try:
+            self.store.finish(run_id, trained)
+        except UnknownRunError as error:  # another app with the same store has forgotten it
+            logging.getLogger(__name__).error("A trained network could not be kept: %s", error)
+        except StoreError as error:
+            self._unkept[run_id] = trained
+            self._live[run_id] = replace(self._live[run_id], state=RunState.MEASURING, unkept=str(error))
+            return
+        self._unkept.pop(run_id, None)
+        self._forget(run_id)
+
+    def _fail(self, run_id: str, error: str) -> None:
+        try:
+            self.store.set_state(run_id, RunState.FAILED, error)  # first: without its end a run would look as if it went on
+            if run_id in self._curves:
+                self.store.save_curve(run_id, self._curves[run_id])
+        except StoreError:
+            logging.getLogger(__name__).exception("That the run %s has ended (%s) could not be kept yet", run_id, error)
+            self._untold[run_id] = error
+        finally:  # whoever waits for it, and whoever is next, waits no longer
+            self._forget(run_id)
+
+    def _forget(self, run_id: str) -> None:
+        for memory in (self._live, self._curves, self._saved_at):
+            memory.pop(run_id, None)
+        self._start_races()
+
+
+def _is_long_ago(paused_at: float | None) -> bool:
+    """Whether a pause that began then (time.monotonic), if there is one, has lasted as long as one may."""
+    return paused_at is not None and time.monotonic() - paused_at > LONGEST_PAUSE_S
+
+
+def _explained(error: BaseException) -> str:
+    """A sentence for what ended a training."""
+    kind = type(error).__name__  # of a module that imports TensorFlow, or of Dask's scheduler: known here by name only
+    if kind == "TrainingError":
+        return str(error)
+    if kind == "KilledWorker" or isinstance(error, CancelledError):
+        return WORKER_DIED
+    reason = (str(error).strip() or kind).splitlines()[0][:300]
+    return f"The training failed unexpectedly ({kind}: {reason}). Smaller layers or batches may help."

@@ -1,0 +1,379 @@
+"""A run as a file, to keep, hand in or take to another machine, and back from a file to a run.
+
+The file is a zip. For people and other programs it holds a saved Keras model, the curve as tables, and a script that trains the
+network anew. Only two of its members are ever read here, run.json and weights.npz, and nothing in it is ever executed: a file
+may come from anybody.
+"""
+
+import csv
+import io
+import math
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple
+
+import keras
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from mnist_models.data import dataset
+from mnist_models.models import networks
+from mnist_models.models.calibration import COLDEST, HOTTEST
+from mnist_models.models.classifier import Classifier, WeightsError, pack_weights
+from mnist_models.models.evaluation import evaluate
+from mnist_models.models.predictions import SURE_FROM
+from mnist_models.runs.loading import load_classifier
+from mnist_models.runs.store import RunStore
+from mnist_models.runs.tables import NAME_CHARACTERS, Run, RunState, clean_name
+from mnist_models.settings import hyperparameters
+from mnist_models.settings.hyperparameters import Hyperparameters, HyperparametersError
+from mnist_models.settings.script import script
+from mnist_models.training.progress import MEASURES, POINTS, Curve, Trained, planned_images, planned_steps, steps_per_epoch
+
+VERSION = 1
+CARD, WEIGHTS, MODEL, SCRIPT, CURVE, EPOCHS, README = FILES = (
+    "run.json", "weights.npz", "model.keras", "train.py", "curve.csv", "epochs.csv", "README.txt",
+)  # fmt: skip
+# The largest network that can be chosen, exported, is smaller.
+MOST_BYTES = 1_000_000_000
+MOST_CARD_BYTES = 2_000_000
+# Some hundred members; zipfile reads all of a directory at once.
+MOST_DIRECTORY_BYTES = 50_000
+# What an archive of weights has beyond their numbers, generously: names, shapes and a directory.
+OVERHEAD_BYTES = 50_000
+MOST_CHANGES = 10_000
+LONGEST_S = 1e8
+
+README_TEXT = """\
+{name}: a {title} that reads handwritten digits, test accuracy {accuracy}
+
+model.keras   the trained network, for Keras 3:
+
+                  import keras
+                  _, (images, labels) = keras.datasets.mnist.load_data()
+{scramble}                  model = keras.models.load_model("model.keras")
+                  model.evaluate(images, labels)
+
+              In go uint8 images (N, 28, 28), 0 is paper and 255 is ink. Out come logits (N, 10), one for each digit:
+              keras.ops.softmax(model(images)) are the probabilities.
+train.py      a script that builds the same network and trains it anew; it needs Keras and TensorFlow only
+curve.csv     the curve: passes over the training images, seconds, loss and accuracy on the batches learned from
+epochs.csv    the same at the end of each epoch, and on the validation images
+run.json      name, hyperparameters, results and curve, for programs
+weights.npz   the weights as NumPy arrays, one for each variable of the network
+
+The app imports this file again: it reads run.json and weights.npz, and measures the network anew.
+"""
+
+
+SCRAMBLE_TEXT = """\
+                  # It learned from scrambled images, and reads no others.
+                  import numpy
+                  order = numpy.random.RandomState(0).permutation(784)
+                  images = images.reshape(-1, 784)[:, order].reshape(-1, 28, 28)
+"""
+
+
+class ExportError(ValueError):
+    """A file that cannot be imported. Its text is for users: what is wrong with it, and what to do."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"This file cannot be imported: {reason}. Choose the zip of a run that was exported here.")
+
+
+class _Measures(BaseModel):
+    parameters: int
+    epochs: float
+    elapsed_s: float
+    temperature: float = 1.0
+    sure_from: float = SURE_FROM
+    test_loss: float
+    test_accuracy: float
+
+
+class _Card(BaseModel):
+    """What run.json holds. created_at: in ISO 8601, with the time zone."""
+
+    format: Literal["mnist_models run"] = "mnist_models run"
+    version: int = VERSION
+    name: str
+    network: str
+    hyperparameters: dict[str, Any]
+    state: Literal[RunState.FINISHED, RunState.STOPPED]
+    created_at: str
+    measures: _Measures
+    curve: Curve
+
+
+class Import(NamedTuple):
+    """A run from a file, checked and measured anew, that no store has yet."""
+
+    name: str
+    hyperparameters: Hyperparameters
+    trained: Trained
+
+
+def export(store: RunStore, run_id: str) -> bytes:
+    """A trained run, or a network that ships, as a zip; its README tells what is in it.
+
+    Raises UnknownRunError, and StoreError for runs without weights.
+    """
+    run, curve, weights = store.run(run_id), store.curve(run_id), store.weights(run_id)
+    values = run.hyperparameters
+    card = _Card(
+        name=run.name,
+        network=run.network,
+        hyperparameters=values.model_dump(mode="json"),
+        state=run.state,
+        created_at=run.created_at.isoformat(timespec="seconds"),
+        measures=_Measures(**{name: getattr(run, name) for name in MEASURES}),
+        curve=curve,
+    )
+    seconds = curve.seconds or curve.seconds_of([point.epoch for point in curve.points])  # older curves have none
+    contents = {
+        README: README_TEXT.format(
+            name=run.name,
+            title=values.title,
+            accuracy=f"{run.test_accuracy:.2%}",
+            scramble=SCRAMBLE_TEXT if values.scrambled else "",
+        ),
+        CARD: card.model_dump_json(),
+        WEIGHTS: weights,
+        MODEL: _saved(load_classifier(store, run_id).network),
+        SCRIPT: script(values),
+        CURVE: _table(
+            ("epoch", "seconds", "loss", "accuracy"),
+            ((point.epoch, moment, point.loss, point.accuracy) for point, moment in zip(curve.points, seconds, strict=True)),
+        ),
+        EPOCHS: _table(
+            ("epoch", "seconds", "loss", "accuracy", "validation_loss", "validation_accuracy"),
+            (
+                (end.epoch, end.elapsed_s, end.loss, end.accuracy, end.validation_loss, end.validation_accuracy)
+                for end in curve.epochs
+            ),
+        ),
+    }
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def _saved(network: keras.Model) -> bytes:
+    """The network as a .keras file that can be evaluated as soon as it is loaded."""
+    # Plain SGD keeps nothing of its own from step to step that a loaded model would miss and warn of.
+    network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / MODEL
+        network.save(file)
+        return file.read_bytes()
+
+
+def _table(names: tuple[str, ...], rows: Iterable[tuple]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def import_run(store: RunStore, file: BinaryIO | bytes, name: str | None = None) -> Run:
+    """A new run of the store from a file that `export` made, under its own name unless another is given.
+
+    Raises ExportError, StoreError; then nothing of it is in the store.
+    """
+    found = read(file)
+    return store.add(found.hyperparameters, name or found.name, found.trained)
+
+
+def read(file: BinaryIO | bytes) -> Import:
+    """What is in a file that `export` made. How well the network reads is measured, not believed: that takes seconds.
+
+    Raises ExportError when the file is none of ours, damaged, or larger than any of ours can be.
+    """
+    stream = io.BytesIO(file) if isinstance(file, bytes) else file
+    # Damage makes zipfile and NumPy raise nearly everything: BadZipFile, zlib.error, EOFError, NotImplementedError, ...
+    try:
+        return _read(stream)
+    except (ExportError, dataset.DatasetError):
+        raise
+    except Exception as error:
+        raise ExportError("it is damaged, or something else than an exported run") from error
+
+
+def _read(file: BinaryIO) -> Import:
+    size = file.seek(0, os.SEEK_END)
+    if size > MOST_BYTES:
+        raise ExportError(f"it has {size / 1e6:,.0f} MB, and an exported run never has more than {MOST_BYTES / 1e6:,.0f} MB")
+    with _opened(file) as archive:
+        members = _members(archive)
+        if not {CARD, WEIGHTS} <= set(members) <= set(FILES):
+            raise ExportError("it is something else than an exported run")
+        if sum(info.file_size for info in members.values()) > MOST_BYTES:
+            raise ExportError("what is packed in it is larger than an exported run")
+        card = _card(_content(archive, members[CARD], MOST_CARD_BYTES))
+        values = _hyperparameters(card)
+        _check_course(card, values)
+        # Only now is it known how large the weights may be.
+        parameters = networks.build(values, blank=True).count_params()
+        most_bytes = int(1.01 * parameters * np.dtype(np.float32).itemsize) + OVERHEAD_BYTES
+        weights = _content(archive, members[WEIGHTS], most_bytes)
+        if archive.testzip():  # though the rest of it is not used: whoever took it home should know
+            raise ExportError("a part of it is damaged")
+    _check_arrays(weights, most_bytes)
+    try:
+        classifier = Classifier.from_weights(values, weights)
+    except WeightsError as error:
+        raise ExportError("its weights do not belong to the network that it describes") from error
+    if not all(np.isfinite(array).all() for array in classifier.network.get_weights()):
+        raise ExportError("some of its weights are no numbers")
+    test = dataset.load().test
+    readings = classifier.readings(test.images)
+    if not np.isfinite(readings.probabilities).all():
+        raise ExportError("with its weights, what the network reads is no number")
+    evaluation = evaluate(readings, test.labels)
+    return Import(
+        name=clean_name(card.name) or values.title,
+        hyperparameters=values,
+        trained=Trained(
+            weights=pack_weights(classifier.network),
+            readings=readings,
+            parameters=parameters,
+            curve=card.curve,
+            stopped=card.state == RunState.STOPPED,
+            epochs=card.measures.epochs,
+            elapsed_s=card.measures.elapsed_s,
+            temperature=card.measures.temperature,
+            sure_from=card.measures.sure_from,
+            test_loss=evaluation.loss,
+            test_accuracy=evaluation.accuracy,
+        ),
+    )
+
+
+def _opened(file: BinaryIO) -> zipfile.ZipFile:
+    """A zip whose directory is small enough to be read. Raises ExportError for another one, and when it is none."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 42))
+    tail = file.read()
+    # The last 22 bytes end the directory and tell its size, unless a comment comes after them or, 20 bytes before, the pointer
+    # to another end, that of a zip of more than 4 GB: ours has neither.
+    pointer, end = tail[-42:-22], tail[-22:]
+    if not end.startswith(b"PK\5\6") or end[20:] != b"\0\0" or pointer.startswith(b"PK\6\7"):
+        raise ExportError("it is no zip, or one that is damaged or was made by another program")
+    if int.from_bytes(end[12:16], "little") > MOST_DIRECTORY_BYTES:
+        raise ExportError("there is more in it than in an exported run")
+    return zipfile.ZipFile(file)
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """What is in a zip, by name. Raises ExportError where a name comes twice."""
+    members = {info.filename: info for info in archive.infolist()}
+    if len(members) != len(archive.infolist()):
+        raise ExportError("it holds two files of the same name")
+    return members
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most_bytes: int) -> bytes:
+    """One member, its checksum checked. Raises ExportError when it is larger than that, whatever it says of itself."""
+    if info.flag_bits & 1:
+        raise ExportError("it needs a password")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others may ask for much memory themselves
+        raise ExportError("it was compressed by another program")
+    if info.file_size > most_bytes:
+        raise ExportError(f"its {info.filename[:NAME_CHARACTERS]!r} is larger than this network can make it")
+    with archive.open(info) as member:
+        content = member.read(most_bytes + 1)  # up to the end, where the checksum is compared
+    if len(content) != info.file_size:
+        raise ExportError("it is damaged")
+    return content
+
+
+def _card(content: bytes) -> _Card:
+    try:
+        card = _Card.model_validate_json(content)
+    except ValidationError as error:
+        raise ExportError("its run.json is damaged, or something else") from error
+    if card.version != VERSION:
+        raise ExportError(f"it was made by another version of this project (its format is {card.version}, this is {VERSION})")
+    card.curve.pending, card.curve.elapsed_s = [], 0.0  # of use only while a training runs
+    return card
+
+
+def _hyperparameters(card: _Card) -> Hyperparameters:
+    try:
+        return hyperparameters.validate(card.hyperparameters | {"network": card.network})
+    except HyperparametersError as error:
+        sentence = error.problems[0].sentence
+        raise ExportError(f"its hyperparameters are not valid ({sentence[:200].removesuffix('.')})") from error
+
+
+def _check_course(card: _Card, values: Hyperparameters) -> None:
+    """Raises ExportError unless its curve and measures could be those of a training with these hyperparameters."""
+    curve, measures = card.curve, card.measures
+    # A curve counts epochs in batches, of which the last is smaller; the rest counts them in images.
+    most_epochs = max(planned_steps(values) / steps_per_epoch(values), planned_images(values) / values.train_images)
+    points = np.array(curve.points, np.float64).reshape(-1, 3)
+    ends, changes = curve.epochs, curve.changes
+    validated = [end for end in ends if end.validation_loss is not None and end.validation_accuracy is not None]
+    losses = [*points[:, 1], *(end.loss for end in ends), *(end.validation_loss for end in validated)]
+    accuracies = [*points[:, 2], *(end.accuracy for end in ends), *(end.validation_accuracy for end in validated)]
+    is_sound = (
+        curve.steps_per_epoch == steps_per_epoch(values)
+        and 1 <= curve.batches_per_point <= planned_steps(values)
+        and 0 <= curve.batches <= planned_steps(values)
+        and len(points) <= POINTS
+        and len(ends) <= (POINTS if values.budget_s else values.epochs)
+        and len(changes) <= MOST_CHANGES
+        and len(curve.seconds) in (0, len(points))
+        and all((end.validation_loss is None) == (end.validation_accuracy is None) for end in ends)
+        and _rise(points[:, 0], most_epochs)
+        and _rise(curve.seconds, LONGEST_S)
+        and _rise([end.epoch for end in ends], most_epochs)
+        and _rise([end.elapsed_s for end in ends], LONGEST_S)
+        and _rise([change.epoch for change in changes], most_epochs)
+        and _between(losses, 0, math.inf)
+        and _between(accuracies, 0, 1)
+        and _between([change.learning_rate for change in changes], 0, 1)
+        and _between([measures.epochs], 0, most_epochs)
+        and _between([measures.elapsed_s], 0, LONGEST_S)
+        and _between([measures.temperature], COLDEST, HOTTEST)
+        and _between([measures.sure_from], 0, 1)
+    )
+    if not is_sound:
+        raise ExportError("its curve cannot be that of its training")
+
+
+def _rise(values: Iterable[float], high: float) -> bool:
+    """Whether these are numbers from 0 to `high`, none smaller than the one before."""
+    return _between(values, 0, high) and bool((np.diff(values) >= 0).all())
+
+
+def _between(values: Iterable[float], low: float, high: float) -> bool:
+    array = np.array(values, np.float64)
+    return bool((np.isfinite(array) & (array >= low) & (array <= high + 1e-9)).all())
+
+
+def _check_arrays(weights: bytes, most_bytes: int) -> None:
+    """Raises ExportError unless an archive's arrays are float32, in C order, exactly as long as they say, and fit into
+    `most_bytes` unpacked.
+
+    NumPy makes room for as much as an array says it has before it reads any of it.
+    """
+    with _opened(io.BytesIO(weights)) as archive:
+        members = _members(archive)
+        if sum(info.file_size for info in members.values()) > most_bytes:
+            raise ExportError("its weights are larger than this network's can be")
+        for info in members.values():
+            stream = io.BytesIO(_content(archive, info, info.file_size))
+            if np.lib.format.read_magic(stream) != (1, 0):
+                raise ExportError("its weights are of another kind")
+            shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+            if is_fortran or dtype != np.float32:
+                raise ExportError("its weights are of another kind")
+            if len(stream.getbuffer()) - stream.tell() != math.prod(shape) * dtype.itemsize:
+                raise ExportError("its weights are damaged")

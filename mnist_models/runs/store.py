@@ -1,0 +1,362 @@
+"""The store of what was trained: hyperparameters, curves, accuracy, weights, readings, sweeps of every run; and the shipped
+networks.
+
+SQLite in the folder `saved/` unless DATABASE_URL names another database (any that SQLAlchemy knows). Every write is one
+transaction.
+"""
+
+import functools
+import os
+import secrets
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import (
+    create_engine,
+    delete,
+    event,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from mnist_models.models.predictions import Readings, ReadingsError
+from mnist_models.runs import pretrained
+from mnist_models.runs.tables import (
+    IN_PROGRESS,
+    READABLE,
+    CurveRow,
+    ReadingsRow,
+    Run,
+    RunState,
+    SnapshotRow,
+    StoreError,
+    SweepRow,
+    UnknownRunError,
+    WeightsRow,
+    bring_up_to_date,
+    clean_name,
+)
+from mnist_models.settings.hyperparameters import Hyperparameters
+from mnist_models.training.checkpoints import MOST_BYTES_OF_ALL, Snapshot
+from mnist_models.training.progress import Curve, Trained
+
+DEFAULT_FILE = Path(__file__).parents[2] / "saved" / "runs.sqlite3"
+# The time at which a process was started is told by a clock that may be set while it runs.
+CLOCK_STEP_S = 60
+# So long a deleted run can be brought back.
+UNDO_FOR = timedelta(days=1)
+
+
+def _new_run(hyperparameters: Hyperparameters, name: str, state: RunState, **more: Any) -> Run:
+    return Run(
+        id=secrets.token_hex(4),
+        name=clean_name(name) or hyperparameters.title,
+        network=hyperparameters.network,
+        values=hyperparameters.model_dump(mode="json"),
+        state=state,
+        created_at=datetime.now(UTC),
+        **more,
+    )
+
+
+def _this_process() -> str:
+    process = psutil.Process()
+    return f"{socket.gethostname()} {process.pid} {process.create_time()}"
+
+
+def _is_gone(owner: str, one_machine: bool) -> bool:
+    """Whether the process that looked after a run has ended. One on another machine gets the benefit of the doubt, unless the
+    store is of one machine, which then had another name at that time."""
+    host, pid, created = owner.rsplit(" ", 2)
+    if host != socket.gethostname():
+        return one_machine
+    try:
+        return abs(psutil.Process(int(pid)).create_time() - float(created)) > CLOCK_STEP_S
+    except psutil.NoSuchProcess:
+        return True
+
+
+class RunStore:
+    """All runs. Safe to use from several threads; several processes may share one database."""
+
+    def __init__(self, url: str | None = None) -> None:
+        """url: of the database; DATABASE_URL or the SQLite file in `saved/` when None. It is opened when first needed, so
+        that the shipped networks can be had without one."""
+        self._url = url or os.environ.get("DATABASE_URL") or f"sqlite:///{DEFAULT_FILE}"
+        self._shipped = {run_id: Run(state=RunState.FINISHED, **facts) for run_id, facts in pretrained.facts().items()}
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self._url.startswith("sqlite")
+
+    @functools.cached_property
+    def _sessions(self) -> sessionmaker[Session]:
+        url = make_url(self._url)
+        if self._is_sqlite and url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, pool_pre_ping=True)  # a database server may have closed what was idle
+        if self._is_sqlite:
+            event.listen(engine, "connect", _prepare_sqlite)
+        with engine.begin() as connection:
+            if self._is_sqlite:  # else two processes that come first would both find no tables and both create them
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            bring_up_to_date(connection)
+        return sessionmaker(engine, expire_on_commit=False)
+
+    def create(self, hyperparameters: Hyperparameters, name: str | None = None) -> Run:
+        """A new run of this process, waiting to be trained. name: that of its network when None."""
+        (run,) = self._create([hyperparameters], name, None)
+        return run
+
+    def create_race(self, entrants: Iterable[Hyperparameters], name: str | None = None) -> list[Run]:
+        """New runs of this process that are to race each other; all or none."""
+        return self._create(entrants, name, secrets.token_hex(4))
+
+    def _create(self, entrants: Iterable[Hyperparameters], name: str | None, race: str | None) -> list[Run]:
+        runs = [
+            _new_run(hyperparameters, name or "", RunState.QUEUED, owner=_this_process(), race=race)
+            for hyperparameters in entrants
+        ]
+        with self._session() as session:
+            session.add_all(runs)
+        return runs
+
+    def add(self, hyperparameters: Hyperparameters, name: str, trained: Trained) -> Run:
+        """A run that was trained elsewhere, with all that it left behind, or nothing of it."""
+        run = _new_run(hyperparameters, name, RunState.FINISHED)
+        with self._session() as session:
+            session.add(run)
+            session.flush()  # the rows that refer to it come after
+            self._keep(session, run, trained)
+        return run
+
+    def set_state(self, run_id: str, state: RunState, error: str | None = None) -> None:
+        """Where the run stands now; error: why it failed, a sentence."""
+        with self._session() as session:
+            run = self._get(session, run_id)
+            run.state, run.error = state, error
+
+    def save_curve(self, run_id: str, curve: Curve) -> None:
+        """The curve so far."""
+        with self._session() as session:
+            session.merge(CurveRow(run_id=run_id, curve=curve.model_dump(mode="json")))
+
+    def finish(self, run_id: str, trained: Trained) -> None:
+        """Keeps all that a finished or stopped run leaves behind."""
+        with self._session() as session:
+            self._keep(session, self._get(session, run_id), trained)
+
+    def _keep(self, session: Session, run: Run, trained: Trained) -> None:
+        run.state = RunState.STOPPED if trained.stopped else RunState.FINISHED
+        for name, value in trained.measures.items():
+            setattr(run, name, value)
+        session.merge(CurveRow(run_id=run.id, curve=trained.curve.model_dump(mode="json")))
+        session.merge(WeightsRow(run_id=run.id, weights=trained.weights))
+        session.merge(ReadingsRow(run_id=run.id, readings=trained.readings.pack()))
+        for epoch, weights in trained.snapshots:
+            session.merge(SnapshotRow(run_id=run.id, epoch=epoch, bytes=len(weights), weights=weights))
+        session.flush()
+        self._make_room(session)
+
+    def _make_room(self, session: Session) -> None:
+        """Forgets the snapshots of the oldest runs while those of all take more of the disk than they may."""
+        sizes = select(Run.id, func.sum(SnapshotRow.bytes)).join(SnapshotRow).group_by(Run.id).order_by(Run.created_at.desc())
+        taken = 0
+        for run_id, size in session.execute(sizes).all():
+            taken += size
+            if taken > MOST_BYTES_OF_ALL:
+                session.execute(delete(SnapshotRow).where(SnapshotRow.run_id == run_id))
+
+    def snapshots(self, run_id: str) -> list[Snapshot]:
+        """A run's network after earlier epochs, in their order; none where they were not kept. Raises UnknownRunError."""
+        self.run(run_id)
+        if run_id in self._shipped:
+            return pretrained.snapshots(run_id)
+        with self._session() as session:
+            rows = session.scalars(select(SnapshotRow).where(SnapshotRow.run_id == run_id).order_by(SnapshotRow.epoch))
+            return [Snapshot(row.epoch, row.weights) for row in rows]
+
+    def snapshot_bytes(self) -> int:
+        """How much of the disk the snapshots of all runs take."""
+        with self._session() as session:
+            return session.scalar(select(func.coalesce(func.sum(SnapshotRow.bytes), 0)))
+
+    def forget_snapshots(self) -> None:
+        """Deletes the snapshots of all runs, for good; the runs stay as they are."""
+        with self._session() as session:
+            session.execute(delete(SnapshotRow))
+
+    def rename(self, run_id: str, name: str) -> None:
+        """Gives a run another name. Raises UnknownRunError, StoreError for a network that ships and a name without letters."""
+        self._must_be_ours(run_id)
+        if not (cleaned := clean_name(name)):
+            raise StoreError("A run needs a name: write one, or leave the one it has. Nothing was renamed.")
+        with self._session() as session:
+            self._get(session, run_id).name = cleaned
+
+    def delete(self, run_ids: Iterable[str]) -> None:
+        """Deletes runs, all or none; `restore` brings them back within a day. Raises UnknownRunError, and StoreError for runs
+        in progress and the networks that ship."""
+        with self._session() as session:
+            for run_id in dict.fromkeys(run_ids):
+                self._must_be_ours(run_id)
+                run = self._get(session, run_id)
+                if run.in_progress:
+                    raise StoreError(f"{run.label} is still being trained: stop it first, then delete it.")
+                run.deleted_at = datetime.now(UTC)
+
+    def restore(self, run_ids: Iterable[str]) -> None:
+        """Brings deleted runs back, those that are still kept."""
+        with self._session() as session:
+            session.execute(update(Run).where(Run.id.in_(list(run_ids))).values(deleted_at=None))
+
+    def deleted(self) -> list[Run]:
+        """The runs that were deleted and can be brought back, the last one first."""
+        query = select(Run).where(Run.deleted_at >= datetime.now(UTC) - UNDO_FOR).order_by(Run.deleted_at.desc())
+        with self._session() as session:
+            return list(session.scalars(query))
+
+    def purge(self) -> None:
+        """Forgets runs that were deleted more than a day ago."""
+        with self._session() as session:
+            gone = list(session.scalars(select(Run.id).where(Run.deleted_at < datetime.now(UTC) - UNDO_FOR)))
+            for table in (CurveRow, WeightsRow, ReadingsRow, SnapshotRow, SweepRow):
+                session.execute(delete(table).where(table.run_id.in_(gone)))
+            session.execute(delete(Run).where(Run.id.in_(gone)))
+
+    def _must_be_ours(self, run_id: str) -> None:
+        if run_id in self._shipped:
+            raise StoreError(f"{self._shipped[run_id].label} comes with the app and stays as it is; choose a run of yours.")
+
+    def interrupt_orphans(self) -> None:
+        """Marks runs as interrupted whose process has ended before they did."""
+        with self._session() as session:
+            for run in session.scalars(select(Run).where(Run.state.in_(IN_PROGRESS))):
+                if _is_gone(run.owner, self._is_sqlite):
+                    run.state = RunState.INTERRUPTED
+
+    def run(self, run_id: str) -> Run:
+        """The run, trained or shipped, with this id. Raises UnknownRunError."""
+        if run_id in self._shipped:
+            return self._shipped[run_id]
+        with self._session() as session:
+            return self._get(session, run_id)
+
+    def runs(self) -> list[Run]:
+        """Every run, the newest first; without the shipped networks."""
+        with self._session() as session:
+            return list(session.scalars(select(Run).where(Run.deleted_at.is_(None)).order_by(Run.created_at.desc())))
+
+    def shipped(self) -> list[Run]:
+        """The networks that come with the app."""
+        return list(self._shipped.values())
+
+    def readable(self, network: str) -> list[Run]:
+        """The networks that can read digits: those that ship, then finished and stopped runs, the newest first."""
+        shipped = [run for run in self._shipped.values() if run.network == network]
+        query = (
+            select(Run)
+            .where(Run.network == network, Run.state.in_(READABLE), Run.deleted_at.is_(None))
+            .order_by(Run.created_at.desc())
+        )
+        with self._session() as session:
+            return shipped + list(session.scalars(query))
+
+    def curve(self, run_id: str) -> Curve:
+        """How the run's training went so far. Raises UnknownRunError."""
+        run = self.run(run_id)
+        if run_id in self._shipped:
+            return pretrained.curve(run_id)
+        with self._session() as session:
+            row = session.get(CurveRow, run_id)
+            return Curve.model_validate(row.curve) if row else Curve.empty(run.hyperparameters)
+
+    def weights(self, run_id: str) -> bytes:
+        """The weights of a readable run, see classifier.pack_weights. Raises UnknownRunError, StoreError."""
+        run = self.run(run_id)
+        if run_id in self._shipped:
+            return pretrained.weights(run_id)
+        with self._session() as session:
+            row = session.get(WeightsRow, run_id)
+        if row is None:
+            raise StoreError(f"The run {run.label} is {run.state} and has no weights; choose one that is finished or stopped.")
+        return row.weights
+
+    def readings(self, run_id: str) -> Readings | None:
+        """What a readable run reads in the 10,000 test images; None where that was not kept, as in older versions, or is
+        damaged. Raises UnknownRunError."""
+        self.run(run_id)
+        if run_id in self._shipped:
+            return pretrained.readings(run_id)
+        with self._session() as session:
+            row = session.get(ReadingsRow, run_id)
+        try:
+            return row and Readings.unpack(row.readings)
+        except ReadingsError:
+            return None
+
+    def save_readings(self, run_id: str, readings: Readings) -> None:
+        """Keeps what a run of an older version reads in the 10,000 test images."""
+        with self._session() as session:
+            session.merge(ReadingsRow(run_id=run_id, readings=readings.pack()))
+
+    def sweep(self, run_id: str, distortion: str, digits: int, origin: str) -> list[float] | None:
+        """How many of the first test digits a run reads rightly along a distortion, see robustness.sweep; None
+        where that was not kept, or is of another origin, see robustness.origin."""
+        with self._session() as session:
+            row = session.get(SweepRow, (run_id, distortion, digits))
+            return row.accuracies if row and row.origin == origin else None
+
+    def save_sweep(self, run_id: str, distortion: str, digits: int, origin: str, accuracies: list[float]) -> None:
+        """Keeps the same, in place of one of another origin. Raises UnknownRunError."""
+        with self._session() as session:
+            if run_id not in self._shipped:
+                self._get(session, run_id)  # no foreign key asks for it
+            row = SweepRow(run_id=run_id, distortion=distortion, digits=digits, origin=origin, accuracies=accuracies)
+            try:
+                session.merge(row)
+                session.flush()
+            except IntegrityError:  # somebody else has worked it out too, and kept it at this moment
+                session.rollback()
+
+    def _get(self, session: Session, run_id: str) -> Run:
+        run = session.get(Run, run_id)
+        if run is None or run.deleted_at:
+            raise UnknownRunError(f"There is no run {run_id!r}. It may have been deleted; choose another one.")
+        return run
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        """One transaction, written at its end. Raises StoreError when the database does not do its part."""
+        try:
+            with self._sessions.begin() as session:
+                yield session
+        except (SQLAlchemyError, OSError, ImportError) as error:  # ImportError: its driver is not installed
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise StoreError(
+                f"The store of runs at {_without_password(self._url)} cannot be used ({reason}). Make it readable and "
+                "writable, free some space, or set DATABASE_URL to another database."
+            ) from error
+
+
+def _without_password(url: str) -> str:
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "DATABASE_URL"
+
+
+def _prepare_sqlite(connection, _record) -> None:
+    """Readers do not wait for the writer, and a second writer waits instead of failing."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA busy_timeout=10000")
+    connection.execute("PRAGMA foreign_keys=ON")

@@ -1,0 +1,223 @@
+"""What is kept of a training: the tables of the store, and how those of an older version are brought up to date."""
+
+import enum
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Connection,
+    DateTime,
+    ForeignKey,
+    LargeBinary,
+    TypeDecorator,
+    delete,
+    insert,
+    inspect,
+    select,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from mnist_models.models.predictions import SURE_FROM
+from mnist_models.settings import hyperparameters
+from mnist_models.settings.hyperparameters import Hyperparameters
+
+
+class StoreError(Exception):
+    """The store cannot be read or written. Its text is a sentence for users."""
+
+
+class UnknownRunError(StoreError):
+    """There is no run with this id."""
+
+
+class RunState(enum.StrEnum):
+    """Where a run stands. The first three are in progress (measuring, reading the test set, is known to the engine only);
+    finished and stopped runs have weights."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    MEASURING = "measuring"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+IN_PROGRESS = (RunState.QUEUED, RunState.RUNNING, RunState.MEASURING)
+READABLE = (RunState.FINISHED, RunState.STOPPED)
+# How long a name may be.
+NAME_CHARACTERS = 40
+
+
+def clean_name(name: str) -> str:
+    """A name without what does not print, as long as names may be."""
+    return "".join(letter for letter in name if letter.isprintable())[:NAME_CHARACTERS].strip()
+
+
+class Base(DeclarativeBase):
+    """The tables of the store."""
+
+
+class _Moment(TypeDecorator):
+    """A datetime with its time zone, kept as UTC: SQLite knows no time zones."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value and value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value and value.replace(tzinfo=UTC)
+
+
+class Run(Base):
+    """One training, or a network that ships with the app. Changed by the store only.
+
+    epochs: passes over the training images, such as 2.4. elapsed_s: from the first batch to the last one.
+    temperature, sure_from: see progress.Trained. test_loss, test_accuracy: on the 10,000 test images. All are None until the
+    test images were read. error: a sentence, for failed runs. owner: the process that looks after it while it is in progress.
+    race: the same for the runs of one race, else None. deleted_at: when somebody deleted it; it can still be brought back.
+    """
+
+    __tablename__ = "runs"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    network: Mapped[str] = mapped_column(index=True)
+    values: Mapped[dict] = mapped_column("hyperparameters", JSON)
+    state: Mapped[str] = mapped_column(index=True)
+    created_at: Mapped[datetime] = mapped_column(_Moment)
+    owner: Mapped[str | None]
+    error: Mapped[str | None]
+    parameters: Mapped[int | None]
+    epochs: Mapped[float | None]
+    elapsed_s: Mapped[float | None]
+    temperature: Mapped[float | None]
+    sure_from: Mapped[float | None]
+    test_loss: Mapped[float | None]
+    test_accuracy: Mapped[float | None]
+    race: Mapped[str | None] = mapped_column(index=True)
+    deleted_at: Mapped[datetime | None] = mapped_column(_Moment)
+
+    @property
+    def hyperparameters(self) -> Hyperparameters:
+        """What was trained, validated again. Raises StoreError when that is not possible any more."""
+        try:
+            return hyperparameters.validate(self.values)
+        except hyperparameters.HyperparametersError as error:
+            raise StoreError(f"{self.label} was trained by another version of this project: {error}") from error
+
+    @property
+    def label(self) -> str:
+        """What a list calls it: the name, and something that tells it from others of the same name."""
+        return self.name if self.ships else f"{self.name} {self.id[:4]}"
+
+    @property
+    def ships(self) -> bool:
+        """Whether it comes with the app."""
+        return "-" in self.id  # the ids of others are hexadecimal
+
+    @property
+    def images_seen(self) -> int:
+        """How many images a readable run learned from, repetitions counted."""
+        return round(self.epochs * self.values["train_images"])
+
+    @property
+    def in_progress(self) -> bool:
+        return self.state in IN_PROGRESS
+
+    @property
+    def readable(self) -> bool:
+        """Whether it has weights to read digits with."""
+        return self.state in READABLE
+
+
+class CurveRow(Base):
+    __tablename__ = "curves"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    curve: Mapped[dict] = mapped_column(JSON)
+
+
+class WeightsRow(Base):
+    __tablename__ = "weights"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    weights: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ReadingsRow(Base):
+    __tablename__ = "readings"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    readings: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class SnapshotRow(Base):
+    """See snapshots.Snapshot. bytes: how many its weights are."""
+
+    __tablename__ = "snapshots"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    epoch: Mapped[float] = mapped_column(primary_key=True)
+    bytes: Mapped[int]
+    weights: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class SweepRow(Base):
+    """How many of the first test digits a run reads rightly along a distortion, see robustness.sweep. run_id: no foreign
+    key, for the networks that ship have no row. distortion: its name in corruptions.DISTORTIONS. digits: how many. origin:
+    see robustness.origin."""
+
+    __tablename__ = "sweeps"
+
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    distortion: Mapped[str] = mapped_column(primary_key=True)
+    digits: Mapped[int] = mapped_column(primary_key=True)
+    origin: Mapped[str]
+    accuracies: Mapped[list] = mapped_column(JSON)
+
+
+class _SchemaRow(Base):
+    """The version of the tables; of the first one, databases knew nothing."""
+
+    __tablename__ = "schema_version"
+
+    version: Mapped[int] = mapped_column(primary_key=True)
+
+
+# What brings tables of one version to the next, beyond tables that are new: those are made where they are missing.
+MIGRATIONS = {
+    1: (
+        "ALTER TABLE runs ADD COLUMN race VARCHAR",
+        "ALTER TABLE runs ADD COLUMN deleted_at TIMESTAMP",
+        "CREATE INDEX ix_runs_race ON runs (race)",
+    ),
+    2: (
+        "ALTER TABLE runs ADD COLUMN temperature FLOAT",
+        "ALTER TABLE runs ADD COLUMN sure_from FLOAT",
+        f"UPDATE runs SET temperature = 1, sure_from = {SURE_FROM} WHERE test_accuracy IS NOT NULL",
+    ),
+}
+SCHEMA_VERSION = 1 + len(MIGRATIONS)
+
+
+def bring_up_to_date(connection: Connection) -> None:
+    """Makes the tables that are missing, and migrates those of an older version. Raises StoreError when they are of a newer."""
+    there = inspect(connection).get_table_names()
+    kept = connection.scalar(select(_SchemaRow.version)) if _SchemaRow.__tablename__ in there else None
+    version = SCHEMA_VERSION if Run.__tablename__ not in there else kept or 1
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"The store of runs was written by a newer version of this project (its tables are of version {version}, this is "
+            f"{SCHEMA_VERSION}). Use that version, or set DATABASE_URL to another database."
+        )
+    for older in range(version, SCHEMA_VERSION):
+        for statement in MIGRATIONS[older]:
+            connection.exec_driver_sql(statement)
+    Base.metadata.create_all(connection)
+    if kept != SCHEMA_VERSION:  # one that is up to date is only read
+        connection.execute(delete(_SchemaRow))
+        connection.execute(insert(_SchemaRow).values(version=SCHEMA_VERSION))

@@ -1,0 +1,166 @@
+"""One pixel of a feature map: which one, where it looks, and how its value comes about."""
+
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from mnist_models.explain.activations import Inspector, Look, Stage
+from mnist_models.explain.feature_maps import Arithmetic, arithmetic, pooled, receptive_field, strongest
+from mnist_models.settings.hyperparameters import VALUE_LABELS
+from pages.parts import large_type, page
+from pages.parts.lessons import charts, pictures
+from pages.parts.lessons.inside import excited, layers
+
+# Of the numbers that can be chosen, which count from 1.
+STRONGEST = 0
+LARGE_PX, GRID_PX = 220, 270
+BENDS = {
+    "relu": "what is below zero becomes zero",
+    "gelu": "what is below zero nearly vanishes",
+    "silu": "what is below zero nearly vanishes",
+    "tanh": "bent to lie between -1 and 1",
+    "sigmoid": "bent to lie between 0 and 1",
+}
+
+
+class Pixel(NamedTuple):
+    """A pixel of a feature map. filter_index, row, column: counted from 0."""
+
+    stage: Stage
+    filter_index: int
+    row: int
+    column: int
+
+
+@st.fragment
+@page.guarded
+def explain(run_id: str, inspector: Inspector, look: Look) -> None:
+    """A pixel that is chosen here, and all about it. A fragment: choosing redraws this and nothing else."""
+    stage = layers.choose_layer(inspector.convolutions, "inside-layer")
+    maps = look.outputs[stage.output]
+    left, right = st.columns([1, 1.1], gap="medium")
+    with right:
+        pixel = _pixel(stage, maps)
+        _places(inspector, pixel, look)
+    with left:
+        sheet = layers.contact_sheet(stage, look, np.arange(stage.count), framed=pixel.filter_index)
+        layers.show(sheet, f"All feature maps of {layers.title(stage)}")
+        st.caption(f"{layers.title(stage)}: all {stage.count} maps of this digit, by the number of their filter.")
+    _steps(pixel, look)
+    excited.patches(run_id, inspector, look, stage, pixel.filter_index)
+
+
+def _pixel(stage: Stage, maps: np.ndarray) -> Pixel:
+    """The pixel that is looked at: of the filter, the row and the column that were chosen, the one with the highest value."""
+    side = len(maps)
+    filter_index = _choose("Filter", stage.count, "inside-filter")
+    if filter_index is None:
+        filter_index = int(maps.max(axis=(0, 1)).argmax())
+    row, column = _choose("Row of the map", side, "inside-row"), _choose("Column of the map", side, "inside-column")
+    return Pixel(stage, filter_index, *strongest(maps[..., filter_index], row, column))
+
+
+def _choose(label: str, count: int, key: str) -> int | None:
+    """One of so many, counted from 0, or None for the strongest."""
+    numbers = range(count + 1)
+    if st.session_state.get(key) not in numbers:  # another layer has fewer
+        st.session_state[key] = STRONGEST
+    chosen = st.select_slider(
+        label, numbers, key=key, persist_state="session",
+        format_func=lambda number: "strongest" if number == STRONGEST else str(number),
+    )  # fmt: skip
+    return None if chosen == STRONGEST else chosen - 1
+
+
+def _places(inspector: Inspector, pixel: Pixel, look: Look) -> None:
+    """The pixel in its map, and what it sees of the digit."""
+    field = receptive_field(inspector.convolutions, pixel.stage, pixel.row, pixel.column)
+    maps = look.outputs[pixel.stage.output]
+    feature_map = maps[..., pixel.filter_index]
+    with st.container(horizontal=True, gap="medium"):
+        layers.show(
+            pictures.enlarged(pictures.inked(look.image), LARGE_PX, field),
+            "The digit, and what of it the pixel sees",
+            f"What it sees of the image: {field.side}×{field.side} pixels.",
+        )
+        layers.show(
+            pictures.enlarged(
+                pictures.coloured(feature_map, float(np.abs(maps).max())), LARGE_PX, (pixel.row, pixel.column, 1)
+            ),
+            "The feature map, and the pixel in it",
+            f"Map {pixel.filter_index + 1}. The pixel in row {pixel.row + 1}, column {pixel.column + 1} is "
+            f"{feature_map[pixel.row, pixel.column]:.3f}.",
+        )
+
+
+def _steps(pixel: Pixel, look: Look) -> None:
+    """The arithmetic, from what the filter sees to the value of the pixel."""
+    stage, *place = pixel
+    result = arithmetic(stage, look, *place)
+    size, channels = result.kernel.shape[1:]
+    st.markdown(
+        f"**How the {result.value:.3f} comes about** in map {pixel.filter_index + 1}, row {pixel.row + 1}, "
+        f"column {pixel.column + 1}"
+    )
+    channel = 0
+    if channels > 1:
+        st.markdown(_inputs(result.by_channel))
+        channel = _choose("Map of the layer before", channels, "inside-channel")
+        if channel is None:
+            channel = int(np.abs(result.by_channel).argmax())
+        large_type.chart(
+            charts.by_channel(result.by_channel, channel), key="inside-by-channel",
+            alt="What each map of the layer before adds to the sum",
+        )  # fmt: skip
+    seen = f"map {channel + 1}" if channels > 1 else "ink, 0 to 1"
+    added = result.by_channel[channel]
+    with st.container(horizontal=True, gap="small"):
+        for values, caption in (
+            (result.patch, f"The patch: {size}×{size} of {seen}"),
+            (result.kernel, f"times the kernel of filter {pixel.filter_index + 1}"),
+            (result.products, f"makes products, added: {added:.3f}"),
+        ):
+            shown = values[..., channel]
+            number_px = large_type.px(pictures.NUMBER_PX)
+            picture = pictures.grid(pictures.coloured(shown), shown, GRID_PX, number_px)
+            layers.show(picture, caption, caption + ".")
+    st.markdown(_table(result, stage, pooled(stage, look, *place) if stage.pool else None))
+
+
+def _inputs(by_channel: np.ndarray) -> str:
+    """Which maps of the layer before decide, in words."""
+    order = np.argsort(-np.abs(by_channel), kind="stable")
+    most = ", ".join(f"{by_channel[index]:+.2f} from map {index + 1}" for index in order[:3])
+    return (
+        f"This filter has a kernel for each of the {len(by_channel)} maps of the layer before, and adds up what they give: "
+        f"most of all {most}; all others together {by_channel[order[3:]].sum():+.2f}."
+    )
+
+
+def _table(result: Arithmetic, stage: Stage, kept: float | None) -> str:
+    """Each step with the number that it leads to, as a table."""
+    bend = stage.activation.activation.__name__
+    rows = [
+        (f"All {result.products.size:,} products, added", result.total - result.bias),
+        (f"plus the bias of {result.bias:.3f}", result.total),
+    ]
+    if norm := result.normalisation:
+        rows.append(
+            (
+                f"batch normalisation: minus the mean {norm.mean:.3f}, divided by the spread {norm.spread:.3f}, times "
+                f"{norm.scale:.3f}, plus {norm.shift:.3f}",
+                result.summed,
+            )
+        )
+    rows.append((f"{VALUE_LABELS[bend]}: {BENDS[bend]}. **This is the pixel**", result.value))
+    told = "\n".join(["| step | leads to |", "| --- | ---: |", *(f"| {step} | {value:.3f} |" for step, value in rows)])
+    if stage.pool:
+        size = stage.pool.pool_size[0]
+        if kept is None:
+            told += f"\n\nMax-pooling drops it: the map's rim is beyond the last whole {size}×{size} square."
+        elif kept == result.value:
+            told += f"\n\nMax-pooling keeps it: no pixel of its {size}×{size} square is higher."
+        else:
+            told += f"\n\nMax-pooling drops it: the highest of its {size}×{size} square is {kept:.3f}."
+    return told

@@ -1,0 +1,117 @@
+"""Taking home: a link with these settings, the code, and a run as a file."""
+
+from collections.abc import Callable, Mapping
+
+import streamlit as st
+
+from mnist_models.runs import race
+from mnist_models.runs.tables import Run
+from mnist_models.settings import links
+from mnist_models.settings.hyperparameters import Hyperparameters, HyperparametersError
+from mnist_models.settings.script import script
+from pages.parts import page, resources
+from pages.parts.train import form
+
+# What of the address was understood last: the settings that came with a link, or none.
+TAKEN = "link-taken"
+
+
+def follow_link() -> None:
+    """Moves the form to the settings in the page's address, once; says what is wrong with a link that cannot be used."""
+    query = {name: text for name, text in st.query_params.items() if name not in links.NOT_OURS}
+    if not (links.is_link(query) or links.is_race(query)):
+        query = {}
+    if query != st.session_state.get(TAKEN, {}):
+        st.session_state[TAKEN], st.session_state["link-shown"] = query, None
+        st.session_state["link-problem"] = _follow(query) if query else None
+    if problem := st.session_state.get("link-problem"):
+        st.warning(f"This link cannot be used as it is, so the settings are as they were. {page.plain(problem)}")
+
+
+def _follow(query: Mapping[str, str]) -> str | None:
+    """Moves the form; what is wrong where that cannot be done."""
+    if twice := [name for name in query if len(st.query_params.get_all(name)) > 1]:
+        return f"It has {twice[0][:40]!r} more than once; write it once."
+    try:
+        if links.is_race(query):
+            entrants = links.race_from_query(query)
+            race.check(entrants)
+            form.fill_race(entrants)
+        else:
+            form.fill(links.from_query(query))
+    except HyperparametersError as error:
+        return str(error)
+    return None
+
+
+def keep_address_true(chosen: form.Form) -> None:
+    """Takes the settings of a link out of the address once the form shows others: the address never tells what is not so."""
+    taken = st.session_state.get(TAKEN)
+    if not taken:
+        return
+    shown = _query(chosen) if chosen.entrants else {}
+    if st.session_state["link-shown"] is None:
+        st.session_state["link-shown"] = shown
+    if shown != st.session_state["link-shown"]:
+        st.session_state[TAKEN] = {}
+        # At once: each change is a step of the browser's history.
+        st.query_params.from_dict({name: text for name, text in st.query_params.items() if name not in taken})
+        if st.session_state.pop("link-problem", None):
+            st.rerun()  # the sentence about it stands outside of this part of the page
+
+
+def _query(chosen: form.Form) -> dict[str, str]:
+    return links.race_to_query(chosen.entrants) if chosen.is_race else links.to_query(*chosen.entrants.values())
+
+
+def settings(chosen: form.Form) -> None:
+    """What can be done with settings that can be trained: copy a link to them, or the code."""
+    with st.container(horizontal=True), st.popover("Share", icon=":material/share:"):
+        st.markdown("This link opens the Train page with exactly these settings:")
+        st.code(links.to_url(_address(), _query(chosen)), language=None, wrap_lines=True)
+        for hyperparameters in chosen.entrants.values():
+            _code(hyperparameters)
+
+
+def take_home(run: Run, suffix: str) -> None:
+    """A run's link, code and file. suffix: of the keys of its widgets."""
+    with st.popover("Take home", icon=":material/download:"):
+        if run.readable:
+            st.markdown(
+                "Everything of this run in one file: hyperparameters, curves (CSV), weights, the Keras model and the code. It "
+                "can be opened on another machine, with this app or without it."
+            )
+            st.download_button(
+                "Download", lambda: resources.exported(run.id), file_name=f"{run.network}-{run.id}.zip",
+                mime="application/zip", icon=":material/download:", key=f"download{suffix}", on_click="ignore",
+            )  # fmt: skip
+        st.markdown("A link to its settings:")
+        st.code(links.to_url(_address(), links.to_query(run.hyperparameters)), language=None, wrap_lines=True)
+        _code(run.hyperparameters)
+
+
+def _code(hyperparameters: Hyperparameters) -> None:
+    st.markdown(f"The {hyperparameters.title} in plain Keras, which needs nothing of this app:")
+    st.code(script(hyperparameters), height=300)
+
+
+def _address() -> str:
+    return (st.context.url or "").split("?")[0]
+
+
+def bring(show: Callable[[str], None]) -> None:
+    """A place for a file that somebody took home. show: called with the id of its run once it was brought here."""
+    with st.popover("Bring a run", icon=":material/upload:"):
+        file = st.file_uploader("A run as a file, from Take home on another machine", type=["zip"], key="brought")
+        if file is None:
+            return
+        if st.session_state.get("brought-file") != file.file_id:  # each file once, however often the page is drawn
+            with st.spinner("It is checked, rebuilt, and reads the 10,000 test digits."):
+                run_id, st.session_state["brought-problem"] = resources.brought(file)
+            st.session_state["brought-file"] = file.file_id
+            if run_id:
+                show(run_id)
+        if problem := st.session_state["brought-problem"]:
+            st.error(page.plain(problem))
+        else:
+            st.success("It is in the list of runs.")

@@ -1,0 +1,321 @@
+"""Watching a run, or the two of a race: how far it is, what can be done while it runs, its curves, and how it ended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from mnist_models.data import dataset
+from mnist_models.runs import race
+from mnist_models.runs.tables import Run, RunState, UnknownRunError
+from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters, number
+from mnist_models.training.progress import Curve, planned_images
+from pages.parts import canvas, charts, large_type, page, report, resources
+from pages.parts.train import form, share
+
+if TYPE_CHECKING:  # importing it imports Dask
+    from mnist_models.runs.engine import Live
+
+REDRAW_S = 0.95
+# So much of a training at once: a browser moves the bar for half a second each time, picture by picture.
+BAR_STEP = 0.05
+
+
+@page.guarded
+def choose() -> None:
+    """A list of all runs, those of a race as one, and the chosen one as it is at this moment."""
+    runs = resources.store().runs()
+    if not runs:
+        st.info("No network was trained here yet. Start one, and its curves appear here.", icon=":material/show_chart:")
+        return
+    together: dict[str, list[Run]] = {}
+    for run in reversed(runs):
+        together.setdefault(run.race or run.id, []).append(run)
+    listed = {racers[0].id: racers for racers in reversed(together.values())}
+    firsts = {run.id: first for first, racers in listed.items() for run in racers}
+    asked = st.query_params.get("run")
+    if asked is not None and asked not in firsts:
+        st.warning("There is no such run here; it may have been deleted. Another one is shown.")
+    if asked in firsts and asked != st.session_state.get("run-in-address"):  # a link, or the browser's Back
+        show(asked)
+    newest = next((run.id for run in runs if run.in_progress), runs[0].id)
+    st.session_state["run"] = firsts[st.session_state["run"] if st.session_state.get("run") in firsts else newest]
+    run_id = st.selectbox(
+        "Run", listed, key="run", persist_state="session", format_func=lambda run_id: _title(listed[run_id]),
+        on_change=lambda: show(st.session_state["run"]),
+    )  # fmt: skip
+    # Only a run that was chosen or started belongs to the address: a link to settings stays one.
+    if st.session_state.get("run-was-chosen"):
+        st.session_state["run-in-address"] = run_id
+        if asked != run_id:  # each change is a step of the browser's history
+            st.query_params["run"] = run_id
+    in_progress = any(run.in_progress for run in listed[run_id])
+    # A fragment redraws itself as often as was fixed when it was defined, so that depends on whether there is news to come.
+    st.fragment(_panel, run_every=REDRAW_S if in_progress else None)([run.id for run in listed[run_id]], in_progress)
+
+
+def show(run_id: str) -> None:
+    """Makes a run the one that is watched, the next time that the page is drawn."""
+    st.session_state["run"] = run_id
+    st.session_state["run-was-chosen"] = True
+
+
+def _title(runs: Sequence[Run]) -> str:
+    # Nothing that changes while it is shown: a list does not notice when one of its labels does.
+    names = " against ".join(run.label for run in runs)
+    return f"{'Race: ' if runs[0].race else ''}{names} · {runs[0].created_at.astimezone():%d %b %H:%M}"
+
+
+@page.guarded
+def _panel(run_ids: Sequence[str], was_in_progress: bool) -> None:
+    """Where the runs stand, what can be done with them, their curves, and what they read."""
+    engine, store = resources.engine(), resources.store()
+    lives = {run_id: engine.live(run_id) for run_id in run_ids}  # first: the engine forgets a run only after its end is kept
+    try:
+        runs = [store.run(run_id) for run_id in run_ids]
+    except UnknownRunError:
+        st.rerun()  # one was deleted: the whole page knows what else there is
+    curves = {run.id: engine.curve(run.id) for run in runs}
+    in_progress = [run for run in runs if run.in_progress]
+    if was_in_progress and not in_progress:
+        st.rerun()  # the whole page: nothing needs to be redrawn again and again any more
+    for run in runs if in_progress else []:
+        _progress(run, lives[run.id], curves[run.id], len(runs) > 1)
+    _controls([(run, live) for run in in_progress if (live := lives[run.id])])
+    if not in_progress:  # else below the curves, which stay where they are
+        _outcomes(runs, curves)
+    with st.container(key="curves"):
+        _curves(runs, curves)
+    if in_progress:
+        _outcomes([run for run in runs if not run.in_progress], curves)
+    for run in runs:
+        if run.readable:
+            _readings(run)
+
+
+def _outcomes(over: Sequence[Run], curves: Mapping[str, Curve]) -> None:
+    """How runs that are over have ended; of a race, who has won."""
+    in_race = any(run.race for run in over)
+    if len(over) > 1 and all(run.readable for run in over):
+        readings = [resources.readings(run.id) for run in over]
+        changed = any(curves[run.id].changes for run in over)
+        st.success(race.verdict(over, readings, dataset.load().test.labels, changed=changed), icon=":material/flag:")
+        if st.button("Compare them, digit by digit", icon=":material/compare:", key="compare-them"):
+            pair = dict(zip(("first", "second"), (run.id for run in over), strict=True))
+            st.switch_page("pages/compare.py", query_params=pair)
+    for column, run in zip(st.columns(len(over)) if over else [], over, strict=True):
+        with column:
+            _outcome(run, in_race)
+
+
+def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
+    """A progress bar with what is happening. live: None when another process trains it."""
+    hyperparameters = run.hyperparameters
+    title = f"**{hyperparameters.title}** · " if in_race else ""
+    epochs = curve.points[-1].epoch if curve.points else 0.0
+    seconds = curve.seconds[-1] if curve.seconds else 0.0
+    done, budget = _share_done(hyperparameters, epochs, seconds)
+    if not run.in_progress:
+        done, text = 1.0, f"{run.state}."
+    elif live is None:
+        text = f"Training in another process: {number(round(epochs, 2))} epochs of {budget}."
+    elif live.unkept:
+        done, text = 1.0, "Trained, but not kept yet."
+        st.warning(
+            f"This network is trained, but could not be kept. {page.plain(live.unkept)} Until then it is held in memory and "
+            "tried again every few seconds: leave the app running."
+        )
+    elif live.state == RunState.QUEUED and live.position:
+        text = f"Waiting: {live.position} in the queue. Two can train at once; a paused one makes room after a while."
+    elif live.latest is None and live.paused_at:
+        text = "Ready at the start."
+    elif live.latest is None:
+        text = "Starting: the network is being built and compiled."
+    elif live.state == RunState.MEASURING:
+        text = "Reading the 10,000 test digits."
+    else:
+        latest = live.latest
+        done, _ = _share_done(hyperparameters, latest.epoch, latest.elapsed_s)
+        if live.paused_at:
+            doing = "paused"
+        else:
+            left = f", about {_duration(latest.remaining_s)} left" if latest.remaining_s is not None else ""
+            doing = f"{latest.images_per_s:,.0f} images a second{left}"
+        text = (
+            f"Epoch {latest.epoch:.2f} of {budget} · {doing} · {_duration(latest.elapsed_s)} so far · learning rate now "
+            f"{latest.learning_rate:.2g}"
+        )
+    st.progress(math.floor(done / BAR_STEP) * BAR_STEP, title + text)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _share_done(hyperparameters: Hyperparameters, epochs: float, seconds: float) -> tuple[float, str]:
+    """How much of the training is over, 0 to 1, and of what: such as "5" epochs or "20 seconds"."""
+    budget = race.Budget.of(hyperparameters)
+    shares = {
+        "epochs": (epochs / budget.amount, f"{budget.amount}"),
+        "seconds": (seconds / budget.amount, f"as many as {budget.amount} s allow"),
+        "images": (
+            epochs * hyperparameters.train_images / planned_images(hyperparameters),
+            f"{planned_images(hyperparameters) / hyperparameters.train_images:.2f} ({budget.amount:,} images)",
+        ),
+    }
+    done, of = shares[budget.kind]
+    return min(1.0, done), of
+
+
+def _controls(going: Sequence[tuple[Run, Live]]) -> None:
+    """What can be done with runs of this app that are in progress, all of a race together."""
+    learning = [(run, live) for run, live in going if live.latest and live.state == RunState.RUNNING]
+    stopping = all(live.wanted.stop for _, live in going)
+    holding = any(live.wanted.hold_at is not None for _, live in learning)
+    if not going or all(live.state == RunState.MEASURING for _, live in going):
+        return
+    off = stopping or not learning
+    with st.container(horizontal=True):
+        if holding:
+            st.button(
+                "Resume", icon=":material/play_arrow:", disabled=off, key="train-resume",
+                on_click=_tell, args=[learning], kwargs={"hold_at": None},
+            )  # fmt: skip
+        else:
+            st.button(
+                "Pause", icon=":material/pause:", disabled=off, key="train-pause",
+                on_click=_tell, args=[learning], kwargs={"hold_at": 0},
+            )  # fmt: skip
+        st.button("One epoch", icon=":material/skip_next:", disabled=off, key="train-step", on_click=_step, args=[learning])
+        st.button(
+            "Stopping" if stopping else "Stop", icon=":material/stop:", disabled=stopping, key="train-stop",
+            on_click=_tell, args=[going], kwargs={"stop": True},
+        )  # fmt: skip
+        if learning:
+            with st.popover("Learning rate", icon=":material/speed:", key="train-rate"):
+                for run, live in learning:
+                    _learning_rate(run, live)
+
+
+def _tell(going: Sequence[tuple[Run, Live]], **wanted: Any) -> None:
+    for run, _ in going:
+        resources.engine().control(run.id, **wanted)
+
+
+def _step(going: Sequence[tuple[Run, Live]]) -> None:
+    """To the end of the epoch that has begun, or of the next one where one has just ended."""
+    for run, live in going:
+        resources.engine().control(run.id, hold_at=int(live.latest.epoch) + 1)
+
+
+def _learning_rate(run: Run, live: Live) -> None:
+    rate = live.wanted.learning_rate or run.hyperparameters.learning_rate
+    choice = NETWORKS[run.network].choices()["learning_rate"]
+    # Another widget for each rate: so it shows what somebody else has chosen, and what it shows is true when it is opened late.
+    key = f"rate-{run.id}-{number(rate)}"
+    st.select_slider(
+        f"Highest learning rate of the {NETWORKS[run.network].title}", sorted({*choice.stops, rate}), rate, format_func=number,
+        key=key, on_change=_change_rate, args=[run.id, key],
+        help="From now on. Its schedule goes on below it, and the curves show where it was changed.",
+    )  # fmt: skip
+
+
+def _change_rate(run_id: str, key: str) -> None:
+    resources.engine().control(run_id, learning_rate=st.session_state[key])
+
+
+def _outcome(run: Run, in_race: bool) -> None:
+    """How a run ended, and what can be done with it."""
+    if in_race:
+        st.markdown(f"**{NETWORKS[run.network].title}**")
+    match run.state:
+        case RunState.FAILED:
+            st.error(page.plain(run.error))
+        case RunState.INTERRUPTED:
+            st.warning(
+                "The app was ended while this network was being trained, so it was not kept; this is its curve until then."
+            )
+        case RunState.STOPPED:
+            st.info(f"Stopped after {run.epochs:.2f} epochs. What it had learned by then was kept and can read digits.")
+    if run.readable:
+        with st.container(horizontal=True):
+            st.metric("Test digits read right", f"{run.test_accuracy:.2%}", width="content")
+            st.metric("Test loss", f"{run.test_loss:.3f}", width="content")
+        st.caption(
+            f"{run.parameters:,} parameters · {number(round(run.epochs, 2))} epochs, {run.images_seen:,} images in "
+            f"{run.elapsed_s:.1f} s · measured on MNIST's 10,000 test digits"
+        )
+    suffix = f"-{run.network}" if in_race else ""
+    with st.container(horizontal=True):
+        if run.readable and st.button("Draw for it", icon=":material/draw:", type="primary", key=f"draw-for{suffix}"):
+            canvas.read_with(run)
+            st.switch_page("app.py")
+        if st.button(
+            "Use its settings", icon=":material/tune:", key=f"use-run{suffix}", on_click=form.fill, args=[run.hyperparameters]
+        ):
+            st.rerun()
+        share.take_home(run, suffix)
+
+
+def _readings(run: Run) -> None:
+    """What a trained network reads in the test set: report, confusion matrix, digits."""
+    panel = st.expander(f"What the {NETWORKS[run.network].title} reads", on_change="rerun", key=f"readings-{run.network}")
+    if not panel.open:
+        return
+    with panel:
+        report.per_digit([run], f"report-{run.network}")
+        report.confusion([run], f"confusion-{run.network}")
+        st.markdown("**The test digits in their order**")
+        report.gallery(np.arange(dataset.TEST_COUNT), [run], f"digits-{run.network}")
+
+
+def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
+    """Loss and accuracy over the training, with what to see in them in words."""
+    drawn = [run for run in runs if curves[run.id].points]
+    if not drawn:
+        some_are_left = any(run.in_progress for run in runs)
+        st.info(
+            "The curves appear with the first batches." if some_are_left else "It ended before the first point of its curve."
+        )
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        axis = st.segmented_control(
+            "Over", charts.AXES, format_func=lambda name: charts.AXES[name].capitalize(), default="epochs", required=True,
+            key="axis", persist_state="session", label_visibility="collapsed", wrap=True,
+        )  # fmt: skip
+        log = st.toggle("Log scale for the loss", key="log", persist_state="session")
+    lines = [
+        charts.Drawn(
+            NETWORKS[run.network].title if run.race else run.label, run.network, curves[run.id], run.values["train_images"]
+        )
+        for run in drawn
+    ]
+    findings = [charts.finding(curves[run.id], is_over=not run.in_progress) for run in drawn]
+    of = " and ".join(line.label for line in lines)
+    going = [run for run in drawn if run.in_progress]
+    for quantity in ("loss", "accuracy"):
+        spec = charts.curves(lines, quantity, axis, log=log, end=_end(going, axis), live=bool(going))
+        large_type.chart(spec, key=f"{quantity}-chart", alt=f"{quantity.capitalize()} of {of}")
+    for run, finding in zip(drawn, findings, strict=True):
+        st.markdown(f"**{NETWORKS[run.network].title}**: {finding}" if len(drawn) > 1 else finding)
+    counts = [f"{curves[run.id].batches_per_point} × {run.values['batch_size']} images" for run in drawn]
+    st.caption(
+        f"Training: a smoothed line over raw points, each the mean of {' and '.join(dict.fromkeys(counts))}, measured while "
+        "learning from them, with dropout and augmentation where chosen. Validation: all held-back images at the end of each "
+        "epoch, without both, so it can look better than training; the ring marks the best epoch."
+    )
+
+
+def _end(runs: Sequence[Run], axis: str) -> float | None:
+    """Where the x-axis ends, as far as that is known before the training has ended; None where the curves themselves tell."""
+    budgets = [(run.hyperparameters, race.Budget.of(run.hyperparameters)) for run in runs]
+    ends = {
+        "epochs": [planned_images(hp) / hp.train_images for hp, budget in budgets if budget.kind != "seconds"],
+        "seconds": [budget.amount for _, budget in budgets if budget.kind == "seconds"],
+        "images": [planned_images(hp) for hp, budget in budgets if budget.kind != "seconds"],
+    }[axis]
+    return max(ends, default=None)

@@ -1,0 +1,397 @@
+"""The code of a run: a script that builds the same network and trains it as the app would, without the app."""
+
+import functools
+import math
+import os
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mnist_models.data import dataset
+from mnist_models.models import networks
+from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
+from mnist_models.settings.recipes import RECIPES
+from mnist_models.settings.script import script
+from mnist_models.training import batches, loop
+from mnist_models.training.progress import planned_steps
+
+# What of a layer's configuration makes it the same layer.
+FACTS = (
+    "units", "activation", "rate", "momentum", "epsilon", "filters", "kernel_size", "strides", "padding", "pool_size", "scale",
+    "target_shape", "use_bias",
+)  # fmt: skip
+COUNT = 250
+
+# What is compiled although the tests ask for nothing to be.
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
+
+VARIANTS = {
+    "constant": {"schedule": "constant"},
+    "cosine": {"schedule": "cosine"},
+    "sgd with weight decay": {"optimizer": "sgd", "weight_decay": 0.001},
+    "rmsprop": {"optimizer": "rmsprop"},
+    "adamw": {"optimizer": "adamw", "weight_decay": 0.1},
+    "adamw without decay": {"optimizer": "adamw"},
+    "adam with weight decay": {"weight_decay": 0.0005},
+    "label smoothing": {"label_smoothing": 0.1},
+    "label smoothing, weight decay": {"label_smoothing": 0.3, "weight_decay": 0.01, "early_stopping": 1},
+    "wrong labels": {"wrong_labels": 0.25, "seed": 7},
+    "scrambled": {"scrambled": True},
+    "scrambled and varied": {"scrambled": True, "augmentation": "shift", "validation_images": 0},
+    "shift": {"augmentation": "shift"},
+    "full": {"augmentation": "full", "label_smoothing": 0.1},
+    "bfloat16": {"precision": "bfloat16", "augmentation": "shift", "weight_decay": 0.001},
+    "no validation": {"validation_images": 0, "label_smoothing": 0.1},
+    "images": {"budget_images": 264, "epochs": 3},
+    "seconds": {"budget_s": 1, "epochs": 100},
+    "all budgets": {"budget_s": 60, "budget_images": 300, "augmentation": "shift", "epochs": 4, "schedule": "cosine"},
+    "tanh": {"activation": "tanh", "plain_layers": 1},
+    "sigmoid": {"activation": "sigmoid", "batch_norm": False, "dropout": 0.0},
+    **{f"early stopping on {measure}": {"early_stopping": 2, "early_stopping_on": measure, "epochs": 3} for measure in (
+        "validation_loss", "validation_accuracy", "training_loss", "training_accuracy")},
+}  # fmt: skip
+
+
+def variant(name):
+    small = {"hidden_units": (16, 12), "train_images": 200, "validation_images": 50, "batch_size": 32, "epochs": 2}
+    return DnnHyperparameters(**small | VARIANTS[name])
+
+
+@pytest.fixture(scope="module")
+def run():
+    """Runs a script as its own program would, on few digits; what it has defined, by name."""
+    test = dataset.load().test.part(0, 50)
+
+    @functools.cache  # what is run once is looked at by several tests
+    def run(hyperparameters, *, eager=True, epochs=None, count=COUNT):
+        text = script(hyperparameters)
+        if epochs:
+            text = re.sub(r"^EPOCHS = \d+$", f"EPOCHS = {epochs}", text, flags=re.MULTILINE)
+        train = dataset.load().train.part(0, count)
+        names = {"__name__": "__main__"}
+        tf.config.run_functions_eagerly(eager)  # compiling would take longer than these few steps do
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(keras.datasets.mnist, "load_data", lambda: (train, test))
+                exec(compile(text, "train.py", "exec"), names)
+        finally:
+            tf.config.run_functions_eagerly(False)
+            keras.config.set_dtype_policy("float32")
+        return names
+
+    return run
+
+
+def layers(network):
+    return [
+        (
+            type(layer).__name__,
+            {fact: layer.get_config()[fact] for fact in FACTS if fact in layer.get_config()},
+            type(getattr(layer, "kernel_initializer", None)).__name__,
+        )
+        for layer in network.layers
+    ]
+
+
+# Every recipe -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_the_script_of_a_recipe_builds_its_network_and_trains_it(run, recipe, capsys):
+    names = run(recipe.hyperparameters, epochs=1, count=70)
+    model, ours = names["model"], networks.build(recipe.hyperparameters, blank=False)
+    assert model.count_params() == ours.count_params()
+    assert layers(model) == layers(ours)
+    assert model.inputs[0].dtype == "uint8" and model.inputs[0].shape == (None, 28, 28)
+    assert model.optimizer.iterations == math.ceil(70 / recipe.hyperparameters.batch_size)
+    out = capsys.readouterr().out
+    assert re.search(r"^test loss \d\.\d{4}, test accuracy \d+\.\d\d%$", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_script_of_a_variant_builds_its_network_and_trains_it(run, name):
+    hyperparameters = variant(name)
+    names = run(hyperparameters)
+    model = names["model"]
+    assert layers(model) == layers(networks.build(hyperparameters))
+    assert model.optimizer.iterations > 0
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
+
+
+def test_a_script_in_bfloat16_keeps_weights_and_logits_in_float32(run):
+    model = run(variant("bfloat16"))["model"]
+    assert {layer.compute_dtype for layer in model.layers[:-1]} == {"bfloat16"}
+    assert model.layers[-1].compute_dtype == model.outputs[0].dtype == "float32"
+    assert {weights.dtype for weights in model.weights} == {"float32"}
+
+
+def test_a_script_trains_a_network_that_reads_digits_with_the_app_far_away(tmp_path):
+    """As somebody else would run it: a process of its own in an empty folder, compiled, and without this project."""
+    hyperparameters = CnnHyperparameters(
+        conv_layers=("8x5/2+pool2",), dense_units=(32,), epochs=4, train_images=2_000, validation_images=200,
+        optimizer="adamw", weight_decay=0.01, early_stopping=3, batch_size=64,
+    )  # fmt: skip
+    (tmp_path / "train.py").write_text(script(hyperparameters), encoding="utf-8")
+    train, test = dataset.load().train, dataset.load().test
+    np.savez(tmp_path / "digits.npz", a=train.images[:3000], b=train.labels[:3000], c=test.images[:500], d=test.labels[:500])
+    code = """
+import runpy, sys, keras, numpy as np
+a, b, c, d = np.load("digits.npz").values()
+keras.datasets.mnist.load_data = lambda: ((a, b), (c, d))  # else it would come from the internet
+runpy.run_path("train.py", run_name="__main__")
+print("mnist_models" in sys.modules)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    *_, result, imported = done.stdout.splitlines()
+    assert float(re.fullmatch(r"test loss [\d.]+, test accuracy ([\d.]+)%", result)[1]) > 75
+    assert imported == "False"
+
+
+# How it is written --------------------------------------------------------------------------------------------------------
+
+
+EVERY = {name: recipe.hyperparameters for name, recipe in RECIPES.items()} | {name: variant(name) for name in VARIANTS}
+
+
+@pytest.fixture(scope="module")
+def texts():
+    return {name: script(hyperparameters) for name, hyperparameters in EVERY.items()}
+
+
+def test_scripts_are_written_as_the_formatter_would(tmp_path, texts):
+    for place, text in enumerate(texts.values()):
+        (tmp_path / f"{place}.py").write_text(text, encoding="utf-8")
+    options = ["--isolated", "--line-length", "100", "--target-version", "py311", str(tmp_path)]
+    rules = ["--select", "E,F,W,I,UP,B,C4,SIM,PT,N"]
+    for arguments in (["format", "--diff"], ["check", *rules]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *arguments, *options], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_all_that_is_defined_in_a_script_is_used_in_it(texts):
+    for name, text in texts.items():
+        for defined in re.findall(r"^(?:def |class )?([A-Za-z_]+)(?: = |\()", text, re.MULTILINE):
+            if defined not in ("print", "results"):
+                assert len(re.findall(rf"\b{defined}\b", text)) >= 2, (name, defined)
+
+
+def test_a_script_says_nothing_of_what_is_off(texts):
+    words = {
+        "EarlyStopping": "early_stopping",
+        "layers.Random": "augmentation",
+        "tensorflow": "augmentation",
+        "smoothing": "label_smoothing",
+        "order": "scrambled",
+        "ImageBudget": "budget_images",
+        "TimeBudget": "budget_s",
+        "time": "budget_s",
+        "validation": "validation_images",
+        "decay": "weight_decay",
+        "Dropout": "dropout",
+        "BatchNormalization": "batch_norm",
+        "bfloat16": "precision",
+    }
+    off = (0, False, "off", "auto")
+    seen = set()
+    for name, text in texts.items():
+        text = text.replace("weight_decay=0)", "")  # AdamW has another default
+        text = re.sub(r'""".*?"""', "", text, flags=re.DOTALL)
+        for word, hyperparameter in words.items():
+            is_on = getattr(EVERY[name], hyperparameter) not in off
+            assert (word in text) == is_on, (name, word)
+            seen.add((word, is_on))
+    assert len(seen) == 2 * len(words)
+
+
+def test_the_same_hyperparameters_give_the_same_script():
+    assert script(DnnHyperparameters()) == script(DnnHyperparameters())
+    assert script(DnnHyperparameters(seed=2)) != script(DnnHyperparameters())
+    assert len(script(DnnHyperparameters(schedule="constant")).splitlines()) < 60
+
+
+# What it does -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cosine", "rmsprop", "images", "all budgets", "seconds"])
+def test_the_learning_rate_changes_as_in_the_app(run, name):
+    hyperparameters = variant(name)
+    names = run(hyperparameters)
+    done = np.linspace(0, 1, 21)
+    expected = loop.learning_rates(hyperparameters.schedule, hyperparameters.learning_rate, done)
+    assert [names["learning_rate"](share) for share in done] == pytest.approx(expected, rel=1e-5, abs=1e-10)
+    if hyperparameters.budget_s:
+        assert "STEPS" not in names  # time alone says how far it is
+        return
+    assert names["STEPS"] == planned_steps(hyperparameters)
+    schedule, model = names["Schedule"](), names["model"]
+    schedule.set_model(model)
+    schedule.on_train_begin()
+    steps = np.arange(names["STEPS"])
+    expected = loop.learning_rates(hyperparameters.schedule, hyperparameters.learning_rate, steps / names["STEPS"])
+    for step, rate in zip(steps, expected, strict=True):
+        schedule.on_train_batch_begin(step)
+        assert float(model.optimizer.learning_rate) == pytest.approx(float(rate), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "name", ["constant", "sgd with weight decay", "rmsprop", "adamw", "adamw without decay", "adam with weight decay"]
+)
+def test_the_optimizer_is_that_of_the_app(run, name):
+    hyperparameters = variant(name)
+    model, ours = run(hyperparameters)["model"], loop._optimizer(hyperparameters)
+    theirs = model.optimizer
+    assert type(theirs) is type(ours)
+    assert theirs.get_config() | {"learning_rate": 0, "name": ""} == ours.get_config() | {"learning_rate": 0, "name": ""}
+    kernels = [variable for variable in model.trainable_variables if variable.name == "kernel"]
+    if hyperparameters.optimizer == "adamw":
+        assert model.losses == []
+    else:
+        penalty = hyperparameters.weight_decay / 2 * sum(float(np.square(kernel.numpy()).sum()) for kernel in kernels)
+        assert sum(map(float, model.losses)) == pytest.approx(penalty, rel=1e-4)
+
+
+def test_adamw_leaves_all_but_kernels_alone(run):
+    model = run(variant("adamw"))["model"]
+    pulled = {variable.name for variable in model.trainable_variables if model.optimizer._use_weight_decay(variable)}
+    assert pulled == {"kernel"}
+
+
+@pytest.mark.parametrize("name", ["label smoothing", "label smoothing, weight decay", "no validation"])
+def test_label_smoothing_is_that_of_the_app(run, name):
+    hyperparameters = variant(name)
+    names = run(hyperparameters)
+    logits = np.random.default_rng(1).normal(size=(50, 10)).astype(np.float32)
+    labels = np.arange(50) % 10
+    log_probabilities = tf.nn.log_softmax(logits).numpy()
+    cross_entropy = -log_probabilities[np.arange(50), labels].mean()
+    share = hyperparameters.label_smoothing
+    expected = cross_entropy + share * (-log_probabilities.mean() - cross_entropy)
+    assert float(names["model"].loss(keras.utils.to_categorical(labels, 10), logits)) == pytest.approx(expected, rel=1e-5)
+    history = names["model"].history.history
+    assert history["cross_entropy"][-1] < history["loss"][-1]
+    assert ("val_cross_entropy" in history) == bool(hyperparameters.validation_images)
+
+
+def test_the_same_labels_are_wrong(run):
+    hyperparameters = variant("wrong labels")
+    labels = dataset.load().train.labels
+    names = run(hyperparameters)
+    np.testing.assert_array_equal(names["train_labels"], batches.wrong_labels(labels[:200], hyperparameters))
+    np.testing.assert_array_equal(names["validation_labels"], labels[COUNT - 50 : COUNT])
+
+
+def test_numpy_is_imported_where_it_is_used(texts):
+    for name, text in texts.items():
+        assert ("import numpy as np" in text) == ("np." in text), name
+
+
+def test_the_same_pixels_are_scrambled(run):
+    mnist = dataset.load()
+    names = run(variant("scrambled"))
+    expected = {"train_images": (0, 200), "validation_images": (COUNT - 50, COUNT)}
+    for name, (start, stop) in expected.items():
+        np.testing.assert_array_equal(names[name], dataset.scrambled(mnist.train.images[start:stop]))
+    np.testing.assert_array_equal(names["test_images"], dataset.scrambled(mnist.test.images[: len(names["test_images"])]))
+
+
+def test_images_are_varied_before_they_are_scrambled(run):
+    names = run(variant("scrambled and varied"))
+    images = mnist_images = dataset.load().train.images[:200]
+    np.testing.assert_array_equal(names["train_images"], mnist_images)
+    once = names["varied"](tf.constant(images), 0)[0].numpy()
+    restored = np.empty_like(once)
+    restored.reshape(-1, 784)[:, dataset.SCRAMBLE] = once.reshape(-1, 784)
+    # A shift keeps most of the ink beside ink; scrambled, nothing would.
+    assert np.corrcoef(restored[:, :, 1:].ravel(), restored[:, :, :-1].ravel())[0, 1] > 0.5
+    assert np.corrcoef(once[:, :, 1:].ravel(), once[:, :, :-1].ravel())[0, 1] < 0.5
+
+
+@pytest.mark.parametrize("name", ["shift", "full"])
+def test_images_are_varied_anew_and_a_little(run, name):
+    names = run(variant(name))
+    images = dataset.load().train.images[:200]
+    once, again = (names["varied"](tf.constant(images), 0)[0].numpy() for _ in range(2))
+    assert once.dtype == np.uint8 and once.shape == images.shape
+    assert (once != again).any() and (once != images).any()
+    rows, columns = np.arange(28)[:, np.newaxis], np.arange(28)
+    if name == "shift":
+        moved = [
+            (varied * places).sum() / varied.sum() - (image * places).sum() / image.sum()
+            for places in (rows, columns)
+            for image, varied in zip(images.astype(float), once.astype(float), strict=True)
+        ]
+        assert np.abs(moved).max() < 2.1 and np.abs(moved).max() > 1.5
+    ink = once.sum(axis=(1, 2), dtype=float) / images.sum(axis=(1, 2), dtype=float)
+    assert (ink > 0.7).all() and (ink < 1.4).all()
+
+
+def test_an_image_budget_ends_training_at_its_batch(run):
+    hyperparameters = variant("images")
+    names = run(hyperparameters)
+    assert names["model"].optimizer.iterations == planned_steps(hyperparameters) == 9
+    assert len(names["model"].history.history["loss"]) == 2
+
+
+def test_a_time_budget_ends_training(run):
+    names = run(variant("seconds"))
+    assert names["model"].optimizer.iterations >= 1
+    assert len(names["model"].history.history["loss"]) < names["EPOCHS"]
+
+
+def test_a_time_budget_ends_the_schedule_with_it(run):
+    names = run(variant("seconds"))
+    clock = iter([10.0, 10.0, 10.25, 10.5, 10.75, 11.5])
+    schedule, model = names["Schedule"](), names["model"]
+    schedule.set_model(model)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(names["time"], "perf_counter", lambda: next(clock))
+        schedule.on_train_begin()
+        rates = []
+        for batch in range(5):
+            schedule.on_train_batch_begin(batch)
+            rates.append(float(model.optimizer.learning_rate))
+    expected = loop.learning_rates("one_cycle", 0.006, np.array([0, 0.25, 0.5, 0.75, 1]))
+    assert rates == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("measure", "monitor"),
+    [
+        ("validation_loss", "val_loss"), ("validation_accuracy", "val_accuracy"), ("training_loss", "loss"),
+        ("training_accuracy", "accuracy"),
+    ],
+)  # fmt: skip
+def test_early_stopping_judges_by_the_measure(run, measure, monitor):
+    names = run(variant(f"early stopping on {measure}"))
+    history, callback = names["model"].history.history, names["early_stopping"]
+    best = max if "accuracy" in measure else min
+    assert callback.monitor == monitor and callback.patience == 2
+    assert callback.best == best(history[monitor])
+    for kept, weights in zip(callback.best_weights, names["model"].get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, weights)
+
+
+def test_early_stopping_ends_a_training_that_learns_by_heart(run):
+    by_heart = variant("wrong labels").model_copy(
+        update={"early_stopping": 1, "epochs": 60, "learning_rate": 0.02, "schedule": "constant", "wrong_labels": 0.5}
+    )
+    names = run(by_heart, eager=False)
+    assert len(names["model"].history.history["loss"]) < 60
+
+
+def test_early_stopping_judges_by_the_plain_cross_entropy(run):
+    names = run(variant("label smoothing, weight decay"))
+    assert names["early_stopping"].monitor == "val_cross_entropy"
+    assert names["early_stopping"].best == min(names["model"].history.history["val_cross_entropy"])
