@@ -311,7 +311,7 @@ def test_the_weights_after_earlier_epochs_are_kept_but_not_those_of_the_end():
 
 def test_no_more_weights_are_kept_than_there_is_room_for(monkeypatch):
     size = len(train(DnnHyperparameters(**SMALL)).snapshots[0].weights)
-    monkeypatch.setattr(loop.snapshots, "MOST_BYTES", 4 * size)
+    monkeypatch.setattr(loop.checkpoints, "MOST_BYTES", 4 * size)
     trained = train(DnnHyperparameters(**SMALL | {"epochs": 12}))
     assert [snapshot.epoch for snapshot in trained.snapshots] == [1, 3, 8]
 
