@@ -27,7 +27,8 @@ if TYPE_CHECKING:  # importing it imports TensorFlow
 
 PREVIEW_PX = 196
 PICTURE_MB = 20
-# A browser needs this long to show two digits, and twice as long where all the rest comes at the same moment.
+# A browser needs this long to show two digits, and twice as long where all the rest comes at the
+# same moment.
 DIGITS_FIRST_S = 0.05
 
 
@@ -38,11 +39,16 @@ def main() -> None:
         canvas.board().give(canvas.board().drawing)
     st.header("Draw a digit, and two networks read it")
     st.markdown(
-        "A **dense network** (DNN) weighs all 784 pixels at once; a **convolutional network** (CNN) looks for small patterns "
-        "wherever they are. Both learned from the same handwritten digits. Draw as you like, and see where they part."
+        "A **dense network** (DNN) weighs all 784 pixels at once; a **convolutional network** "
+        "(CNN) looks for small patterns "
+        "wherever they are. Both learned from the same handwritten digits. Draw as you like, and "
+        "see where they part."
     )
     left, *right = st.columns([1.25, 1, 1], gap="medium")
-    cards = {network: column.container(border=True) for network, column in zip(NETWORKS, right, strict=True)}
+    cards = {
+        network: column.container(border=True)
+        for network, column in zip(NETWORKS, right, strict=True)
+    }
     runs = {}
     for network, card in cards.items():
         with card:
@@ -50,7 +56,10 @@ def main() -> None:
     readings = {network: card.container() for network, card in cards.items()}
     for network, card in cards.items():
         run = runs[network]
-        card.caption(f"{run.parameters:,} parameters · reads {run.test_accuracy:.2%} of MNIST's 10,000 test digits right")
+        card.caption(
+            f"{run.parameters:,} parameters · reads {run.test_accuracy:.2%} of MNIST's 10,000 test "
+            "digits right"
+        )
     below = st.container()
     with left:
         draw_and_read(runs, readings, below)
@@ -61,8 +70,11 @@ def main() -> None:
 
 
 @st.fragment
-def draw_and_read(runs: dict[str, Run], places: dict[str, DeltaGenerator], below: DeltaGenerator) -> None:
-    """The canvas, and what both networks read on it. A fragment: a stroke redraws this and nothing else.
+def draw_and_read(
+    runs: dict[str, Run], places: dict[str, DeltaGenerator], below: DeltaGenerator
+) -> None:
+    """The canvas, and what both networks read on it. A fragment: a stroke redraws this and nothing
+    else.
 
     places, below: where the readings are told, and how the drawing was prepared for them.
     """
@@ -79,8 +91,20 @@ def draw_and_read(runs: dict[str, Run], places: dict[str, DeltaGenerator], below
         page.let_browser_draw(DIGITS_FIRST_S)
     board = canvas.board()
     with st.container(horizontal=True, gap="xsmall"):
-        st.button("Undo", icon=":material/undo:", on_click=board.undo, disabled=not board.drawing["objects"], key="undo")
-        st.button("Clear", icon=":material/delete:", on_click=_clear, disabled=not board.drawing["objects"], key="clear")
+        st.button(
+            "Undo",
+            icon=":material/undo:",
+            on_click=board.undo,
+            disabled=not board.drawing["objects"],
+            key="undo",
+        )
+        st.button(
+            "Clear",
+            icon=":material/delete:",
+            on_click=_clear,
+            disabled=not board.drawing["objects"],
+            key="clear",
+        )
         st.button("Example", icon=":material/casino:", on_click=_example, key="example")
     if problem := st.session_state.get("picture_problem"):
         st.error(page.plain(problem))
@@ -94,7 +118,9 @@ def draw_and_read(runs: dict[str, Run], places: dict[str, DeltaGenerator], below
                 details(network, prediction)
             elif not preparation:
                 st.caption("Nothing yet. Draw a digit on the canvas.")
-    with below.container():  # written to in any case: a fragment may not begin to write to a place outside of it later
+    with (
+        below.container()
+    ):  # written to in any case: a fragment may not begin to write to a place outside of it later
         if preparation:
             steps(preparation)
 
@@ -102,9 +128,15 @@ def draw_and_read(runs: dict[str, Run], places: dict[str, DeltaGenerator], below
 def brush_and_picture() -> None:
     """How wide the canvas draws, and another way to put a digit on it."""
     st.slider(
-        "Brush width", 4, 40, canvas.BRUSH_PX, key="brush", format="%d px", persist_state="session",
+        "Brush width",
+        4,
+        40,
+        canvas.BRUSH_PX,
+        key="brush",
+        format="%d px",
+        persist_state="session",
         help=f"In pixels of the {canvas.SIZE_PX}×{canvas.SIZE_PX} canvas. {canvas.BRUSH_PX} comes near MNIST's own pen.",
-    )  # fmt: skip
+    )
     with st.popover("Picture", icon=":material/upload:"):
         st.file_uploader(
             "A picture of one digit, drawn or photographed",
@@ -137,7 +169,8 @@ def _uploaded() -> None:
 
 
 def reading(run: Run, preparation: Preparation | None) -> Prediction | None:
-    """What the network reads, as one large digit, or that it is not sure; None where there is no drawing or no network."""
+    """What the network reads, as one large digit, or that it is not sure; None where there is no
+    drawing or no network."""
     prediction = None
     if preparation:
         try:
@@ -159,18 +192,26 @@ def details(network: str, prediction: Prediction) -> None:
     from pages.parts import charts  # imports Altair, which the first canvas need not wait for
 
     perhaps = "" if prediction.is_sure else f"perhaps **{prediction.digit}**, "
-    st.markdown(f"{perhaps}with probability **{prediction.probability:.1%}**, in {prediction.elapsed_ms:.1f} ms")
+    st.markdown(
+        f"{perhaps}with probability **{prediction.probability:.1%}**, in "
+        f"{prediction.elapsed_ms:.1f} ms"
+    )
     large_type.chart(
-        charts.probabilities(network, prediction.probabilities), key=f"probabilities-{network}",
+        charts.probabilities(network, prediction.probabilities),
+        key=f"probabilities-{network}",
         alt=f"How probable the {NETWORKS[network].title} finds each digit",
-    )  # fmt: skip
+    )
 
 
 def awaited_is_ready() -> bool:
     """Whether a network that this visitor trained can read by now, and is to be chosen for them."""
     awaited = st.session_state.get("reads-next", {})
     try:
-        return any(run.id == awaited[network] for network in awaited for run in resources.store().readable(network))
+        return any(
+            run.id == awaited[network]
+            for network in awaited
+            for run in resources.store().readable(network)
+        )
     except StoreError:
         return False
 
@@ -180,13 +221,15 @@ def agreement(predictions: dict[str, Prediction]) -> None:
     read = {prediction.digit if prediction.is_sure else None for prediction in predictions.values()}
     if read == {None}:
         st.info(
-            "Neither is sure. Perhaps this is no digit, or one written as they never saw it.", icon=":material/question_mark:"
+            "Neither is sure. Perhaps this is no digit, or one written as they never saw it.",
+            icon=":material/question_mark:",
         )
     elif len(read) == 1:
         st.success(f"They agree: both read **{read.pop()}**.", icon=":material/check:")
     else:
         told = (
-            f"the {NETWORKS[network].title} " + (f"reads **{prediction.digit}**" if prediction.is_sure else "is not sure")
+            f"the {NETWORKS[network].title} "
+            + (f"reads **{prediction.digit}**" if prediction.is_sure else "is not sure")
             for network, prediction in predictions.items()
         )
         st.warning(f"They disagree: {', '.join(told)}.", icon=":material/call_split:")
@@ -199,13 +242,20 @@ def steps(preparation: Preparation) -> None:
     height, width = preparation.scaled.shape
     with st.container(horizontal=True, gap="medium"):
         for picture, caption in (
-            (preparation.ink[top:bottom, left:right], f"1. Crop: the ink's box, {right - left}×{bottom - top} px"),
+            (
+                preparation.ink[top:bottom, left:right],
+                f"1. Crop: the ink's box, {right - left}×{bottom - top} px",
+            ),
             (
                 preparation.scaled,
-                f"2. Scale: the longer side to 20 px, {width}×{height}; strokes, {preparation.stroke_px:.1f} px wide there, "
+                f"2. Scale: the longer side to 20 px, {width}×{height}; strokes, "
+                f"{preparation.stroke_px:.1f} px wide there, "
                 f"are kept between {THINNEST_STROKE_PX:g} and {THICKEST_STROKE_PX:g} px",
             ),
-            (preparation.image, "3. Centre: the centre of mass in the middle of 28×28, all that the networks get"),
+            (
+                preparation.image,
+                "3. Centre: the centre of mass in the middle of 28×28, all that the networks get",
+            ),
         ):
             st.image(_enlarged(picture), caption=caption, width=PREVIEW_PX)
 

@@ -1,4 +1,5 @@
-"""The two apps that are measured side by side: this project's, and the one that most people would write."""
+"""The two apps that are measured side by side: this project's, and the one that most people would
+write."""
 
 import asyncio
 import multiprocessing
@@ -19,7 +20,14 @@ from tests.browser.server import Server
 
 PLAIN = Path(__file__).with_name("plain_app.py")
 # Streamlit's defaults, but for what lets it start unattended on a machine without internet.
-UNATTENDED = ["--server.headless", "true", "--browser.gatherUsageStats", "false", "--browser.serverAddress", "localhost"]
+UNATTENDED = [
+    "--server.headless",
+    "true",
+    "--browser.gatherUsageStats",
+    "false",
+    "--browser.serverAddress",
+    "localhost",
+]
 # A training that lasts longer than any lesson.
 TRAINED = recipes.RECIPES["simple-cnn"].hyperparameters.model_copy(update={"epochs": 100})
 # So long a visitor waits for an answer; a longer wait is an error, and the visitor gives up.
@@ -37,19 +45,23 @@ def ours(folder: Path, options: Sequence[str] = ()) -> Server:
 
 
 def plain(folder: Path) -> Server:
-    """The plain app, with the networks that `export_networks` wrote into the folder; started there, so that this project's
-    settings are not its own."""
-    return Server(folder, PLAIN, cwd=folder, options=UNATTENDED, env={"PLAIN_NETWORKS": str(folder)})
+    """The plain app, with the networks that `export_networks` wrote into the folder; started there,
+    so that this project's settings are not its own."""
+    return Server(
+        folder, PLAIN, cwd=folder, options=UNATTENDED, env={"PLAIN_NETWORKS": str(folder)}
+    )
 
 
 def export_networks(folder: Path) -> None:
-    """Writes the shipped networks as the Keras files that the plain app reads, in a process of its own: what measures must
-    not have loaded TensorFlow."""
+    """Writes the shipped networks as the Keras files that the plain app reads, in a process of its
+    own: what measures must not have loaded TensorFlow."""
     exporting = multiprocessing.get_context("spawn").Process(target=_export, args=[folder])
     exporting.start()
     exporting.join()
     if exporting.exitcode:
-        raise RuntimeError("The networks for the plain app could not be written; what went wrong stands above.")
+        raise RuntimeError(
+            "The networks for the plain app could not be written; what went wrong stands above."
+        )
 
 
 def _export(folder: Path) -> None:
@@ -59,14 +71,17 @@ def _export(folder: Path) -> None:
 
     facts = pretrained.facts()
     for network, run_id in pretrained.ids("shipped").items():
-        model = networks.build(Run(state=RunState.FINISHED, **facts[run_id]).hyperparameters, blank=True)
+        model = networks.build(
+            Run(state=RunState.FINISHED, **facts[run_id]).hyperparameters, blank=True
+        )
         unpack_weights(model, pretrained.weights(run_id))
         model.save(folder / f"{network}.keras")
 
 
 @contextmanager
 def ready(server: Server) -> Iterator[Server]:
-    """A server to which all is loaded: somebody has drawn, and it and the processes that it has started are quiet."""
+    """A server to which all is loaded: somebody has drawn, and it and the processes that it has
+    started are quiet."""
     try:
         asyncio.run(_warm_up(server.url))
         processes = family(server)
@@ -74,7 +89,10 @@ def ready(server: Server) -> Iterator[Server]:
         took_s = 1.0
         while took_s > QUIET_CORES:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{server.url} is still busy with {took_s:.1f} cores, though nothing is asked of it.")
+                raise TimeoutError(
+                    f"{server.url} is still busy with {took_s:.1f} cores, though nothing is asked "
+                    "of it."
+                )
             before_s = cpu_s(processes)
             time.sleep(1)
             took_s = cpu_s(processes) - before_s
@@ -92,7 +110,8 @@ async def _warm_up(url: str) -> None:
 
 
 def end(server: Server) -> None:
-    """Stops a server and waits for all that it has started: what comes next has the machine for itself."""
+    """Stops a server and waits for all that it has started: what comes next has the machine for
+    itself."""
     processes = family(server)
     server.stop()
     psutil.wait_procs(processes, timeout=QUIET_WITHIN_S)
@@ -106,13 +125,17 @@ def family(server: Server) -> list[psutil.Process]:
 
 def cpu_s(processes: Sequence[psutil.Process]) -> float:
     """The seconds of processor time that processes have taken."""
-    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
+    return sum(
+        times.user + times.system for times in (process.cpu_times() for process in processes)
+    )
 
 
 def memory_mb(processes: Sequence[psutil.Process]) -> float:
-    """What would come back if these processes ended: the memory that they have written to and share with nobody.
+    """What would come back if these processes ended: the memory that they have written to and share
+    with nobody.
 
-    Without the pages of files that they only read: those the system takes back, and reads again, as it likes. Linux tells.
+    Without the pages of files that they only read: those the system takes back, and reads again, as
+    it likes. Linux tells.
     """
     return sum(part.private_dirty for process in processes for part in process.memory_maps()) / MB
 

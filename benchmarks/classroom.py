@@ -1,8 +1,10 @@
-"""How a whole class is served: visitors who draw a stroke every 2 s each, and how long both readings take to come.
+"""How a whole class is served: visitors who draw a stroke every 2 s each, and how long both
+readings take to come.
 
-Each visitor has a session of their own over a WebSocket and sends what the page in a browser sends, see visitor.py. The app
-runs in a process of its own, as users start it; this one only draws, and tells how busy that keeps it. Who still waits for the
-readings of a stroke holds the pen until they have come.
+Each visitor has a session of their own over a WebSocket and sends what the page in a browser sends,
+see visitor.py. The app runs in a process of its own, as users start it; this one only draws, and
+tells how busy that keeps it. Who still waits for the readings of a stroke holds the pen until they
+have come.
 """
 
 import asyncio
@@ -32,8 +34,8 @@ EVERY_S = 2.0
 DRAWINGS = 240
 # So many open the page at the same moment.
 AT_THE_DOOR = 10
-# A lost connection can be taken up again for so long, by Streamlit's default for two minutes; after that, its session is
-# forgotten as soon as another one ends.
+# A lost connection can be taken up again for so long, by Streamlit's default for two minutes; after
+# that, its session is forgotten as soon as another one ends.
 KEPT_S = 10
 TRAININGS = 2
 BEGUN_WITHIN_S = 60
@@ -45,9 +47,10 @@ TOO_LONG_S = 2.0
 
 @dataclass
 class Lesson:
-    """What a class has met. readings_s: of each stroke, the seconds until both readings have come. errors: sentences.
-    expected: how many strokes there are when nobody has to hold the pen. server_cores, own_cores: how many cores the server and
-    this process kept busy. memory_mb: of the server before the class came, and at the end, while all are there."""
+    """What a class has met. readings_s: of each stroke, the seconds until both readings have come.
+    errors: sentences. expected: how many strokes there are when nobody has to hold the pen.
+    server_cores, own_cores: how many cores the server and this process kept busy. memory_mb: of the
+    server before the class came, and at the end, while all are there."""
 
     visitors: int
     expected: int
@@ -58,7 +61,9 @@ class Lesson:
     memory_mb: tuple[float, float] = (0.0, 0.0)
 
     def percentile_s(self, percentile: float) -> float:
-        return float(np.percentile(self.readings_s, percentile)) if self.readings_s else float("inf")
+        return (
+            float(np.percentile(self.readings_s, percentile)) if self.readings_s else float("inf")
+        )
 
     @property
     def each_mb(self) -> float:
@@ -72,8 +77,10 @@ class Lesson:
 
     def report(self, title: str) -> None:
         print(
-            f"{title}: {self.figures}, longest {_duration(self.percentile_s(100))}; {len(self.readings_s)} of {self.expected} "
-            f"strokes read; server {self.server_cores:.2f} cores, this process {self.own_cores:.2f}; "
+            f"{title}: {self.figures}, longest {_duration(self.percentile_s(100))}; "
+            f"{len(self.readings_s)} of {self.expected} "
+            f"strokes read; server {self.server_cores:.2f} cores, this process "
+            f"{self.own_cores:.2f}; "
             f"server {self.memory_mb[0]:.0f} MB before, {self.each_mb:+.2f} MB a visitor"
         )
         for error, count in Counter(self.errors).most_common(3):
@@ -98,11 +105,16 @@ async def hold(server: Server, visitors: int, seconds: float, seed: int = 0) -> 
     drawing = []
     for person in people:
         first, start = chance.randrange(DRAWINGS), begin + chance.uniform(0, EVERY_S)
-        drawing.append(attend(person, itertools.cycle(told[first:] + told[:first]), start, start + seconds, lesson))
+        drawing.append(
+            attend(
+                person, itertools.cycle(told[first:] + told[:first]), start, start + seconds, lesson
+            )
+        )
     await asyncio.gather(*drawing)
     lasted_s = time.monotonic() - begin
     lesson.server_cores, lesson.own_cores = (
-        (apps.cpu_s([process]) - was) / lasted_s for process, was in zip(processes, cpu_s, strict=True)
+        (apps.cpu_s([process]) - was) / lasted_s
+        for process, was in zip(processes, cpu_s, strict=True)
     )
     lesson.memory_mb = before_mb, apps.memory_mb(apps.family(server)[:1])
     await asyncio.gather(*(person.leave() for person in people))
@@ -115,8 +127,11 @@ async def come(person: Visitor, door: asyncio.Semaphore, lesson: Lesson) -> None
             await person.open()
 
 
-async def attend(person: Visitor, told: Iterator[str], start: float, end: float, lesson: Lesson) -> None:
-    """One visitor draws from start to end (time.monotonic). told: what the canvas tells, see visitor.drawings."""
+async def attend(
+    person: Visitor, told: Iterator[str], start: float, end: float, lesson: Lesson
+) -> None:
+    """One visitor draws from start to end (time.monotonic). told: what the canvas tells, see
+    visitor.drawings."""
     drawn = start
     with noting(lesson.errors):
         while drawn < end:
@@ -136,7 +151,8 @@ def noting(errors: list[str]) -> Iterator[None]:
 
 
 def measure_classes(folder: Path) -> Iterator[Row]:
-    """Classes of several sizes; the first in the plain app too, and with the memory that it takes."""
+    """Classes of several sizes; the first in the plain app too, and with the memory that it
+    takes."""
     apps.export_networks(folder)
     with apps.ready(apps.plain(folder)) as server:
         plain = asyncio.run(hold(server, CLASSES[0], LESSON_S))
@@ -148,13 +164,23 @@ def measure_classes(folder: Path) -> Iterator[Row]:
         for again in (1, 2):
             asyncio.run(hold(server, CLASSES[0], SHORT_LESSON_S, seed=again))
             left_mb.append(forgotten_mb(server))
-        print(f"server: {', '.join(f'{mb:.0f} MB' for mb in left_mb)} after each of three such classes has left")
+        print(
+            f"server: {', '.join(f'{mb:.0f} MB' for mb in left_mb)} after each of three such "
+            "classes has left"
+        )
         yield Row(_title(CLASSES[0]), lesson.figures, plain.figures, PROMISED[CLASSES[0]])
-        yield Row(f"{CLASSES[0]} visitors: memory each", f"{lesson.each_mb:.2f} MB", f"{plain.each_mb:.2f} MB", "at most 3 MB")
         yield Row(
-            f"{CLASSES[0]} visitors: memory that stays taken when they have left (and Streamlit has forgotten them: after "
+            f"{CLASSES[0]} visitors: memory each",
+            f"{lesson.each_mb:.2f} MB",
+            f"{plain.each_mb:.2f} MB",
+            "at most 3 MB",
+        )
+        yield Row(
+            f"{CLASSES[0]} visitors: memory that stays taken when they have left (and Streamlit "
+            "has forgotten them: after "
             f"{KEPT_S} s here, else after two minutes)",
-            f"{left_mb[0] - lesson.memory_mb[0]:.0f} MB, after two more such classes {left_mb[2] - left_mb[0]:+.0f} MB",
+            f"{left_mb[0] - lesson.memory_mb[0]:.0f} MB, after two more such classes "
+            f"{left_mb[2] - left_mb[0]:+.0f} MB",
             asked="it comes back",
         )
         for size in CLASSES[1:]:
@@ -184,7 +210,11 @@ def measure_training(folder: Path) -> Iterator[Row]:
         if (left := apps.running(server)) < TRAININGS:
             lesson.errors.append(f"only {left} trainings were left at the end")
         lesson.report(f"{CLASSES[0]} visitors, {TRAININGS} trainings")
-    yield Row(f"{_title(CLASSES[0])}, while two networks train", lesson.figures, asked="95 % within 500 ms, no error")
+    yield Row(
+        f"{_title(CLASSES[0])}, while two networks train",
+        lesson.figures,
+        asked="95 % within 500 ms, no error",
+    )
 
 
 async def hold_while_training(server: Server, size: int, seconds: float) -> Lesson:
@@ -215,14 +245,22 @@ def measure_limit(folder: Path) -> Iterator[Row]:
                 busy = f"server {lesson.server_cores:.2f} cores, the visitors' process {lesson.own_cores:.2f}"
                 found = f"with {size} visitors: {lesson.figures}; {busy}"
                 break
-    yield Row(f"{', '.join(map(str, LARGER_CLASSES))} visitors: where one in twenty waits longer than 2 s", found)
+    yield Row(
+        f"{', '.join(map(str, LARGER_CLASSES))} visitors: where one in twenty waits longer than 2 "
+        "s",
+        found,
+    )
 
 
 def _title(size: int) -> str:
     return f"{size} visitors, a stroke every 2 s each, until both readings have come"
 
 
-PARTS: dict[str, results.Part] = {"classes": measure_classes, "training": measure_training, "limit": measure_limit}
+PARTS: dict[str, results.Part] = {
+    "classes": measure_classes,
+    "training": measure_training,
+    "limit": measure_limit,
+}
 
 if __name__ == "__main__":
     results.main("classroom", __doc__, PARTS)

@@ -1,4 +1,5 @@
-"""Drawings to measure reading with: recorded pen strokes drawn on the canvas, and what is no digit."""
+"""Drawings to measure reading with: recorded pen strokes drawn on the canvas, and what is no
+digit."""
 
 import json
 import string
@@ -25,7 +26,8 @@ class Recording(NamedTuple):
 
 
 class Way(NamedTuple):
-    """How large, where and with what brush a digit is drawn. size_px: of its longer side, from the middle of the pen's path."""
+    """How large, where and with what brush a digit is drawn. size_px: of its longer side, from the
+    middle of the pen's path."""
 
     size_px: int
     brush_px: int
@@ -47,7 +49,8 @@ def read(file: Path) -> list[Recording]:
 
 
 def draw(strokes: Strokes, way: Way, random: np.random.Generator) -> np.ndarray:
-    """The strokes on a canvas, uint8 (280, 280): 255 is paper, 0 is ink, round ends and joints as in a browser."""
+    """The strokes on a canvas, uint8 (280, 280): 255 is paper, 0 is ink, round ends and joints as
+    in a browser."""
     points = np.array([point for stroke in strokes for point in stroke], float)
     low, high = points.min(axis=0), points.max(axis=0)
     scale = way.size_px / max(*(high - low), 1e-9)
@@ -65,16 +68,25 @@ def random_strokes(random: np.random.Generator) -> Strokes:
     for _ in range(random.integers(1, 5)):
         corners = random.random((random.integers(2, 8), 2))
         along = np.linspace(0, len(corners) - 1, 40)
-        strokes.append([[np.interp(at, range(len(corners)), corners[:, axis]) for axis in (0, 1)] for at in along])
+        strokes.append(
+            [
+                [np.interp(at, range(len(corners)), corners[:, axis]) for axis in (0, 1)]
+                for at in along
+            ]
+        )
         if random.random() < 0.7:  # rounded, as a hand rounds it
             path = np.array(strokes[-1])
-            path = np.stack([np.convolve(np.pad(side, 4, "edge"), np.ones(9) / 9, "valid") for side in path.T], axis=1)
+            path = np.stack(
+                [np.convolve(np.pad(side, 4, "edge"), np.ones(9) / 9, "valid") for side in path.T],
+                axis=1,
+            )
             strokes[-1] = path.tolist()
     return strokes
 
 
 def letters() -> Iterator[tuple[str, str]]:
-    """Every letter of the Latin alphabet in the fonts that come with Matplotlib, as (letter, font file)."""
+    """Every letter of the Latin alphabet in the fonts that come with Matplotlib, as (letter, font
+    file)."""
     for font in _fonts():
         for letter in string.ascii_letters:
             yield letter, font
@@ -83,13 +95,22 @@ def letters() -> Iterator[tuple[str, str]]:
 @cache
 def _fonts() -> tuple[str, ...]:
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    return tuple(sorted(str(file) for file in folder.glob("DejaVu*.ttf") if "Display" not in file.name))
+    return tuple(
+        sorted(str(file) for file in folder.glob("DejaVu*.ttf") if "Display" not in file.name)
+    )
 
 
 def draw_letter(letter: str, font: str, way: Way) -> np.ndarray:
-    """A printed letter on a canvas, uint8 (280, 280): 255 is paper, 0 is ink. Of the way, only the size counts."""
+    """A printed letter on a canvas, uint8 (280, 280): 255 is paper, 0 is ink. Of the way, only the
+    size counts."""
     large = Image.new("L", (2 * CANVAS_PX, 2 * CANVAS_PX))
-    ImageDraw.Draw(large).text((CANVAS_PX, CANVAS_PX), letter, fill=255, font=ImageFont.truetype(font, CANVAS_PX), anchor="mm")
+    ImageDraw.Draw(large).text(
+        (CANVAS_PX, CANVAS_PX),
+        letter,
+        fill=255,
+        font=ImageFont.truetype(font, CANVAS_PX),
+        anchor="mm",
+    )
     ink = ImageOps.contain(large.crop(large.getbbox()), (way.size_px, way.size_px))
     canvas = Image.new("L", (CANVAS_PX, CANVAS_PX))
     canvas.paste(ink, ((CANVAS_PX - ink.width) // 2, (CANVAS_PX - ink.height) // 2))

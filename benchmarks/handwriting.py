@@ -1,7 +1,9 @@
-"""How rightly both networks read what people draw, and whether they say so when something is no digit.
+"""How rightly both networks read what people draw, and whether they say so when something is no
+digit.
 
-Recorded pen strokes are drawn on the canvas in four ways and read as the app reads them, beside the same networks fed by a
-plain resize to 28×28; then printed letters and scribbles, which should be called "not sure"; and MNIST's own test set.
+Recorded pen strokes are drawn on the canvas in four ways and read as the app reads them, beside the
+same networks fed by a plain resize to 28×28; then printed letters and scribbles, which should be
+called "not sure"; and MNIST's own test set.
 """
 
 import argparse
@@ -38,10 +40,17 @@ TEST_ASKED = {"dnn": 0.988, "cnn": 0.996}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--strokes", type=Path, help="recordings, a JSON object a line with label and strokes")
-    parser.add_argument("--seed", type=int, default=0, help="where the drawings that stand anywhere stand")
     parser.add_argument(
-        "--misread", type=Path, default=results.KEPT / "misread.png", help="the picture of the worst misreadings"
+        "--strokes", type=Path, help="recordings, a JSON object a line with label and strokes"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="where the drawings that stand anywhere stand"
+    )
+    parser.add_argument(
+        "--misread",
+        type=Path,
+        default=results.KEPT / "misread.png",
+        help="the picture of the worst misreadings",
     )
     options = parser.parse_args()
     import_tensorflow()
@@ -61,7 +70,9 @@ def percent(share: float) -> str:
 def on_test_set(networks: dict, options: argparse.Namespace) -> list[results.Row]:
     """Accuracy, calibration and doubt on MNIST's 10,000 test images."""
     return [
-        row for network, reader in networks.items() for row in _on_test_set(network, reader, RunStore().run(PREFIX + network))
+        row
+        for network, reader in networks.items()
+        for row in _on_test_set(network, reader, RunStore().run(PREFIX + network))
     ]
 
 
@@ -74,27 +85,40 @@ def _on_test_set(network: str, reader, run: Run) -> list[results.Row]:
     unsure = (probabilities.max(axis=1) < reader.sure_from).mean()
     title = NETWORKS[network].title
     print(f"{title} on MNIST's test set: {accuracy:.2%} right, {unsure:.2%} not sure")
-    print(f"  expected calibration error {before:.2%}, {after:.2%} with its temperature of {run.temperature:.2f}\n")
+    print(
+        f"  expected calibration error {before:.2%}, {after:.2%} with its temperature of "
+        f"{run.temperature:.2f}\n"
+    )
     return [
         results.Row(f"{title}: parameters", f"{run.parameters:,}", asked="below 1,000,000"),
-        results.Row(f"{title}: MNIST test digits read right", f"{accuracy:.2%}", asked=f"at least {TEST_ASKED[network]:.1%}"),
+        results.Row(
+            f"{title}: MNIST test digits read right",
+            f"{accuracy:.2%}",
+            asked=f"at least {TEST_ASKED[network]:.1%}",
+        ),
         results.Row(
             f"{title}: expected calibration error (before temperature scaling)",
             f"{after:.2%} ({before:.2%})",
             asked="at most 1%",
         ),
-        results.Row(f"{title}: MNIST test digits called not sure", f"{unsure:.2%}", asked="at most 1%"),
+        results.Row(
+            f"{title}: MNIST test digits called not sure", f"{unsure:.2%}", asked="at most 1%"
+        ),
     ]
 
 
 def on_strokes(networks: dict, options: argparse.Namespace) -> list[results.Row]:
-    """Accuracy per way, network and digit, prepared and plainly resized; draws the worst misreadings."""
+    """Accuracy per way, network and digit, prepared and plainly resized; draws the worst
+    misreadings."""
     if not options.strokes:
         return []
     recordings = drawing.read(options.strokes)
     labels = np.array([recording.label for recording in recordings])
     random = np.random.default_rng(options.seed)
-    canvases = {way: [drawing.draw(recording.strokes, way, random) for recording in recordings] for way in drawing.WAYS}
+    canvases = {
+        way: [drawing.draw(recording.strokes, way, random) for recording in recordings]
+        for way in drawing.WAYS
+    }
     rows, worst = [], []
     for network, reader in networks.items():
         title = NETWORKS[network].title
@@ -108,7 +132,13 @@ def on_strokes(networks: dict, options: argparse.Namespace) -> list[results.Row]
                 if preparation == "prepared":
                     unsure.append(probabilities.max(axis=1) < reader.sure_from)
                     worst += [
-                        (float(probabilities[place].max()), title, labels[place], probabilities[place].argmax(), images[place])
+                        (
+                            float(probabilities[place].max()),
+                            title,
+                            labels[place],
+                            probabilities[place].argmax(),
+                            images[place],
+                        )
                         for place in np.flatnonzero(~right[way])
                     ]
             shares = [hits.mean() for hits in right.values()]
@@ -121,11 +151,17 @@ def on_strokes(networks: dict, options: argparse.Namespace) -> list[results.Row]
         rows += [
             results.Row(
                 f"{title}: {len(labels):,} people's digits, drawn in four ways, read right",
-                percent(means["prepared"]), percent(means["plain resize"]), f"at least {STROKES_ASKED[network]:.1%}",
+                percent(means["prepared"]),
+                percent(means["plain resize"]),
+                f"at least {STROKES_ASKED[network]:.1%}",
             ),
-            results.Row(f"{title}: the worst way, below the mean", f"{100 * worst_way:.1f} points", asked="at most 1 point"),
+            results.Row(
+                f"{title}: the worst way, below the mean",
+                f"{100 * worst_way:.1f} points",
+                asked="at most 1 point",
+            ),
             results.Row(f"{title}: of those, called not sure", percent(doubt), asked="at most 3%"),
-        ]  # fmt: skip
+        ]
     draw_misread(worst, options.misread)
     return rows
 
@@ -134,19 +170,29 @@ def print_shares(title: str, right: dict[drawing.Way, np.ndarray], labels: np.nd
     """A line a way: the share read right of all, then of each digit."""
     print(f"{title:34}   all" + "".join(f"{digit:7}" for digit in range(10)))
     for way, hits in {**right, "mean": np.mean(list(right.values()), axis=0)}.items():
-        shares = [hits.mean(), *(hits[labels == digit].mean() if (labels == digit).any() else np.nan for digit in range(10))]
+        shares = [
+            hits.mean(),
+            *(
+                hits[labels == digit].mean() if (labels == digit).any() else np.nan
+                for digit in range(10)
+            ),
+        ]
         print(f"  {way!s:32}" + "".join(f"{share:7.1%}" for share in shares))
     print()
 
 
 def draw_misread(worst: list[tuple], file: Path) -> None:
-    """A picture of the misreadings in which the networks were surest, as (probability, network, label, digit read, image)."""
+    """A picture of the misreadings in which the networks were surest, as (probability, network,
+    label, digit read, image)."""
     picture = Image.new("L", (MISREAD_COLUMNS * TILE_PX, MISREAD_ROWS * (TILE_PX + 28)), 255)
     pen = ImageDraw.Draw(picture)
     chosen = sorted(worst, key=lambda one: -one[0])[: MISREAD_COLUMNS * MISREAD_ROWS]
     for place, (probability, title, label, digit, image) in enumerate(chosen):
         x, y = place % MISREAD_COLUMNS * TILE_PX, place // MISREAD_COLUMNS * (TILE_PX + 28)
-        picture.paste(Image.fromarray(255 - image).resize((TILE_PX, TILE_PX), Image.Resampling.NEAREST), (x, y))
+        picture.paste(
+            Image.fromarray(255 - image).resize((TILE_PX, TILE_PX), Image.Resampling.NEAREST),
+            (x, y),
+        )
         pen.text((x + 4, y + TILE_PX), f"{title}: {label} as {digit}\n{probability:.1%}", fill=0)
     file.parent.mkdir(parents=True, exist_ok=True)
     picture.save(file)
@@ -156,23 +202,41 @@ def draw_misread(worst: list[tuple], file: Path) -> None:
 def on_non_digits(networks: dict, options: argparse.Namespace) -> list[results.Row]:
     """How many letters and scribbles are called "not sure"."""
     random = np.random.default_rng(options.seed)
-    letters = [(letter, drawing.draw_letter(letter, font, drawing.WAYS[0])) for letter, font in drawing.letters()]
+    letters = [
+        (letter, drawing.draw_letter(letter, font, drawing.WAYS[0]))
+        for letter, font in drawing.letters()
+    ]
     ways = [drawing.WAYS[place % len(drawing.WAYS)] for place in range(SCRIBBLES)]
     kinds = {
         "all printed letters": [canvas for _, canvas in letters],
-        "letters unlike digits": [canvas for letter, canvas in letters if letter not in LIKE_DIGITS],
+        "letters unlike digits": [
+            canvas for letter, canvas in letters if letter not in LIKE_DIGITS
+        ],
         "scribbles": [drawing.draw(drawing.random_strokes(random), way, random) for way in ways],
     }
-    prepared = {kind: np.stack([prepare_drawing(canvas).image for canvas in canvases]) for kind, canvases in kinds.items()}
+    prepared = {
+        kind: np.stack([prepare_drawing(canvas).image for canvas in canvases])
+        for kind, canvases in kinds.items()
+    }
     rows = []
     for network, reader in networks.items():
         title = NETWORKS[network].title
-        unsure = {kind: reader.probabilities(images).max(axis=1) < reader.sure_from for kind, images in prepared.items()}
+        unsure = {
+            kind: reader.probabilities(images).max(axis=1) < reader.sure_from
+            for kind, images in prepared.items()
+        }
         for kind, called in unsure.items():
             print(f"{title} is not sure of {called.mean():.1%} of {len(called):,} {kind}")
         counted = np.concatenate([unsure["letters unlike digits"], unsure["scribbles"]]).mean()
         parts = ", ".join(f"{kind} {called.mean():.0%}" for kind, called in unsure.items())
-        rows.append(results.Row(f"{title}: non-digits called not sure ({parts})", percent(counted), "", "at least 80%"))
+        rows.append(
+            results.Row(
+                f"{title}: non-digits called not sure ({parts})",
+                percent(counted),
+                "",
+                "at least 80%",
+            )
+        )
     print()
     return rows
 

@@ -1,4 +1,5 @@
-"""What the lessons claim, counted over many test digits, and how soon their pages answer, measured in a browser."""
+"""What the lessons claim, counted over many test digits, and how soon their pages answer, measured
+in a browser."""
 
 import sys
 from collections.abc import Iterator
@@ -31,39 +32,58 @@ def measure_claims(folder: Path) -> Iterator[Row]:
     store = RunStore(f"sqlite:///{folder}/runs.sqlite3")
     readers = {run.id: load_classifier(store, run.id) for run in store.shipped()}
     for pair in ("shipped", "quick"):
-        shares = {network: _followed(readers[run_id]) for network, run_id in pretrained.ids(pair).items()}
-        told = ", ".join(f"{NETWORKS[network].title} {share.mean():.1%}" for network, share in shares.items())
+        shares = {
+            network: _followed(readers[run_id]) for network, run_id in pretrained.ids(pair).items()
+        }
+        told = ", ".join(
+            f"{NETWORKS[network].title} {share.mean():.1%}" for network, share in shares.items()
+        )
         farther = (shares["cnn"] > shares["dnn"]).mean()
         yield Row(
-            f"Slide, the pair “{pair}”: places where a digit is read right, mean of {SLID} test digits",
+            f"Slide, the pair “{pair}”: places where a digit is read right, mean of {SLID} test "
+            "digits",
             f"{told}; the CNN farther for {farther:.0%} of the digits",
         )
     for pair in ("quick", "scrambled"):
-        accuracies = {network: store.run(run_id).test_accuracy for network, run_id in pretrained.ids(pair).items()}
-        told = ", ".join(f"{NETWORKS[network].title} {accuracy:.2%}" for network, accuracy in accuracies.items())
+        accuracies = {
+            network: store.run(run_id).test_accuracy
+            for network, run_id in pretrained.ids(pair).items()
+        }
+        told = ", ".join(
+            f"{NETWORKS[network].title} {accuracy:.2%}" for network, accuracy in accuracies.items()
+        )
         yield Row(f"Scramble, the pair “{pair}”: test digits read right", told)
     for name, distortion in DISTORTIONS.items():
         means = {
             pair: {
-                network: np.mean([_accuracy(readers[run_id], name, amount) for amount in distortion.amounts])
+                network: np.mean(
+                    [_accuracy(readers[run_id], name, amount) for amount in distortion.amounts]
+                )
                 for network, run_id in pretrained.ids(pair).items()
             }
             for pair in ("shipped", "quick")
         }
         told = "; ".join(
-            f"{pair}: " + ", ".join(f"{NETWORKS[network].title} {mean:.1%}" for network, mean in found.items())
+            f"{pair}: "
+            + ", ".join(f"{NETWORKS[network].title} {mean:.1%}" for network, mean in found.items())
             for pair, found in means.items()
         )
-        yield Row(f"{distortion.title}: {SPOILED:,} test digits read right, mean over the whole slider", told)
+        yield Row(
+            f"{distortion.title}: {SPOILED:,} test digits read right, mean over the whole slider",
+            told,
+        )
 
 
 def _followed(reader) -> np.ndarray:
-    """The share of the places at which each of the first test digits is read right, float (SLID,)."""
+    """The share of the places at which each of the first test digits is read right, float
+    (SLID,)."""
     test = dataset.load().test
-    return np.array([
-        (reader.probabilities(shifts.moved(image)).argmax(axis=1) == label).mean()
-        for image, label in zip(test.images[:SLID], test.labels[:SLID], strict=True)
-    ])  # fmt: skip
+    return np.array(
+        [
+            (reader.probabilities(shifts.moved(image)).argmax(axis=1) == label).mean()
+            for image, label in zip(test.images[:SLID], test.labels[:SLID], strict=True)
+        ]
+    )
 
 
 def _accuracy(reader, name: str, amount: float) -> float:
@@ -76,8 +96,18 @@ def measure_speed(folder: Path) -> Iterator[Row]:
     """Sliders of the lessons, and how long the slowest take for a digit that is new to them."""
     with apps.ready(apps.ours(folder)) as server, launched() as browser, visitor(browser) as page:
         for path, what, slider, shown in (
-            ("breaking?distortion=turn", "Where does it break?, turning the digit", "Turn, °", PICTURE),
-            ("time_machine", "Time machine, another epoch", "After so many epochs of training", TEXTS),
+            (
+                "breaking?distortion=turn",
+                "Where does it break?, turning the digit",
+                "Turn, °",
+                PICTURE,
+            ),
+            (
+                "time_machine",
+                "Time machine, another epoch",
+                "After so many epochs of training",
+                TEXTS,
+            ),
         ):
             page.goto(f"{server.url}/{path}")
             page.get_by_role("slider", name=slider).wait_for()
@@ -93,22 +123,31 @@ def measure_speed(folder: Path) -> Iterator[Row]:
             page.wait_for_timeout(REST_MS)
             was = page.evaluate(METRICS)
             button = page.get_by_role("button", name="Another example")
-            times_ms.append(timed(page, "click", f"{METRICS}.join() !== {','.join(was)!r}", button.click))
+            times_ms.append(
+                timed(page, "click", f"{METRICS}.join() !== {','.join(was)!r}", button.click)
+            )
         yield Row(
-            "Slide: from asking for another digit to both numbers, 441 places each", figures(times_ms), asked="at most 700 ms"
+            "Slide: from asking for another digit to both numbers, 441 places each",
+            figures(times_ms),
+            asked="at most 700 ms",
         )
 
 
 def keys(page: Page, name: str, shown: str) -> list[float]:
-    """The milliseconds from pressing an arrow on a slider to something else being shown (JavaScript) than before."""
+    """The milliseconds from pressing an arrow on a slider to something else being shown
+    (JavaScript) than before."""
     slider = page.get_by_role("slider", name=name)
     slider.focus()
     times_ms = []
     for place in range(TIMES):
         page.wait_for_timeout(REST_MS)
         was = page.evaluate(shown)
-        key = "ArrowLeft" if place % 6 < 3 else "ArrowRight"  # the time machine begins at its right end
-        times_ms.append(timed(page, "keydown", f"{shown} !== {was!r}", lambda key=key: page.keyboard.press(key)))
+        key = (
+            "ArrowLeft" if place % 6 < 3 else "ArrowRight"
+        )  # the time machine begins at its right end
+        times_ms.append(
+            timed(page, "keydown", f"{shown} !== {was!r}", lambda key=key: page.keyboard.press(key))
+        )
     return times_ms
 
 

@@ -1,7 +1,8 @@
-"""How soon the page answers, measured in a browser beside the plain app: a stroke, a slider, a page, a start from nothing.
+"""How soon the page answers, measured in a browser beside the plain app: a stroke, a slider, a
+page, a start from nothing.
 
-The browser runs on the same machine, as on a teacher's laptop, and measures by its own clock, to the frame in which the answer
-is seen.
+The browser runs on the same machine, as on a teacher's laptop, and measures by its own clock, to
+the frame in which the answer is seen.
 """
 
 import statistics
@@ -25,7 +26,8 @@ from tests.browser.hand import canvas, draw
 from tests.browser.server import Server
 
 TIMES, STARTS = 30, 5
-# A 7, and the stroke that makes a 2 of it: both apps read both rightly, so what is seen changes when the stroke was read.
+# A 7, and the stroke that makes a 2 of it: both apps read both rightly, so what is seen changes
+# when the stroke was read.
 SEVEN = [[(75, 62), (195, 62), (85, 222)]]
 MORE = [[(85, 222), (205, 222)]]
 READ, READ_THEN = "7", "2"
@@ -35,8 +37,9 @@ DOT = [[(195, 222), (200, 222)]]
 TRACK = 0.6
 # So long nobody does anything before what is measured.
 REST_MS = 700
-# Resolves with the milliseconds from an event to the frame in which the page shows what it should: `shows`, an expression. What
-# is in the canvas component is hidden from observers, so a clock looks too (not each frame: that would make frames).
+# Resolves with the milliseconds from an event to the frame in which the page shows what it should:
+# `shows`, an expression. What is in the canvas component is hidden from observers, so a clock looks
+# too (not each frame: that would make frames).
 STOPWATCH = """
 ([event, shows]) => {
     window.answered = new Promise((resolve, reject) => {
@@ -65,9 +68,7 @@ METRIC_NAMES = "[...document.querySelectorAll('[data-testid=stMetricLabel]')].ma
 CHARTS = "[...document.querySelectorAll('[data-testid=stVegaLiteChart]')]"
 # Of the charts, those that the window shows.
 DRAWN = f"{CHARTS}.every((chart) => chart.querySelector('svg, canvas') || chart.getBoundingClientRect().top > innerHeight)"
-CANVAS = (
-    "[...document.querySelectorAll('.st-key-canvas *')].some((one) => one.shadowRoot?.querySelector('canvas.upper-canvas'))"
-)
+CANVAS = "[...document.querySelectorAll('.st-key-canvas *')].some((one) => one.shadowRoot?.querySelector('canvas.upper-canvas'))"
 # When each page is there: all that the window shows of it, to the last chart.
 OPENS = {
     "Draw": f"{CANVAS} && {CHARTS}.length === 2 && {DRAWN}",
@@ -77,7 +78,8 @@ OPENS = {
 
 
 def timed(page: Page, event: str, shows: str, act: Callable[[], None]) -> float:
-    """Does something; the milliseconds from the browser's event to the frame that shows what is to be seen (JavaScript)."""
+    """Does something; the milliseconds from the browser's event to the frame that shows what is to
+    be seen (JavaScript)."""
     page.evaluate(STOPWATCH, [event, shows])
     act()
     return page.evaluate("window.answered")
@@ -94,7 +96,8 @@ def reads(digit: str) -> str:
 
 
 def stroke(page: Page, url: str) -> float:
-    """The milliseconds from mouse-up to both readings, of a stroke drawn by a visitor who has drawn before."""
+    """The milliseconds from mouse-up to both readings, of a stroke drawn by a visitor who has drawn
+    before."""
     page.goto(url)
     canvas(page).wait_for()
     page.wait_for_timeout(REST_MS)
@@ -124,22 +127,34 @@ def measure_strokes(folder: Path) -> Iterator[Row]:
                     cpu.append(stroke_cpu_ms(page, server))
         # The first of each is to warm up.
         our_ms, plain_ms = (figures(times[1:]) for times in times_ms)
-        yield Row("From mouse-up to both readings (the canvas waits 200 ms by itself)", our_ms, plain_ms, "median 240 ms")
+        yield Row(
+            "From mouse-up to both readings (the canvas waits 200 ms by itself)",
+            our_ms,
+            plain_ms,
+            "median 240 ms",
+        )
         our_cpu, plain_cpu = (f"median {np.median(cpu[1:]):.0f} ms" for cpu in cpu_ms)
-        yield Row("The server's processor time for a stroke, with all that Streamlit does after it", our_cpu, plain_cpu)
+        yield Row(
+            "The server's processor time for a stroke, with all that Streamlit does after it",
+            our_cpu,
+            plain_cpu,
+        )
         begin_training(one, ours)
         yield Row(
-            "From mouse-up to both readings while a network is trained", figures([stroke(one, ours.url) for _ in range(TIMES)]),
+            "From mouse-up to both readings while a network is trained",
+            figures([stroke(one, ours.url) for _ in range(TIMES)]),
             asked="median 300 ms",
-        )  # fmt: skip
+        )
         if not apps.running(ours):
             raise RuntimeError(
-                "The training was over before the strokes were: they were not drawn while a network was trained."
+                "The training was over before the strokes were: they were not drawn while a "
+                "network was trained."
             )
 
 
 def stroke_cpu_ms(page: Page, server: Server) -> float:
-    """The milliseconds of processor time that the server takes for one more stroke, until it is quiet again."""
+    """The milliseconds of processor time that the server takes for one more stroke, until it is
+    quiet again."""
     page.wait_for_timeout(REST_MS)
     process = apps.family(server)[:1]
     before_s = apps.cpu_s(process)
@@ -160,7 +175,11 @@ def measure_pages(folder: Path) -> Iterator[Row]:
     with apps.ready(apps.ours(folder)) as server, launched() as browser, visitor(browser) as page:
         page.goto(f"{server.url}/train?network=dnn")
         page.get_by_text("Parameters, all layers").wait_for()
-        yield Row("From moving a slider on Train to the new number of parameters", figures(slide(page)), asked="at most 100 ms")
+        yield Row(
+            "From moving a slider on Train to the new number of parameters",
+            figures(slide(page)),
+            asked="at most 100 ms",
+        )
         page.goto(server.url)
         canvas(page).wait_for()
         page.wait_for_timeout(REST_MS)
@@ -170,15 +189,20 @@ def measure_pages(folder: Path) -> Iterator[Row]:
         for _ in range(TIMES + 1):
             for title, times_ms in opened.items():
                 page.wait_for_timeout(REST_MS)
-                times_ms.append(timed(page, "click", OPENS[title], page.get_by_role("link", name=title).click))
+                times_ms.append(
+                    timed(page, "click", OPENS[title], page.get_by_role("link", name=title).click)
+                )
         for title, times_ms in opened.items():
             yield Row(
-                f"Opening {title} from another page: all that the window shows", figures(times_ms[1:]), asked="at most 400 ms"
+                f"Opening {title} from another page: all that the window shows",
+                figures(times_ms[1:]),
+                asked="at most 400 ms",
             )
 
 
 def slide(page: Page) -> list[float]:
-    """The milliseconds from letting a slider go to the new number of parameters, each of a network not built before."""
+    """The milliseconds from letting a slider go to the new number of parameters, each of a network
+    not built before."""
     first, second = (page.get_by_role("slider", name=f"Layer {number}, units") for number in (1, 2))
     times_ms = []
     for place in range(TIMES):
@@ -186,7 +210,14 @@ def slide(page: Page) -> list[float]:
         move(page, second, place // 6)
         page.wait_for_timeout(REST_MS)
         was = page.evaluate(METRICS)[0]
-        times_ms.append(timed(page, "pointerup", f"{METRICS}[0] !== '{was}'", partial(move, page, first, place % 6)))
+        times_ms.append(
+            timed(
+                page,
+                "pointerup",
+                f"{METRICS}[0] !== '{was}'",
+                partial(move, page, first, place % 6),
+            )
+        )
     return times_ms
 
 
@@ -195,13 +226,16 @@ def move(page: Page, slider: Locator, place: int) -> None:
     track = slider.locator("xpath=ancestor::*[@data-testid='stSlider']")
     track.scroll_into_view_if_needed()
     box = track.bounding_box()
-    page.mouse.move(box["x"] + box["width"] * (0.15 + 0.1 * place), box["y"] + box["height"] * TRACK)
+    page.mouse.move(
+        box["x"] + box["width"] * (0.15 + 0.1 * place), box["y"] + box["height"] * TRACK
+    )
     page.mouse.down()
     page.mouse.up()
 
 
 def measure_starts(folder: Path) -> Iterator[Row]:
-    """From starting the server to the canvas, and to the first reading; beside importing Streamlit and TensorFlow."""
+    """From starting the server to the canvas, and to the first reading; beside importing Streamlit
+    and TensorFlow."""
     apps.export_networks(folder)
     imports, ours, plain = [], [], []
     with launched() as browser:
@@ -213,23 +247,32 @@ def measure_starts(folder: Path) -> Iterator[Row]:
                 print(start.__name__, times_s[-1], "importing takes", imports[-1], flush=True)
     importing_s = statistics.median(imports)
     for place, (what, times) in enumerate((("the canvas", 0.7), ("the first reading", 1.5))):
-        our_s, plain_s = (statistics.median(times_s[place] for times_s in side) for side in (ours, plain))
+        our_s, plain_s = (
+            statistics.median(times_s[place] for times_s in side) for side in (ours, plain)
+        )
         yield Row(
-            f"From starting the server to {what}, in times of importing streamlit and tensorflow (medians of {STARTS})",
-            f"{our_s / importing_s:.2f} ({our_s:.1f} of {importing_s:.1f} s)", f"{plain_s / importing_s:.2f} ({plain_s:.1f} s)",
+            f"From starting the server to {what}, in times of importing streamlit and tensorflow "
+            f"(medians of {STARTS})",
+            f"{our_s / importing_s:.2f} ({our_s:.1f} of {importing_s:.1f} s)",
+            f"{plain_s / importing_s:.2f} ({plain_s:.1f} s)",
             f"at most {times:g}",
-        )  # fmt: skip
+        )
 
 
 def import_s() -> float:
     """The seconds in which Python starts and imports Streamlit and TensorFlow."""
     started = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import streamlit, tensorflow"], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-c", "import streamlit, tensorflow"],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
     return time.monotonic() - started
 
 
 def start_s(browser: Browser, start: Callable[[Path], Server], folder: Path) -> tuple[float, float]:
-    """The seconds from starting a server to the canvas on screen, and to both readings of what is drawn on it at once."""
+    """The seconds from starting a server to the canvas on screen, and to both readings of what is
+    drawn on it at once."""
     started = time.monotonic()
     server = start(folder)
     try:
@@ -244,7 +287,11 @@ def start_s(browser: Browser, start: Callable[[Path], Server], folder: Path) -> 
         apps.end(server)
 
 
-PARTS: dict[str, results.Part] = {"strokes": measure_strokes, "pages": measure_pages, "starts": measure_starts}
+PARTS: dict[str, results.Part] = {
+    "strokes": measure_strokes,
+    "pages": measure_pages,
+    "starts": measure_starts,
+}
 
 if __name__ == "__main__":
     results.main("page", __doc__, PARTS)

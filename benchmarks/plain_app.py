@@ -1,7 +1,8 @@
-"""The app that most people would write: a canvas, a resize to 28×28, `predict` of both networks, bars.
+"""The app that most people would write: a canvas, a resize to 28×28, `predict` of both networks,
+bars.
 
-The page and the classroom are measured against it. It has the same canvas component, the same two trained networks, and
-Streamlit's default settings.
+The page and the classroom are measured against it. It has the same canvas component, the same two
+trained networks, and Streamlit's default settings.
 
 PLAIN_NETWORKS: the folder with dnn.keras and cnn.keras, the shipped networks as Keras files.
 """
@@ -24,9 +25,14 @@ def load(name):
 
 st.title("Draw a digit")
 canvas = st_canvas(
-    stroke_width=20, stroke_color="#000000", background_color="#ffffff", height=280, width=280, return_image_data=True,
+    stroke_width=20,
+    stroke_color="#000000",
+    background_color="#ffffff",
+    height=280,
+    width=280,
+    return_image_data=True,
     key="canvas",
-)  # fmt: skip
+)
 if canvas.image_data is not None:
     grey = Image.fromarray(canvas.image_data.astype(np.uint8)).convert("L").resize((28, 28))
     image = 255 - np.asarray(grey)

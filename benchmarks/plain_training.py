@@ -1,7 +1,7 @@
 """The training that most people would write: float32 arrays, `keras.Model.fit`, Keras's defaults.
 
-The trainings here are measured against it. It has two of their networks (their weights start as Keras starts them, not as ours
-do), the same images, and the same number of them in a batch.
+The trainings here are measured against it. It has two of their networks (their weights start as
+Keras starts them, not as ours do), the same images, and the same number of them in a batch.
 """
 
 import time
@@ -18,25 +18,38 @@ MOST_EPOCHS = 25
 
 def dnn() -> keras.Model:
     """Three dense layers, 91,860 parameters."""
-    return keras.Sequential([
-        keras.Input((28, 28)), layers.Flatten(),
-        layers.Dense(100), layers.BatchNormalization(momentum=0.9), layers.ReLU(), layers.Dropout(0.2),
-        layers.Dense(80), layers.BatchNormalization(momentum=0.9), layers.ReLU(), layers.Dropout(0.2),
-        layers.Dense(50, activation="relu"),
-        layers.Dense(10, activation="softmax"),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((28, 28)),
+            layers.Flatten(),
+            layers.Dense(100),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            layers.Dropout(0.2),
+            layers.Dense(80),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            layers.Dropout(0.2),
+            layers.Dense(50, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
 
 
 def cnn() -> keras.Model:
     """Two convolutions, one pooling, one dense layer, 544,522 parameters."""
-    return keras.Sequential([
-        keras.Input((28, 28, 1)),
-        layers.Conv2D(32, 3, activation="relu"),
-        layers.Conv2D(64, 3, activation="relu"), layers.MaxPooling2D(3),
-        layers.Flatten(),
-        layers.Dense(128, activation="relu"), layers.Dropout(0.5),
-        layers.Dense(10, activation="softmax"),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(3),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
 
 
 class UntilAccurate(keras.callbacks.Callback):
@@ -56,15 +69,18 @@ class UntilAccurate(keras.callbacks.Callback):
         self.checking_s += time.perf_counter() - started
 
 
-def train(network: str, batch_size: int, seed: int, epochs: int | None, until: float | None) -> dict:
-    """Trains for so many epochs, or until so much of the test set is read right, 0 to 1, at most MOST_EPOCHS; the seconds,
-    the accuracy on the test set, and the epochs that it took."""
+def train(
+    network: str, batch_size: int, seed: int, epochs: int | None, until: float | None
+) -> dict:
+    """Trains for so many epochs, or until so much of the test set is read right, 0 to 1, at most
+    MOST_EPOCHS; the seconds, the accuracy on the test set, and the epochs that it took."""
     keras.utils.set_random_seed(seed)
     started = time.perf_counter()
     training, validation = dataset.split(TRAIN_IMAGES, VALIDATION_IMAGES)
     test = dataset.load().test
     (x, y), validation, test = (
-        (digits.images.astype("float32") / 255, digits.labels) for digits in (training, validation, test)
+        (digits.images.astype("float32") / 255, digits.labels)
+        for digits in (training, validation, test)
     )
     model = {"dnn": dnn, "cnn": cnn}[network]()
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -79,5 +95,12 @@ def train(network: str, batch_size: int, seed: int, epochs: int | None, until: f
         verbose=0,
     )
     _, accuracy = model.evaluate(*test, verbose=0)
-    seconds = time.perf_counter() - started - sum(callback.checking_s for callback in until_accurate)
-    return {"seconds": seconds, "accuracy": accuracy, "epochs": len(history.epoch), "parameters": model.count_params()}
+    seconds = (
+        time.perf_counter() - started - sum(callback.checking_s for callback in until_accurate)
+    )
+    return {
+        "seconds": seconds,
+        "accuracy": accuracy,
+        "epochs": len(history.epoch),
+        "parameters": model.count_params(),
+    }

@@ -1,4 +1,5 @@
-"""What the benchmarks measure: in parts, each printed, kept in `saved/benchmarks/`, and written into the README as one table.
+"""What the benchmarks measure: in parts, each printed, kept in `saved/benchmarks/`, and written
+into the README as one table.
 
 python benchmarks/results.py README.md   puts the kept results between the table's marks.
 """
@@ -16,7 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "saved" / "benchmarks"
 MARKS = ("<!-- benchmarks -->", "<!-- end of benchmarks -->")
-# The parts of each benchmark in the order of the table. Each benchmark is a script beside this one that takes `--help`.
+# The parts of each benchmark in the order of the table. Each benchmark is a script beside this one
+# that takes `--help`.
 BENCHMARKS = {
     "handwriting": ("test set", "strokes", "non-digits"),
     "training": ("same", "headline", "watching", "augmentation", "utilisation"),
@@ -29,8 +31,9 @@ BENCHMARKS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table, as people read it. what: is measured. ours: the figure. plain: the same of what people would use
-    instead, in the same run. asked: what we promise, such as "at most 240 ms"."""
+    """One line of the table, as people read it. what: is measured. ours: the figure. plain: the
+    same of what people would use instead, in the same run. asked: what we promise, such as "at most
+    240 ms"."""
 
     what: str
     ours: str
@@ -43,9 +46,15 @@ Part = Callable[[Path], Iterator[Row]]
 
 
 def main(benchmark: str, description: str, parts: Mapping[str, Part]) -> None:
-    """The command line of a benchmark: measures and keeps each of its parts, or those that are asked for."""
+    """The command line of a benchmark: measures and keeps each of its parts, or those that are
+    asked for."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--only", nargs="+", choices=parts, help="measure these parts; of the others, what is kept stays")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=parts,
+        help="measure these parts; of the others, what is kept stays",
+    )
     for part in parser.parse_args().only or parts:
         with tempfile.TemporaryDirectory() as folder:
             keep(benchmark, part, list(parts[part](Path(folder))))
@@ -56,7 +65,11 @@ def keep(benchmark: str, part: str, rows: Sequence[Row]) -> None:
     print("\n".join(table(rows)), flush=True)
     file = _file(benchmark, part)
     file.parent.mkdir(parents=True, exist_ok=True)
-    kept = {"measured": date.today().isoformat(), "machine": machine(), "rows": [asdict(row) for row in rows]}
+    kept = {
+        "measured": date.today().isoformat(),
+        "machine": machine(),
+        "rows": [asdict(row) for row in rows],
+    }
     file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
@@ -75,12 +88,20 @@ def machine() -> str:
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        name = next((line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), name)
+        name = next(
+            (
+                line.split(":")[1].strip()
+                for line in info.read_text().splitlines()
+                if "model name" in line
+            ),
+            name,
+        )
     return f"{name}, Python {platform.python_version()}"
 
 
 def write_table(file: Path) -> str | None:
-    """Puts what is kept of all benchmarks between the marks of a Markdown file; what is missing, or None."""
+    """Puts what is kept of all benchmarks between the marks of a Markdown file; what is missing, or
+    None."""
     text = file.read_text(encoding="utf-8")
     if not all(mark in text for mark in MARKS):
         return f"{file} lacks the lines between which the table stands: {' and '.join(MARKS)}."
@@ -91,7 +112,10 @@ def write_table(file: Path) -> str | None:
     machines = "; ".join(sorted({f"{one['machine']}, {one['measured']}" for one in kept}))
     lines = table([Row(**row) for one in kept for row in one["rows"]])
     head, tail = text[: text.index(MARKS[0])], text[text.index(MARKS[1]) :]
-    file.write_text("\n".join([head + MARKS[0], f"Measured on: {machines}.", "", *lines, tail]), encoding="utf-8")
+    file.write_text(
+        "\n".join([head + MARKS[0], f"Measured on: {machines}.", "", *lines, tail]),
+        encoding="utf-8",
+    )
     if missing:
         return f"Not measured yet, so not in the table: {', '.join(missing)}. Run benchmarks/NAME.py for each, or `make bench`."
     return None

@@ -1,7 +1,8 @@
 """How fast networks learn here, beside plain `keras.Model.fit` on float32 arrays.
 
-Each training runs in a process of its own, one after the other, and where there are two sides, by turns. All that comes after
-the imports counts: reading the digits, building, compiling, learning, validating after each epoch, measuring on the test set.
+Each training runs in a process of its own, one after the other, and where there are two sides, by
+turns. All that comes after the imports counts: reading the digits, building, compiling, learning,
+validating after each epoch, measuring on the test set.
 """
 
 import json
@@ -33,14 +34,16 @@ QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 class Same(NamedTuple):
-    """The same recipe on both sides. promised: the share of the plain one's time with units for bfloat16, and without."""
+    """The same recipe on both sides. promised: the share of the plain one's time with units for
+    bfloat16, and without."""
 
     hyperparameters: Hyperparameters
     promised: tuple[float, float]
 
 
 class Headline(NamedTuple):
-    """The share of test digits that an earlier project reported, and how many times faster our recipe is to get there."""
+    """The share of test digits that an earlier project reported, and how many times faster our
+    recipe is to get there."""
 
     recipe: str
     accuracy: float
@@ -48,7 +51,10 @@ class Headline(NamedTuple):
 
 
 SAME = (
-    Same(RECIPES["simple-nn"].hyperparameters.model_copy(update={"batch_size": 128, "epochs": 10}), (0.6, 0.6)),
+    Same(
+        RECIPES["simple-nn"].hyperparameters.model_copy(update={"batch_size": 128, "epochs": 10}),
+        (0.6, 0.6),
+    ),
     Same(RECIPES["simple-cnn"].hyperparameters.model_copy(update={"epochs": 3}), (0.5, 0.95)),
 )
 HEADLINES = (Headline("quick-dnn", 0.9768, 6), Headline("quick-cnn", 0.9928, 15))
@@ -73,7 +79,9 @@ def measured(kind: str, **what) -> dict:
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=QUIET)
     found = json.loads(done.stdout.splitlines()[-1])
     values = what.pop("values", {})
-    said = {**what, "network": values.get("network"), "seed": values.get("seed")} if values else what
+    said = (
+        {**what, "network": values.get("network"), "seed": values.get("seed")} if values else what
+    )
     print(kind, said, found, flush=True)
     return found
 
@@ -86,7 +94,11 @@ def train_here(values: dict) -> dict:
     started = time.perf_counter()
     trained = train(hyperparameters)
     seconds = time.perf_counter() - started
-    found = {"seconds": seconds, "accuracy": trained.test_accuracy, "parameters": trained.parameters}
+    found = {
+        "seconds": seconds,
+        "accuracy": trained.test_accuracy,
+        "parameters": trained.parameters,
+    }
     return found | best_precision(values)
 
 
@@ -95,7 +107,9 @@ def best_precision(values: dict) -> dict:
     from mnist_models.models import networks, precision
 
     hyperparameters = validate(values)
-    return {"precision": precision.resolve(hyperparameters, networks.build(hyperparameters, blank=True))}
+    return {
+        "precision": precision.resolve(hyperparameters, networks.build(hyperparameters, blank=True))
+    }
 
 
 def train_plainly(**what) -> dict:
@@ -112,26 +126,36 @@ def time_epoch(values: dict) -> dict:
 
     ends = []
     hyperparameters = validate(values | {"epochs": 2, "validation_images": 0})
-    train(hyperparameters, lambda event: ends.append(event.elapsed_s) if isinstance(event, EpochEnd) else None)
+    train(
+        hyperparameters,
+        lambda event: ends.append(event.elapsed_s) if isinstance(event, EpochEnd) else None,
+    )
     return {"seconds": ends[1] - ends[0]}
 
 
 def count_operations(values: dict) -> dict:
-    """The floating-point operations that learning from one image takes: forwards, then backwards to weights and to inputs, of
-    which the first layer's are not needed. Only those of matrix multiplications and convolutions."""
+    """The floating-point operations that learning from one image takes: forwards, then backwards to
+    weights and to inputs, of which the first layer's are not needed. Only those of matrix
+    multiplications and convolutions."""
     from mnist_models.models import networks, precision
 
     network = networks.build(validate(values), blank=True)
     first = next(layer for layer in network.layers if hasattr(layer, "kernel"))
-    return {"operations": 2 * (3 * precision.multiply_adds(network.layers) - precision.multiply_adds([first]))}
+    return {
+        "operations": 2
+        * (3 * precision.multiply_adds(network.layers) - precision.multiply_adds([first]))
+    }
 
 
 def multiply_matrices(dtype: str) -> dict:
-    """What this machine's own multiplication of large matrices reaches, in floating-point operations a second."""
+    """What this machine's own multiplication of large matrices reaches, in floating-point
+    operations a second."""
     import tensorflow as tf
 
     left, right = (tf.cast(tf.random.normal((MATRIX, MATRIX)), dtype) for _ in range(2))
-    multiply = tf.function(lambda: tf.reduce_sum(tf.cast(tf.matmul(left, right)[:1, :1], tf.float32)))
+    multiply = tf.function(
+        lambda: tf.reduce_sum(tf.cast(tf.matmul(left, right)[:1, :1], tf.float32))
+    )
     multiply()
     seconds = []
     for _ in range(5):
@@ -141,18 +165,31 @@ def multiply_matrices(dtype: str) -> dict:
     return {"per_second": 2 * MATRIX**3 / min(seconds)}
 
 
-MEASURES = (train_here, best_precision, train_plainly, time_epoch, count_operations, multiply_matrices)
+MEASURES = (
+    train_here,
+    best_precision,
+    train_plainly,
+    time_epoch,
+    count_operations,
+    multiply_matrices,
+)
 
 
 def same_recipe(folder: Path) -> Iterator[Row]:
     """The same network, batch size, images and epochs on both sides."""
     for hyperparameters, (with_units, without) in SAME:
-        plain = {"batch_size": hyperparameters.batch_size, "epochs": hyperparameters.epochs, "until": None}
+        plain = {
+            "batch_size": hyperparameters.batch_size,
+            "epochs": hyperparameters.epochs,
+            "until": None,
+        }
         ours, plains = by_turns(hyperparameters, plain)
         share = _median_s(ours) / _median_s(plains)
         yield Row(
-            f"{hyperparameters.title} of {ours[0]['parameters']:,} parameters, {hyperparameters.epochs} epochs, batches of "
-            f"{hyperparameters.batch_size}, {ours[0]['precision']}; test accuracy of {len(SEEDS)} seeds",
+            f"{hyperparameters.title} of {ours[0]['parameters']:,} parameters, "
+            f"{hyperparameters.epochs} epochs, batches of "
+            f"{hyperparameters.batch_size}, {ours[0]['precision']}; test accuracy of {len(SEEDS)} "
+            "seeds",
             f"{_median_s(ours):.1f} s, {share:.2f} of plain; {_accuracies(ours)}",
             f"{_median_s(plains):.1f} s; {_accuracies(plains)}",
             f"at most {with_units if ours[0]['precision'] == 'bfloat16' else without:g} of plain",
@@ -163,29 +200,39 @@ def headline(folder: Path) -> Iterator[Row]:
     """How long it takes to read as many test digits rightly as an earlier project reported."""
     for recipe, accuracy, promised in HEADLINES:
         hyperparameters = RECIPES[recipe].hyperparameters
-        ours, plains = by_turns(hyperparameters, {"batch_size": HEADLINE_BATCH_SIZE, "epochs": None, "until": accuracy})
+        ours, plains = by_turns(
+            hyperparameters, {"batch_size": HEADLINE_BATCH_SIZE, "epochs": None, "until": accuracy}
+        )
         faster = _median_s(plains) / _median_s(ours)
         there = statistics.median(our["accuracy"] for our in ours) >= accuracy
         late = [plain for plain in plains if plain["accuracy"] < accuracy]
         epochs = ", ".join(str(plain["epochs"]) for plain in plains)
         yield Row(
-            f"{hyperparameters.title} to {accuracy:.2%} of the test digits: the recipe {RECIPES[recipe].title} "
-            f"({ours[0]['parameters']:,} parameters, {ours[0]['precision']}), and plain ({plains[0]['parameters']:,} "
-            f"parameters, batches of {HEADLINE_BATCH_SIZE}) for as many epochs as it takes; {len(SEEDS)} seeds",
-            f"{_median_s(ours):.1f} s, {faster:.0f} times faster; {_accuracies(ours)}" + ("" if there else ": NOT THERE"),
-            f"{_median_s(plains):.0f} s, {epochs} epochs; {_accuracies(plains)}" + (f"; {len(late)} not there" if late else ""),
+            f"{hyperparameters.title} to {accuracy:.2%} of the test digits: the recipe "
+            f"{RECIPES[recipe].title} "
+            f"({ours[0]['parameters']:,} parameters, {ours[0]['precision']}), and plain "
+            f"({plains[0]['parameters']:,} "
+            f"parameters, batches of {HEADLINE_BATCH_SIZE}) for as many epochs as it takes; "
+            f"{len(SEEDS)} seeds",
+            f"{_median_s(ours):.1f} s, {faster:.0f} times faster; {_accuracies(ours)}"
+            + ("" if there else ": NOT THERE"),
+            f"{_median_s(plains):.0f} s, {epochs} epochs; {_accuracies(plains)}"
+            + (f"; {len(late)} not there" if late else ""),
             f"{promised} times faster",
         )
 
 
 def by_turns(hyperparameters: Hyperparameters, plain: dict) -> tuple[list[dict], list[dict]]:
-    """Ours and the plain training of the same network with each seed, now one of them first, now the other."""
+    """Ours and the plain training of the same network with each seed, now one of them first, now
+    the other."""
     ours, plains = [], []
     for place, seed in enumerate(SEEDS):
         values = hyperparameters.model_copy(update={"seed": seed}).model_dump(mode="json")
         sides = [
             lambda values=values: ours.append(measured("train_here", values=values)),
-            lambda seed=seed: plains.append(measured("train_plainly", network=hyperparameters.network, seed=seed, **plain)),
+            lambda seed=seed: plains.append(
+                measured("train_plainly", network=hyperparameters.network, seed=seed, **plain)
+            ),
         ]
         for side in reversed(sides) if place % 2 else sides:
             side()
@@ -201,16 +248,22 @@ def _accuracies(trainings: Sequence[dict]) -> str:
 
 
 def augmentation(folder: Path) -> Iterator[Row]:
-    """What full augmentation takes of an epoch. (Before the first, digits are also restyled once, which takes a second.)"""
+    """What full augmentation takes of an epoch. (Before the first, digits are also restyled once,
+    which takes a second.)"""
     for recipe in AUGMENTED:
-        values = RECIPES[recipe].hyperparameters.model_dump(mode="json") | {"train_images": AUGMENTED_IMAGES}
+        values = RECIPES[recipe].hyperparameters.model_dump(mode="json") | {
+            "train_images": AUGMENTED_IMAGES
+        }
         seconds: dict[str, list[float]] = {"off": [], "full": []}
         for _ in range(AUGMENTED_TIMES):
             for kind, found in seconds.items():
-                found.append(measured("time_epoch", values=values | {"augmentation": kind})["seconds"])
+                found.append(
+                    measured("time_epoch", values=values | {"augmentation": kind})["seconds"]
+                )
         off, full = (statistics.median(found) for found in seconds.values())
         yield Row(
-            f"{RECIPES[recipe].title}: what full augmentation takes of an epoch (and adds to one without)",
+            f"{RECIPES[recipe].title}: what full augmentation takes of an epoch (and adds to one "
+            "without)",
             f"{1 - off / full:.0%} (+{full / off - 1:.0%})",
             asked="at most 30%",
         )
@@ -220,40 +273,52 @@ def utilisation(folder: Path) -> Iterator[Row]:
     """How near learning comes to what the machine can."""
     hyperparameters = RECIPES[BUSIEST].hyperparameters
     values = hyperparameters.model_dump(mode="json")
-    for precision in sorted({"float32", measured("best_precision", values=values)["precision"]}, reverse=True):
+    for precision in sorted(
+        {"float32", measured("best_precision", values=values)["precision"]}, reverse=True
+    ):
         values |= {"precision": precision}
         seconds = min(measured("time_epoch", values=values)["seconds"] for _ in range(2))
-        operations = measured("count_operations", values=values)["operations"] * hyperparameters.train_images
+        operations = (
+            measured("count_operations", values=values)["operations"] * hyperparameters.train_images
+        )
         limit = measured("multiply_matrices", dtype=precision)["per_second"]
         yield Row(
-            f"{RECIPES[BUSIEST].title} in {precision}: GFLOP/s while learning, of those that multiplying two "
+            f"{RECIPES[BUSIEST].title} in {precision}: GFLOP/s while learning, of those that "
+            "multiplying two "
             f"{MATRIX}×{MATRIX} matrices reaches",
             f"{operations / seconds / 1e9:,.0f} of {limit / 1e9:,.0f}",
         )
 
 
 def watching(folder: Path) -> Iterator[Row]:
-    """What it costs to have the page open, in a browser on the same machine, while its curves move."""
+    """What it costs to have the page open, in a browser on the same machine, while its curves
+    move."""
     server = apps.ours(folder)
     try:
         with launched() as browser, visitor(browser) as page:
             _trained_s(page, server, watched=True)  # once, so that the next ones find all loaded
             shares = []
             for place in range(WATCHED_PAIRS):
-                seconds = {watched: _trained_s(page, server, watched) for watched in ((True, False), (False, True))[place % 2]}
+                seconds = {
+                    watched: _trained_s(page, server, watched)
+                    for watched in ((True, False), (False, True))[place % 2]
+                }
                 shares.append(seconds[True] / seconds[False])
                 print("watched, not watched:", seconds, flush=True)
     finally:
         apps.end(server)
     yield Row(
-        f"Training with the page open and its curves moving, of the time without: median of {WATCHED_PAIRS} pairs (and all)",
-        f"{statistics.median(shares):.3f} ({', '.join(f'{share:.2f}' for share in sorted(shares))})",
+        "Training with the page open and its curves moving, of the time without: median of "
+        f"{WATCHED_PAIRS} pairs (and all)",
+        f"{statistics.median(shares):.3f} "
+        f"({', '.join(f'{share:.2f}' for share in sorted(shares))})",
         asked="at most 1.03",
     )
 
 
 def _trained_s(page: Page, server: Server, watched: bool) -> float:
-    """Trains once from the Train page, and stays there or leaves it; the seconds that the training took."""
+    """Trains once from the Train page, and stays there or leaves it; the seconds that the training
+    took."""
     store = RunStore(server.env["DATABASE_URL"])
     page.goto(links.to_url(f"{server.url}/train", links.to_query(WATCHED)))
     before = len(store.runs())
@@ -264,7 +329,9 @@ def _trained_s(page: Page, server: Server, watched: bool) -> float:
             page.goto("about:blank")
         if time.monotonic() > deadline:
             raise TimeoutError("The training on the Train page does not begin, or does not end.")
-        page.wait_for_timeout(300)  # not time.sleep: the browser's messages are to be taken meanwhile
+        page.wait_for_timeout(
+            300
+        )  # not time.sleep: the browser's messages are to be taken meanwhile
     if runs[0].state != RunState.FINISHED:
         raise RuntimeError(f"The training on the Train page is {runs[0].state}: {runs[0].error}")
     return runs[0].elapsed_s

@@ -18,8 +18,11 @@ RUN_HELP = f"the id of a run, such as 1a2b3c4d, or {' or '.join(pretrained.PREFI
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command and returns its exit status: 0, or 1 after something that standard error explains."""
-    if hasattr(sys.stdout, "reconfigure"):  # a file's name may have letters that the terminal does not know
+    """Runs one command and returns its exit status: 0, or 1 after something that standard error
+    explains."""
+    if hasattr(
+        sys.stdout, "reconfigure"
+    ):  # a file's name may have letters that the terminal does not know
         sys.stdout.reconfigure(errors="backslashreplace" if os.name == "nt" else "surrogateescape")
     options = _parser().parse_args(arguments)
     try:
@@ -36,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m mnist_models", description="Train networks that read handwritten digits, evaluate them, read pictures."
+        prog="python -m mnist_models",
+        description="Train networks that read handwritten digits, evaluate them, read pictures.",
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -46,18 +50,24 @@ def _parser() -> argparse.ArgumentParser:
         description="Train a network and keep it. Name the network, or a recipe, which knows its own.",
     )
     train.set_defaults(command=commands.train_one)
-    kinds = " or ".join(f"{network} ({kind.__doc__.splitlines()[0].rstrip('.')})" for network, kind in NETWORKS.items())
+    kinds = " or ".join(
+        f"{network} ({kind.__doc__.splitlines()[0].rstrip('.')})"
+        for network, kind in NETWORKS.items()
+    )
     train.add_argument("network", choices=NETWORKS, nargs="?", metavar="NETWORK", help=kinds)
     train.add_argument(
-        "--recipe", metavar="NAME",
+        "--recipe",
+        metavar="NAME",
         help="the hyperparameters to start from (default: the network's quick ones); the command `recipes` lists all",
-    )  # fmt: skip
+    )
     train.add_argument("--name", help="what to call the run")
     train.add_argument("--json", action="store_true", help="print the result as one JSON object")
     train.add_argument(
-        "--output", type=Path, metavar="FOLDER",
+        "--output",
+        type=Path,
+        metavar="FOLDER",
         help="also write NETWORK.npz (weights), NETWORK.readings.npz and NETWORK.json (a card) there",
-    )  # fmt: skip
+    )
     _add_hyperparameters(train)
 
     listing = subparsers.add_parser(
@@ -68,10 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(command=commands.list_recipes)
     listing.add_argument("--json", action="store_true", help="print one JSON object a line")
     listing.add_argument(
-        "--train", type=Path, metavar="FILE",
+        "--train",
+        type=Path,
+        metavar="FILE",
         help="train all those of the earlier projects, a quarter of an hour or more, and write the table of what they reach "
         f"into FILE, between the lines {commands.TABLE_MARKS[0]} and {commands.TABLE_MARKS[1]}",
-    )  # fmt: skip
+    )
 
     code = subparsers.add_parser(
         "code",
@@ -85,11 +97,15 @@ def _parser() -> argparse.ArgumentParser:
         description="Print a link that opens the Train page with the hyperparameters of a run or recipe.",
     )
     link.set_defaults(command=commands.print_link)
-    link.add_argument("--address", default=TRAIN_PAGE, help="that of the Train page (default: %(default)s)")
+    link.add_argument(
+        "--address", default=TRAIN_PAGE, help="that of the Train page (default: %(default)s)"
+    )
     for command in (code, link):
         either = command.add_mutually_exclusive_group(required=True)
         either.add_argument("run", metavar="RUN", nargs="?", help=RUN_HELP)
-        either.add_argument("--recipe", metavar="NAME", help="a recipe; the command `recipes` lists all")
+        either.add_argument(
+            "--recipe", metavar="NAME", help="a recipe; the command `recipes` lists all"
+        )
 
     export = subparsers.add_parser(
         "export",
@@ -98,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.set_defaults(command=commands.export_run)
     export.add_argument("run", metavar="RUN", help=RUN_HELP)
-    export.add_argument("file", type=Path, metavar="FILE", help="the zip to write; one that is there is replaced")
+    export.add_argument(
+        "file", type=Path, metavar="FILE", help="the zip to write; one that is there is replaced"
+    )
 
     bring = subparsers.add_parser(
         "import",
@@ -106,7 +124,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Keep a run that `export` or the app wrote to a file. How well it reads is measured anew.",
     )
     bring.set_defaults(command=commands.import_run)
-    bring.add_argument("file", type=Path, metavar="FILE", help="the zip to read; nothing in it is executed")
+    bring.add_argument(
+        "file", type=Path, metavar="FILE", help="the zip to read; nothing in it is executed"
+    )
     bring.add_argument("--name", help="what to call the run (default: its name in the file)")
 
     evaluate = subparsers.add_parser(
@@ -115,8 +135,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure a network on the 10,000 test digits: loss, accuracy, precision and recall, confusion matrix.",
     )
     evaluate.set_defaults(command=commands.evaluate_run)
-    evaluate.add_argument("network", choices=NETWORKS, metavar="NETWORK", help=" or ".join(NETWORKS))
-    evaluate.add_argument("--run", metavar="ID", help="a run of this network (default: the one that ships)")
+    evaluate.add_argument(
+        "network", choices=NETWORKS, metavar="NETWORK", help=" or ".join(NETWORKS)
+    )
+    evaluate.add_argument(
+        "--run", metavar="ID", help="a run of this network (default: the one that ships)"
+    )
     evaluate.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
     predict = subparsers.add_parser(
@@ -125,17 +149,28 @@ def _parser() -> argparse.ArgumentParser:
         description="Read the digit in each picture with both networks. Report files that cannot be read.",
     )
     predict.set_defaults(command=commands.predict)
-    predict.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG or other pictures of one digit, of any size")
+    predict.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="PNG, JPEG or other pictures of one digit, of any size",
+    )
     predict.add_argument("--json", action="store_true", help="print one JSON object a line")
     for network in NETWORKS:
-        predict.add_argument(f"--{network}", metavar="ID", help=f"the {network} run that reads (default: the one that ships)")
+        predict.add_argument(
+            f"--{network}",
+            metavar="ID",
+            help=f"the {network} run that reads (default: the one that ships)",
+        )
     return parser
 
 
 def _add_hyperparameters(train: argparse.ArgumentParser) -> None:
     """An option for every hyperparameter; those that only one network has say so."""
     groups: dict[str, argparse._ArgumentGroup] = {}
-    for name in dict.fromkeys(itertools.chain.from_iterable(kind.choices() for kind in NETWORKS.values())):
+    for name in dict.fromkeys(
+        itertools.chain.from_iterable(kind.choices() for kind in NETWORKS.values())
+    ):
         kinds = [kind for kind in NETWORKS.values() if name in kind.choices()]
         choice = kinds[0].choices()[name]
         if choice.group not in groups:
@@ -143,7 +178,10 @@ def _add_hyperparameters(train: argparse.ArgumentParser) -> None:
         only = f"({kinds[0].title} only) " if len(kinds) == 1 else ""
         text = f"{only}{choice.help} Allowed: {choice.allowed}. Default: {_written(choice.default)}. {choice.reason}"
         groups[choice.group].add_argument(
-            "--" + name.replace("_", "-"), default=argparse.SUPPRESS, metavar="VALUE", help=text.replace("%", "%%")
+            "--" + name.replace("_", "-"),
+            default=argparse.SUPPRESS,
+            metavar="VALUE",
+            help=text.replace("%", "%%"),
         )
 
 

@@ -1,4 +1,5 @@
-"""What each command of the command line does. Each takes its options and returns the exit status."""
+"""What each command of the command line does. Each takes its options and returns the exit
+status."""
 
 from __future__ import annotations
 
@@ -25,9 +26,25 @@ from mnist_models.runs import pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, RunState, StoreError
 from mnist_models.settings import links, recipes
-from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters, HyperparametersError, Problem, number, validate
+from mnist_models.settings.hyperparameters import (
+    NETWORKS,
+    Hyperparameters,
+    HyperparametersError,
+    Problem,
+    number,
+    validate,
+)
 from mnist_models.settings.script import script
-from mnist_models.training.progress import Control, Curve, EpochEnd, Event, Measuring, Progress, Trained, planned_steps
+from mnist_models.training.progress import (
+    Control,
+    Curve,
+    EpochEnd,
+    Event,
+    Measuring,
+    Progress,
+    Trained,
+    planned_steps,
+)
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
     from mnist_models.models.classifier import Prediction
@@ -39,14 +56,20 @@ TABLE_MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")
 
 
 def _hyperparameters(options: argparse.Namespace) -> Hyperparameters:
-    """Those of the recipe, with what was chosen on the command line in their place. Raises HyperparametersError."""
+    """Those of the recipe, with what was chosen on the command line in their place. Raises
+    HyperparametersError."""
     if not (options.network or options.recipe):
-        raise _wrong("network", f"Name the network to train ({' or '.join(NETWORKS)}), or a recipe: --recipe NAME.")
+        raise _wrong(
+            "network",
+            f"Name the network to train ({' or '.join(NETWORKS)}), or a recipe: --recipe NAME.",
+        )
     recipe = _recipe(options.recipe or "quick", options.network)
     network = recipe.hyperparameters.network
     if options.network not in (None, network):
         raise _wrong(
-            "recipe", f"The recipe {recipe.name} is for a {recipe.hyperparameters.title}; leave {options.network} out."
+            "recipe",
+            f"The recipe {recipe.name} is for a {recipe.hyperparameters.title}; leave "
+            f"{options.network} out.",
         )
     every = itertools.chain.from_iterable(kind.choices() for kind in NETWORKS.values())
     chosen = {name: getattr(options, name) for name in every if hasattr(options, name)}
@@ -54,7 +77,8 @@ def _hyperparameters(options: argparse.Namespace) -> Hyperparameters:
 
 
 def _of_run_or_recipe(options: argparse.Namespace) -> Hyperparameters:
-    """The hyperparameters of the run or recipe that was named. Raises StoreError, HyperparametersError."""
+    """The hyperparameters of the run or recipe that was named. Raises StoreError,
+    HyperparametersError."""
     if options.recipe is None:
         return RunStore().run(options.run).hyperparameters
     return _recipe(options.recipe).hyperparameters
@@ -80,7 +104,10 @@ def export_run(options: argparse.Namespace) -> int:
     try:
         options.file.write_bytes(content)
     except OSError as error:
-        print(f"{options.file} cannot be written ({error.strerror}): choose another file.", file=sys.stderr)
+        print(
+            f"{options.file} cannot be written ({error.strerror}): choose another file.",
+            file=sys.stderr,
+        )
         return 1
     print(f"{run.label}: {options.file}, {len(content) / 1e6:.1f} MB")
     return 0
@@ -90,7 +117,10 @@ def import_run(options: argparse.Namespace) -> int:
     try:
         file = options.file.open("rb")
     except OSError as error:
-        print(f"{options.file} cannot be read ({error.strerror}): choose another file.", file=sys.stderr)
+        print(
+            f"{options.file} cannot be read ({error.strerror}): choose another file.",
+            file=sys.stderr,
+        )
         return 1
     mnist_models.import_tensorflow()
     from mnist_models.runs import exports
@@ -101,7 +131,10 @@ def import_run(options: argparse.Namespace) -> int:
         except exports.ExportError as error:
             print(f"{options.file}: {error}", file=sys.stderr)
             return 1
-    print(f"{run.label} (run {run.id}): {run.hyperparameters.title}, test accuracy {run.test_accuracy:.2%}")
+    print(
+        f"{run.label} (run {run.id}): {run.hyperparameters.title}, test accuracy "
+        f"{run.test_accuracy:.2%}"
+    )
     return 0
 
 
@@ -113,7 +146,9 @@ def _recipe(name: str, network: str | None = None) -> recipes.Recipe:
     """See recipes.find. Raises HyperparametersError."""
     recipe = recipes.find(name, network)
     if recipe is None:
-        raise _wrong("recipe", f"There is no recipe {name!r}; there are {', '.join(recipes.RECIPES)}.")
+        raise _wrong(
+            "recipe", f"There is no recipe {name!r}; there are {', '.join(recipes.RECIPES)}."
+        )
     return recipe
 
 
@@ -134,22 +169,34 @@ def list_recipes(options: argparse.Namespace) -> int:
             print(json.dumps(facts))
         else:
             reported = "" if recipe.reported is None else f", reported {recipe.reported:.2%}"
-            print(f"{recipe.name}: {recipe.hyperparameters.title}, {facts['parameters']:,} parameters{reported}")
+            print(
+                f"{recipe.name}: {recipe.hyperparameters.title}, {facts['parameters']:,} "
+                f"parameters{reported}"
+            )
             print(f"    {recipe.origin}")
     return 0
 
 
 def _train_earlier_projects(file: Path) -> int:
-    """Trains every recipe of the earlier projects and writes the table of what they reported and what they reach here."""
+    """Trains every recipe of the earlier projects and writes the table of what they reported and
+    what they reach here."""
     try:
         text = file.read_text(encoding="utf-8")
         head, tail = text[: text.index(TABLE_MARKS[0])], text[text.index(TABLE_MARKS[1]) :]
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it lacks the lines between which the table stands"
-        print(f"{file} cannot be used ({reason}); it needs {' and '.join(TABLE_MARKS)}.", file=sys.stderr)
+        reason = (
+            getattr(error, "strerror", None) or "it lacks the lines between which the table stands"
+        )
+        print(
+            f"{file} cannot be used ({reason}); it needs {' and '.join(TABLE_MARKS)}.",
+            file=sys.stderr,
+        )
         return 1
     store = RunStore()
-    rows = ["| recipe | network | parameters | reported | reached here | epochs | seconds |", "| --- " * 7 + "|"]
+    rows = [
+        "| recipe | network | parameters | reported | reached here | epochs | seconds |",
+        "| --- " * 7 + "|",
+    ]
     for recipe in recipes.EARLIER:
         print(f"{recipe.name}:", file=sys.stderr)
         run = store.create(recipe.hyperparameters, recipe.title)
@@ -159,8 +206,10 @@ def _train_earlier_projects(file: Path) -> int:
         store.finish(run.id, trained)
         reported = "" if recipe.reported is None else f"{recipe.reported:.2%}"
         rows.append(
-            f"| {recipe.title} | {recipe.hyperparameters.title} | {trained.parameters:,} | {reported} | "
-            f"{trained.test_accuracy:.2%} | {number(round(trained.epochs, 2))} | {trained.elapsed_s:.0f} |"
+            f"| {recipe.title} | {recipe.hyperparameters.title} | {trained.parameters:,} | "
+            f"{reported} | "
+            f"{trained.test_accuracy:.2%} | {number(round(trained.epochs, 2))} | "
+            f"{trained.elapsed_s:.0f} |"
         )
         print(rows[-1])
     file.write_text("\n".join([head + TABLE_MARKS[0], *rows, tail]), encoding="utf-8")
@@ -173,7 +222,11 @@ def train_one(options: argparse.Namespace) -> int:
         try:
             options.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            print(f"Nothing can be written to {options.output} ({error.strerror}): choose another folder.", file=sys.stderr)
+            print(
+                f"Nothing can be written to {options.output} ({error.strerror}): choose another "
+                "folder.",
+                file=sys.stderr,
+            )
             return 1
     mnist_models.import_tensorflow()
     stop = threading.Event()
@@ -192,7 +245,10 @@ def train_one(options: argparse.Namespace) -> int:
             pretrained.write(options.output, hyperparameters, trained, command)
         except OSError as error:
             status = 1
-            print(f"{options.output} could not be written ({error.strerror}); the run is kept.", file=sys.stderr)
+            print(
+                f"{options.output} could not be written ({error.strerror}); the run is kept.",
+                file=sys.stderr,
+            )
     store.finish(run.id, trained)
     facts = {
         "run": run.id,
@@ -256,10 +312,14 @@ def _train_with_bar(
 
 
 def _chosen(store: RunStore, network: str, run_id: str | None) -> Run:
-    """The run of this network with this id, or the network that ships when None. Raises StoreError."""
+    """The run of this network with this id, or the network that ships when None. Raises
+    StoreError."""
     run = store.run(run_id or pretrained.PREFIX + network)
     if run.network != network:
-        raise StoreError(f"The run {run.id} is a {run.hyperparameters.title}; choose one that is a {NETWORKS[network].title}.")
+        raise StoreError(
+            f"The run {run.id} is a {run.hyperparameters.title}; choose one that is a "
+            f"{NETWORKS[network].title}."
+        )
     return run
 
 
@@ -271,18 +331,31 @@ def evaluate_run(options: argparse.Namespace) -> int:
     from mnist_models.runs.loading import load_classifier
 
     test = dataset.load().test
-    result = evaluate(load_classifier(store, run.id).readings(test.images), test.labels, run.temperature)
+    result = evaluate(
+        load_classifier(store, run.id).readings(test.images), test.labels, run.temperature
+    )
     if options.json:
-        print(json.dumps(dataclasses.asdict(result) | {"run": run.id, "confusion": result.confusion.tolist()}))
+        print(
+            json.dumps(
+                dataclasses.asdict(result) | {"run": run.id, "confusion": result.confusion.tolist()}
+            )
+        )
         return 0
-    print(f"{run.label} on the 10,000 test digits: loss {result.loss:.4f}, accuracy {result.accuracy:.2%}")
+    print(
+        f"{run.label} on the 10,000 test digits: loss {result.loss:.4f}, accuracy "
+        f"{result.accuracy:.2%}"
+    )
     print(
         f"expected calibration error {result.calibration_error:.2%}, "
-        f"{result.untempered_calibration_error:.2%} before its logits were divided by {run.temperature:.2f}\n"
+        f"{result.untempered_calibration_error:.2%} before its logits were divided by "
+        f"{run.temperature:.2f}\n"
     )
     print("digit  precision  recall      F1  support")
     for digit, report in enumerate(result.digits):
-        print(f"{digit:5}  {report.precision:9.2%} {report.recall:7.2%} {report.f1:7.2%}  {report.support:7}")
+        print(
+            f"{digit:5}  {report.precision:9.2%} {report.recall:7.2%} {report.f1:7.2%}  "
+            f"{report.support:7}"
+        )
     print("\nconfusion matrix: a row for each true digit, a column for each digit read")
     print("     " + "".join(f"{digit:6}" for digit in range(10)))
     for digit, row in enumerate(result.confusion):
@@ -317,15 +390,27 @@ def predict(options: argparse.Namespace) -> int:
     pictures = _prepared(options.images)
     while chunk := list(itertools.islice(pictures, PICTURES_AT_ONCE)):
         good = [picture for picture in chunk if picture.image is not None]
-        images = np.stack([picture.image for picture in good]) if good else np.empty((0, 28, 28), np.uint8)
-        rows = {network: iter(classifier.read_all(images)) for network, classifier in classifiers.items()}
+        images = (
+            np.stack([picture.image for picture in good])
+            if good
+            else np.empty((0, 28, 28), np.uint8)
+        )
+        rows = {
+            network: iter(classifier.read_all(images))
+            for network, classifier in classifiers.items()
+        }
         for picture in chunk:
             if picture.image is None:
                 status = 1
                 print(f"{picture.path}: {picture.problem}", file=sys.stderr)
                 continue
             read = {network: next(row) for network, row in rows.items()}
-            print(_reading_as_json(picture.path, read) if options.json else _reading_as_text(picture.path, read), flush=True)
+            print(
+                _reading_as_json(picture.path, read)
+                if options.json
+                else _reading_as_text(picture.path, read),
+                flush=True,
+            )
     return status
 
 
@@ -346,7 +431,8 @@ def _reading_as_json(path: str, read: dict[str, Prediction]) -> str:
 
 def _reading_as_text(path: str, read: dict[str, Prediction]) -> str:
     return f"{path}: " + ", ".join(
-        f"{NETWORKS[network].title} {'reads' if prediction.is_sure else 'is not sure, perhaps'} {prediction.digit} "
+        f"{NETWORKS[network].title} {'reads' if prediction.is_sure else 'is not sure, perhaps'} "
+        f"{prediction.digit} "
         f"({prediction.probability:.1%})"
         for network, prediction in read.items()
     )

@@ -1,4 +1,5 @@
-"""Where does it break? A digit turned, blurred or half hidden, and how far each network can follow."""
+"""Where does it break? A digit turned, blurred or half hidden, and how far each network can
+follow."""
 
 from collections.abc import Mapping
 
@@ -13,7 +14,12 @@ from pages.parts import canvas, large_type, page, readers, resources
 from pages.parts.lessons import cached, charts, frame, waiting
 
 SCRIPT = "pages/breaking.py"
-CHOSEN, COUNT, RUNS, READING = "breaking-distortion", "breaking-images", "breaking-runs", "breaking-is-reading"
+CHOSEN, COUNT, RUNS, READING = (
+    "breaking-distortion",
+    "breaking-images",
+    "breaking-runs",
+    "breaking-is-reading",
+)
 FIRST = "turn"
 COUNTS = (2_000, dataset.TEST_COUNT)
 PICTURE_PX = 150
@@ -29,16 +35,21 @@ def main() -> None:
         st.session_state.setdefault(key, first)
     st.header("Where does it break?")
     st.markdown(
-        "Here the digit is spoiled more and more, and read as it is, without being prepared again. **Notice** which network "
-        "gives in first, and whether it knows: a wrong answer can be a very sure one. **Try** every way to spoil it, then ask "
+        "Here the digit is spoiled more and more, and read as it is, without being prepared again. "
+        "**Notice** which network "
+        "gives in first, and whether it knows: a wrong answer can be a very sure one. **Try** "
+        "every way to spoil it, then ask "
         "the whole test set whether your digit was an exception."
     )
     with st.container(key="breaking"):
         one_digit()
     st.subheader("The whole test set")
-    # A fragment redraws itself as often as was fixed when it was defined: only while there is something to be read.
+    # A fragment redraws itself as often as was fixed when it was defined: only while there is
+    # something to be read.
     is_reading = st.session_state[READING]
-    st.fragment(page.guarded(whole_test_set), run_every=waiting.TURN_S if is_reading else None)(is_reading)
+    st.fragment(page.guarded(whole_test_set), run_every=waiting.TURN_S if is_reading else None)(
+        is_reading
+    )
     why()
 
 
@@ -53,16 +64,25 @@ def one_digit() -> None:
     image, label = frame.digit()
     runs = frame.networks()
     name = st.segmented_control(
-        "Spoil it", list(DISTORTIONS), format_func=lambda name: DISTORTIONS[name].title, key=CHOSEN, required=True,
+        "Spoil it",
+        list(DISTORTIONS),
+        format_func=lambda name: DISTORTIONS[name].title,
+        key=CHOSEN,
+        required=True,
         persist_state="session",
-    )  # fmt: skip
+    )
     distortion = DISTORTIONS[name]
-    # What a link has set, or what was chosen before, comes before what a widget could be told to start with.
+    # What a link has set, or what was chosen before, comes before what a widget could be told to
+    # start with.
     st.session_state.setdefault(_key(name), distortion.harmless)
     amount = st.select_slider(
-        f"{distortion.title}, {distortion.unit}", distortion.amounts, key=_key(name), format_func=number,
-        persist_state="session", help=distortion.help,
-    )  # fmt: skip
+        f"{distortion.title}, {distortion.unit}",
+        distortion.amounts,
+        key=_key(name),
+        format_func=number,
+        persist_state="session",
+        help=distortion.help,
+    )
     frame.present(SCRIPT, image, label, runs, {CHOSEN: name, _key(name): amount})
     if name != st.session_state.setdefault("breaking-shown", name):
         st.session_state["breaking-shown"] = name
@@ -77,18 +97,32 @@ def one_digit() -> None:
     for column, (network, read) in zip(columns, found.items(), strict=True):
         digit = int(read[place].argmax())
         column.metric(
-            f"The {NETWORKS[network].title} reads", str(digit),
-            f"{read[place].max():.1%} sure" + (f", {label}: {read[place, label]:.1%}" if digit != label else ""),
-            delta_color="off", delta_arrow="off",
-        )  # fmt: skip
-    st.markdown(finding(distortion, {network: read.argmax(axis=1) == label for network, read in found.items()}, label))
+            f"The {NETWORKS[network].title} reads",
+            str(digit),
+            f"{read[place].max():.1%} sure"
+            + (f", {label}: {read[place, label]:.1%}" if digit != label else ""),
+            delta_color="off",
+            delta_arrow="off",
+        )
+    st.markdown(
+        finding(
+            distortion,
+            {network: read.argmax(axis=1) == label for network, read in found.items()},
+            label,
+        )
+    )
     large_type.chart(
         charts.along(
-            distortion.amounts, {network: read[:, label] for network, read in found.items()},
-            {network: read.argmax(axis=1).tolist() for network, read in found.items()}, label, amount, _scale(distortion),
+            distortion.amounts,
+            {network: read[:, label] for network, read in found.items()},
+            {network: read.argmax(axis=1).tolist() for network, read in found.items()},
+            label,
+            amount,
+            _scale(distortion),
         ),
-        key="breaking-along", alt=f"How probable each network finds {label}, the more the digit is spoiled",
-    )  # fmt: skip
+        key="breaking-along",
+        alt=f"How probable each network finds {label}, the more the digit is spoiled",
+    )
 
 
 def _scale(distortion: Distortion) -> str:
@@ -101,7 +135,8 @@ def _told(distortion: Distortion, amounts: list[float]) -> str:
 
 
 def finding(distortion: Distortion, right: Mapping[str, np.ndarray], label: int) -> str:
-    """Where both networks break, in words. right: whether the digit was read rightly at each amount, by network."""
+    """Where both networks break, in words. right: whether the digit was read rightly at each
+    amount, by network."""
     sentences = []
     for network, found in right.items():
         title, points = NETWORKS[network].title, breaking_points(distortion, found)
@@ -115,41 +150,69 @@ def finding(distortion: Distortion, right: Mapping[str, np.ndarray], label: int)
     (_, worst), (best, most) = sorted(shares.items(), key=lambda share: share[1])
     if worst == most:
         return " ".join(sentences) + " Of this digit, neither can bear more than the other."
-    return " ".join(sentences) + f" Along the whole scale, the {NETWORKS[best].title} is right more often."
+    return (
+        " ".join(sentences)
+        + f" Along the whole scale, the {NETWORKS[best].title} is right more often."
+    )
 
 
-# The whole test set --------------------------------------------------------------------------------------------------------
+# The whole test set
+# --------------------------------------------------------------------------------------------------------
 
 
 def whole_test_set(was_reading: bool) -> None:
-    """The accuracy of several runs along the slider; what is not known yet can be read here, and stopped. was_reading: this
-    redraws itself to go on with that."""
+    """The accuracy of several runs along the slider; what is not known yet can be read here, and
+    stopped. was_reading: this redraws itself to go on with that."""
     name = st.session_state[CHOSEN]
     runs = choose_runs()
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     count = left.segmented_control(
-        "Test digits at each step", COUNTS, format_func=number, key=COUNT, required=True, persist_state="session"
+        "Test digits at each step",
+        COUNTS,
+        format_func=number,
+        key=COUNT,
+        required=True,
+        persist_state="session",
     )
     sweeps = {run_id: cached.sweep(run_id, name, count) for run_id in runs}
     if was_reading:
-        right.button("Stop", icon=":material/stop:", key="breaking-stop", width="stretch", on_click=_read, args=[False])
+        right.button(
+            "Stop",
+            icon=":material/stop:",
+            key="breaking-stop",
+            width="stretch",
+            on_click=_read,
+            args=[False],
+        )
         st.progress(
             waiting.share(sweeps),
-            f"{count:,} digits at each of {len(DISTORTIONS[name].amounts)} steps, read by {len(sweeps)} networks",
+            f"{count:,} digits at each of {len(DISTORTIONS[name].amounts)} steps, read by "
+            f"{len(sweeps)} networks",
         )
         waiting.go_on(sweeps)
         if waiting.all_over(sweeps):
             _read(False)
     else:
         right.button(
-            "Read them", icon=":material/play_arrow:", key="breaking-start", type="primary", width="stretch",
-            disabled=waiting.all_over(sweeps), on_click=_read, args=[True],
-        )  # fmt: skip
+            "Read them",
+            icon=":material/play_arrow:",
+            key="breaking-start",
+            type="primary",
+            width="stretch",
+            disabled=waiting.all_over(sweeps),
+            on_click=_read,
+            args=[True],
+        )
     if st.session_state[READING] != was_reading:
         st.rerun()
     found = {runs[run_id]: sweep.result for run_id, sweep in sweeps.items() if sweep.is_over}
     if unkept := [swept.unkept for swept in found.values() if swept.unkept]:
-        st.warning(page.plain(f"Some of these curves could not be kept, and are here only until the app ends. {unkept[0]}"))
+        st.warning(
+            page.plain(
+                "Some of these curves could not be kept, and are here only until the app ends. "
+                f"{unkept[0]}"
+            )
+        )
     show({run: swept.accuracies for run, swept in found.items()}, name, count)
 
 
@@ -158,13 +221,22 @@ def _read(is_reading: bool) -> None:
 
 
 def choose_runs() -> dict[str, Run]:
-    """The networks whose curves are to be seen, by id; chosen here, at first the two that read above."""
-    runs = {run_id: run for network in NETWORKS for run_id, run in readers.readable(network).items()}
+    """The networks whose curves are to be seen, by id; chosen here, at first the two that read
+    above."""
+    runs = {
+        run_id: run for network in NETWORKS for run_id, run in readers.readable(network).items()
+    }
     labels = {run_id: run.label for run_id, run in runs.items()}
     reading = [st.session_state[f"reads-{network}"] for network in NETWORKS]
     if not set(st.session_state.setdefault(RUNS, reading)) <= set(labels):  # one was deleted
         st.session_state[RUNS] = [run_id for run_id in st.session_state[RUNS] if run_id in labels]
-    chosen = st.multiselect("Networks", labels, key=RUNS, format_func=lambda run_id: labels[run_id], persist_state="session")
+    chosen = st.multiselect(
+        "Networks",
+        labels,
+        key=RUNS,
+        format_func=lambda run_id: labels[run_id],
+        persist_state="session",
+    )
     return {run_id: run for run_id, run in runs.items() if run_id in chosen}
 
 
@@ -172,31 +244,42 @@ def show(found: Mapping[Run, list[float]], name: str, count: int) -> None:
     """The curves of some runs along a distortion, and in words where each of them breaks."""
     distortion = DISTORTIONS[name]
     if not found:
-        st.caption("Press “Read them” to see how many of the test digits each network reads, at each step of the slider.")
+        st.caption(
+            "Press “Read them” to see how many of the test digits each network reads, at each step "
+            "of the slider."
+        )
         return
     for run, accuracies in found.items():
         st.markdown(sentence(run, np.array(accuracies), distortion, count))
     large_type.chart(
         charts.sweeps(
-            distortion.amounts, {run.label: accuracies for run, accuracies in found.items()}, [run.network for run in found],
+            distortion.amounts,
+            {run.label: accuracies for run, accuracies in found.items()},
+            [run.network for run in found],
             _scale(distortion),
         ),
-        key="breaking-sweeps", alt=f"How many of {count:,} test digits are read rightly, the more they are spoiled",
-    )  # fmt: skip
+        key="breaking-sweeps",
+        alt=f"How many of {count:,} test digits are read rightly, the more they are spoiled",
+    )
 
 
 def why() -> None:
     """Why neither network is better at everything."""
     with st.expander("Why is neither better at everything?"):
         st.markdown(
-            "Small patterns survive when a stroke is turned, slanted, scaled or thickened a little, so a network that looks "
-            "for them wherever they are can follow longer. But they are also the first thing that noise and blur destroy. A "
+            "Small patterns survive when a stroke is turned, slanted, scaled or thickened a "
+            "little, so a network that looks "
+            "for them wherever they are can follow longer. But they are also the first thing that "
+            "noise and blur destroy. A "
             "dense network adds up all 784 pixels, and much of the noise in them cancels out."
         )
         st.markdown(
-            "So it is over the first 2,000 test digits and the whole of each slider, for the networks that ship: the CNN reads "
-            "more of them turned, scaled, slanted, thickened, thinned or half hidden, the DNN more of them blurred or noisy. "
-            "Nor is it all architecture: what augmentation has shown a network while it learned, it can bear later."
+            "So it is over the first 2,000 test digits and the whole of each slider, for the "
+            "networks that ship: the CNN reads "
+            "more of them turned, scaled, slanted, thickened, thinned or half hidden, the DNN more "
+            "of them blurred or noisy. "
+            "Nor is it all architecture: what augmentation has shown a network while it learned, "
+            "it can bear later."
         )
 
 
@@ -207,9 +290,7 @@ def sentence(run: Run, accuracies: np.ndarray, distortion: Distortion, count: in
     points = breaking_points(distortion, accuracies >= HALF)
     if not points:
         return f"{told}, and at least half of them all along; on average over the scale {accuracies.mean():.1%}."
-    return (
-        f"{told}, and fewer than half from {_told(distortion, points)} on; on average over the scale {accuracies.mean():.1%}."
-    )
+    return f"{told}, and fewer than half from {_told(distortion, points)} on; on average over the scale {accuracies.mean():.1%}."
 
 
 main()

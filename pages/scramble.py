@@ -29,9 +29,12 @@ def main() -> None:
         board.give(board.drawing)
     st.header("Scramble the pixels, and see who minds")
     st.markdown(
-        "Here all 784 pixels of an image change places, always in the same way, before a network sees it. Two networks learned "
-        "from images scrambled like that. **Notice** that a dense network hardly minds: it never knew which pixels are "
-        "neighbours. A convolutional network looks for patterns of neighbours, and there are none left. **Try** to draw "
+        "Here all 784 pixels of an image change places, always in the same way, before a network "
+        "sees it. Two networks learned "
+        "from images scrambled like that. **Notice** that a dense network hardly minds: it never "
+        "knew which pixels are "
+        "neighbours. A convolutional network looks for patterns of neighbours, and there are none "
+        "left. **Try** to draw "
         "under scrambling: you cannot read it, but can they?"
     )
     scrambled = {network: choose(network, some) for network, some in runs.items()}
@@ -41,18 +44,24 @@ def main() -> None:
     st.markdown(verdict(plain, scrambled))
     large_type.chart(
         charts.mistakes(
-            [(NETWORKS[network].title, network, kind, _wrong(run)) for kind, runs in
-             (("as they are", plain), ("scrambled", scrambled)) for network, run in runs.items()]
+            [
+                (NETWORKS[network].title, network, kind, _wrong(run))
+                for kind, runs in (("as they are", plain), ("scrambled", scrambled))
+                for network, run in runs.items()
+            ]
         ),
-        key="scramble-mistakes", alt="How many test digits each network reads wrongly, as they are and scrambled",
-    )  # fmt: skip
+        key="scramble-mistakes",
+        alt="How many test digits each network reads wrongly, as they are and scrambled",
+    )
     again()
     resources.prepare()
 
 
 def shipped(pair: str) -> dict[str, Run]:
     """A pair of networks that comes with the app, by network."""
-    return {network: resources.store().run(run_id) for network, run_id in pretrained.ids(pair).items()}
+    return {
+        network: resources.store().run(run_id) for network, run_id in pretrained.ids(pair).items()
+    }
 
 
 def _key(network: str) -> str:
@@ -60,8 +69,13 @@ def _key(network: str) -> str:
 
 
 def learned_scrambled(network: str) -> dict[str, Run]:
-    """The networks of this kind that learned from scrambled images, by id: the one that ships, and those trained here."""
-    return {run_id: run for run_id, run in readers.readable(network).items() if run.values.get("scrambled")}
+    """The networks of this kind that learned from scrambled images, by id: the one that ships, and
+    those trained here."""
+    return {
+        run_id: run
+        for run_id, run in readers.readable(network).items()
+        if run.values.get("scrambled")
+    }
 
 
 def choose(network: str, runs: Mapping[str, Run]) -> Run:
@@ -72,16 +86,20 @@ def choose(network: str, runs: Mapping[str, Run]) -> Run:
     if frame.is_presented() or len(runs) == 1:
         return runs[st.session_state[key]]
     run_id = st.selectbox(
-        f"{NETWORKS[network].title} of scrambled pixels", ids, key=key,
-        format_func=lambda run_id: f"{runs[run_id].label} · {runs[run_id].test_accuracy:.2%}", persist_state="session",
-    )  # fmt: skip
+        f"{NETWORKS[network].title} of scrambled pixels",
+        ids,
+        key=key,
+        format_func=lambda run_id: f"{runs[run_id].label} · {runs[run_id].test_accuracy:.2%}",
+        persist_state="session",
+    )
     return runs[run_id]
 
 
 @st.fragment
 @page.guarded
 def draw_and_read(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> None:
-    """The canvas, what becomes of it, and what four networks read. A fragment: a stroke redraws this and nothing else."""
+    """The canvas, what becomes of it, and what four networks read. A fragment: a stroke redraws
+    this and nothing else."""
     left, middle, right = st.columns([1.3, 0.7, 1], gap="medium")
     with left:
         with st.container(key="canvas"):
@@ -89,7 +107,12 @@ def draw_and_read(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> Non
         board = canvas.board()
         with st.container(horizontal=True, gap="xsmall"):
             st.button("Clear", icon=":material/delete:", on_click=board.clear, key="scramble-clear")
-            st.button("Example", icon=":material/casino:", on_click=canvas.show_any_test_digit, key="scramble-example")
+            st.button(
+                "Example",
+                icon=":material/casino:",
+                on_click=canvas.show_any_test_digit,
+                key="scramble-example",
+            )
     if preparation is None:
         right.caption("Nothing yet. Draw a digit on the canvas.")
         return
@@ -102,9 +125,12 @@ def draw_and_read(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> Non
                 for network, run in runs.items():
                     read = resources.classifier(run.id).read(preparation.image)
                     st.metric(
-                        f"The {NETWORKS[network].title} reads", str(read.digit), f"{read.probability:.1%}", delta_color="off",
+                        f"The {NETWORKS[network].title} reads",
+                        str(read.digit),
+                        f"{read.probability:.1%}",
+                        delta_color="off",
                         delta_arrow="off",
-                    )  # fmt: skip
+                    )
     label = board.label if board.label is not None else frame.guess(preparation.image)
     chosen = {_key(network): run.id for network, run in scrambled.items()}
     frame.present(SCRIPT, preparation.image, label, {}, chosen)
@@ -114,7 +140,12 @@ def pictures(preparation: Preparation) -> None:
     """The digit as the networks read it, and as those of scrambled pixels are given it."""
     image = preparation.image
     for picture, caption in ((image, "As it is"), (dataset.scrambled(image[None])[0], "Scrambled")):
-        st.image(canvas.enlarged(picture, PICTURE_PX), width=PICTURE_PX, caption=caption, alt=f"The digit: {caption.lower()}")
+        st.image(
+            canvas.enlarged(picture, PICTURE_PX),
+            width=PICTURE_PX,
+            caption=caption,
+            alt=f"The digit: {caption.lower()}",
+        )
 
 
 def _wrong(run: Run) -> int:
@@ -127,21 +158,25 @@ def verdict(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> str:
     worst, best = sorted(scrambled.values(), key=lambda run: run.test_accuracy)
     if best.test_accuracy - worst.test_accuracy < CLOSE:
         return told + " Without neighbours, neither is better than the other."
-    told += f" Without neighbours, the {NETWORKS[best.network].title} is the better reader of the two"
+    told += (
+        f" Without neighbours, the {NETWORKS[best.network].title} is the better reader of the two"
+    )
     if plain[best.network].test_accuracy > plain[worst.network].test_accuracy:
         return told + " still."
     return told + "."
 
 
 def _cost(plain: Run, scrambled: Run) -> str:
-    """What one network reads as it is and scrambled; a cost only where nothing else is different."""
+    """What one network reads as it is and scrambled; a cost only where nothing else is
+    different."""
     title = NETWORKS[plain.network].title
     if plain.hyperparameters.model_copy(update={"scrambled": True}) != scrambled.hyperparameters:
         return f"{page.plain(scrambled.label)} reads **{scrambled.test_accuracy:.2%}** of the test digits scrambled."
     points = 100 * (plain.test_accuracy - scrambled.test_accuracy)
     return (
         f"The {title} reads **{plain.test_accuracy:.2%}** of the test digits as they are, and "
-        f"**{scrambled.test_accuracy:.2%}** scrambled: {abs(points):.2f} percentage points {'less' if points > 0 else 'more'}."
+        f"**{scrambled.test_accuracy:.2%}** scrambled: {abs(points):.2f} percentage points "
+        f"{'less' if points > 0 else 'more'}."
     )
 
 
@@ -150,13 +185,17 @@ def again() -> None:
     entrants = {network: recipes.find("scrambled", network).hyperparameters for network in NETWORKS}
     with st.container(horizontal=True):
         st.page_link(
-            "pages/train.py", label="Train both on scrambled pixels, and watch them race", icon=":material/model_training:",
+            "pages/train.py",
+            label="Train both on scrambled pixels, and watch them race",
+            icon=":material/model_training:",
             query_params=links.race_to_query(entrants),
-        )  # fmt: skip
+        )
         st.page_link(
-            "pages/slide.py", label="Slide a digit under the scrambled pair", icon=":material/open_with:",
+            "pages/slide.py",
+            label="Slide a digit under the scrambled pair",
+            icon=":material/open_with:",
             query_params=pretrained.ids("scrambled"),
-        )  # fmt: skip
+        )
 
 
 main()

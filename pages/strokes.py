@@ -32,8 +32,10 @@ def main() -> None:
         canvas.show_example(EXAMPLE)
     st.header("Stroke by stroke: when did they know?")
     st.markdown(
-        "Your drawing is made once more, from the first touch of the pen to the last, and at each moment both networks read "
-        "what is there by then. **Notice** the moment at which a reading flips: often it is one short line. **Try** to draw "
+        "Your drawing is made once more, from the first touch of the pen to the last, and at each "
+        "moment both networks read "
+        "what is there by then. **Notice** the moment at which a reading flips: often it is one "
+        "short line. **Try** to draw "
         "the same digit with its strokes in another order, or without the last one."
     )
     replayed()
@@ -51,26 +53,36 @@ def replayed() -> None:
     runs = frame.networks()
     if label is None:
         label = frame.guess(board.preparation.image)
-    frame.present(SCRIPT, board.preparation.image, label, runs, {INK: st.session_state.get(INK, 100)})
+    frame.present(
+        SCRIPT, board.preparation.image, label, runs, {INK: st.session_state.get(INK, 100)}
+    )
     objects = json.dumps(canvas.board().drawing["objects"])
     replay = cached.replay(objects)
     if not replay.drawing.strokes:
         st.info(
-            "This digit came as a picture, and a picture does not tell how it was drawn. Draw one, or take an example above.",
+            "This digit came as a picture, and a picture does not tell how it was drawn. Draw one, "
+            "or take an example above.",
             icon=":material/gesture:",
         )
         return
     with resources.while_loading():
         read = {network: cached.read_replay(run.id, objects) for network, run in runs.items()}
-    decisions = {network: strokes.decide(read[network], run.sure_from) for network, run in runs.items()}
+    decisions = {
+        network: strokes.decide(read[network], run.sure_from) for network, run in runs.items()
+    }
     st.markdown(verdict(decisions, replay))
     # A fragment redraws itself as often as was fixed when it was defined.
     is_playing = st.session_state[PLAYED] is not None
-    st.fragment(watch, run_every=TICK_S if is_playing else None)(replay, runs, read, decisions, is_playing)
+    st.fragment(watch, run_every=TICK_S if is_playing else None)(
+        replay, runs, read, decisions, is_playing
+    )
     st.caption(
-        "At each moment what is there is cropped, scaled and centred as if it were the whole drawing, so even the first dot "
-        "fills the image. Ink is measured along the strokes; how fast they were drawn, the canvas does not tell. The line of "
-        "the digit that is read at the end has the network's colour, others have their number where they lead. Below the "
+        "At each moment what is there is cropped, scaled and centred as if it were the whole "
+        "drawing, so even the first dot "
+        "fills the image. Ink is measured along the strokes; how fast they were drawn, the canvas "
+        "does not tell. The line of "
+        "the digit that is read at the end has the network's colour, others have their number "
+        "where they lead. Below the "
         "dashed line a network says that it is not sure."
     )
     why()
@@ -81,7 +93,11 @@ def choose_drawing() -> None:
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         for example in strokes.EXAMPLES:
             st.button(
-                example.title, icon=":material/gesture:", on_click=_show, args=[example], key=f"strokes-example-{example.digit}"
+                example.title,
+                icon=":material/gesture:",
+                on_click=_show,
+                args=[example],
+                key=f"strokes-example-{example.digit}",
             )
         st.page_link("app.py", label="Draw one", icon=":material/draw:")
 
@@ -102,10 +118,14 @@ def _play() -> None:
 
 @page.guarded
 def watch(
-    replay: Replay, runs: Mapping[str, Run], read: Mapping[str, np.ndarray], decisions: Mapping[str, Decision],
+    replay: Replay,
+    runs: Mapping[str, Run],
+    read: Mapping[str, np.ndarray],
+    decisions: Mapping[str, Decision],
     was_playing: bool,
-) -> None:  # fmt: skip
-    """One moment of the drawing, as drawn and as read. was_playing: this redraws itself to show one after the other."""
+) -> None:
+    """One moment of the drawing, as drawn and as read. was_playing: this redraws itself to show one
+    after the other."""
     if st.session_state[PLAYED] == 100:
         _go_to(100)
     played = st.session_state[PLAYED]
@@ -122,7 +142,10 @@ def watch(
     left, *right = st.columns([0.7, *[1.5] * len(runs)], gap="medium")
     with left.container(horizontal=True):
         for picture, caption in (
-            (_vector(replay.drawing, moment), f"As drawn: {moment.percent}% of the ink, {_stroke(moment, replay)}"),
+            (
+                _vector(replay.drawing, moment),
+                f"As drawn: {moment.percent}% of the ink, {_stroke(moment, replay)}",
+            ),
             (canvas.data_address(pixels), "As both networks read it"),
         ):
             with st.container(width=PICTURE_PX):
@@ -132,29 +155,51 @@ def watch(
         title = NETWORKS[network].title
         with column:
             reading(title, read[network][at], run.sure_from)
-            inks, drawn = zip(*((round(one.ink, 4), one.stroke) for one in replay.moments), strict=True)
+            inks, drawn = zip(
+                *((round(one.ink, 4), one.stroke) for one in replay.moments), strict=True
+            )
             large_type.chart(
-                charts.course(charts.Course(network, inks, drawn, read[network], run.sure_from), at),
+                charts.course(
+                    charts.Course(network, inks, drawn, read[network], run.sure_from), at
+                ),
                 key=f"course-{network}",
                 alt=f"How probable the {title} finds each digit along the drawing",
             )
             st.button(
-                f"Where the {title} last changed its mind", icon=":material/flag:", on_click=_go_to,
-                args=[replay.moments[decisions[network].since].percent], key=f"strokes-decision-{network}", wrap=True,
-            )  # fmt: skip
+                f"Where the {title} last changed its mind",
+                icon=":material/flag:",
+                on_click=_go_to,
+                args=[replay.moments[decisions[network].since].percent],
+                key=f"strokes-decision-{network}",
+                wrap=True,
+            )
 
 
 def choose_moment(percent: int, is_playing: bool) -> None:
     """Which moment is shown, and its replay. percent: how much ink there is now."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         if is_playing:
-            st.button("Stop", icon=":material/stop:", on_click=_go_to, args=[percent], key="strokes-stop")
+            st.button(
+                "Stop", icon=":material/stop:", on_click=_go_to, args=[percent], key="strokes-stop"
+            )
         else:
-            st.button("Play", icon=":material/play_arrow:", type="primary", on_click=_play, key="strokes-play")
+            st.button(
+                "Play",
+                icon=":material/play_arrow:",
+                type="primary",
+                on_click=_play,
+                key="strokes-play",
+            )
         st.slider(
-            "Ink drawn", 0, 100, key=INK, format="%d%%", persist_state="session", disabled=is_playing,
+            "Ink drawn",
+            0,
+            100,
+            key=INK,
+            format="%d%%",
+            persist_state="session",
+            disabled=is_playing,
             help="How much of the drawing is there, measured along its strokes.",
-        )  # fmt: skip
+        )
 
 
 def reading(title: str, probabilities: np.ndarray, sure_from: float) -> None:
@@ -162,13 +207,21 @@ def reading(title: str, probabilities: np.ndarray, sure_from: float) -> None:
     digit, probability = probabilities.argmax(), probabilities.max()
     is_sure = probability >= sure_from
     st.metric(f"{title} reads", str(digit) if is_sure else "not sure")
-    st.markdown(f"{'' if is_sure else f'perhaps **{digit}**, '}with probability **{probability:.1%}**")
+    st.markdown(
+        f"{'' if is_sure else f'perhaps **{digit}**, '}with probability **{probability:.1%}**"
+    )
 
 
 def verdict(decisions: Mapping[str, Decision], replay: Replay) -> str:
     """When each network came to what it says at the end, and which was first, in words."""
-    told = " ".join(_told(NETWORKS[network].title, decision, replay) for network, decision in decisions.items())
-    sure = {NETWORKS[network].title: decision for network, decision in decisions.items() if decision.is_sure}
+    told = " ".join(
+        _told(NETWORKS[network].title, decision, replay) for network, decision in decisions.items()
+    )
+    sure = {
+        NETWORKS[network].title: decision
+        for network, decision in decisions.items()
+        if decision.is_sure
+    }
     if not sure:
         return f"{told} So neither knows it at the end."
     first = min(sure, key=lambda title: sure[title].since)
@@ -190,7 +243,9 @@ def _told(title: str, decision: Decision, replay: Replay) -> str:
     moment = replay.moments[decision.since]
     before = f"it read {decision.earlier}" if decision.was_sure else "it was not sure"
     if not decision.was_sure and decision.earlier is not None:
-        before += f", after it had read {decision.earlier}" + (" already" if decision.earlier == decision.digit else "")
+        before += f", after it had read {decision.earlier}" + (
+            " already" if decision.earlier == decision.digit else ""
+        )
     return f"The {title} {says} since **{moment.percent}%** of the ink, {_stroke(moment, replay)}; until then {before}.{guess}"
 
 
@@ -204,7 +259,11 @@ def _stroke(moment: Moment, replay: Replay) -> str:
 def _vector(drawing: Drawing, moment: Moment) -> str:
     """The drawing as SVG: in black what there is at a moment, pale what is to come."""
     pale = "".join(_line(stroke, "#e4e4e4") for stroke in drawing.strokes)
-    under = "" if drawing.picture is None else f'<image width="100%" height="100%" href="{_address(drawing.picture)}"/>'
+    under = (
+        ""
+        if drawing.picture is None
+        else f'<image width="100%" height="100%" href="{_address(drawing.picture)}"/>'
+    )
     black = "".join(_line(stroke, canvas.INK) for stroke in strokes.until(drawing, moment).strokes)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {canvas.SIZE_PX} {canvas.SIZE_PX}" fill="none" '
@@ -227,18 +286,24 @@ def why() -> None:
     """Why readings flip."""
     with st.expander("Why does it flip so suddenly?"):
         st.markdown(
-            "Neither network knows what a stroke is, or what is still to come. Each learned from whole digits, never from "
-            "parts of them, so it says which whole one the part resembles: the first stroke of a 4 may well begin as a 1 and "
-            "go on as a 2. One that was also shown scribbles may rather find all ten equally probable, and say that it is not "
+            "Neither network knows what a stroke is, or what is still to come. Each learned from "
+            "whole digits, never from "
+            "parts of them, so it says which whole one the part resembles: the first stroke of a 4 "
+            "may well begin as a 1 and "
+            "go on as a 2. One that was also shown scribbles may rather find all ten equally "
+            "probable, and say that it is not "
             "sure."
         )
         st.markdown(
-            "With every pixel of ink its sums for the ten digits change a little, and steadily. But probabilities are made of "
-            "these sums by an exponential function, the softmax: where two digits are level, a small step takes nearly all "
+            "With every pixel of ink its sums for the ten digits change a little, and steadily. "
+            "But probabilities are made of "
+            "these sums by an exponential function, the softmax: where two digits are level, a "
+            "small step takes nearly all "
             "from one and gives it to the other."
         )
         st.markdown(
-            "Being first is not being better. A network that says early what it sees has less to go by; and one that calls "
+            "Being first is not being better. A network that says early what it sees has less to "
+            "go by; and one that calls "
             "anything with a long bar a 7 is quick to know every 7."
         )
 

@@ -18,8 +18,10 @@ def main() -> None:
     page.begin("pages/train.py")
     st.header("Train a network, and watch it learn")
     st.markdown(
-        "Move the sliders, start the training, and watch the loss fall; or race a dense against a convolutional network. What "
-        "you train is yours to draw for as soon as it is done; the training goes on when you leave this page."
+        "Move the sliders, start the training, and watch the loss fall; or race a dense against a "
+        "convolutional network. What "
+        "you train is yours to draw for as soon as it is done; the training goes on when you leave "
+        "this page."
     )
     share.follow_link()
     left, right = large_type.columns([1.55, 1], RUN_PX)
@@ -35,7 +37,8 @@ def main() -> None:
 
 @st.fragment
 def choose_and_start() -> None:
-    """The form, what it builds, and the button. A fragment: moving a slider redraws this and nothing else."""
+    """The form, what it builds, and the button. A fragment: moving a slider redraws this and
+    nothing else."""
     left, right = large_type.columns([1.05, 1], FORM_PX)
     chosen = form.read()
     with right:
@@ -43,20 +46,33 @@ def choose_and_start() -> None:
             st.session_state["run-name"] = ""
             st.toast("It has begun: its curves are under “Run”.", icon=":material/show_chart:")
         name = st.text_input(
-            "Name of the run", placeholder="optional", max_chars=NAME_CHARACTERS, key="run-name", persist_state="session"
+            "Name of the run",
+            placeholder="optional",
+            max_chars=NAME_CHARACTERS,
+            key="run-name",
+            persist_state="session",
         )
-        label = "Race both" if chosen.is_race else f"Train this {NETWORKS[st.session_state['network']].title}"
+        label = (
+            "Race both"
+            if chosen.is_race
+            else f"Train this {NETWORKS[st.session_state['network']].title}"
+        )
         start = st.button(
-            label, type="primary", icon=":material/flag:" if chosen.is_race else ":material/play_arrow:",
-            disabled=not chosen.entrants, key="train-start", width="stretch",
-        )  # fmt: skip
+            label,
+            type="primary",
+            icon=":material/flag:" if chosen.is_race else ":material/play_arrow:",
+            disabled=not chosen.entrants,
+            key="train-start",
+            width="stretch",
+        )
         if chosen.problems:
             st.error(" ".join(problem.sentence for problem in chosen.problems))
         elif chosen.is_race:
             summary_of_race(chosen.entrants)
         else:
             summary(*chosen.entrants.values())
-    # What a slider is moved for comes first: the form, which shows it already, is drawn again after that.
+    # What a slider is moved for comes first: the form, which shows it already, is drawn again after
+    # that.
     page.let_browser_draw(COUNT_FIRST_S)
     with left:
         form.draw(chosen)
@@ -101,7 +117,9 @@ def summary(hyperparameters: Hyperparameters) -> None:
         height="content",
         column_config={
             "Layer": st.column_config.TextColumn(width=large_type.px(130)),
-            "Parameters": st.column_config.NumberColumn(format="localized", width=large_type.px(90)),
+            "Parameters": st.column_config.NumberColumn(
+                format="localized", width=large_type.px(90)
+            ),
             "Output shape": st.column_config.TextColumn("Output", width=large_type.px(85)),
         },
         key=f"layers-{hyperparameters.network}",
@@ -117,9 +135,17 @@ def summary_of_race(entrants: dict[str, Hyperparameters]) -> None:
                 total = sum(layer.parameters for layer in resources.layers(hyperparameters))
             st.metric(f"{hyperparameters.title} parameters", f"{total:,}", width="content")
     st.button(
-        "Match the parameter counts", icon=":material/balance:", on_click=match, args=[entrants], key="match", width="stretch"
+        "Match the parameter counts",
+        icon=":material/balance:",
+        on_click=match,
+        args=[entrants],
+        key="match",
+        width="stretch",
     )
-    st.caption("Gives the DNN as many parameters as the CNN has: what is left of the difference is what convolution is worth.")
+    st.caption(
+        "Gives the DNN as many parameters as the CNN has: what is left of the difference is what "
+        "convolution is worth."
+    )
     if problem := st.session_state.pop("match-problem", None):
         st.error(problem)
     for hyperparameters in entrants.values():

@@ -12,7 +12,8 @@ from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperpa
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_is_kept(tmp_path_factory):
-    """No test writes to `saved/` or finds somebody's cluster, even one that forgets to choose a store."""
+    """No test writes to `saved/` or finds somebody's cluster, even one that forgets to choose a
+    store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('store')}/runs.sqlite3")
         patch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
@@ -28,18 +29,26 @@ def store(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def tiny_dnn():
-    return DnnHyperparameters(hidden_units=(16,), epochs=1, train_images=300, validation_images=100, batch_size=32)
+    return DnnHyperparameters(
+        hidden_units=(16,), epochs=1, train_images=300, validation_images=100, batch_size=32
+    )
 
 
 @pytest.fixture(scope="session")
 def tiny_cnn():
     return CnnHyperparameters(
-        conv_layers=("4x3/2+pool2",), dense_units=(8,), epochs=1, train_images=200, validation_images=100, batch_size=32
+        conv_layers=("4x3/2+pool2",),
+        dense_units=(8,),
+        epochs=1,
+        train_images=200,
+        validation_images=100,
+        batch_size=32,
     )
 
 
 def name_of(variable) -> str:
-    """A variable's name in the archives of classifier.pack_weights: its Keras path without the network's name."""
+    """A variable's name in the archives of classifier.pack_weights: its Keras path without the
+    network's name."""
     return variable.path.split("/", 1)[1]
 
 
@@ -49,7 +58,8 @@ def racers(store, race) -> list:
 
 
 def scrambled(network: keras.Sequential, seed: int = 0) -> keras.Sequential:
-    """The network with biases and batch normalisation as if it had learned: none 0 or 1, and some scales below zero."""
+    """The network with biases and batch normalisation as if it had learned: none 0 or 1, and some
+    scales below zero."""
     chance = np.random.default_rng(seed)
     for layer in network.layers:
         if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
@@ -70,8 +80,11 @@ _BENT = {
 }
 
 
-def passed_on_slowly(network: keras.Sequential, values: np.ndarray, start: int = 0) -> dict[str, np.ndarray]:
-    """What each layer passes on, by its name, worked out in float64 without Keras. values: what goes into layer `start`."""
+def passed_on_slowly(
+    network: keras.Sequential, values: np.ndarray, start: int = 0
+) -> dict[str, np.ndarray]:
+    """What each layer passes on, by its name, worked out in float64 without Keras. values: what
+    goes into layer `start`."""
     told = {}
     for layer in network.layers[start:]:
         weights = [weight.astype(float) for weight in layer.get_weights()]
@@ -93,7 +106,9 @@ def passed_on_slowly(network: keras.Sequential, values: np.ndarray, start: int =
             size = layer.pool_size[0]
             side = len(values) // size
             squares = [
-                values[size * row : size * (row + 1), size * column : size * (column + 1)].max(axis=(0, 1))
+                values[size * row : size * (row + 1), size * column : size * (column + 1)].max(
+                    axis=(0, 1)
+                )
                 for row in range(side)
                 for column in range(side)
             ]
@@ -112,6 +127,8 @@ def _convolved(maps: np.ndarray, kernel: np.ndarray, bias: np.ndarray, stride: i
     convolved = np.zeros((side, side, kernel.shape[-1]))
     for row in range(side):
         for column in range(side):
-            patch = maps[row * stride : row * stride + size, column * stride : column * stride + size]
+            patch = maps[
+                row * stride : row * stride + size, column * stride : column * stride + size
+            ]
             convolved[row, column] = (patch[..., np.newaxis] * kernel).sum(axis=(0, 1, 2)) + bias
     return convolved

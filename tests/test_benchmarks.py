@@ -1,4 +1,5 @@
-"""What the benchmarks draw and run, and the table that they write; how fast anything is, is not asserted anywhere."""
+"""What the benchmarks draw and run, and the table that they write; how fast anything is, is not
+asserted anywhere."""
 
 import importlib
 import json
@@ -28,7 +29,9 @@ def test_a_digit_is_drawn_as_large_as_asked_and_within_the_canvas(way):
     assert right - left == pytest.approx(way.size_px / 2 + way.brush_px, abs=2)
     assert min(left, top) >= 0 and max(right, bottom) <= 280
     if not way.anywhere:
-        assert (left + right) / 2 == pytest.approx(140, abs=1.5) and (top + bottom) / 2 == pytest.approx(140, abs=1.5)
+        assert (left + right) / 2 == pytest.approx(140, abs=1.5) and (
+            top + bottom
+        ) / 2 == pytest.approx(140, abs=1.5)
 
 
 def test_a_digit_anywhere_stands_elsewhere_each_time():
@@ -38,13 +41,18 @@ def test_a_digit_anywhere_stands_elsewhere_each_time():
 
 
 def test_a_dot_is_drawn_as_the_brush():
-    left, top, right, bottom = ink_box(drawing.draw([[(5, 5)]], Way(200, 20), np.random.default_rng(1)))
+    left, top, right, bottom = ink_box(
+        drawing.draw([[(5, 5)]], Way(200, 20), np.random.default_rng(1))
+    )
     assert (right - left, bottom - top) == pytest.approx((20, 20), abs=1.5)
 
 
 def test_recordings_are_read_from_lines_of_json(tmp_path):
     file = tmp_path / "strokes.jsonl"
-    lines = [{"label": 7, "writer": "a", "strokes": SEVEN}, {"label": 1, "strokes": [[[0, 0], [0, 9]]]}]
+    lines = [
+        {"label": 7, "writer": "a", "strokes": SEVEN},
+        {"label": 1, "strokes": [[[0, 0], [0, 9]]]},
+    ]
     file.write_text("\n".join(map(json.dumps, lines)))
     first, second = drawing.read(file)
     assert (first.label, first.writer, len(first.strokes[0])) == (7, "a", 3)
@@ -62,7 +70,9 @@ def test_letters_are_drawn_in_several_fonts_at_the_size_asked():
 def test_no_two_scribbles_are_the_same():
     random = np.random.default_rng(1)
     drawn = [drawing.draw(drawing.random_strokes(random), Way(200, 20), random) for _ in range(4)]
-    assert len({canvas.tobytes() for canvas in drawn}) == 4 and all((canvas < 128).any() for canvas in drawn)
+    assert len({canvas.tobytes() for canvas in drawn}) == 4 and all(
+        (canvas < 128).any() for canvas in drawn
+    )
 
 
 @pytest.fixture
@@ -71,7 +81,11 @@ def kept(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "KEPT", tmp_path / "kept")
     for name, parts in results.BENCHMARKS.items():
         for part in parts:
-            results.keep(name, part, [results.Row(f"what {name} measures of {part}", "12 ms", "34 ms", "at most 20 ms")])
+            results.keep(
+                name,
+                part,
+                [results.Row(f"what {name} measures of {part}", "12 ms", "34 ms", "at most 20 ms")],
+            )
     return tmp_path / "kept"
 
 
@@ -83,7 +97,10 @@ def test_the_table_stands_between_its_marks_in_the_order_of_the_benchmarks(tmp_p
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
     rows = [line for line in text.splitlines() if line.startswith("| what ")]
     every = [(name, part) for name, parts in results.BENCHMARKS.items() for part in parts]
-    assert rows == [f"| what {name} measures of {part} | 12 ms | 34 ms | at most 20 ms |" for name, part in every]
+    assert rows == [
+        f"| what {name} measures of {part} | 12 ms | 34 ms | at most 20 ms |"
+        for name, part in every
+    ]
 
 
 def test_a_table_that_cannot_be_written_is_a_sentence(tmp_path, kept):
@@ -109,16 +126,23 @@ def test_every_part_of_a_benchmark_can_be_measured(name):
 
 
 def test_parts_that_are_not_asked_for_stay_as_they_were_measured(monkeypatch, kept, capsys):
-    parts = {part: lambda folder, part=part: iter([results.Row(part, "5 ms")]) for part in results.BENCHMARKS["page"]}
+    parts = {
+        part: lambda folder, part=part: iter([results.Row(part, "5 ms")])
+        for part in results.BENCHMARKS["page"]
+    }
     monkeypatch.setattr("sys.argv", ["page.py", "--only", "starts"])
     results.main("page", "How soon.", parts)
     assert "| starts | 5 ms |  |  |" in capsys.readouterr().out
-    found = {file.stem: json.loads(file.read_text())["rows"][0]["ours"] for file in kept.glob("page*")}
+    found = {
+        file.stem: json.loads(file.read_text())["rows"][0]["ours"] for file in kept.glob("page*")
+    }
     assert found == {"page, strokes": "12 ms", "page, pages": "12 ms", "page, starts": "5 ms"}
 
 
 @pytest.mark.parametrize(("recipe", "parameters"), [("simple-nn", 91_860), ("simple-cnn", 544_522)])
-def test_the_plain_training_has_the_network_of_ours_and_ends_where_it_is_asked_to(monkeypatch, recipe, parameters):
+def test_the_plain_training_has_the_network_of_ours_and_ends_where_it_is_asked_to(
+    monkeypatch, recipe, parameters
+):
     monkeypatch.setattr(plain_training, "TRAIN_IMAGES", 500)
     monkeypatch.setattr(plain_training, "VALIDATION_IMAGES", 100)
     small = {"train_images": 500, "validation_images": 100, "epochs": 1}
@@ -133,6 +157,7 @@ def test_the_plain_training_has_the_network_of_ours_and_ends_where_it_is_asked_t
 
 def test_what_learning_from_an_image_takes_is_counted_by_layer():
     values = RECIPES["simple-nn"].hyperparameters.model_dump(mode="json")
-    # Two operations a weight, three times; but the first layer's inputs are the image, which learns nothing.
+    # Two operations a weight, three times; but the first layer's inputs are the image, which learns
+    # nothing.
     weights = [784 * 100, 100 * 80, 80 * 50, 50 * 10]
     assert training.count_operations(values) == {"operations": 6 * sum(weights) - 2 * weights[0]}

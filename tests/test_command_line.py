@@ -1,4 +1,5 @@
-"""The command line: results on standard output, everything else on standard error, an exit status that tells."""
+"""The command line: results on standard output, everything else on standard error, an exit status
+that tells."""
 
 import contextlib
 import io
@@ -29,13 +30,25 @@ from mnist_models.settings.script import script
 from mnist_models.training.progress import MEASURES, Curve
 
 ROOT = Path(__file__).parents[1]
-TINY = ["--hidden-units", "16", "--epochs", "1", "--train-images", "300", "--validation-images", "100", "--batch-size", "32"]
+TINY = [
+    "--hidden-units",
+    "16",
+    "--epochs",
+    "1",
+    "--train-images",
+    "300",
+    "--validation-images",
+    "100",
+    "--batch-size",
+    "32",
+]
 TINY_CNN = ["--conv-layers", "4x3/2+pool2", "--dense-units", "8", *TINY[2:]]
 
 
 @pytest.fixture
 def run(store, capsys):
-    """Runs a command in this process: its exit status, and what it wrote to standard output and standard error."""
+    """Runs a command in this process: its exit status, and what it wrote to standard output and
+    standard error."""
     before = signal.getsignal(signal.SIGINT)
 
     def run(*arguments):
@@ -60,44 +73,74 @@ def pictures(tmp_path_factory):
     return paths
 
 
-# train ------------------------------------------------------------------------------------------------------------------
+# train
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def test_train_prints_one_json_object_and_keeps_the_run(run, store):
-    status, out, errors = run("train", "dnn", *TINY, "--learning-rate", "0.01", "--name", "my network", "--json")
+    status, out, errors = run(
+        "train", "dnn", *TINY, "--learning-rate", "0.01", "--name", "my network", "--json"
+    )
     assert status == 0, errors
     facts = json.loads(out)
     assert "epoch 1: loss" in errors and "validation loss" in errors
     (kept,) = store.runs()
-    assert (kept.id, kept.name, kept.network, kept.state) == (facts["run"], "my network", "dnn", RunState.FINISHED)
+    assert (kept.id, kept.name, kept.network, kept.state) == (
+        facts["run"],
+        "my network",
+        "dnn",
+        RunState.FINISHED,
+    )
     for name in ("name", "network", "state", *MEASURES):
         assert facts[name] == getattr(kept, name)
     assert facts["hyperparameters"] == kept.hyperparameters.model_dump(mode="json")
-    assert kept.hyperparameters == validate({"network": "dnn", "hidden_units": [16], "learning_rate": 0.01} | {
-        "epochs": 1, "train_images": 300, "validation_images": 100, "batch_size": 32,
-    })  # fmt: skip
+    assert kept.hyperparameters == validate(
+        {"network": "dnn", "hidden_units": [16], "learning_rate": 0.01}
+        | {
+            "epochs": 1,
+            "train_images": 300,
+            "validation_images": 100,
+            "batch_size": 32,
+        }
+    )
     assert len(store.curve(kept.id).epochs) == 1
     # What was trained can be measured and read with at once.
     status, out, _ = run("evaluate", "dnn", "--run", facts["run"], "--json")
     assert status == 0
-    assert json.loads(out)["accuracy"] == facts["test_accuracy"] and json.loads(out)["run"] == facts["run"]
+    assert (
+        json.loads(out)["accuracy"] == facts["test_accuracy"]
+        and json.loads(out)["run"] == facts["run"]
+    )
 
 
 def test_train_writes_a_card_and_weights_that_can_be_read_back(run, store, tmp_path):
     folder = tmp_path / "new" / "folder"
-    status, out, errors = run("train", "cnn", *TINY_CNN, "--augmentation", "shift", "--output", folder)
+    status, out, errors = run(
+        "train", "cnn", *TINY_CNN, "--augmentation", "shift", "--output", folder
+    )
     assert status == 0, errors
     assert "test accuracy" in out and "parameters" in out
-    assert sorted(file.name for file in folder.iterdir()) == ["cnn.json", "cnn.npz", "cnn.readings.npz"]
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "cnn.json",
+        "cnn.npz",
+        "cnn.readings.npz",
+    ]
     card = json.loads((folder / "cnn.json").read_text())
     hyperparameters = validate(card["hyperparameters"])
-    assert hyperparameters.augmentation == "shift" and str(hyperparameters.conv_layers[0]) == "4x3/2+pool2"
+    assert (
+        hyperparameters.augmentation == "shift"
+        and str(hyperparameters.conv_layers[0]) == "4x3/2+pool2"
+    )
     weights = (folder / "cnn.npz").read_bytes()
     (kept,) = store.runs()
     assert store.weights(kept.id) == weights
     test = dataset.load().test
-    result = evaluate(Classifier.from_weights(hyperparameters, weights).readings(test.images), test.labels)
-    assert (card["test_accuracy"], card["test_loss"]) == pytest.approx((result.accuracy, result.loss))
+    result = evaluate(
+        Classifier.from_weights(hyperparameters, weights).readings(test.images), test.labels
+    )
+    assert (card["test_accuracy"], card["test_loss"]) == pytest.approx(
+        (result.accuracy, result.loss)
+    )
     assert f"{result.accuracy:.2%}" in out
     assert Curve.model_validate(card["curve"]).epochs[0].epoch == 1
     assert card["command"].startswith("python -m mnist_models")
@@ -107,7 +150,10 @@ def test_train_writes_a_card_and_weights_that_can_be_read_back(run, store, tmp_p
     ("arguments", "words"),
     [
         (["dnn", "--epochs", "0"], ["Epochs cannot be '0'", "from 1 to 100"]),
-        (["dnn", "--learning-rate", "fast"], ["Learning rate cannot be 'fast'", "from 0.00001 to 1"]),
+        (
+            ["dnn", "--learning-rate", "fast"],
+            ["Learning rate cannot be 'fast'", "from 0.00001 to 1"],
+        ),
         (["cnn", "--conv-layers", "32x7/3+pool3,32x3"], ["Convolution 2", "2×2 px"]),
         (["cnn", "--activation", "step", "--dropout", "2"], ["relu, gelu", "from 0 to 0.8"]),
         (["dnn", "--train-images", "60000"], ["at most 55,000"]),
@@ -123,10 +169,29 @@ def test_hyperparameters_out_of_bounds_are_a_sentence_and_no_run(run, store, arg
 
 def test_a_training_that_fails_is_a_sentence_and_a_failed_run(run, store):
     status, out, errors = run(
-        "train", "dnn", "--hidden-units", "256,256", "--activation", "silu", "--optimizer", "sgd", "--learning-rate", "1",
-        "--schedule", "constant", "--batch-norm", "false", "--dropout", "0", "--train-images", "500", "--batch-size", "50",
-        "--epochs", "10",
-    )  # fmt: skip
+        "train",
+        "dnn",
+        "--hidden-units",
+        "256,256",
+        "--activation",
+        "silu",
+        "--optimizer",
+        "sgd",
+        "--learning-rate",
+        "1",
+        "--schedule",
+        "constant",
+        "--batch-norm",
+        "false",
+        "--dropout",
+        "0",
+        "--train-images",
+        "500",
+        "--batch-size",
+        "50",
+        "--epochs",
+        "10",
+    )
     assert (status, out) == (1, "")
     assert "learning rate of 1 is too high" in errors and "Traceback" not in errors
     (kept,) = store.runs()
@@ -158,14 +223,31 @@ def test_a_recipe_knows_its_network_and_what_is_chosen_takes_the_place_of_its_ow
         (["--recipe", "nonsense"], ["There is no recipe 'nonsense'", *RECIPES]),
         (["--recipe", "quick"], ["There is no recipe 'quick'", "quick-dnn"]),
         (["cnn", "--recipe", "simple-nn"], ["The recipe simple-nn is for a DNN; leave cnn out."]),
-        (["dnn", "--recipe", "Optimal CNN, model 1"], ["The recipe optimal-cnn-model-1 is for a CNN; leave dnn out."]),
+        (
+            ["dnn", "--recipe", "Optimal CNN, model 1"],
+            ["The recipe optimal-cnn-model-1 is for a CNN; leave dnn out."],
+        ),
         (["--recipe", "simple-nn", "--conv-layers", "4x3"], ["A DNN has no 'conv_layers'"]),
         (["cnn", "--hidden-units", "16"], ["A CNN has no 'hidden_units'"]),
-        (["--recipe", "ann", "--early-stopping-on", "luck"], ["validation_loss, validation_accuracy, training_loss"]),
+        (
+            ["--recipe", "ann", "--early-stopping-on", "luck"],
+            ["validation_loss, validation_accuracy, training_loss"],
+        ),
     ],
-    ids=["neither", "wrong", "of which network", "of the dnn", "of the cnn", "its layers", "their layers", "its values"],
+    ids=[
+        "neither",
+        "wrong",
+        "of which network",
+        "of the dnn",
+        "of the cnn",
+        "its layers",
+        "their layers",
+        "its values",
+    ],
 )
-def test_a_recipe_or_network_that_cannot_be_meant_is_a_sentence_and_no_run(run, store, arguments, words):
+def test_a_recipe_or_network_that_cannot_be_meant_is_a_sentence_and_no_run(
+    run, store, arguments, words
+):
     status, out, errors = run("train", *arguments)
     assert (status, out) == (1, "")
     for word in words:
@@ -182,7 +264,12 @@ def test_recipes_are_listed_with_their_networks_parameters_and_what_was_reported
     for name, recipe in RECIPES.items():
         assert rows[name]["network"] == recipe.hyperparameters.network
         assert rows[name]["reported"] == recipe.reported
-    parameters = {"ann": 535_818, "optimal-cnn-model-2": 119_850, "simple-cnn": 544_522, "shipped-cnn": 198_762}
+    parameters = {
+        "ann": 535_818,
+        "optimal-cnn-model-2": 119_850,
+        "simple-cnn": 544_522,
+        "shipped-cnn": 198_762,
+    }
     assert {name: rows[name]["parameters"] for name in parameters} == parameters
 
     status, out, errors = run("recipes")
@@ -220,7 +307,14 @@ def test_every_command_is_helped_with(run, command):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["train", "mlp"], ["evaluate", "mlp"], ["predict"], ["train", "dnn", "--kernel", "3"], ["recipes", "quick"]],
+    [
+        [],
+        ["train", "mlp"],
+        ["evaluate", "mlp"],
+        ["predict"],
+        ["train", "dnn", "--kernel", "3"],
+        ["recipes", "quick"],
+    ],
 )
 def test_wrong_usage_is_explained(run, arguments):
     status, out, errors = run(*arguments)
@@ -228,7 +322,8 @@ def test_wrong_usage_is_explained(run, arguments):
     assert "usage: python -m mnist_models" in errors and "error:" in errors
 
 
-# evaluate ---------------------------------------------------------------------------------------------------------------
+# evaluate
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def test_evaluate_measures_the_network_that_ships(run):
@@ -243,7 +338,9 @@ def test_evaluate_measures_the_network_that_ships(run):
     assert confusion.shape == (10, 10) and confusion.sum() == 10_000
     assert np.trace(confusion) / 10_000 == result["accuracy"]
     assert [digit["support"] for digit in result["digits"]] == confusion.sum(axis=1).tolist()
-    assert [digit["recall"] for digit in result["digits"]] == pytest.approx(np.diag(confusion) / confusion.sum(axis=1))
+    assert [digit["recall"] for digit in result["digits"]] == pytest.approx(
+        np.diag(confusion) / confusion.sum(axis=1)
+    )
     assert set(result["digits"][0]) == {"precision", "recall", "f1", "support"}
 
     status, out, _ = run("evaluate", "dnn")
@@ -254,7 +351,9 @@ def test_evaluate_measures_the_network_that_ships(run):
     assert tables == [[digit, *row] for digit, row in enumerate(result["confusion"])]
 
 
-@pytest.mark.parametrize("command", [["evaluate", "cnn", "--run"], ["predict", "nothing.png", "--cnn"]])
+@pytest.mark.parametrize(
+    "command", [["evaluate", "cnn", "--run"], ["predict", "nothing.png", "--cnn"]]
+)
 def test_a_run_that_does_not_serve_is_a_sentence(run, store, tiny_dnn, tiny_cnn, command):
     waiting, foreign = store.create(tiny_cnn), store.create(tiny_dnn)
     for run_id, words in (
@@ -278,7 +377,9 @@ def test_damaged_weights_are_a_sentence(run, store, tmp_path):
     assert "The weights cannot be read" in errors and "Traceback" not in errors
 
 
-def test_a_store_that_cannot_be_written_is_a_sentence_but_the_shipped_networks_read(run, tmp_path, monkeypatch, pictures):
+def test_a_store_that_cannot_be_written_is_a_sentence_but_the_shipped_networks_read(
+    run, tmp_path, monkeypatch, pictures
+):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/file/runs.sqlite3")
     status, out, errors = run("train", "dnn", *TINY)
@@ -288,7 +389,8 @@ def test_a_store_that_cannot_be_written_is_a_sentence_but_the_shipped_networks_r
     assert (status, errors) == (0, "") and str(pictures[0]) in out
 
 
-# predict ----------------------------------------------------------------------------------------------------------------
+# predict
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_predict_reads_each_picture_with_both_networks(run, pictures):
@@ -300,7 +402,9 @@ def test_predict_reads_each_picture_with_both_networks(run, pictures):
     for network in NETWORKS:
         shipped = pretrained.facts()[pretrained.PREFIX + network]
         weights = pretrained.weights(shipped["id"])
-        expected = Classifier.from_weights(validate(shipped["values"]), weights).probabilities(images)
+        expected = Classifier.from_weights(validate(shipped["values"]), weights).probabilities(
+            images
+        )
         for row, probabilities in zip(rows, expected, strict=True):
             assert list(row) == ["image", *NETWORKS]
             reading = row[network]
@@ -315,7 +419,10 @@ def test_predict_reads_each_picture_with_both_networks(run, pictures):
     assert status == 0
     for line, path, row in zip(out.splitlines(), pictures, rows, strict=False):
         assert line.startswith(f"{path}: ")
-        assert f"DNN reads {row['dnn']['digit']} (" in line and f"CNN reads {row['cnn']['digit']} (" in line
+        assert (
+            f"DNN reads {row['dnn']['digit']} (" in line
+            and f"CNN reads {row['cnn']['digit']} (" in line
+        )
     assert len(out.splitlines()) == 3
 
 
@@ -323,7 +430,8 @@ def test_predict_reads_with_the_runs_that_are_chosen(run, pictures):
     _, out, _ = run("train", "dnn", *TINY, "--json")
     chosen = json.loads(out)["run"]
     with_shipped, with_chosen = (
-        json.loads(run("predict", "--json", *options, pictures[0])[1]) for options in ([], ["--dnn", chosen])
+        json.loads(run("predict", "--json", *options, pictures[0])[1])
+        for options in ([], ["--dnn", chosen])
     )
     assert with_shipped["cnn"] == with_chosen["cnn"]
     assert with_shipped["dnn"]["probabilities"] != with_chosen["dnn"]["probabilities"]
@@ -335,11 +443,17 @@ def test_a_broken_file_among_good_ones_is_reported_and_the_rest_are_read(run, pi
     blank = tmp_path / "blank.png"
     Image.new("L", (50, 50), 255).save(blank)
     missing = tmp_path / "missing.png"
-    status, out, errors = run("predict", "--json", pictures[0], broken, pictures[1], blank, missing, tmp_path, pictures[2])
+    status, out, errors = run(
+        "predict", "--json", pictures[0], broken, pictures[1], blank, missing, tmp_path, pictures[2]
+    )
     assert status == 1
-    assert [json.loads(line)["image"] for line in out.splitlines()] == [str(path) for path in pictures[:3]]
+    assert [json.loads(line)["image"] for line in out.splitlines()] == [
+        str(path) for path in pictures[:3]
+    ]
     lines = errors.splitlines()
-    assert [line.split(": ")[0] for line in lines] == [str(path) for path in (broken, blank, missing, tmp_path)]
+    assert [line.split(": ")[0] for line in lines] == [
+        str(path) for path in (broken, blank, missing, tmp_path)
+    ]
     assert all(line.endswith(".") and "Traceback" not in line for line in lines)
     status, out, errors = run("predict", missing)
     assert (status, out) == (1, "") and str(missing) in errors
@@ -356,21 +470,28 @@ def test_hundreds_of_pictures_are_read_in_one_call_and_stay_in_order(run, pictur
     assert (digits == digits[0]).all() and len(set(digits[0])) > 5
 
 
-# As users start it ------------------------------------------------------------------------------------------------------
+# As users start it
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_standard_output_of_a_real_process_holds_results_only(pictures, store):
     done = subprocess.run(
         [sys.executable, "-m", "mnist_models", "predict", "--json", str(pictures[0])],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["image"] == str(pictures[0])
 
 
 def test_ctrl_c_ends_a_training_and_keeps_what_was_learned(store):
     command = [sys.executable, "-m", "mnist_models", "train", "dnn", "--epochs", "100", "--json"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         seen = io.BytesIO()
         while b"epoch 1: loss" not in seen.getvalue():
             seen.write(process.stderr.read1(1000) or pytest.fail(seen.getvalue().decode()))
@@ -381,11 +502,16 @@ def test_ctrl_c_ends_a_training_and_keeps_what_was_learned(store):
     kept = store.run(facts["run"])
     assert facts["state"] == kept.state == RunState.STOPPED
     assert 1 <= kept.epochs < 100 and kept.test_accuracy > 0.8
-    assert Classifier.from_weights(kept.hyperparameters, store.weights(kept.id)).network.count_params() == kept.parameters
+    assert (
+        Classifier.from_weights(kept.hyperparameters, store.weights(kept.id)).network.count_params()
+        == kept.parameters
+    )
     assert len(store.curve(kept.id).epochs) == int(kept.epochs)
 
 
-def test_a_folder_that_cannot_be_written_is_told_of_before_anything_is_trained(run, store, tmp_path):
+def test_a_folder_that_cannot_be_written_is_told_of_before_anything_is_trained(
+    run, store, tmp_path
+):
     (tmp_path / "file").write_text("not a folder")
     status, out, errors = run("train", "dnn", "--epochs", "1", "--output", tmp_path / "file")
     assert (status, out) == (1, "")
@@ -397,13 +523,18 @@ def test_a_file_name_that_is_no_text_does_not_keep_the_rest_from_being_read(pict
     paths = [os.fsencode(pictures[0].parent) + b"/\xff.png", os.fsencode(pictures[0])]
     done = subprocess.run(
         [sys.executable, "-m", "mnist_models", "predict", "--json", *paths],
-        cwd=ROOT, capture_output=True, timeout=120, check=False, env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+    )
     assert done.returncode == 1
     assert json.loads(done.stdout)["image"] == str(pictures[0])
 
 
-# Runs as files, scripts and links ---------------------------------------------------------------------------------------
+# Runs as files, scripts and links
+# ---------------------------------------------------------------------------------------
 
 
 def test_a_run_is_exported_and_imported(run, store, tmp_path):
@@ -423,7 +554,10 @@ def test_what_cannot_be_exported_or_imported_is_a_sentence(run, store, tmp_path,
     (tmp_path / "folder").mkdir()
     for arguments, words in (
         (["export", "nothing", tmp_path / "run.zip"], "There is no run 'nothing'"),
-        (["export", store.create(tiny_dnn).id, tmp_path / "run.zip"], "is queued and has no weights"),
+        (
+            ["export", store.create(tiny_dnn).id, tmp_path / "run.zip"],
+            "is queued and has no weights",
+        ),
         (["export", "shipped-dnn", tmp_path / "folder"], "choose another file"),
         (["import", tmp_path / "missing.zip"], "choose another file"),
         (["import", tmp_path / "folder"], "choose another file"),
@@ -444,13 +578,18 @@ def test_the_code_and_the_link_of_a_run_and_of_a_recipe_are_printed(run, store, 
         assert run("code", *arguments) == (0, script(hyperparameters), "")
         url = links.to_url("http://localhost:8501/train", links.to_query(hyperparameters))
         assert run("link", *arguments) == (0, f"{url}\n", "")
-    assert run("link", "shipped-cnn", "--address", "https://x.org/train")[1].startswith("https://x.org/train?network=cnn&")
+    assert run("link", "shipped-cnn", "--address", "https://x.org/train")[1].startswith(
+        "https://x.org/train?network=cnn&"
+    )
 
 
 @pytest.mark.parametrize("command", ["code", "link"])
 def test_code_and_links_of_nothing_are_explained(run, command):
     assert run(command)[0] == 2
     assert run(command, "shipped-dnn", "--recipe", "ann")[0] == 2
-    for arguments, words in ((["nothing"], "There is no run 'nothing'"), (["--recipe", "x"], "There is no recipe 'x'")):
+    for arguments, words in (
+        (["nothing"], "There is no run 'nothing'"),
+        (["--recipe", "x"], "There is no recipe 'x'"),
+    ):
         status, out, errors = run(command, *arguments)
         assert (status, out) == (1, "") and words in errors

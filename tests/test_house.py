@@ -1,4 +1,5 @@
-"""How the project is built: no screen below the pages, imports one way, one place that tells networks apart."""
+"""How the project is built: no screen below the pages, imports one way, one place that tells
+networks apart."""
 
 import ast
 import re
@@ -33,9 +34,12 @@ ORDER = [
     "commands",
     "__main__",
 ]
-# The wings' own __init__.py is empty: a wing has modules that need TensorFlow beside those that must be quick.
+# The wings' own __init__.py is empty: a wing has modules that need TensorFlow beside those that
+# must be quick.
 MODULES = {
-    ".".join(part for part in file.relative_to(PACKAGE).with_suffix("").parts if part != "__init__"): file
+    ".".join(
+        part for part in file.relative_to(PACKAGE).with_suffix("").parts if part != "__init__"
+    ): file
     for file in sorted(PACKAGE.rglob("*.py"))
     if file.name != "__init__.py" or file.read_text(encoding="utf-8")
 }
@@ -80,7 +84,8 @@ def test_imports_point_one_way(module):
 
 
 def test_the_order_is_told_by_imports_that_are_there():
-    """So that the test above can fail: these it must find, at the top of a module and inside a function."""
+    """So that the test above can fail: these it must find, at the top of a module and inside a
+    function."""
     assert "settings.hyperparameters" in siblings(MODULES["models.networks"])
     assert "training.loop" in siblings(MODULES["runs.worker"])
     assert "models.evaluation" in siblings(MODULES["training.loop"])
@@ -102,7 +107,14 @@ for module in {ORDER}:
     importlib.import_module(f"mnist_models.{{module}}")
 print("all imported")
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     assert done.stdout.splitlines() == ["no streamlit", "all imported"]
 
 
@@ -115,7 +127,14 @@ for module in {quick}:
     importlib.import_module(f"mnist_models.{{module}}")
 print(sorted({{"tensorflow", "keras", "sklearn"}} & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -125,13 +144,21 @@ def test_training_knows_nothing_of_the_store_or_of_pages():
 import sys, mnist_models.training.loop
 print(sorted({"sqlalchemy", "streamlit"} & set(sys.modules)), "keras" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     assert done.stdout.strip() == "[] True"
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_networks_are_told_apart_in_one_place(file):
-    """Everywhere else a table with a row for each network serves, so that a third one needs no search."""
+    """Everywhere else a table with a row for each network serves, so that a third one needs no
+    search."""
     compared = [
         node.lineno
         for node in ast.walk(parsed(file))
@@ -145,7 +172,11 @@ def test_networks_are_told_apart_in_one_place(file):
 @pytest.mark.parametrize("file", OURS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_every_chart_can_be_in_large_type(file):
     """There is one function that draws them."""
-    drawn = [node for node in ast.walk(parsed(file)) if isinstance(node, ast.Attribute) and node.attr.endswith("_chart")]
+    drawn = [
+        node
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.Attribute) and node.attr.endswith("_chart")
+    ]
     assert not drawn or file == ROOT / "pages" / "parts" / "large_type.py"
 
 

@@ -1,7 +1,8 @@
-"""Variations of training images, made anew for every batch, so that a network learns what a digit is and not where it stands.
+"""Variations of training images, made anew for every batch, so that a network learns what a digit
+is and not where it stands.
 
-Every function maps uint8 images (N, 28, 28) to uint8 images (N, 28, 28), is deterministic in its seed, int32 (2,), and
-runs inside a compiled training step.
+Every function maps uint8 images (N, 28, 28) to uint8 images (N, 28, 28), is deterministic in its
+seed, int32 (2,), and runs inside a compiled training step.
 """
 
 from collections.abc import Callable
@@ -12,16 +13,17 @@ import tensorflow as tf
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 
 SHIFT_PX = 2
-# Gentle, since every drawing is centred and scaled before it is read: larger turns and slants make a 1 look like a 7, and cost
-# more of real handwriting than they gain.
+# Gentle, since every drawing is centred and scaled before it is read: larger turns and slants make
+# a 1 look like a 7, and cost more of real handwriting than they gain.
 FULL_SHIFT_PX = 1.5
 ROTATION_RAD = np.deg2rad(10)
 SCALE_LOG = np.log(1.1)  # each axis between 1/1.1 and 1.1
 SHEAR = 0.15  # px sideways for each px down
 THICKNESS = 0.7  # share of the way to one pixel thicker on every side; thinner: 60 % of that, or thin strokes would break
 THINNING = 0.6
-# Half of the images are drawn with a harder pen: what is at a threshold, of 0 to 255, stays, and the rest is up to so many
-# times farther from it. MNIST's strokes have soft edges, which turning makes softer; those of a canvas are hard.
+# Half of the images are drawn with a harder pen: what is at a threshold, of 0 to 255, stays, and
+# the rest is up to so many times farther from it. MNIST's strokes have soft edges, which turning
+# makes softer; those of a canvas are hard.
 HARD_SHARE = 0.5
 HARDEST = 4.0
 THRESHOLD = (80, 160)
@@ -36,27 +38,38 @@ def shift(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Moved by up to 2 px in each direction."""
     offsets = _uniform(images, seed, 2, SHIFT_PX)
     ones, zeros = tf.ones_like(offsets[0]), tf.zeros_like(offsets[0])
-    return _to_uint8(_transform(_to_float(images), [ones, zeros, offsets[0], zeros, ones, offsets[1]]))
+    return _to_uint8(
+        _transform(_to_float(images), [ones, zeros, offsets[0], zeros, ones, offsets[1]])
+    )
 
 
 def full(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Moved, turned by up to 10°, scaled by up to 10 % along each axis, slanted, and drawn with a thicker, thinner or harder
-    pen."""
-    rotation, slant, thickness, scale_x, scale_y, shift_x, shift_y, hard, threshold = _uniform(images, seed, 9, 1.0)
+    """Moved, turned by up to 10°, scaled by up to 10 % along each axis, slanted, and drawn with a
+    thicker, thinner or harder pen."""
+    rotation, slant, thickness, scale_x, scale_y, shift_x, shift_y, hard, threshold = _uniform(
+        images, seed, 9, 1.0
+    )
     cos, sin = tf.cos(rotation * ROTATION_RAD), tf.sin(rotation * ROTATION_RAD)
     zoom_x, zoom_y = tf.exp(scale_x * SCALE_LOG), tf.exp(scale_y * SCALE_LOG)
     shear = slant * SHEAR
-    # Rows of the matrix from the output's pixels to the input's: rotation · shear · scale, about the middle of the image.
+    # Rows of the matrix from the output's pixels to the input's: rotation · shear · scale, about
+    # the middle of the image.
     a, b = cos * zoom_x, (cos * shear - sin) * zoom_y
     c, d = sin * zoom_x, (sin * shear + cos) * zoom_y
     middle = (IMAGE_SIZE_PX - 1) / 2
     moved_x = middle * (1 - a - b) + shift_x * FULL_SHIFT_PX
     moved_y = middle * (1 - c - d) + shift_y * FULL_SHIFT_PX
-    moved = _transform(_thicken(_to_float(images), thickness * THICKNESS), [a, b, moved_x, c, d, moved_y])
+    moved = _transform(
+        _thicken(_to_float(images), thickness * THICKNESS), [a, b, moved_x, c, d, moved_y]
+    )
     return _to_uint8(_harden(moved, hard, threshold))
 
 
-AUGMENTATIONS: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {"off": off, "shift": shift, "full": full}
+AUGMENTATIONS: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
+    "off": off,
+    "shift": shift,
+    "full": full,
+}
 
 
 def _uniform(images: tf.Tensor, seed: tf.Tensor, count: int, high: float) -> list[tf.Tensor]:
@@ -65,9 +78,11 @@ def _uniform(images: tf.Tensor, seed: tf.Tensor, count: int, high: float) -> lis
 
 
 def _thicken(images: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
-    """Float images (N, 28, 28, 1) blended with their grey dilation (amount > 0) or erosion (amount < 0)."""
+    """Float images (N, 28, 28, 1) blended with their grey dilation (amount > 0) or erosion (amount
+    < 0)."""
     amount = amount[:, tf.newaxis, tf.newaxis, tf.newaxis]
-    # Erosion is the dilation of the paper; and a square's largest value is that of its rows' largest.
+    # Erosion is the dilation of the paper; and a square's largest value is that of its rows'
+    # largest.
     sign = tf.sign(amount)
     rows = tf.nn.max_pool2d(sign * images, (1, 3), 1, "SAME")
     changed = sign * tf.nn.max_pool2d(rows, (3, 1), 1, "SAME")
@@ -75,10 +90,12 @@ def _thicken(images: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
 
 
 def _harden(images: tf.Tensor, hard: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
-    """Float images (N, 28, 28, 1), some of them with harder edges. hard, threshold: random numbers from -1 to 1, (N,)."""
+    """Float images (N, 28, 28, 1), some of them with harder edges. hard, threshold: random numbers
+    from -1 to 1, (N,)."""
     low, high = THRESHOLD
     level = low + (high - low) * (threshold + 1) / 2
-    # Of the numbers from -1 to 1, those above make HARD_SHARE of the images 1 to HARDEST times as hard.
+    # Of the numbers from -1 to 1, those above make HARD_SHARE of the images 1 to HARDEST times as
+    # hard.
     factor = 1 + (HARDEST - 1) * tf.maximum(hard - (1 - 2 * HARD_SHARE), 0) / (2 * HARD_SHARE)
     level, factor = (values[:, tf.newaxis, tf.newaxis, tf.newaxis] for values in (level, factor))
     return tf.clip_by_value((images - level) * factor + level, 0, 255)

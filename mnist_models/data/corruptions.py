@@ -12,9 +12,9 @@ from mnist_models.data.preprocessing import CENTER_PX, INK
 
 @dataclass(frozen=True)
 class Distortion:
-    """title, unit: for people. help: what it does, a sentence. amounts: those that can be chosen, in their order.
-    harmless: the one that leaves a digit as it is. apply: uint8 images (N, 28, 28) and an amount in, the same shape and type
-    out; always the same for the same images."""
+    """title, unit: for people. help: what it does, a sentence. amounts: those that can be chosen,
+    in their order. harmless: the one that leaves a digit as it is. apply: uint8 images (N, 28, 28)
+    and an amount in, the same shape and type out; always the same for the same images."""
 
     title: str
     unit: str
@@ -40,7 +40,8 @@ def scale(images: np.ndarray, percent: float) -> np.ndarray:
 
 
 def shear(images: np.ndarray, slant: float) -> np.ndarray:
-    """Slanted: each row moved to the right by `slant` px for each px that it is above the middle."""
+    """Slanted: each row moved to the right by `slant` px for each px that it is above the
+    middle."""
     return _affine(images, [[1, 0], [slant, 1]])
 
 
@@ -56,11 +57,14 @@ def thin(images: np.ndarray, shrink_px: float) -> np.ndarray:
 
 def blur(images: np.ndarray, sigma_px: float) -> np.ndarray:
     """Out of focus: averaged with a Gaussian of this standard deviation."""
-    return _to_uint8(ndimage.gaussian_filter(images.astype(np.float32), (0, sigma_px, sigma_px), mode="constant"))
+    return _to_uint8(
+        ndimage.gaussian_filter(images.astype(np.float32), (0, sigma_px, sigma_px), mode="constant")
+    )
 
 
 def add_noise(images: np.ndarray, percent: float) -> np.ndarray:
-    """Normal noise on each pixel, its standard deviation in percent of full ink; the same noise, more and more of it."""
+    """Normal noise on each pixel, its standard deviation in percent of full ink; the same noise,
+    more and more of it."""
     noise = np.random.default_rng(0).standard_normal(images.shape, np.float32)
     return _to_uint8(images + noise * (INK * percent / 100))
 
@@ -79,17 +83,23 @@ def invert(images: np.ndarray, percent: float) -> np.ndarray:
 
 
 def _affine(images: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Rows and columns of the output, counted from the middle, times `matrix` (2, 2) are those of the input; bilinear."""
+    """Rows and columns of the output, counted from the middle, times `matrix` (2, 2) are those of
+    the input; bilinear."""
     whole = np.eye(3)
     whole[1:, 1:] = matrix
     middle = np.array([0, CENTER_PX, CENTER_PX])
-    return _to_uint8(ndimage.affine_transform(images.astype(np.float32), whole, middle - whole @ middle, order=1))
+    return _to_uint8(
+        ndimage.affine_transform(images.astype(np.float32), whole, middle - whole @ middle, order=1)
+    )
 
 
 def _between(images: np.ndarray, amount_px: float, filtered: Callable) -> np.ndarray:
     """Filtered with squares that reach so far; between two whole pixels, a mixture of both."""
     whole, rest = divmod(amount_px, 1)
-    less, more = (filtered(images, (1, side, side), mode="constant") for side in (2 * int(whole) + 1, 2 * int(whole) + 3))
+    less, more = (
+        filtered(images, (1, side, side), mode="constant")
+        for side in (2 * int(whole) + 1, 2 * int(whole) + 3)
+    )
     return _to_uint8((1 - rest) * less + rest * more)
 
 
@@ -100,28 +110,56 @@ def _to_uint8(values: np.ndarray) -> np.ndarray:
 def _steps(low: float, high: float, step: float) -> tuple[float, ...]:
     """Both ends included; whole numbers where the step is one."""
     kind = int if isinstance(step, int) else float
-    return tuple(kind(round(low + place * step, 3)) for place in range(round((high - low) / step) + 1))
+    return tuple(
+        kind(round(low + place * step, 3)) for place in range(round((high - low) / step) + 1)
+    )
 
 
 DISTORTIONS = {
-    "turn": Distortion("Turn", "°", "Turns the digit about its middle.", _steps(-180, 180, 10), 0, turn),
-    "scale": Distortion("Scale", "%", "Makes the digit smaller or larger.", _steps(20, 200, 10), 100, scale),
-    "shear": Distortion("Shear", "px per px", "Slants the digit to either side.", _steps(-1.5, 1.5, 0.1), 0.0, shear),
-    "thicken": Distortion("Thicken", "px on each side", "Widens the strokes.", _steps(0, 5, 0.25), 0.0, thicken),
-    "thin": Distortion("Thin", "px on each side", "Narrows the strokes.", _steps(0, 3, 0.125), 0.0, thin),
+    "turn": Distortion(
+        "Turn", "°", "Turns the digit about its middle.", _steps(-180, 180, 10), 0, turn
+    ),
+    "scale": Distortion(
+        "Scale", "%", "Makes the digit smaller or larger.", _steps(20, 200, 10), 100, scale
+    ),
+    "shear": Distortion(
+        "Shear", "px per px", "Slants the digit to either side.", _steps(-1.5, 1.5, 0.1), 0.0, shear
+    ),
+    "thicken": Distortion(
+        "Thicken", "px on each side", "Widens the strokes.", _steps(0, 5, 0.25), 0.0, thicken
+    ),
+    "thin": Distortion(
+        "Thin", "px on each side", "Narrows the strokes.", _steps(0, 3, 0.125), 0.0, thin
+    ),
     "blur": Distortion("Blur", "px", "Puts the digit out of focus.", _steps(0, 6, 0.5), 0.0, blur),
-    "noise": Distortion("Noise", "% of ink", "Speckles ink and paper.", _steps(0, 150, 5), 0, add_noise),
-    "cover": Distortion("Cover", "rows from the top", "Covers the digit with paper.", _steps(0, IMAGE_SIZE_PX, 1), 0, cover),
-    "invert": Distortion("Invert", "%", "Turns ink into paper and paper into ink.", _steps(0, 100, 5), 0, invert),
+    "noise": Distortion(
+        "Noise", "% of ink", "Speckles ink and paper.", _steps(0, 150, 5), 0, add_noise
+    ),
+    "cover": Distortion(
+        "Cover",
+        "rows from the top",
+        "Covers the digit with paper.",
+        _steps(0, IMAGE_SIZE_PX, 1),
+        0,
+        cover,
+    ),
+    "invert": Distortion(
+        "Invert", "%", "Turns ink into paper and paper into ink.", _steps(0, 100, 5), 0, invert
+    ),
 }
 
 
 def breaking_points(distortion: Distortion, right: np.ndarray) -> list[float]:
-    """The first amounts, going from the harmless one to either end, at which the digit is not read rightly any more.
+    """The first amounts, going from the harmless one to either end, at which the digit is not read
+    rightly any more.
 
-    right: bool (len(amounts),). Nothing where it is read rightly to the end; the harmless amount where it never is.
+    right: bool (len(amounts),). Nothing where it is read rightly to the end; the harmless amount
+    where it never is.
     """
     middle = distortion.amounts.index(distortion.harmless)
     lower = [place for place in range(middle, -1, -1) if not right[place]]
     higher = [place for place in range(middle, len(right)) if not right[place]]
-    return [distortion.amounts[place] for place in sorted({found[0] for found in (lower, higher) if found})]
+    return [
+        distortion.amounts[place]
+        for place in sorted({found[0] for found in (lower, higher) if found})
+    ]

@@ -13,15 +13,20 @@ class ArchiveError(ValueError):
 
 
 def read(file: Path | BinaryIO) -> dict[str, np.ndarray]:
-    """All arrays of an archive that `numpy.savez` or `savez_compressed` wrote, by name. Raises ArchiveError.
+    """All arrays of an archive that `numpy.savez` or `savez_compressed` wrote, by name. Raises
+    ArchiveError.
 
-    `numpy.load` stops reading where an array should end; a damaged header can make that come before the end of its data, where
-    the checksum is compared. Here each array is read to its end first. Nothing in the archive is ever executed.
+    `numpy.load` stops reading where an array should end; a damaged header can make that come before
+    the end of its data, where the checksum is compared. Here each array is read to its end first.
+    Nothing in the archive is ever executed.
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            return {name.removesuffix(".npy"): _array(archive.read(name)) for name in archive.namelist()}
-    # Damage makes zipfile and NumPy raise nearly everything: BadZipFile, zlib.error, RuntimeError, TokenError, TypeError, ...
+            return {
+                name.removesuffix(".npy"): _array(archive.read(name)) for name in archive.namelist()
+            }
+    # Damage makes zipfile and NumPy raise nearly everything: BadZipFile, zlib.error, RuntimeError,
+    # TokenError, TypeError, ...
     except Exception as error:
         raise ArchiveError(str(error) or type(error).__name__) from error
 

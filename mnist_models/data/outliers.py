@@ -1,7 +1,9 @@
-"""Drawings that are no digits, made by chance, so that a network can learn what it has not been asked about.
+"""Drawings that are no digits, made by chance, so that a network can learn what it has not been
+asked about.
 
-D. Hendrycks et al. 2019, "Deep anomaly detection with outlier exposure" (https://arxiv.org/abs/1812.04606): a network that is
-taught to find all digits equally probable in such drawings is not sure of letters and doodles either, which it never saw.
+D. Hendrycks et al. 2019, "Deep anomaly detection with outlier exposure"
+(https://arxiv.org/abs/1812.04606): a network that is taught to find all digits equally probable in
+such drawings is not sure of letters and doodles either, which it never saw.
 """
 
 import functools
@@ -10,25 +12,32 @@ import numpy as np
 from scipy import ndimage
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
-from mnist_models.data.preprocessing import CENTER_PX, DIGIT_SIZE_PX, THICKEST_STROKE_PX, THINNEST_STROKE_PX
+from mnist_models.data.preprocessing import (
+    CENTER_PX,
+    DIGIT_SIZE_PX,
+    THICKEST_STROKE_PX,
+    THINNEST_STROKE_PX,
+)
 
 INK = 255
 MOST_STROKES = 4
 POINTS_PER_STROKE = 13
-# Half of the drawings are built as signs are, from strokes between the corners and middles of a box, most of them straight;
-# the others run anywhere.
+# Half of the drawings are built as signs are, from strokes between the corners and middles of a
+# box, most of them straight; the others run anywhere.
 SHARE_OF_SIGNS = 0.5
 STRAIGHT_IN_SIGNS, STRAIGHT_ELSEWHERE = 0.65, 0.4
 # The share of strokes that are bows, parts of an ellipse or all of one.
 BOWS = 0.2
-# The share of strokes that begin where the one before has ended. Of two strokes neither does: a 7 is drawn like that.
+# The share of strokes that begin where the one before has ended. Of two strokes neither does: a 7
+# is drawn like that.
 CHAINED = 0.6
 NARROWEST, WIDEST = 0.5, 1.1
-# Pens are soft or hard; without that, a hard edge alone would tell a scribble from a digit. Standard deviation in pixels.
+# Pens are soft or hard; without that, a hard edge alone would tell a scribble from a digit.
+# Standard deviation in pixels.
 SOFTEST = 0.8
 SHARE_OF_SOFT = 0.7
-# What spreads less across than this share of what it does along might as well be a 1. And a dot is no drawing: strokes may all
-# begin and end at one place.
+# What spreads less across than this share of what it does along might as well be a 1. And a dot is
+# no drawing: strokes may all begin and end at one place.
 THINNEST = 0.15
 SMALLEST = 0.1
 AT_ONCE = 300
@@ -36,16 +45,20 @@ AT_ONCE = 300
 
 @functools.lru_cache(maxsize=2)
 def scribbles(count: int, seed: int) -> np.ndarray:
-    """`count` drawings of two to four straight or bent strokes, prepared as the app prepares drawings: uint8 (count, 28, 28).
+    """`count` drawings of two to four straight or bent strokes, prepared as the app prepares
+    drawings: uint8 (count, 28, 28).
 
-    Each is there in all eight ways in which a square can be turned and mirrored, for drawing takes longer than that. The same
-    seed gives the same drawings. They are not to be changed: everybody gets the same array.
+    Each is there in all eight ways in which a square can be turned and mirrored, for drawing takes
+    longer than that. The same seed gives the same drawings. They are not to be changed: everybody
+    gets the same array.
     """
     random = np.random.default_rng([seed, 2**33])
     drawn = np.empty((0, IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8)
     while len(drawn) < count / 8:
         drawn = np.concatenate([drawn, _scribbles(random)])
-    turned = [np.rot90(way, turns, (1, 2)) for way in (drawn, drawn[:, :, ::-1]) for turns in range(4)]
+    turned = [
+        np.rot90(way, turns, (1, 2)) for way in (drawn, drawn[:, :, ::-1]) for turns in range(4)
+    ]
     images = random.permutation(np.concatenate(turned))[:count]
     images.flags.writeable = False
     return images
@@ -60,7 +73,9 @@ def _scribbles(random: np.random.Generator) -> np.ndarray:
     points = POINTS_PER_STROKE * strokes[:, np.newaxis]
     paths -= (np.where(among, paths, 0).sum(axis=(1, 2)) / points)[:, np.newaxis, np.newaxis]
     ink = np.where(among, paths, 0)
-    across, along = np.sqrt(np.linalg.eigvalsh(np.einsum("nspx,nspy->nxy", ink, ink) / points[..., np.newaxis]).clip(0)).T
+    across, along = np.sqrt(
+        np.linalg.eigvalsh(np.einsum("nspx,nspy->nxy", ink, ink) / points[..., np.newaxis]).clip(0)
+    ).T
     kept = across > THINNEST * along.clip(SMALLEST)
     paths, drawn, ink = paths[kept], drawn[kept], ink[kept]
     # As preparation does: the longer side of the ink is 20 px, its middle of mass in the middle.
@@ -75,7 +90,8 @@ def _scribbles(random: np.random.Generator) -> np.ndarray:
 
 
 def _paths(strokes: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Points (x, y) along cubic Bézier curves, floats (N, MOST_STROKES, points, 2), between 0 and about 1.
+    """Points (x, y) along cubic Bézier curves, floats (N, MOST_STROKES, points, 2), between 0 and
+    about 1.
 
     strokes: how many of them will be drawn, int (N,).
     """
@@ -84,22 +100,30 @@ def _paths(strokes: np.ndarray, random: np.random.Generator) -> np.ndarray:
     is_sign = random.random((count, 1, 1, 1)) < SHARE_OF_SIGNS
     ends = corners[:, :, [0, 3]]
     corners[:, :, [0, 3]] = np.where(is_sign, np.round(ends * 2) / 2, ends)
-    chained = random.random((count, MOST_STROKES - 1, 1)) < np.where(strokes > 2, CHAINED, 0)[:, np.newaxis, np.newaxis]
+    chained = (
+        random.random((count, MOST_STROKES - 1, 1))
+        < np.where(strokes > 2, CHAINED, 0)[:, np.newaxis, np.newaxis]
+    )
     corners[:, 1:, 0] = np.where(chained, corners[:, :-1, 3], corners[:, 1:, 0])
     thirds = np.linspace(0, 1, 4)[:, np.newaxis]
     line = corners[:, :, :1] + (corners[:, :, 3:] - corners[:, :, :1]) * thirds
-    is_straight = random.random((count, MOST_STROKES, 1, 1)) < np.where(is_sign, STRAIGHT_IN_SIGNS, STRAIGHT_ELSEWHERE)
+    is_straight = random.random((count, MOST_STROKES, 1, 1)) < np.where(
+        is_sign, STRAIGHT_IN_SIGNS, STRAIGHT_ELSEWHERE
+    )
     corners = np.where(is_straight, line, corners)
     t = np.linspace(0, 1, POINTS_PER_STROKE)
     bernstein = np.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
     paths = np.einsum("cp,nscd->nspd", bernstein, corners)
-    paths = np.where(random.random((count, MOST_STROKES, 1, 1)) < BOWS, _bows(count, is_sign, random), paths)
+    paths = np.where(
+        random.random((count, MOST_STROKES, 1, 1)) < BOWS, _bows(count, is_sign, random), paths
+    )
     paths[..., 0] *= random.uniform(NARROWEST, WIDEST, (count, 1, 1))
     return paths
 
 
 def _bows(count: int, is_sign: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Points along parts of ellipses, a quarter of one at least, as in `_paths`; in signs they begin at a side."""
+    """Points along parts of ellipses, a quarter of one at least, as in `_paths`; in signs they
+    begin at a side."""
     shape = (count, MOST_STROKES, 1)
     begin, sweep = random.uniform(0, 2 * np.pi, shape), random.uniform(np.pi / 2, 2 * np.pi, shape)
     begin = np.where(is_sign[..., 0], np.round(begin / (np.pi / 2)) * np.pi / 2, begin)
@@ -110,13 +134,16 @@ def _bows(count: int, is_sign: np.ndarray, random: np.random.Generator) -> np.nd
 
 
 def _distance_to(paths: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """How far each pixel is from the nearest stroke that is drawn, float (count, 28, 28), in pixels."""
+    """How far each pixel is from the nearest stroke that is drawn, float (count, 28, 28), in
+    pixels."""
     rows, columns = np.mgrid[:IMAGE_SIZE_PX, :IMAGE_SIZE_PX].astype(np.float32)
     nearest = np.full((len(paths), IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.inf, np.float32)
     for stroke in range(MOST_STROKES):
         chosen = np.flatnonzero(drawn[:, stroke])
         points = paths[chosen, stroke].astype(np.float32)
-        for start, end in zip(points[:, :-1].swapaxes(0, 1), points[:, 1:].swapaxes(0, 1), strict=True):
+        for start, end in zip(
+            points[:, :-1].swapaxes(0, 1), points[:, 1:].swapaxes(0, 1), strict=True
+        ):
             x, y = (start[:, axis, np.newaxis, np.newaxis] for axis in (0, 1))
             dx, dy = ((end - start)[:, axis, np.newaxis, np.newaxis] for axis in (0, 1))
             along = (((columns - x) * dx + (rows - y) * dy) / (dx**2 + dy**2 + 1e-6)).clip(0, 1)

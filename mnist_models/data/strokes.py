@@ -1,8 +1,10 @@
-"""A drawing taken apart: its strokes, the moments along them, what was on the canvas by then, and when it was recognized.
+"""A drawing taken apart: its strokes, the moments along them, what was on the canvas by then, and
+when it was recognized.
 
-A stroke is the way of a round brush: points joined by lines. The canvas tells its drawing in the form of Fabric.js
-(https://fabricjs.com): a list of objects, of which those with a `path` are strokes, in the order in which they were drawn, and
-those with a `src` are pictures that were put there.
+A stroke is the way of a round brush: points joined by lines. The canvas tells its drawing in the
+form of Fabric.js (https://fabricjs.com): a list of objects, of which those with a `path` are
+strokes, in the order in which they were drawn, and those with a `src` are pictures that were put
+there.
 """
 
 import base64
@@ -33,7 +35,8 @@ _ORIGINS = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
 
 
 class Stroke(NamedTuple):
-    """points: float (N, 2), x to the right and y down, in pixels of the canvas. brush_px: how wide it was drawn."""
+    """points: float (N, 2), x to the right and y down, in pixels of the canvas. brush_px: how wide
+    it was drawn."""
 
     points: np.ndarray
     brush_px: float
@@ -44,17 +47,17 @@ class Stroke(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """What is on a canvas. strokes: in their order. picture: what lies under them, uint8 (280, 280), 255 is ink; None where
-    nothing does."""
+    """What is on a canvas. strokes: in their order. picture: what lies under them, uint8 (280,
+    280), 255 is ink; None where nothing does."""
 
     strokes: tuple[Stroke, ...]
     picture: np.ndarray | None = None
 
 
 class Moment(NamedTuple):
-    """A moment of a drawing. stroke: the one that is drawn, from 0; -1 where there is only the picture under them. points: how
-    many of its points are drawn. ink: how much of the drawing's ink there is by then, 0 to 1, measured along the strokes from
-    edge to edge."""
+    """A moment of a drawing. stroke: the one that is drawn, from 0; -1 where there is only the
+    picture under them. points: how many of its points are drawn. ink: how much of the drawing's ink
+    there is by then, 0 to 1, measured along the strokes from edge to edge."""
 
     stroke: int
     points: int
@@ -67,9 +70,10 @@ class Moment(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """How a network came to what it says at the end: a digit, or that it is not sure. digit: the most probable at the end.
-    is_sure: whether it is sure of it. since: the first of the moments from which on it says the same. was_sure: whether it was
-    sure of a digit just before that. earlier: the last digit before that of which it was sure; None where there was none."""
+    """How a network came to what it says at the end: a digit, or that it is not sure. digit: the
+    most probable at the end. is_sure: whether it is sure of it. since: the first of the moments
+    from which on it says the same. was_sure: whether it was sure of a digit just before that.
+    earlier: the last digit before that of which it was sure; None where there was none."""
 
     digit: int
     is_sure: bool
@@ -79,11 +83,14 @@ class Decision(NamedTuple):
 
 
 class Sheet:
-    """A canvas on which a round brush draws, as a browser does: round ends and joints, soft edges."""
+    """A canvas on which a round brush draws, as a browser does: round ends and joints, soft
+    edges."""
 
     def __init__(self, picture: np.ndarray | None = None) -> None:
         """picture: the ink that is already there, uint8 (280, 280)."""
-        under = Image.new("L", (CANVAS_PX, CANVAS_PX)) if picture is None else Image.fromarray(picture)
+        under = (
+            Image.new("L", (CANVAS_PX, CANVAS_PX)) if picture is None else Image.fromarray(picture)
+        )
         side = CANVAS_PX * OVERSAMPLING
         self._large = under.resize((side, side), Image.Resampling.NEAREST)
         self._pen = ImageDraw.Draw(self._large)
@@ -102,38 +109,49 @@ class Sheet:
 
 
 def from_canvas(objects: Sequence[dict[str, Any]]) -> Drawing:
-    """The drawing that the canvas tells, in the form of Fabric.js. Nothing on the canvas can be moved or turned, so the
-    coordinates of a path are the canvas's."""
+    """The drawing that the canvas tells, in the form of Fabric.js. Nothing on the canvas can be
+    moved or turned, so the coordinates of a path are the canvas's."""
     pictures = [one for one in objects if "src" in one]
-    strokes = tuple(Stroke(_points(one["path"]), one["strokeWidth"]) for one in objects if "path" in one)
+    strokes = tuple(
+        Stroke(_points(one["path"]), one["strokeWidth"]) for one in objects if "path" in one
+    )
     return Drawing(strokes, _under(pictures) if pictures else None)
 
 
 def brush_path(points: Sequence[tuple[float, float]]) -> list[list]:
-    """The path that the brush of Fabric.js makes of the points where a hand was: curves from the middle between two of them to
-    the next middle."""
-    middles = [((x + next_x) / 2, (y + next_y) / 2) for (x, y), (next_x, next_y) in itertools.pairwise(points)]
+    """The path that the brush of Fabric.js makes of the points where a hand was: curves from the
+    middle between two of them to the next middle."""
+    middles = [
+        ((x + next_x) / 2, (y + next_y) / 2)
+        for (x, y), (next_x, next_y) in itertools.pairwise(points)
+    ]
     curves = [["Q", *point, *middle] for point, middle in zip(points, middles, strict=False)]
     return [["M", *points[0]], *curves, ["L", *points[-1]]]
 
 
 def to_text(drawing: Drawing) -> str | None:
-    """Strokes as a link has them: 2 letters for the width of the brush, then 4 for each point, in base 36; a hyphen between
-    strokes. None where there is a picture under them, or more than a link can carry."""
+    """Strokes as a link has them: 2 letters for the width of the brush, then 4 for each point, in
+    base 36; a hyphen between strokes. None where there is a picture under them, or more than a link
+    can carry."""
     texts = []
     for points, brush_px in drawing.strokes:
         kept = [points[0]]
         for point in points:
             if math.dist(point, kept[-1]) >= LINK_POINTS_PX:
                 kept.append(point)
-        texts.append("".join(_base_36(number) for number in (brush_px, *np.concatenate([*kept, points[-1]]))))
+        texts.append(
+            "".join(_base_36(number) for number in (brush_px, *np.concatenate([*kept, points[-1]])))
+        )
     text = "-".join(texts)
     return text if text and drawing.picture is None and len(text) <= MOST_LINK_LETTERS else None
 
 
 def from_text(text: str) -> Drawing | None:
-    """The drawing that `to_text` wrote, its points a few pixels apart; None where it wrote no such text."""
-    if len(text) > MOST_LINK_LETTERS or not re.fullmatch(r"[0-9a-z]{2}([0-9a-z]{4})+(-[0-9a-z]{2}([0-9a-z]{4})+)*", text):
+    """The drawing that `to_text` wrote, its points a few pixels apart; None where it wrote no such
+    text."""
+    if len(text) > MOST_LINK_LETTERS or not re.fullmatch(
+        r"[0-9a-z]{2}([0-9a-z]{4})+(-[0-9a-z]{2}([0-9a-z]{4})+)*", text
+    ):
         return None
     strokes = []
     for part in text.split("-"):
@@ -149,34 +167,47 @@ def _base_36(number: float) -> str:
 
 
 def _points(path: Sequence[Sequence]) -> np.ndarray:
-    """A path as points, float (N, 2): M is where it begins, L a line, Q a quadratic Bézier curve."""
+    """A path as points, float (N, 2): M is where it begins, L a line, Q a quadratic Bézier
+    curve."""
     points = [np.array(path[0][1:], float)]
     for _, *numbers in path[1:]:
         corners = [points[-1], *np.reshape(numbers, (-1, 2)).astype(float)]
         # Nowhere does it run faster than this while its parameter goes from 0 to 1.
-        fastest_px = (len(corners) - 1) * max(math.dist(here, there) for here, there in itertools.pairwise(corners))
+        fastest_px = (len(corners) - 1) * max(
+            math.dist(here, there) for here, there in itertools.pairwise(corners)
+        )
         share = np.linspace(0, 1, max(1, math.ceil(fastest_px / POINTS_PX)) + 1)[1:, np.newaxis]
         while len(corners) > 1:  # de Casteljau: between the corners, then between what that gives
-            corners = [here * (1 - share) + there * share for here, there in itertools.pairwise(corners)]
+            corners = [
+                here * (1 - share) + there * share for here, there in itertools.pairwise(corners)
+            ]
         points.extend(corners[0])
     return np.array(points)
 
 
 def _under(pictures: Sequence[dict[str, Any]]) -> np.ndarray:
-    """The ink of pictures that were put on the canvas, uint8 (280, 280): black, more or less transparent."""
+    """The ink of pictures that were put on the canvas, uint8 (280, 280): black, more or less
+    transparent."""
     canvas = Image.new("L", (CANVAS_PX, CANVAS_PX))
     for one in pictures:
         ink = open_picture(base64.b64decode(one["src"].split(",", 1)[1])).getchannel("A")
-        width, height = (one[side] * one.get(scale, 1) for side, scale in (("width", "scaleX"), ("height", "scaleY")))
-        place = (one["left"] - _ORIGINS[one["originX"]] * width, one["top"] - _ORIGINS[one["originY"]] * height)
+        width, height = (
+            one[side] * one.get(scale, 1)
+            for side, scale in (("width", "scaleX"), ("height", "scaleY"))
+        )
+        place = (
+            one["left"] - _ORIGINS[one["originX"]] * width,
+            one["top"] - _ORIGINS[one["originY"]] * height,
+        )
         ink = ink.resize((round(width), round(height)), Image.Resampling.BICUBIC)
         canvas.paste(255, tuple(round(side) for side in place), ink)
     return np.asarray(canvas)
 
 
 def moments(drawing: Drawing) -> tuple[Moment, ...]:
-    """About MOST_MOMENTS moments of a drawing, evenly along its strokes: the picture under them, where each begins, and where
-    each ends. A dot has one; of more strokes than that, only some ends."""
+    """About MOST_MOMENTS moments of a drawing, evenly along its strokes: the picture under them,
+    where each begins, and where each ends. A dot has one; of more strokes than that, only some
+    ends."""
     lengths = [stroke.along_px() for stroke in drawing.strokes]
     way_px = sum(along[-1] for along in lengths)
     ink_px = way_px + sum(stroke.brush_px for stroke in drawing.strokes)
@@ -184,13 +215,25 @@ def moments(drawing: Drawing) -> tuple[Moment, ...]:
     before_px = 0.0
     for index, (stroke, along) in enumerate(zip(drawing.strokes, lengths, strict=True)):
         # No more than there are points: a dot has none to go to.
-        steps = min(int(max(MOST_MOMENTS - len(lengths), 0) * along[-1] / max(way_px, POINTS_PX)), int(along[-1] / POINTS_PX))
-        places = np.linspace(along[-1], 0, steps + 1)  # from the end: with no steps, that is what is left
+        steps = min(
+            int(max(MOST_MOMENTS - len(lengths), 0) * along[-1] / max(way_px, POINTS_PX)),
+            int(along[-1] / POINTS_PX),
+        )
+        places = np.linspace(
+            along[-1], 0, steps + 1
+        )  # from the end: with no steps, that is what is left
         for points in np.unique(np.searchsorted(along, places, side="right")).tolist():
-            found.append(Moment(index, points, float(before_px + stroke.brush_px + along[points - 1]) / ink_px))
+            found.append(
+                Moment(
+                    index, points, float(before_px + stroke.brush_px + along[points - 1]) / ink_px
+                )
+            )
         before_px += stroke.brush_px + along[-1]
     if len(lengths) > MOST_MOMENTS:
-        found = [found[place] for place in np.linspace(0, len(found) - 1, MOST_MOMENTS).round().astype(int)]
+        found = [
+            found[place]
+            for place in np.linspace(0, len(found) - 1, MOST_MOMENTS).round().astype(int)
+        ]
     return tuple(found)
 
 
@@ -211,22 +254,25 @@ def ink(drawing: Drawing) -> np.ndarray:
 
 
 def inks(drawing: Drawing, some: Sequence[Moment]) -> Iterator[np.ndarray]:
-    """What was on the canvas by each of some moments, which follow each other, uint8 (280, 280) each. The same as `ink` of
-    `until` each, but every line is drawn only once."""
+    """What was on the canvas by each of some moments, which follow each other, uint8 (280, 280)
+    each. The same as `ink` of `until` each, but every line is drawn only once."""
     sheet = Sheet(drawing.picture)
     stroke, points = 0, 0
     for moment in some:
         for index in range(stroke, moment.stroke + 1):
             is_drawn = points if index == stroke else 0
             wanted = moment.points if index == moment.stroke else len(drawing.strokes[index].points)
-            sheet.draw(drawing.strokes[index].points[max(is_drawn - 1, 0) : wanted], drawing.strokes[index].brush_px)
+            sheet.draw(
+                drawing.strokes[index].points[max(is_drawn - 1, 0) : wanted],
+                drawing.strokes[index].brush_px,
+            )
         stroke, points = max(moment.stroke, 0), moment.points
         yield sheet.ink()
 
 
 class Replay(NamedTuple):
-    """A drawing and its moments. images: what was there by each, prepared as every drawing is before it is read, uint8
-    (moments, 28, 28)."""
+    """A drawing and its moments. images: what was there by each, prepared as every drawing is
+    before it is read, uint8 (moments, 28, 28)."""
 
     drawing: Drawing
     moments: tuple[Moment, ...]
@@ -238,17 +284,20 @@ class Replay(NamedTuple):
         drawing = from_canvas(objects)
         found = moments(drawing)
         blank = np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8)
-        images = [prepare_ink(canvas).image if canvas.any() else blank for canvas in inks(drawing, found)]
+        images = [
+            prepare_ink(canvas).image if canvas.any() else blank for canvas in inks(drawing, found)
+        ]
         return cls(drawing, found, np.array(images, np.uint8).reshape(-1, *blank.shape))
 
     def at(self, percent: int) -> int:
-        """Which moment it is when so much of the ink is drawn: the last one that has come by then, or the first."""
+        """Which moment it is when so much of the ink is drawn: the last one that has come by then,
+        or the first."""
         return max(sum(moment.percent <= percent for moment in self.moments) - 1, 0)
 
 
 def decide(probabilities: np.ndarray, sure_from: float) -> Decision:
-    """When a network last changed its mind. probabilities: at each moment, float (moments, 10). sure_from: below this
-    probability, 0 to 1, it is not sure of a digit."""
+    """When a network last changed its mind. probabilities: at each moment, float (moments, 10).
+    sure_from: below this probability, 0 to 1, it is not sure of a digit."""
     read = probabilities.argmax(axis=1)
     said = np.where(probabilities.max(axis=1) >= sure_from, read, NOT_SURE)
     changes = np.flatnonzero(np.diff(said))
@@ -256,13 +305,17 @@ def decide(probabilities: np.ndarray, sure_from: float) -> Decision:
     before = said[:since]
     digits = before[before != NOT_SURE]
     return Decision(
-        int(read[-1]), bool(said[-1] != NOT_SURE), since, bool(since and before[-1] != NOT_SURE),
+        int(read[-1]),
+        bool(said[-1] != NOT_SURE),
+        since,
+        bool(since and before[-1] != NOT_SURE),
         int(digits[-1]) if digits.size else None,
-    )  # fmt: skip
+    )
 
 
 class Example(NamedTuple):
-    """A digit as somebody could draw it. strokes: the points where a hand was, in pixels of the canvas."""
+    """A digit as somebody could draw it. strokes: the points where a hand was, in pixels of the
+    canvas."""
 
     digit: int
     title: str
@@ -274,19 +327,71 @@ class Example(NamedTuple):
 
 
 EXAMPLES = (
-    Example(4, "A 4, its upright last", (
-        ((118, 48), (110, 70), (98, 102), (86, 132), (78, 150), (75, 157), (82, 159), (110, 158), (150, 155), (184, 153),
-         (206, 152)),
-        ((168, 92), (167, 112), (165, 140), (163, 175), (161, 210), (160, 238)),
-    )),
-    Example(5, "A 5, its bar last", (
-        ((102, 62), (100, 74), (97, 95), (94, 115), (93, 122), (98, 121), (116, 114), (140, 112), (164, 121), (181, 140),
-         (187, 165), (180, 193), (162, 213), (136, 224), (108, 224), (88, 217), (78, 210)),
-        ((103, 62), (125, 61), (150, 60), (175, 58), (192, 57)),
-    )),
-    Example(7, "A 7, crossed last", (
-        ((78, 68), (100, 66), (135, 65), (170, 63), (192, 62), (196, 65), (190, 78), (176, 108), (160, 145), (144, 185),
-         (130, 218), (124, 234)),
-        ((104, 146), (125, 145), (150, 143), (172, 141), (188, 140)),
-    )),
-)  # fmt: skip
+    Example(
+        4,
+        "A 4, its upright last",
+        (
+            (
+                (118, 48),
+                (110, 70),
+                (98, 102),
+                (86, 132),
+                (78, 150),
+                (75, 157),
+                (82, 159),
+                (110, 158),
+                (150, 155),
+                (184, 153),
+                (206, 152),
+            ),
+            ((168, 92), (167, 112), (165, 140), (163, 175), (161, 210), (160, 238)),
+        ),
+    ),
+    Example(
+        5,
+        "A 5, its bar last",
+        (
+            (
+                (102, 62),
+                (100, 74),
+                (97, 95),
+                (94, 115),
+                (93, 122),
+                (98, 121),
+                (116, 114),
+                (140, 112),
+                (164, 121),
+                (181, 140),
+                (187, 165),
+                (180, 193),
+                (162, 213),
+                (136, 224),
+                (108, 224),
+                (88, 217),
+                (78, 210),
+            ),
+            ((103, 62), (125, 61), (150, 60), (175, 58), (192, 57)),
+        ),
+    ),
+    Example(
+        7,
+        "A 7, crossed last",
+        (
+            (
+                (78, 68),
+                (100, 66),
+                (135, 65),
+                (170, 63),
+                (192, 62),
+                (196, 65),
+                (190, 78),
+                (176, 108),
+                (160, 145),
+                (144, 185),
+                (130, 218),
+                (124, 234),
+            ),
+            ((104, 146), (125, 145), (150, 143), (172, 141), (188, 140)),
+        ),
+    ),
+)

@@ -1,4 +1,5 @@
-"""Ways to write digits that MNIST, written by Americans, hardly has, drawn into its images so that networks learn them too.
+"""Ways to write digits that MNIST, written by Americans, hardly has, drawn into its images so that
+networks learn them too.
 
 1s with an upstroke or a foot, crossed 7s, slashed 0s, 9s whose tail runs to the left.
 """
@@ -16,7 +17,8 @@ DARK = 100
 def restyled(images: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
     """The images with strokes added to some of their 0s, 1s, 7s and 9s, and all others as they are.
 
-    images: uint8 (N, 28, 28). labels: uint8 (N,). The same seed gives the same strokes. Returns uint8 (N, 28, 28).
+    images: uint8 (N, 28, 28). labels: uint8 (N,). The same seed gives the same strokes. Returns
+    uint8 (N, 28, 28).
     """
     random = np.random.default_rng([seed, 2**34])
     images = images.copy()
@@ -39,10 +41,18 @@ class _Pen:
         dark = images > DARK
         rows, columns = dark.any(axis=2), dark.any(axis=1)
         last = IMAGE_SIZE_PX - 1
-        self.top, self.bottom = rows.argmax(axis=1).astype(float), last - rows[:, ::-1].argmax(axis=1).astype(float)
-        self.left, self.right = columns.argmax(axis=1).astype(float), last - columns[:, ::-1].argmax(axis=1).astype(float)
+        self.top, self.bottom = (
+            rows.argmax(axis=1).astype(float),
+            last - rows[:, ::-1].argmax(axis=1).astype(float),
+        )
+        self.left, self.right = (
+            columns.argmax(axis=1).astype(float),
+            last - columns[:, ::-1].argmax(axis=1).astype(float),
+        )
         height = self.bottom - self.top + 1
-        self.width = (self.images.sum(axis=(1, 2)) / INK / height).clip(THINNEST_STROKE_PX, THICKEST_STROKE_PX)
+        self.width = (self.images.sum(axis=(1, 2)) / INK / height).clip(
+            THINNEST_STROKE_PX, THICKEST_STROKE_PX
+        )
 
     def between(self, low: float, high: float) -> np.ndarray:
         """A random number for each image."""
@@ -54,10 +64,13 @@ class _Pen:
         near = np.exp(-((rows - row[:, np.newaxis]) ** 2) / 2)[:, :, np.newaxis] * self.images
         return (near * rows).sum(axis=(1, 2)) / near.sum(axis=(1, 2)).clip(1)
 
-    def draw(self, x: np.ndarray, y: np.ndarray, end_x: np.ndarray, end_y: np.ndarray) -> np.ndarray:
+    def draw(
+        self, x: np.ndarray, y: np.ndarray, end_x: np.ndarray, end_y: np.ndarray
+    ) -> np.ndarray:
         """A straight stroke in each image, uint8 (N, 28, 28)."""
         x, y, dx, dy, width = (
-            values[:, np.newaxis, np.newaxis].astype(np.float32) for values in (x, y, end_x - x, end_y - y, self.width)
+            values[:, np.newaxis, np.newaxis].astype(np.float32)
+            for values in (x, y, end_x - x, end_y - y, self.width)
         )
         rows, columns = np.mgrid[:IMAGE_SIZE_PX, :IMAGE_SIZE_PX].astype(np.float32)
         along = (((columns - x) * dx + (rows - y) * dy) / (dx**2 + dy**2).clip(1e-6)).clip(0, 1)
@@ -77,7 +90,12 @@ def _upstroke(pen: _Pen) -> Stroke:
 def _foot(pen: _Pen) -> Stroke:
     """Under a 1."""
     x, tilt = pen.column_at(pen.bottom - 1), pen.between(-1, 1)
-    return x - pen.between(2.5, 7), pen.bottom - 0.5 + tilt, x + pen.between(2.5, 7), pen.bottom - 0.5 - tilt
+    return (
+        x - pen.between(2.5, 7),
+        pen.bottom - 0.5 + tilt,
+        x + pen.between(2.5, 7),
+        pen.bottom - 0.5 - tilt,
+    )
 
 
 def _bar(pen: _Pen) -> Stroke:

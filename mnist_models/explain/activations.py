@@ -1,4 +1,5 @@
-"""What is inside a network: its stages, what each of them makes of a digit, and what in it speaks for that digit.
+"""What is inside a network: its stages, what each of them makes of a digit, and what in it speaks
+for that digit.
 
 Of any network that `networks.build` makes: a chain of layers.
 """
@@ -17,7 +18,8 @@ from mnist_models.data.dataset import IMAGE_SIZE_PX
 
 
 class Stage(NamedTuple):
-    """A layer with weights, dense or convolutional, and what follows it up to the next one; None for what does not.
+    """A layer with weights, dense or convolutional, and what follows it up to the next one; None
+    for what does not.
 
     before: the layer whose output is weighed. pool: comes last, and has its own output.
     """
@@ -50,7 +52,8 @@ class Stage(NamedTuple):
 
     @property
     def output(self) -> str:
-        """The layer whose output are the units' values, or the feature maps before they are pooled."""
+        """The layer whose output are the units' values, or the feature maps before they are
+        pooled."""
         return (self.activation or self.norm or self.weights).name
 
 
@@ -75,9 +78,9 @@ def stages(network: keras.Sequential) -> list[Stage]:
 class Look(NamedTuple):
     """What a network makes of one image, and what in that speaks for one digit.
 
-    image: uint8 (28, 28), as the network is given it. digit: 0 to 9. By the name of the layer, outputs: what it passes on,
-    float32, without the batch: (side, side, filters) or (units,); influence: the gradient of the digit's logit with respect to
-    each of those numbers.
+    image: uint8 (28, 28), as the network is given it. digit: 0 to 9. By the name of the layer,
+    outputs: what it passes on, float32, without the batch: (side, side, filters) or (units,);
+    influence: the gradient of the digit's logit with respect to each of those numbers.
     """
 
     image: np.ndarray
@@ -89,7 +92,8 @@ class Look(NamedTuple):
 class Peaks(NamedTuple):
     """Where each filter of a convolution answers most in each image.
 
-    values: float32 (N, filters). places: int (N, filters), the pixel of the feature map, counted row by row.
+    values: float32 (N, filters). places: int (N, filters), the pixel of the feature map, counted
+    row by row.
     """
 
     values: np.ndarray
@@ -99,7 +103,11 @@ class Peaks(NamedTuple):
 class Inspector:
     """A network compiled to tell, in one call, what all of its layers make of an image."""
 
-    def __init__(self, network: keras.Sequential, given: Callable[[np.ndarray], np.ndarray] = lambda images: images) -> None:
+    def __init__(
+        self,
+        network: keras.Sequential,
+        given: Callable[[np.ndarray], np.ndarray] = lambda images: images,
+    ) -> None:
         """given: what the network is given of images, see Classifier.given."""
         self.network, self.given, self.stages = network, given, stages(network)
         self.convolutions = [stage for stage in self.stages if stage.is_convolution]
@@ -109,14 +117,20 @@ class Inspector:
         ).get_concrete_function()
 
     def look(self, image: np.ndarray, digit: int) -> Look:
-        """What the network makes of an image, uint8 (28, 28), and what in it speaks for this digit, 0 to 9."""
+        """What the network makes of an image, uint8 (28, 28), and what in it speaks for this digit,
+        0 to 9."""
         (image,) = images = self.given(image[np.newaxis])
         told = self._look(tf.constant(images), tf.constant(digit, tf.int32))
         names = [layer.name for layer in self.network.layers]
-        return Look(image, digit, *(dict(zip(names, (some.numpy()[0] for some in all_), strict=True)) for all_ in told))
+        return Look(
+            image,
+            digit,
+            *(dict(zip(names, (some.numpy()[0] for some in all_), strict=True)) for all_ in told),
+        )
 
     def peaks(self, images: np.ndarray) -> dict[str, Peaks]:
-        """Where each filter answers most in each of the images, uint8 (N, 28, 28), by the name of the convolution."""
+        """Where each filter answers most in each of the images, uint8 (N, 28, 28), by the name of
+        the convolution."""
         told = self._strongest(tf.constant(images))
         return {
             stage.name: Peaks(values.numpy(), places.numpy())
@@ -140,11 +154,17 @@ class Inspector:
 
         def strongest(images):
             passed, found = images, []
-            for layer in self.network.layers[: _place(self.network, self.convolutions[-1].output) + 1]:
+            for layer in self.network.layers[
+                : _place(self.network, self.convolutions[-1].output) + 1
+            ]:
                 passed = layer(passed, training=False)
                 if layer.name in ends:
-                    maps = tf.reshape(passed, (-1, passed.shape[1] * passed.shape[2], passed.shape[3]))
-                    found.append((tf.reduce_max(maps, axis=1), tf.argmax(maps, axis=1, output_type=tf.int32)))
+                    maps = tf.reshape(
+                        passed, (-1, passed.shape[1] * passed.shape[2], passed.shape[3])
+                    )
+                    found.append(
+                        (tf.reduce_max(maps, axis=1), tf.argmax(maps, axis=1, output_type=tf.int32))
+                    )
             return found
 
         return tf.function(strongest, input_signature=[self._images]).get_concrete_function()
@@ -155,37 +175,46 @@ def _place(network: keras.Sequential, name: str) -> int:
 
 
 def templates(stage: Stage) -> np.ndarray:
-    """The weights of a stage that sees the image itself as pictures, float32 (units or filters, side, side): 28×28 for a dense
-    layer, the kernels for a convolution. Above zero, ink there raises the unit's sum; batch normalisation, which may turn that
-    round, is multiplied in."""
+    """The weights of a stage that sees the image itself as pictures, float32 (units or filters,
+    side, side): 28×28 for a dense layer, the kernels for a convolution. Above zero, ink there
+    raises the unit's sum; batch normalisation, which may turn that round, is multiplied in."""
     kernel = stage.weights.kernel.numpy()
     side = math.isqrt(kernel[..., 0].size)
     pictures = np.moveaxis(kernel.reshape(side, side, -1), -1, 0)
     if stage.norm:
-        scale = stage.norm.gamma.numpy() / np.sqrt(stage.norm.moving_variance.numpy() + stage.norm.epsilon)
+        scale = stage.norm.gamma.numpy() / np.sqrt(
+            stage.norm.moving_variance.numpy() + stage.norm.epsilon
+        )
         pictures = pictures * scale[:, np.newaxis, np.newaxis]
     return pictures
 
 
 def contributions(stage: Stage, look: Look) -> np.ndarray:
-    """How much each unit or filter speaks for the digit of the look, as a part of its logit, float32 (units
-    or filters,).
+    """How much each unit or filter speaks for the digit of the look, as a part of its logit,
+    float32 (units or filters,).
 
-    Activation times gradient (A. Shrikumar et al. 2016, https://arxiv.org/abs/1605.01713), of a filter the sum over its map.
-    In the last hidden layer that is activation times outgoing weight, so all of them and the bias make the logit; in
-    earlier layers it is what holds for small changes.
+    Activation times gradient (A. Shrikumar et al. 2016, https://arxiv.org/abs/1605.01713), of a
+    filter the sum over its map. In the last hidden layer that is activation times outgoing weight,
+    so all of them and the bias make the logit; in earlier layers it is what holds for small
+    changes.
     """
-    return (look.outputs[stage.output] * look.influence[stage.output]).reshape(-1, stage.count).sum(axis=0)
+    return (
+        (look.outputs[stage.output] * look.influence[stage.output])
+        .reshape(-1, stage.count)
+        .sum(axis=0)
+    )
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:
-    """How alike two arrays of one shape are in their pattern: Pearson's correlation coefficient of all their numbers, -1 to 1.
-    Where one has the same number everywhere there is no pattern: then it is 1 if the other has none either, else 0."""
+    """How alike two arrays of one shape are in their pattern: Pearson's correlation coefficient of
+    all their numbers, -1 to 1. Where one has the same number everywhere there is no pattern: then
+    it is 1 if the other has none either, else 0."""
     plain = [array.min() == array.max() for array in (one, other)]
     return float(all(plain)) if any(plain) else float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
 def responds(stage: Stage, look: Look) -> np.ndarray:
-    """Which units, or which pixels of the feature maps, are active, bool: whether what goes into the activation is above zero,
-    where a ReLU begins to answer and the others pass the middle of their bend."""
+    """Which units, or which pixels of the feature maps, are active, bool: whether what goes into
+    the activation is above zero, where a ReLU begins to answer and the others pass the middle of
+    their bend."""
     return look.outputs[stage.summed] > 0

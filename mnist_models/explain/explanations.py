@@ -1,10 +1,13 @@
-"""Why a network reads what it reads: what counted in a digit, and which small change makes it read another.
+"""Why a network reads what it reads: what counted in a digit, and which small change makes it read
+another.
 
-Everything is measured in the odds of the digit that is read: how many times as probable it is as all others together, as a
-power of ten. A probability near 100 % hardly moves whatever is covered, its odds do; and unlike a single logit, which means
-something only beside the other nine, they stand for themselves.
+Everything is measured in the odds of the digit that is read: how many times as probable it is as
+all others together, as a power of ten. A probability near 100 % hardly moves whatever is covered,
+its odds do; and unlike a single logit, which means something only beside the other nine, they stand
+for themselves.
 
-What takes many readings is a generator that yields what share of it is done and returns what was found, see slices.Sliced.
+What takes many readings is a generator that yields what share of it is done and returns what was
+found, see slices.Sliced.
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ from mnist_models.models.predictions import Read
 if TYPE_CHECKING:
     import keras
 
-# Images of any grey, float32 (N, 28, 28) of 0 to 255, and a digit, to its odds as powers of ten, float32 (N,), and how much
-# these rise with each pixel, float32 (N, 28, 28).
+# Images of any grey, float32 (N, 28, 28) of 0 to 255, and a digit, to its odds as powers of ten,
+# float32 (N,), and how much these rise with each pixel, float32 (N, 28, 28).
 Gradient = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 INK = 255
@@ -40,27 +43,32 @@ PIXELS_TRIED = 32
 
 
 class Tool(NamedTuple):
-    """What changes a digit. width_px: of its stroke. changed: what it makes of an image, uint8 (28, 28), where its strokes,
-    uint8 (N, 28, 28), go."""
+    """What changes a digit. width_px: of its stroke. changed: what it makes of an image, uint8 (28,
+    28), where its strokes, uint8 (N, 28, 28), go."""
 
     width_px: int
     changed: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 # A pen as wide as MNIST's, and a rubber that takes away its whole stroke.
-TOOLS = {"pen": Tool(2, np.maximum), "rubber": Tool(4, lambda image, stroke: np.minimum(image, INK - stroke))}
+TOOLS = {
+    "pen": Tool(2, np.maximum),
+    "rubber": Tool(4, lambda image, stroke: np.minimum(image, INK - stroke)),
+}
 
 
 def log_odds(probabilities: np.ndarray, digit: int) -> np.ndarray:
     """The odds of a digit as powers of ten, float64 (N,). probabilities: floats (N, 10)."""
     probabilities = probabilities.astype(np.float64)
     others = np.delete(probabilities, digit, axis=1).sum(axis=1)
-    return np.log10(np.maximum(probabilities[:, digit], SMALLEST)) - np.log10(np.maximum(others, SMALLEST))
+    return np.log10(np.maximum(probabilities[:, digit], SMALLEST)) - np.log10(
+        np.maximum(others, SMALLEST)
+    )
 
 
 def gradient_of(network: keras.Model, seen: Callable = lambda images: images) -> Gradient:
-    """A compiled function that tells the odds of a digit and their gradient. network: as networks.build makes them. seen: see
-    Classifier.seen."""
+    """A compiled function that tells the odds of a digit and their gradient. network: as
+    networks.build makes them. seen: see Classifier.seen."""
     import keras
     import tensorflow as tf
 
@@ -88,9 +96,11 @@ def gradient_of(network: keras.Model, seen: Callable = lambda images: images) ->
 
 
 def covered(image: np.ndarray, side_px: int, ink: int) -> np.ndarray:
-    """The image, uint8 (28, 28), with a square of this grey around each of its pixels: uint8 (784, 28, 28), row by row.
+    """The image, uint8 (28, 28), with a square of this grey around each of its pixels: uint8 (784,
+    28, 28), row by row.
 
-    side_px: odd. ink: 0 covers with paper, 255 with ink. At the edge, what lies outside of the square's 28×28 is cut off.
+    side_px: odd. ink: 0 covers with paper, 255 with ink. At the edge, what lies outside of the
+    square's 28×28 is cut off.
     """
     pixels = np.arange(IMAGE_SIZE_PX)
     near = np.abs(pixels[:, np.newaxis] - pixels) <= side_px // 2
@@ -99,17 +109,22 @@ def covered(image: np.ndarray, side_px: int, ink: int) -> np.ndarray:
 
 
 class Occlusion(NamedTuple):
-    """What each cover does. falls: float64 (28, 28), by how many powers of ten the odds of the digit fall while the square
-    around this pixel is covered; below 0 where they rise. probabilities: float32 (784, 10), what is read then."""
+    """What each cover does. falls: float64 (28, 28), by how many powers of ten the odds of the
+    digit fall while the square around this pixel is covered; below 0 where they rise.
+    probabilities: float32 (784, 10), what is read then."""
 
     falls: np.ndarray
     probabilities: np.ndarray
 
 
-def occlusion(read: Read, image: np.ndarray, side_px: int, ink: int) -> Generator[float, None, Occlusion]:
-    """How much the reading of an image, uint8 (28, 28), depends on each of its parts: each is covered in turn.
+def occlusion(
+    read: Read, image: np.ndarray, side_px: int, ink: int
+) -> Generator[float, None, Occlusion]:
+    """How much the reading of an image, uint8 (28, 28), depends on each of its parts: each is
+    covered in turn.
 
-    M. Zeiler and R. Fergus 2014, https://arxiv.org/abs/1311.2901, there with a grey square. side_px, ink: see `covered`.
+    M. Zeiler and R. Fergus 2014, https://arxiv.org/abs/1311.2901, there with a grey square.
+    side_px, ink: see `covered`.
     """
     before = read(image[np.newaxis])
     images = covered(image, side_px, ink)
@@ -126,25 +141,30 @@ def occlusion(read: Read, image: np.ndarray, side_px: int, ink: int) -> Generato
 
 
 class Attribution(NamedTuple):
-    """What each pixel counted. counted: float64 (28, 28), by how many powers of ten its ink raises the odds; below 0 where it
-    lowers them. blank, whole: the odds of the digit on blank paper and in the image, as powers of ten; the pixels sum to about
-    their difference."""
+    """What each pixel counted. counted: float64 (28, 28), by how many powers of ten its ink raises
+    the odds; below 0 where it lowers them. blank, whole: the odds of the digit on blank paper and
+    in the image, as powers of ten; the pixels sum to about their difference."""
 
     counted: np.ndarray
     blank: float
     whole: float
 
 
-def integrated_gradients(gradient: Gradient, image: np.ndarray, digit: int) -> Generator[float, None, Attribution]:
-    """What each pixel of an image, uint8 (28, 28), counted for a digit: its gradient, on the way from blank paper to the image.
+def integrated_gradients(
+    gradient: Gradient, image: np.ndarray, digit: int
+) -> Generator[float, None, Attribution]:
+    """What each pixel of an image, uint8 (28, 28), counted for a digit: its gradient, on the way
+    from blank paper to the image.
 
-    M. Sundararajan, A. Taly and Q. Yan 2017, https://arxiv.org/abs/1703.01365. The integral is a sum over the middles of 128
-    equal steps.
+    M. Sundararajan, A. Taly and Q. Yan 2017, https://arxiv.org/abs/1703.01365. The integral is a
+    sum over the middles of 128 equal steps.
     """
     total = np.zeros(image.shape)
     middles = (np.arange(STEPS, dtype=np.float32) + 0.5) / STEPS
     for done in range(0, STEPS, STEPS_AT_ONCE):
-        _, slopes = gradient(middles[done : done + STEPS_AT_ONCE, np.newaxis, np.newaxis] * image, digit)
+        _, slopes = gradient(
+            middles[done : done + STEPS_AT_ONCE, np.newaxis, np.newaxis] * image, digit
+        )
         total += slopes.sum(axis=0)
         yield (done + STEPS_AT_ONCE) / STEPS
     (blank, whole), _ = gradient(np.stack([np.zeros_like(image), image]), digit)
@@ -154,8 +174,9 @@ def integrated_gradients(gradient: Gradient, image: np.ndarray, digit: int) -> G
 class Search(NamedTuple):
     """A search for a small change that makes a network read another digit.
 
-    image: uint8 (28, 28), the changed digit, and probabilities: float32 (10,), what is read in it; both None where no change
-    did it. tried: how many changes were read until then. among: how many there were to be tried.
+    image: uint8 (28, 28), the changed digit, and probabilities: float32 (10,), what is read in it;
+    both None where no change did it. tried: how many changes were read until then. among: how many
+    there were to be tried.
     """
 
     image: np.ndarray | None
@@ -166,10 +187,12 @@ class Search(NamedTuple):
 
 @functools.cache
 def strokes(width_px: int) -> np.ndarray:
-    """Every straight stroke between two points of a grid, and a dot at each of them: the ink of a pen so wide, with a soft
-    edge, uint8 (2080, 28, 28)."""
+    """Every straight stroke between two points of a grid, and a dot at each of them: the ink of a
+    pen so wide, with a soft edge, uint8 (2080, 28, 28)."""
     points = np.array(list(itertools.product(GRID_PX, GRID_PX)), np.float32)
-    starts, ends = np.array(list(itertools.combinations_with_replacement(points, 2)))[:, :, np.newaxis].transpose(1, 0, 2, 3)
+    starts, ends = np.array(list(itertools.combinations_with_replacement(points, 2)))[
+        :, :, np.newaxis
+    ].transpose(1, 0, 2, 3)
     pixels = np.array(list(np.ndindex(IMAGE_SIZE_PX, IMAGE_SIZE_PX)), np.float32)
     along = ends - starts
     # How far along the stroke its point nearest to each pixel is, 0 to 1.
@@ -180,13 +203,15 @@ def strokes(width_px: int) -> np.ndarray:
 
 
 def ink_changed_px(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """How much ink was added and taken away, in pixels full of it: floats (...). before, after: uint8 (..., 28, 28)."""
+    """How much ink was added and taken away, in pixels full of it: floats (...). before, after:
+    uint8 (..., 28, 28)."""
     return np.abs(after.astype(np.int16) - before).sum(axis=(-2, -1)) / INK
 
 
 def smallest_stroke(read: Read, image: np.ndarray, tool: str) -> Generator[float, None, Search]:
-    """Of all `strokes`, the one that changes the least ink of those that make a network read another digit in an image, uint8
-    (28, 28). tool: one of TOOLS. Tried from the smallest change on, so that the first to be found is the smallest there is."""
+    """Of all `strokes`, the one that changes the least ink of those that make a network read
+    another digit in an image, uint8 (28, 28). tool: one of TOOLS. Tried from the smallest change
+    on, so that the first to be found is the smallest there is."""
     images = TOOLS[tool].changed(image, strokes(TOOLS[tool].width_px))
     changed_px = ink_changed_px(image, images)
     order = np.argsort(changed_px, kind="stable")
@@ -198,16 +223,20 @@ def smallest_stroke(read: Read, image: np.ndarray, tool: str) -> Generator[float
         flipped = np.flatnonzero(probabilities.argmax(axis=1) != digit)
         if len(flipped):
             first = flipped[0]
-            return Search(images[some[first]], probabilities[first], start + int(first) + 1, len(order))
+            return Search(
+                images[some[first]], probabilities[first], start + int(first) + 1, len(order)
+            )
         yield (start + len(some)) / len(order)
     return Search(None, None, len(order), len(order))
 
 
 def few_pixels(read: Read, gradient: Gradient, image: np.ndarray) -> Generator[float, None, Search]:
-    """Pixels of an image, uint8 (28, 28), which, made ink or paper, have a network read another digit: at most 20.
+    """Pixels of an image, uint8 (28, 28), which, made ink or paper, have a network read another
+    digit: at most 20.
 
-    Greedy: one after the other, each time the one that lowers the odds most of the 32 of which the gradient promises most. So
-    fewer might do. After N. Papernot et al. 2016, https://arxiv.org/abs/1511.07528.
+    Greedy: one after the other, each time the one that lowers the odds most of the 32 of which the
+    gradient promises most. So fewer might do. After N. Papernot et al. 2016,
+    https://arxiv.org/abs/1511.07528.
     """
     digit, among = int(read(image[np.newaxis]).argmax()), MOST_PIXELS * PIXELS_TRIED
     for count in range(1, MOST_PIXELS + 1):

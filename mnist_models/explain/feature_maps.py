@@ -1,4 +1,5 @@
-"""Feature maps: what of the image one pixel sees, how its value comes about, and which digits excite a filter most.
+"""Feature maps: what of the image one pixel sees, how its value comes about, and which digits
+excite a filter most.
 
 Of convolutions without padding, as `networks.build` makes them.
 """
@@ -28,9 +29,11 @@ class Field(NamedTuple):
 
 
 def receptive_field(convolutions: Sequence[Stage], stage: Stage, row: int, column: int) -> Field:
-    """What of the image one pixel can see in the feature maps, not yet pooled, of one of a network's convolutions.
+    """What of the image one pixel can see in the feature maps, not yet pooled, of one of a
+    network's convolutions.
 
-    Back through each of them as A. Araujo et al. 2019 do (https://distill.pub/2019/computing-receptive-fields/).
+    Back through each of them as A. Araujo et al. 2019 do
+    (https://distill.pub/2019/computing-receptive-fields/).
     """
     top, left, side = row, column, 1
     for passed in reversed(convolutions[: convolutions.index(stage) + 1]):
@@ -42,8 +45,11 @@ def receptive_field(convolutions: Sequence[Stage], stage: Stage, row: int, colum
     return Field(top, left, side)
 
 
-def strongest(feature_map: np.ndarray, row: int | None = None, column: int | None = None) -> tuple[int, int]:
-    """Row and column of the highest pixel of a feature map (side, side); of those in one row or column, where it is given."""
+def strongest(
+    feature_map: np.ndarray, row: int | None = None, column: int | None = None
+) -> tuple[int, int]:
+    """Row and column of the highest pixel of a feature map (side, side); of those in one row or
+    column, where it is given."""
     rows = range(len(feature_map)) if row is None else [row]
     columns = range(len(feature_map)) if column is None else [column]
     part = feature_map[np.ix_(rows, columns)]
@@ -68,9 +74,9 @@ class Normalisation(NamedTuple):
 class Arithmetic:
     """How one pixel of a feature map comes about.
 
-    patch: what the filter sees there of the image or of the maps before, float32 (kernel, kernel, channels). kernel: its
-    weights, of the same shape. bias: is added. normalisation: None where there is none. value: what the network itself makes
-    of all that, activation included.
+    patch: what the filter sees there of the image or of the maps before, float32 (kernel, kernel,
+    channels). kernel: its weights, of the same shape. bias: is added. normalisation: None where
+    there is none. value: what the network itself makes of all that, activation included.
     """
 
     patch: np.ndarray
@@ -121,14 +127,16 @@ def arithmetic(stage: Stage, look: Look, filter_index: int, row: int, column: in
 
 
 def pooled(stage: Stage, look: Look, filter_index: int, row: int, column: int) -> float | None:
-    """What max-pooling keeps of the square that a pixel is in; None where the pixel is beyond the last whole square."""
+    """What max-pooling keeps of the square that a pixel is in; None where the pixel is beyond the
+    last whole square."""
     size, maps = stage.pool.pool_size[0], look.outputs[stage.pool.name]
     row, column = row // size, column // size
     return float(maps[row, column, filter_index]) if max(row, column) < len(maps) else None
 
 
 class Excited(NamedTuple):
-    """An image that excites a filter. index: which one. value: its highest. row, column: where, in the feature map."""
+    """An image that excites a filter. index: which one. value: its highest. row, column: where, in
+    the feature map."""
 
     index: int
     value: float
@@ -137,12 +145,16 @@ class Excited(NamedTuple):
 
 
 class Search:
-    """Looks at many images for those that excite each filter most, as long as it is told to; what it has found is for all who
-    ask, also at the same moment."""
+    """Looks at many images for those that excite each filter most, as long as it is told to; what
+    it has found is for all who ask, also at the same moment."""
 
     def __init__(self, inspector: Inspector, images: np.ndarray, batch_size: int = 50) -> None:
         """images: uint8 (N, 28, 28)."""
-        self.inspector, self.images, self.batch_size = inspector, inspector.given(images), batch_size
+        self.inspector, self.images, self.batch_size = (
+            inspector,
+            inspector.given(images),
+            batch_size,
+        )
         self._lock = threading.Lock()
         self._found: list[dict[str, Peaks]] = []
 

@@ -1,4 +1,5 @@
-"""A trained network at earlier moments: before it had learned anything, after the epochs that were kept, and at its end."""
+"""A trained network at earlier moments: before it had learned anything, after the epochs that were
+kept, and at its end."""
 
 import functools
 import threading
@@ -23,8 +24,9 @@ from mnist_models.training.progress import Curve
 class History:
     """What a run would have read, moment by moment.
 
-    epochs: of the moments, from 0 (weights as chance made them) to the run's last. Only the weights of the end were calibrated
-    (see calibration.temperature): before, a network is a little surer, or less sure, than it should be.
+    epochs: of the moments, from 0 (weights as chance made them) to the run's last. Only the weights
+    of the end were calibrated (see calibration.temperature): before, a network is a little surer,
+    or less sure, than it should be.
     """
 
     def __init__(self, store: RunStore, run_id: str) -> None:
@@ -41,14 +43,22 @@ class History:
         try:
             weights = [read_weights(self.network, moment.weights) for moment in moments]
         except WeightsError as error:
-            raise StoreError(f"The epochs that were kept of {run.label} cannot be used: {error} Choose another run.") from error
-        self._weights = [{name: tf.constant(array) for name, array in of_one.items()} for of_one in weights]
-        self._lock = threading.Lock()  # one network is given the weights of one moment after the other
+            raise StoreError(
+                f"The epochs that were kept of {run.label} cannot be used: {error} Choose another "
+                "run."
+            ) from error
+        self._weights = [
+            {name: tf.constant(array) for name, array in of_one.items()} for of_one in weights
+        ]
+        self._lock = (
+            threading.Lock()
+        )  # one network is given the weights of one moment after the other
         # Compiled, with all weights in one call: one by one takes three times as long.
         self._assign = tf.function(functools.partial(assign_weights, self.network))
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """The probability of each digit at each moment: uint8 (N, 28, 28) in, float32 (moments, N, 10) out."""
+        """The probability of each digit at each moment: uint8 (N, 28, 28) in, float32 (moments, N,
+        10) out."""
         found = []
         for place in range(len(self.epochs)):
             with self.moment(place):
@@ -56,8 +66,9 @@ class History:
         return np.stack(found)
 
     def look(self, place: int, image: np.ndarray, digit: int) -> tuple[Look, np.ndarray]:
-        """What the network made of an image, uint8 (28, 28), at one of the moments, and what in it spoke for a digit, 0 to 9;
-        and the weights of its first layer then, see activations.templates. Any number of threads may ask at once."""
+        """What the network made of an image, uint8 (28, 28), at one of the moments, and what in it
+        spoke for a digit, 0 to 9; and the weights of its first layer then, see
+        activations.templates. Any number of threads may ask at once."""
         with self.moment(place):
             return self.inspector.look(image, digit), templates(self.inspector.stages[0])
 
@@ -68,19 +79,22 @@ class History:
 
     @property
     def network(self) -> keras.Model:
-        """The network, for what is compiled of it once; its weights are those of a moment only within `moment`."""
+        """The network, for what is compiled of it once; its weights are those of a moment only
+        within `moment`."""
         return self._classifier.network
 
     @contextmanager
     def moment(self, place: int) -> Iterator[None]:
-        """Within it, `network` is as it was at one of the moments, and stays so; whoever wants another one waits."""
+        """Within it, `network` is as it was at one of the moments, and stays so; whoever wants
+        another one waits."""
         with self._lock:
             self._assign(self._weights[place])
             yield
 
 
 def _end(run: Run, hyperparameters: Hyperparameters, curve: Curve) -> float:
-    """After how many epochs a run's network was as it is: its last, or the best where early stopping brought that back."""
+    """After how many epochs a run's network was as it is: its last, or the best where early
+    stopping brought that back."""
     on = hyperparameters.early_stopping_on
     scores = [end.score(on) for end in curve.epochs] if hyperparameters.early_stopping else []
     if run.state == RunState.STOPPED or not scores:

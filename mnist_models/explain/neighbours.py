@@ -1,7 +1,9 @@
-"""The training digits that a network finds most like a drawing: those nearest to it in its last hidden layer.
+"""The training digits that a network finds most like a drawing: those nearest to it in its last
+hidden layer.
 
-There, before the last layer weighs them up into ten logits, a network has turned 784 pixels into what it has learned to tell
-digits by. What is near there is alike to this network, whatever its pixels say.
+There, before the last layer weighs them up into ten logits, a network has turned 784 pixels into
+what it has learned to tell digits by. What is near there is alike to this network, whatever its
+pixels say.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 LastHidden = Callable[[np.ndarray], np.ndarray]
 
 COUNT = 10_000
-# At two bytes each, 40 MB. A CNN without a dense layer has up to 86,528 numbers a digit: of its digits, fewer are kept.
+# At two bytes each, 40 MB. A CNN without a dense layer has up to 86,528 numbers a digit: of its
+# digits, fewer are kept.
 MOST_NUMBERS = 20_000_000
 MAPPED = 2_000
 NEAREST = 9
@@ -29,14 +32,17 @@ BATCH = 250
 
 
 def last_hidden(network: keras.Model, seen: Callable = lambda images: images) -> LastHidden:
-    """A compiled function that tells what a network, as networks.build makes them, passes on to its last layer: the outputs of
-    its last dense layer, or, where it has none, its flattened feature maps. seen: see Classifier.seen."""
+    """A compiled function that tells what a network, as networks.build makes them, passes on to its
+    last layer: the outputs of its last dense layer, or, where it has none, its flattened feature
+    maps. seen: see Classifier.seen."""
     import keras
     import tensorflow as tf
 
     hidden = keras.Model(network.inputs, network.layers[-1].input)
     images = tf.TensorSpec((None, IMAGE_SIZE_PX, IMAGE_SIZE_PX), tf.uint8)
-    compiled = tf.function(lambda batch: hidden(seen(batch), training=False), input_signature=[images]).get_concrete_function()
+    compiled = tf.function(
+        lambda batch: hidden(seen(batch), training=False), input_signature=[images]
+    ).get_concrete_function()
     return lambda images: compiled(tf.constant(images)).numpy()
 
 
@@ -44,9 +50,10 @@ def last_hidden(network: keras.Model, seen: Callable = lambda images: images) ->
 class Known:
     """Digits as the last hidden layer of one network sees them.
 
-    features: float16 (N, width); the n-th is of the n-th of the digits. mean: float32 (width,) and axes: float32 (2, width),
-    the two directions in which the first 2,000 of them spread most, their first two principal components. shares: of the
-    variance of those, how much lies in either direction, 0 to 1 each.
+    features: float16 (N, width); the n-th is of the n-th of the digits. mean: float32 (width,) and
+    axes: float32 (2, width), the two directions in which the first 2,000 of them spread most, their
+    first two principal components. shares: of the variance of those, how much lies in either
+    direction, 0 to 1 each.
     """
 
     features: np.ndarray
@@ -55,9 +62,12 @@ class Known:
     shares: tuple[float, float]
 
     def nearest(self, features: np.ndarray) -> np.ndarray:
-        """Which nine digits are nearest to these features, (width,), by Euclidean distance, the nearest first: int (9,)."""
+        """Which nine digits are nearest to these features, (width,), by Euclidean distance, the
+        nearest first: int (9,)."""
         distances = [
-            np.linalg.norm(self.features[start : start + BATCH].astype(np.float32) - features, axis=1)
+            np.linalg.norm(
+                self.features[start : start + BATCH].astype(np.float32) - features, axis=1
+            )
             for start in range(0, len(self.features), BATCH)
         ]
         return np.concatenate(distances).argsort(kind="stable")[:NEAREST]
@@ -68,8 +78,8 @@ class Known:
 
 
 def know(hidden: LastHidden, images: np.ndarray) -> Generator[float, None, Known]:
-    """Has a network see images, uint8 (N, 28, 28), as many of them as MOST_NUMBERS allows. A generator that yields what share
-    of it is done, see slices.Sliced."""
+    """Has a network see images, uint8 (N, 28, 28), as many of them as MOST_NUMBERS allows. A
+    generator that yields what share of it is done, see slices.Sliced."""
     width = hidden(images[:1]).shape[1]
     count = min(len(images), MOST_NUMBERS // width)
     features = np.empty((count, width), np.float16)
@@ -79,7 +89,9 @@ def know(hidden: LastHidden, images: np.ndarray) -> Generator[float, None, Known
         yield stop / count
     from sklearn.decomposition import PCA  # nearly a second
 
-    with np.errstate(invalid="ignore"):  # of a network that sees the same in all digits, there is no variance to share
+    with np.errstate(
+        invalid="ignore"
+    ):  # of a network that sees the same in all digits, there is no variance to share
         pca = PCA(2, random_state=0).fit(features[:MAPPED].astype(np.float32))
     shares = np.nan_to_num(pca.explained_variance_ratio_)
     return Known(features, pca.mean_, pca.components_, (float(shares[0]), float(shares[1])))

@@ -15,23 +15,28 @@ BATCH = 250
 SAMPLE = 20
 
 
-def sweep(read: Read, distortion: Distortion, digits: Digits) -> Generator[float, None, list[float]]:
-    """The share of the digits that are read rightly, 0 to 1, at each of the distortion's amounts. A generator that yields what
-    share of the work is done, see slices.Sliced."""
+def sweep(
+    read: Read, distortion: Distortion, digits: Digits
+) -> Generator[float, None, list[float]]:
+    """The share of the digits that are read rightly, 0 to 1, at each of the distortion's amounts. A
+    generator that yields what share of the work is done, see slices.Sliced."""
     accuracies = []
     for amount in distortion.amounts:
         right = 0
         for start in range(0, len(digits), BATCH):
             some = digits.part(start, min(start + BATCH, len(digits)))
-            right += int((read(distortion.apply(some.images, amount)).argmax(axis=1) == some.labels).sum())
+            right += int(
+                (read(distortion.apply(some.images, amount)).argmax(axis=1) == some.labels).sum()
+            )
             yield (len(accuracies) + (start + len(some)) / len(digits)) / len(distortion.amounts)
         accuracies.append(right / len(digits))
     return accuracies
 
 
 def origin(run: Run, distortion: Distortion) -> str:
-    """What a sweep of a readable run follows from, as 64 hexadecimal digits: others where the network was trained anew, as one
-    that ships may be for a later version, and where the distortion does something else to the test digits."""
+    """What a sweep of a readable run follows from, as 64 hexadecimal digits: others where the
+    network was trained anew, as one that ships may be for a later version, and where the distortion
+    does something else to the test digits."""
     network = f"{run.created_at.isoformat()} {run.test_loss}"
     return hashlib.sha256(network.encode() + _effect(distortion)).hexdigest()
 

@@ -1,4 +1,5 @@
-"""Work that is done a slice at a time, by whoever waits for what comes of it: when nobody does, it rests."""
+"""Work that is done a slice at a time, by whoever waits for what comes of it: when nobody does, it
+rests."""
 
 import threading
 import time
@@ -11,19 +12,24 @@ Result = TypeVar("Result")
 class Sliced(Generic[Result]):
     """Work that several may wait for and that is done once.
 
-    share: how much of it is done, 0 to 1. result: what came of it; None until it is over. is_over: whether it is.
+    share: how much of it is done, 0 to 1. result: what came of it; None until it is over. is_over:
+    whether it is.
     """
 
-    def __init__(self, begin: Callable[[], Generator[float, None, Result]], known: Result | None = None) -> None:
-        """begin: called when the first slice is done; what it returns yields after each step what share of the work is done,
-        and returns the result. A step should take less than a slice does. Work that failed is begun anew by the next slice.
-        known: the result, where the work was done before."""
+    def __init__(
+        self, begin: Callable[[], Generator[float, None, Result]], known: Result | None = None
+    ) -> None:
+        """begin: called when the first slice is done; what it returns yields after each step what
+        share of the work is done, and returns the result. A step should take less than a slice
+        does. Work that failed is begun anew by the next slice. known: the result, where the work
+        was done before."""
         self._begin, self._steps, self._lock = begin, None, threading.Lock()
         self.result, self.is_over = known, known is not None
         self.share = float(self.is_over)
 
     def go_on(self, seconds: float) -> None:
-        """Works about so long, at least one step. Whoever comes while another one works at it leaves it to them."""
+        """Works about so long, at least one step. Whoever comes while another one works at it
+        leaves it to them."""
         if not self._lock.acquire(blocking=False):
             return
         deadline = time.monotonic() + seconds

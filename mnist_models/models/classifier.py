@@ -24,8 +24,8 @@ class WeightsError(ValueError):
 class Prediction:
     """What a network reads in one image.
 
-    digit: 0 to 9, the most probable. probability: of that digit, 0 to 1.
-    probabilities: of all ten digits, they sum to 1. elapsed_ms: how long the reading took, in milliseconds. is_sure: whether
+    digit: 0 to 9, the most probable. probability: of that digit, 0 to 1. probabilities: of all ten
+    digits, they sum to 1. elapsed_ms: how long the reading took, in milliseconds. is_sure: whether
     the digit is probable enough to say that it was read.
     """
 
@@ -39,31 +39,43 @@ class Prediction:
 class Classifier:
     """A network that reads digits through one compiled call.
 
-    `keras.Model.predict` takes some 30 ms for one image, most of it preparing a loop; a compiled function with a fixed
-    signature takes less than 1 ms, and nothing else in the process can change it.
+    `keras.Model.predict` takes some 30 ms for one image, most of it preparing a loop; a compiled
+    function with a fixed signature takes less than 1 ms, and nothing else in the process can change
+    it.
     """
 
     def __init__(
-        self, network: keras.Model, batch_size: int = 500, sure_from: float = SURE_FROM, *, scrambles: bool = False
+        self,
+        network: keras.Model,
+        batch_size: int = 500,
+        sure_from: float = SURE_FROM,
+        *,
+        scrambles: bool = False,
     ) -> None:
-        """sure_from: below this probability of the digit that it reads, 0 to 1, the network is not sure of it. scrambles:
-        whether the network learned from scrambled images, so that it has to be given such."""
+        """sure_from: below this probability of the digit that it reads, 0 to 1, the network is not
+        sure of it. scrambles: whether the network learned from scrambled images, so that it has to
+        be given such."""
         self.network, self.sure_from, self.scrambles = network, sure_from, scrambles
         self.batch_size = batch_size
         images = tf.TensorSpec((None, IMAGE_SIZE_PX, IMAGE_SIZE_PX), tf.uint8)
         self._probabilities = tf.function(
-            lambda batch: tf.nn.softmax(network(self.seen(batch), training=False)), input_signature=[images]
+            lambda batch: tf.nn.softmax(network(self.seen(batch), training=False)),
+            input_signature=[images],
         ).get_concrete_function()
 
     @classmethod
-    def from_weights(cls, hyperparameters: Hyperparameters, weights: bytes, sure_from: float = SURE_FROM) -> "Classifier":
-        """The network of these hyperparameters with weights from `pack_weights`. Raises WeightsError when they do not fit."""
+    def from_weights(
+        cls, hyperparameters: Hyperparameters, weights: bytes, sure_from: float = SURE_FROM
+    ) -> "Classifier":
+        """The network of these hyperparameters with weights from `pack_weights`. Raises
+        WeightsError when they do not fit."""
         network = networks.build(hyperparameters, blank=True)
         unpack_weights(network, weights)
         return cls(network, sure_from=sure_from, scrambles=hyperparameters.scrambled)
 
     def seen(self, images: tf.Tensor) -> tf.Tensor:
-        """The images, (N, 28, 28), as the network itself is given them: scrambled where it learned from such."""
+        """The images, (N, 28, 28), as the network itself is given them: scrambled where it learned
+        from such."""
         return scrambled(images) if self.scrambles else images
 
     def given(self, images: np.ndarray) -> np.ndarray:
@@ -71,7 +83,8 @@ class Classifier:
         return dataset.scrambled(images) if self.scrambles else images
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
-        """The probabilities of up to `batch_size` images at a time, for callers that want to stop in between."""
+        """The probabilities of up to `batch_size` images at a time, for callers that want to stop
+        in between."""
         for start in range(0, len(images), self.batch_size):
             yield self._probabilities(tf.constant(images[start : start + self.batch_size])).numpy()
 
@@ -88,11 +101,17 @@ class Classifier:
         return self.read_all(image[np.newaxis])[0]
 
     def read_all(self, images: np.ndarray) -> list[Prediction]:
-        """What the network reads in each of many images, uint8 (N, 28, 28); each took an equal share of the time."""
+        """What the network reads in each of many images, uint8 (N, 28, 28); each took an equal
+        share of the time."""
         start = time.perf_counter()
         rows = self.probabilities(images).tolist()
         elapsed_ms = (time.perf_counter() - start) * 1000 / max(len(images), 1)
-        return [Prediction(row.index(max(row)), max(row), tuple(row), elapsed_ms, max(row) >= self.sure_from) for row in rows]
+        return [
+            Prediction(
+                row.index(max(row)), max(row), tuple(row), elapsed_ms, max(row) >= self.sure_from
+            )
+            for row in rows
+        ]
 
 
 def scrambled(images: tf.Tensor) -> tf.Tensor:
@@ -102,19 +121,26 @@ def scrambled(images: tf.Tensor) -> tf.Tensor:
 
 
 def pack_weights(network: keras.Model) -> bytes:
-    """The weights as a NumPy archive: one array for each variable, named by its layer, such as "conv_1/kernel"."""
+    """The weights as a NumPy archive: one array for each variable, named by its layer, such as
+    "conv_1/kernel"."""
     archive = io.BytesIO()
-    np.savez_compressed(archive, **{name: variable.numpy() for name, variable in _variables(network).items()})
+    np.savez_compressed(
+        archive, **{name: variable.numpy() for name, variable in _variables(network).items()}
+    )
     return archive.getvalue()
 
 
 def pack_half(network: keras.Model) -> bytes:
-    """The same in half of the bytes and a tenth of the time: numbers with three digits, and not compressed.
+    """The same in half of the bytes and a tenth of the time: numbers with three digits, and not
+    compressed.
 
-    A reading changes by less than anybody could see. What float16 has no room for keeps all of its digits.
+    A reading changes by less than anybody could see. What float16 has no room for keeps all of its
+    digits.
     """
     archive = io.BytesIO()
-    np.savez(archive, **{name: _half(variable.numpy()) for name, variable in _variables(network).items()})
+    np.savez(
+        archive, **{name: _half(variable.numpy()) for name, variable in _variables(network).items()}
+    )
     return archive.getvalue()
 
 
@@ -125,27 +151,38 @@ def _half(array: np.ndarray) -> np.ndarray:
 def unpack_weights(network: keras.Model, weights: bytes) -> None:
     """Gives the network the weights of an archive that `pack_weights` or `pack_half` made.
 
-    Raises WeightsError, and changes nothing, when names or shapes differ or the archive cannot be read. Nothing in it is
-    ever executed.
+    Raises WeightsError, and changes nothing, when names or shapes differ or the archive cannot be
+    read. Nothing in it is ever executed.
     """
     assign_weights(network, read_weights(network, weights))
 
 
 def read_weights(network: keras.Model, weights: bytes) -> dict[str, np.ndarray]:
-    """The weights in such an archive, by name, for a network that stays as it is. Raises WeightsError as `unpack_weights`."""
+    """The weights in such an archive, by name, for a network that stays as it is. Raises
+    WeightsError as `unpack_weights`."""
     try:
         arrays = npz.read(io.BytesIO(weights))
     except npz.ArchiveError as error:
         raise WeightsError(f"The weights cannot be read ({error}).") from error
-    expected = {name: (tuple(variable.shape), variable.dtype) for name, variable in _variables(network).items()}
+    expected = {
+        name: (tuple(variable.shape), variable.dtype)
+        for name, variable in _variables(network).items()
+    }
     whole = {np.dtype(np.float16): "float32"}
-    found = {name: (array.shape, whole.get(array.dtype, array.dtype.name)) for name, array in arrays.items()}
+    found = {
+        name: (array.shape, whole.get(array.dtype, array.dtype.name))
+        for name, array in arrays.items()
+    }
     if found != expected:
-        raise WeightsError(f"The weights do not fit the network: expected {expected}, found {found}.")
+        raise WeightsError(
+            f"The weights do not fit the network: expected {expected}, found {found}."
+        )
     return arrays
 
 
-def assign_weights(network: keras.Model, weights: Mapping[str, np.ndarray | tf.Tensor | keras.Variable]) -> None:
+def assign_weights(
+    network: keras.Model, weights: Mapping[str, np.ndarray | tf.Tensor | keras.Variable]
+) -> None:
     """Gives a network weights, by their names; what has none stays."""
     variables = _variables(network)
     for name, array in weights.items():
@@ -153,14 +190,17 @@ def assign_weights(network: keras.Model, weights: Mapping[str, np.ndarray | tf.T
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Gives a network the weights of another that has layers of the same names; what only the target has stays."""
+    """Gives a network the weights of another that has layers of the same names; what only the
+    target has stays."""
     assign_weights(target, _variables(source))
 
 
 def _variables(network: keras.Model) -> dict[str, keras.Variable]:
-    """What makes up the trained network, by name: kernels, biases and running statistics, but no random number generators.
+    """What makes up the trained network, by name: kernels, biases and running statistics, but no
+    random number generators.
 
-    The names are not Keras's own paths: those change when another thread clears Keras's session while a network is built.
+    The names are not Keras's own paths: those change when another thread clears Keras's session
+    while a network is built.
     """
     return {
         f"{layer.name}/{variable.name}": variable

@@ -12,8 +12,8 @@ from mnist_models.models.predictions import Readings
 
 @dataclass(frozen=True)
 class DigitReport:
-    """One digit: precision, the share right of what was read as it; recall, the share of it read right; F1, their
-    harmonic mean; support, how many there were. All but the last 0 to 1."""
+    """One digit: precision, the share right of what was read as it; recall, the share of it read
+    right; F1, their harmonic mean; support, how many there were. All but the last 0 to 1."""
 
     precision: float
     recall: float
@@ -23,9 +23,10 @@ class DigitReport:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """loss: mean cross-entropy in nats. accuracy: 0 to 1. calibration_error: see calibration.expected_calibration_error;
-    untempered_calibration_error: the same before the logits were divided by the temperature. confusion: int (10, 10), rows are
-    the true digits, columns the digits read. digits: a report for each of 0 to 9."""
+    """loss: mean cross-entropy in nats. accuracy: 0 to 1. calibration_error: see
+    calibration.expected_calibration_error; untempered_calibration_error: the same before the logits
+    were divided by the temperature. confusion: int (10, 10), rows are the true digits, columns the
+    digits read. digits: a report for each of 0 to 9."""
 
     loss: float
     accuracy: float
@@ -36,16 +37,26 @@ class Evaluation:
 
 
 def evaluate(readings: Readings, labels: np.ndarray, temperature: float = 1.0) -> Evaluation:
-    """Compares what was read with the labels, uint8 (N,). temperature: what the logits were divided by after training."""
+    """Compares what was read with the labels, uint8 (N,). temperature: what the logits were divided
+    by after training."""
     probabilities = readings.probabilities.astype(np.float64)
-    probabilities /= probabilities.sum(axis=1, keepdims=True)  # as floats of few places they sum to 1 only nearly
+    probabilities /= probabilities.sum(
+        axis=1, keepdims=True
+    )  # as floats of few places they sum to 1 only nearly
     classes = np.arange(CLASS_COUNT)
-    columns = precision_recall_fscore_support(labels, readings.digits, labels=classes, zero_division=0)
+    columns = precision_recall_fscore_support(
+        labels, readings.digits, labels=classes, zero_division=0
+    )
     return Evaluation(
         loss=float(log_loss(labels, probabilities, labels=classes)),
         accuracy=float((readings.digits == labels).mean()),
         calibration_error=expected_calibration_error(probabilities, labels),
-        untempered_calibration_error=expected_calibration_error(tempered(probabilities, 1 / temperature), labels),
+        untempered_calibration_error=expected_calibration_error(
+            tempered(probabilities, 1 / temperature), labels
+        ),
         confusion=confusion_matrix(labels, readings.digits, labels=classes),
-        digits=tuple(DigitReport(float(p), float(r), float(f), int(n)) for p, r, f, n in zip(*columns, strict=True)),
+        digits=tuple(
+            DigitReport(float(p), float(r), float(f), int(n))
+            for p, r, f, n in zip(*columns, strict=True)
+        ),
     )

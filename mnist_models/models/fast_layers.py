@@ -1,7 +1,7 @@
 """A network as it learns: of layers that learn faster than Keras's own, in float32 or bfloat16.
 
-What they compute, their names and their weights are those of Keras's own, of which the network is made that is kept, that
-reads, and that is exported.
+What they compute, their names and their weights are those of Keras's own, of which the network is
+made that is kept, that reads, and that is exported.
 """
 
 import itertools
@@ -13,8 +13,9 @@ import tensorflow as tf
 class Conv2D(keras.layers.Conv2D):
     """A convolution that adds its bias as tensors are added.
 
-    Keras calls `tf.nn.bias_add`. On processors, TensorFlow makes one oneDNN operation of its gradient and the kernel's, and in
-    float32 that takes 1.7 times as long as the two by themselves (TensorFlow 2.21, AVX-512).
+    Keras calls `tf.nn.bias_add`. On processors, TensorFlow makes one oneDNN operation of its
+    gradient and the kernel's, and in float32 that takes 1.7 times as long as the two by themselves
+    (TensorFlow 2.21, AVX-512).
     """
 
     def call(self, inputs):
@@ -25,7 +26,8 @@ class Conv2D(keras.layers.Conv2D):
 class BatchNormalization(keras.layers.BatchNormalization):
     """Normalises feature maps (N, side, side, filters) in one operation.
 
-    Keras takes a dozen, each of which goes through all maps once more, and in float32 whatever the precision.
+    Keras takes a dozen, each of which goes through all maps once more, and in float32 whatever the
+    precision.
     """
 
     def call(self, inputs, training=None):
@@ -33,7 +35,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
             return super().call(inputs, training=training)
         unused = tf.constant([], tf.float32)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs, scale=self.gamma, offset=self.beta, mean=unused, variance=unused, epsilon=self.epsilon, is_training=True
+            x=inputs,
+            scale=self.gamma,
+            offset=self.beta,
+            mean=unused,
+            variance=unused,
+            epsilon=self.epsilon,
+            is_training=True,
         )
         # The operation estimates the variance beyond this batch; Keras keeps the batch's own.
         count = tf.cast(tf.size(inputs) / tf.shape(inputs)[-1], tf.float32)
@@ -46,8 +54,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 def to_learn(network: keras.Sequential, precision: str) -> keras.Sequential:
     """The same network as `networks.build` made, with the same initial weights, to learn with.
 
-    precision: of what the layers pass on, "float32" or "bfloat16"; weights and logits are float32 in any case. Biases before
-    batch normalisation, which takes them away again, are left out.
+    precision: of what the layers pass on, "float32" or "bfloat16"; weights and logits are float32
+    in any case. Biases before batch normalisation, which takes them away again, are left out.
     """
     policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
     learning = [keras.Input(network.input_shape[1:], dtype=network.inputs[0].dtype)]

@@ -1,4 +1,5 @@
-"""Hyperparameters in, a Keras network out: the dense network (DNN) and the convolutional network (CNN)."""
+"""Hyperparameters in, a Keras network out: the dense network (DNN) and the convolutional network
+(CNN)."""
 
 import itertools
 from typing import NamedTuple
@@ -6,9 +7,16 @@ from typing import NamedTuple
 import keras
 
 from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
-from mnist_models.settings.hyperparameters import UNITS_HIGH, UNITS_LOW, CnnHyperparameters, DnnHyperparameters, Hyperparameters
+from mnist_models.settings.hyperparameters import (
+    UNITS_HIGH,
+    UNITS_LOW,
+    CnnHyperparameters,
+    DnnHyperparameters,
+    Hyperparameters,
+)
 
-# Keras's default of 0.99 remembers the random start for hundreds of steps: the first epochs would look broken in validation.
+# Keras's default of 0.99 remembers the random start for hundreds of steps: the first epochs would
+# look broken in validation.
 BATCH_NORM_MOMENTUM = 0.9
 # Two networks whose parameter counts differ by less have "the same" number.
 SIZE_TOLERANCE = 0.02
@@ -17,8 +25,8 @@ MOST_HIDDEN_LAYERS = DnnHyperparameters.choices()["hidden_units"].max_count
 
 
 class _Initializers:
-    """Where the weights start. Each layer gets a seed of its own, all from one, since Keras's global seed is shared by
-    everything in the process."""
+    """Where the weights start. Each layer gets a seed of its own, all from one, since Keras's
+    global seed is shared by everything in the process."""
 
     def __init__(self, hyperparameters: Hyperparameters, blank: bool) -> None:
         self.seeds = itertools.count(hyperparameters.seed * 1000)
@@ -26,22 +34,31 @@ class _Initializers:
         self.blank = blank
 
     def hidden(self) -> keras.Initializer:
-        """He et al. 2015 for activations that cut off one side, Glorot and Bengio 2010 for those that bend both."""
-        return self.output() if self.two_sided or self.blank else keras.initializers.HeNormal(next(self.seeds))
+        """He et al. 2015 for activations that cut off one side, Glorot and Bengio 2010 for those
+        that bend both."""
+        return (
+            self.output()
+            if self.two_sided or self.blank
+            else keras.initializers.HeNormal(next(self.seeds))
+        )
 
     def output(self) -> keras.Initializer:
-        return keras.initializers.Zeros() if self.blank else keras.initializers.GlorotUniform(next(self.seeds))
+        return (
+            keras.initializers.Zeros()
+            if self.blank
+            else keras.initializers.GlorotUniform(next(self.seeds))
+        )
 
 
 def build(hyperparameters: Hyperparameters, *, blank: bool = False) -> keras.Sequential:
     """The untrained, uncompiled network that the hyperparameters describe.
 
-    blank: all weights are 0, for a network that is only looked at or is about to be given its weights: drawing millions of
-    random numbers can take a second.
+    blank: all weights are 0, for a network that is only looked at or is about to be given its
+    weights: drawing millions of random numbers can take a second.
 
-    Input: uint8 (N, 28, 28), 0 is paper, 255 is ink; scaling to 0..1 is its first layer.
-    Output: float32 (N, 10) logits; their softmax is the probability of each digit.
-    The same hyperparameters, seed included, give the same initial weights.
+    Input: uint8 (N, 28, 28), 0 is paper, 255 is ink; scaling to 0..1 is its first layer. Output:
+    float32 (N, 10) logits; their softmax is the probability of each digit. The same
+    hyperparameters, seed included, give the same initial weights.
     """
     initializers = _Initializers(hyperparameters, blank)
     image = (IMAGE_SIZE_PX, IMAGE_SIZE_PX)
@@ -50,13 +67,17 @@ def build(hyperparameters: Hyperparameters, *, blank: bool = False) -> keras.Seq
             keras.Input(image, dtype="uint8", name="image"),
             keras.layers.Rescaling(1 / 255, name="scale"),
             *_BUILDERS[hyperparameters.network](hyperparameters, initializers),
-            keras.layers.Dense(CLASS_COUNT, kernel_initializer=initializers.output(), name="logits"),
+            keras.layers.Dense(
+                CLASS_COUNT, kernel_initializer=initializers.output(), name="logits"
+            ),
         ],
         name=hyperparameters.network,
     )
 
 
-def build_dnn(hyperparameters: DnnHyperparameters, initializers: _Initializers) -> list[keras.Layer]:
+def build_dnn(
+    hyperparameters: DnnHyperparameters, initializers: _Initializers
+) -> list[keras.Layer]:
     """(N, 28, 28) scaled images to (N, last hidden units)."""
     return [
         keras.layers.Flatten(name="flatten"),  # (N, 784)
@@ -64,16 +85,27 @@ def build_dnn(hyperparameters: DnnHyperparameters, initializers: _Initializers) 
     ]
 
 
-def build_cnn(hyperparameters: CnnHyperparameters, initializers: _Initializers) -> list[keras.Layer]:
-    """(N, 28, 28) scaled images to (N, last dense units), or to the flattened feature maps where no dense layer is on top."""
+def build_cnn(
+    hyperparameters: CnnHyperparameters, initializers: _Initializers
+) -> list[keras.Layer]:
+    """(N, 28, 28) scaled images to (N, last dense units), or to the flattened feature maps where no
+    dense layer is on top."""
     layers = [keras.layers.Reshape((IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1), name="channel")]
     for index, conv in enumerate(hyperparameters.conv_layers, start=1):
         to_output = len(hyperparameters.conv_layers) - index + len(hyperparameters.dense_units)
         name = f"conv_{index}"
         layers += [
-            keras.layers.Conv2D(conv.filters, conv.kernel, conv.stride, kernel_initializer=initializers.hidden(), name=name),
+            keras.layers.Conv2D(
+                conv.filters,
+                conv.kernel,
+                conv.stride,
+                kernel_initializer=initializers.hidden(),
+                name=name,
+            ),
             *_batch_norm(hyperparameters, to_output, name),
-            keras.layers.Activation(hyperparameters.activation, name=f"{name}_{hyperparameters.activation}"),
+            keras.layers.Activation(
+                hyperparameters.activation, name=f"{name}_{hyperparameters.activation}"
+            ),
         ]  # (N, side, side, filters), side = (side - kernel) // stride + 1
         if conv.pool:
             layers.append(keras.layers.MaxPooling2D(conv.pool, name=f"pool_{index}"))
@@ -83,7 +115,9 @@ def build_cnn(hyperparameters: CnnHyperparameters, initializers: _Initializers) 
     return layers + _dense_layers(hyperparameters, hyperparameters.dense_units, initializers)
 
 
-def _dense_layers(hyperparameters: Hyperparameters, units: tuple[int, ...], initializers: _Initializers) -> list[keras.Layer]:
+def _dense_layers(
+    hyperparameters: Hyperparameters, units: tuple[int, ...], initializers: _Initializers
+) -> list[keras.Layer]:
     layers = []
     for index, count in enumerate(units, start=1):
         to_output = len(units) - index
@@ -91,20 +125,27 @@ def _dense_layers(hyperparameters: Hyperparameters, units: tuple[int, ...], init
         layers += [
             keras.layers.Dense(count, kernel_initializer=initializers.hidden(), name=name),
             *_batch_norm(hyperparameters, to_output, name),
-            keras.layers.Activation(hyperparameters.activation, name=f"{name}_{hyperparameters.activation}"),
+            keras.layers.Activation(
+                hyperparameters.activation, name=f"{name}_{hyperparameters.activation}"
+            ),
             *_dropout(hyperparameters, to_output, f"{name}_dropout", initializers),
         ]
     return layers
 
 
 def _batch_norm(hyperparameters: Hyperparameters, to_output: int, name: str) -> list[keras.Layer]:
-    """Batch normalisation for a hidden layer, where it has one. to_output: how many hidden layers come after this one."""
+    """Batch normalisation for a hidden layer, where it has one. to_output: how many hidden layers
+    come after this one."""
     if not hyperparameters.batch_norm or to_output < hyperparameters.plain_layers:
         return []
-    return [keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_batch_norm")]
+    return [
+        keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_batch_norm")
+    ]
 
 
-def _dropout(hyperparameters: Hyperparameters, to_output: int, name: str, initializers: _Initializers) -> list[keras.Layer]:
+def _dropout(
+    hyperparameters: Hyperparameters, to_output: int, name: str, initializers: _Initializers
+) -> list[keras.Layer]:
     """Dropout after a hidden layer, where it has one."""
     if not hyperparameters.dropout or to_output < hyperparameters.plain_layers:
         return []
@@ -121,8 +162,9 @@ class ResizeError(ValueError):
 def resized(hyperparameters: DnnHyperparameters, parameters: int) -> DnnHyperparameters:
     """The same DNN with wider or narrower hidden layers, so that it has about so many parameters.
 
-    All layers are scaled alike, then the last ones are made to fit. Where that cannot come within SIZE_TOLERANCE, another
-    number of layers is tried: two, whose sizes are finer, or as many as there may be. Raises ResizeError where none will do.
+    All layers are scaled alike, then the last ones are made to fit. Where that cannot come within
+    SIZE_TOLERANCE, another number of layers is tried: two, whose sizes are finer, or as many as
+    there may be. Raises ResizeError where none will do.
     """
     units = hyperparameters.hidden_units
     for count in dict.fromkeys((len(units), 2, MOST_HIDDEN_LAYERS)):
@@ -135,13 +177,17 @@ def resized(hyperparameters: DnnHyperparameters, parameters: int) -> DnnHyperpar
         for units, count in ((UNITS_LOW, 1), (UNITS_HIGH, MOST_HIDDEN_LAYERS))
     )
     raise ResizeError(
-        f"No DNN here has about {parameters:,} parameters: choose layers for the CNN that come to between {smallest:,} and "
+        f"No DNN here has about {parameters:,} parameters: choose layers for the CNN that come to "
+        f"between {smallest:,} and "
         f"{largest:,}."
     )
 
 
-def _fitted(hyperparameters: DnnHyperparameters, shape: tuple[int, ...], parameters: int) -> DnnHyperparameters:
-    """The DNN whose hidden layers have about this shape and which comes nearest to so many parameters."""
+def _fitted(
+    hyperparameters: DnnHyperparameters, shape: tuple[int, ...], parameters: int
+) -> DnnHyperparameters:
+    """The DNN whose hidden layers have about this shape and which comes nearest to so many
+    parameters."""
 
     def scaled(factor: float) -> DnnHyperparameters:
         units = tuple(min(max(round(count * factor), UNITS_LOW), UNITS_HIGH) for count in shape)
@@ -152,7 +198,9 @@ def _fitted(hyperparameters: DnnHyperparameters, shape: tuple[int, ...], paramet
         middle = (low * high) ** 0.5
         low, high = (middle, high) if _size(scaled(middle)) <= parameters else (low, middle)
     best = scaled(low)
-    for place in reversed(range(len(shape))):  # the last layer has the fewest parameters a unit, so it is the finest screw
+    for place in reversed(
+        range(len(shape))
+    ):  # the last layer has the fewest parameters a unit, so it is the finest screw
         # A layer's parameters grow evenly with its units.
         size = _size(best)
         per_unit = _size(_with_units(best, place, best.hidden_units[place] + 1)) - size
@@ -163,7 +211,9 @@ def _fitted(hyperparameters: DnnHyperparameters, shape: tuple[int, ...], paramet
 
 def _with_units(hyperparameters: DnnHyperparameters, place: int, count: int) -> DnnHyperparameters:
     units = hyperparameters.hidden_units
-    return hyperparameters.model_copy(update={"hidden_units": (*units[:place], count, *units[place + 1 :])})
+    return hyperparameters.model_copy(
+        update={"hidden_units": (*units[:place], count, *units[place + 1 :])}
+    )
 
 
 def _size(hyperparameters: Hyperparameters) -> int:
@@ -171,7 +221,8 @@ def _size(hyperparameters: Hyperparameters) -> int:
 
 
 class LayerSummary(NamedTuple):
-    """One row of a model summary. shape: of what the layer passes on, without the batch. parameters: trained or kept by it."""
+    """One row of a model summary. shape: of what the layer passes on, without the batch.
+    parameters: trained or kept by it."""
 
     name: str
     shape: tuple[int, ...]
@@ -180,4 +231,7 @@ class LayerSummary(NamedTuple):
 
 def summary(network: keras.Sequential) -> list[LayerSummary]:
     """The layers of a network with their output shapes and parameter counts, from the image on."""
-    return [LayerSummary(layer.name, tuple(layer.output.shape[1:]), layer.count_params()) for layer in network.layers]
+    return [
+        LayerSummary(layer.name, tuple(layer.output.shape[1:]), layer.count_params())
+        for layer in network.layers
+    ]

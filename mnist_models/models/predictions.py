@@ -1,4 +1,5 @@
-"""What a network read in each of many digits, kept so that reports and comparisons need not read them again."""
+"""What a network read in each of many digits, kept so that reports and comparisons need not read
+them again."""
 
 import io
 from collections.abc import Callable
@@ -9,12 +10,13 @@ import numpy as np
 from mnist_models.data import npz
 from mnist_models.data.dataset import CLASS_COUNT
 
-# Below it a reading would more likely be wrong than right. Networks are given a limit of their own after training, see
-# calibration.sure_from; this one is for those that were not.
+# Below it a reading would more likely be wrong than right. Networks are given a limit of their own
+# after training, see calibration.sure_from; this one is for those that were not.
 SURE_FROM = 0.5
 
 
-# Images, uint8 (N, 28, 28), to the probability of each digit, float32 (N, 10): see classifier.Classifier.probabilities.
+# Images, uint8 (N, 28, 28), to the probability of each digit, float32 (N, 10): see
+# classifier.Classifier.probabilities.
 Read = Callable[[np.ndarray], np.ndarray]
 
 
@@ -23,9 +25,11 @@ class ReadingsError(ValueError):
 
 
 class Readings(NamedTuple):
-    """digits: uint8 (N,), the most probable digit in each image. probabilities: floats (N, 10), of all ten.
+    """digits: uint8 (N,), the most probable digit in each image. probabilities: floats (N, 10), of
+    all ten.
 
-    Probabilities are kept with three digits after the point (float16); which digit was the most probable is kept exactly.
+    Probabilities are kept with three digits after the point (float16); which digit was the most
+    probable is kept exactly.
     """
 
     digits: np.ndarray
@@ -44,7 +48,9 @@ class Readings(NamedTuple):
     def pack(self) -> bytes:
         """As a NumPy archive."""
         archive = io.BytesIO()
-        np.savez_compressed(archive, digits=self.digits, probabilities=self.probabilities.astype(np.float16))
+        np.savez_compressed(
+            archive, digits=self.digits, probabilities=self.probabilities.astype(np.float16)
+        )
         return archive.getvalue()
 
     @classmethod

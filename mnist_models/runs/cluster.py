@@ -1,4 +1,5 @@
-"""Where training runs: processes of this machine, or the Dask cluster that DASK_SCHEDULER_ADDRESS names."""
+"""Where training runs: processes of this machine, or the Dask cluster that DASK_SCHEDULER_ADDRESS
+names."""
 
 import logging
 import os
@@ -17,21 +18,25 @@ CLOSE_TIMEOUT_S = 2
 
 
 class Cluster:
-    """A connection to a Dask cluster: one elsewhere, or one that is started here and ends with this process.
+    """A connection to a Dask cluster: one elsewhere, or one that is started here and ends with this
+    process.
 
     client: Dask's own, for what it does well by itself.
     """
 
     def __init__(self, address: str | None, processes: bool) -> None:
-        """address: of a Dask scheduler; None starts a cluster here. processes: whether that one consists of processes, or of
-        threads. Raises nearly anything when there is none at the address."""
+        """address: of a Dask scheduler; None starts a cluster here. processes: whether that one
+        consists of processes, or of threads. Raises nearly anything when there is none at the
+        address."""
         self._processes = None
         self._embedded: LocalCluster | SubprocessCluster | None = None
         if address is None:
             self._embedded = _process_cluster() if processes else _thread_cluster()
             self._processes = self._embedded if processes else None
         try:
-            self.client = Client(address or self._embedded, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
+            self.client = Client(
+                address or self._embedded, timeout=CONNECT_TIMEOUT_S, set_as_default=False
+            )
         except Exception:
             if self._embedded:
                 self._embedded.close(timeout=CLOSE_TIMEOUT_S)
@@ -47,21 +52,33 @@ class Cluster:
             return True
         if self._processes is None:
             return False
-        # Without its nanny a worker ends too and does not come back. While the other one trains, that can wait.
+        # Without its nanny a worker ends too and does not come back. While the other one trains,
+        # that can wait.
         nannies = [_is_alive(nanny) for nanny in self._processes.workers.values()]
-        return not _is_alive(self._processes.scheduler) or not any(nannies) or not (all(nannies) or is_busy)
+        return (
+            not _is_alive(self._processes.scheduler)
+            or not any(nannies)
+            or not (all(nannies) or is_busy)
+        )
 
     @property
     def places(self) -> int:
         """How many networks it can train at once."""
         if self._embedded is None:
             return self.workers
-        return PLACES if self._processes is None else sum(map(_is_alive, self._processes.workers.values()))
+        return (
+            PLACES
+            if self._processes is None
+            else sum(map(_is_alive, self._processes.workers.values()))
+        )
 
     @property
     def workers(self) -> int:
-        """How many workers are there at this moment; one that died is missing until another has taken its place."""
-        with suppress(OSError):  # the connection was lost at this moment, which is noticed before the next look
+        """How many workers are there at this moment; one that died is missing until another has
+        taken its place."""
+        with suppress(
+            OSError
+        ):  # the connection was lost at this moment, which is noticed before the next look
             return len(self.client.nthreads())
         return 0
 
@@ -74,7 +91,8 @@ class Cluster:
 
 
 def _process_cluster() -> SubprocessCluster:
-    # The scheduler's standard error is a pipe that nobody reads: once its log had filled it, the scheduler would stand still.
+    # The scheduler's standard error is a pipe that nobody reads: once its log had filled it, the
+    # scheduler would stand still.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
     os.environ[worker.OWNER] = str(os.getpid())
     # The processes must find this package wherever the app was started from.
@@ -85,8 +103,14 @@ def _process_cluster() -> SubprocessCluster:
         host="127.0.0.1",
         n_workers=PLACES,
         threads_per_worker=1,
-        # A run whose worker died fails; by default Dask would start it afresh on other workers, up to three times.
-        scheduler_kwargs={"allowed_failures": 0, "preload": preload, "dashboard": False, "dashboard_address": "127.0.0.1:0"},
+        # A run whose worker died fails; by default Dask would start it afresh on other workers, up
+        # to three times.
+        scheduler_kwargs={
+            "allowed_failures": 0,
+            "preload": preload,
+            "dashboard": False,
+            "dashboard_address": "127.0.0.1:0",
+        },
         worker_kwargs={
             "memory_limit": 0,
             "preload": preload,
@@ -97,7 +121,13 @@ def _process_cluster() -> SubprocessCluster:
 
 
 def _thread_cluster() -> LocalCluster:
-    return LocalCluster(processes=False, n_workers=PLACES, threads_per_worker=1, dashboard_address=None, memory_limit=0)
+    return LocalCluster(
+        processes=False,
+        n_workers=PLACES,
+        threads_per_worker=1,
+        dashboard_address=None,
+        memory_limit=0,
+    )
 
 
 def _is_alive(part: Any) -> bool:

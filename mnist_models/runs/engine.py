@@ -1,8 +1,9 @@
 """Training for everybody: a queue of runs, what is wanted of them, and what they tell.
 
-The engine hands runs to the cluster, as many at once as it has places, first come, first served; passes on what is wanted of
-them; listens to what they tell; and writes it to the store. One thread does all of that, so nothing here needs a lock:
-everything that happens is a message to it, and what others may see is replaced as a whole, never changed.
+The engine hands runs to the cluster, as many at once as it has places, first come, first served;
+passes on what is wanted of them; listens to what they tell; and writes it to the store. One thread
+does all of that, so nothing here needs a lock: everything that happens is a message to it, and what
+others may see is replaced as a whole, never changed.
 """
 
 import itertools
@@ -31,20 +32,29 @@ CONTROL_CHECK_S = 0.1
 LOOK_EVERY_S = 0.1
 # A pause that keeps others waiting ends after so long; so does a wait at the start of a race.
 LONGEST_PAUSE_S = 300
-# A network that could not be kept, because a disk is full for example, is kept as soon as that can be done.
+# A network that could not be kept, because a disk is full for example, is kept as soon as that can
+# be done.
 RETRY_EVERY_S = 2
 
 EVENTS = {
     kind.__name__: kind
-    for kind in (progress.Progress, progress.EpochEnd, progress.Paused, progress.RateChange, progress.Measuring)
+    for kind in (
+        progress.Progress,
+        progress.EpochEnd,
+        progress.Paused,
+        progress.RateChange,
+        progress.Measuring,
+    )
 }
 
 WORKER_DIED = (
-    "The process that trained this network ended unexpectedly, perhaps because the machine ran out of memory. "
+    "The process that trained this network ended unexpectedly, perhaps because the machine ran out "
+    "of memory. "
     "Nothing else was affected: start it again, with smaller layers or batches if it happens twice."
 )
 CLUSTER_LOST = (
-    "The connection to the processes that train was lost, and this training with it. Start it again; if that fails too, see "
+    "The connection to the processes that train was lost, and this training with it. Start it "
+    "again; if that fails too, see "
     "whether the Dask cluster runs, or restart the app."
 )
 
@@ -53,9 +63,10 @@ CLUSTER_LOST = (
 class Live:
     """A run in progress, as it is at this moment.
 
-    position: in the queue, from 1; 0 when it has a place. latest: the last Progress, None before the first.
-    wanted: what it was told last. paused_at: when (time.monotonic) it came to stand still; None while it goes on.
-    unkept: why its network, which is trained, could not be kept yet; a sentence.
+    position: in the queue, from 1; 0 when it has a place. latest: the last Progress, None before
+    the first. wanted: what it was told last. paused_at: when (time.monotonic) it came to stand
+    still; None while it goes on. unkept: why its network, which is trained, could not be kept yet;
+    a sentence.
     """
 
     run_id: str
@@ -68,7 +79,8 @@ class Live:
 
 
 def train_on_worker(run_id: str, values: dict[str, Any], topic: str) -> Trained:
-    """Runs in a worker of the cluster: trains, tells what happens under `topic`, and does what the run's variable wants."""
+    """Runs in a worker of the cluster: trains, tells what happens under `topic`, and does what the
+    run's variable wants."""
     from mnist_models.training.loop import train
 
     this_worker = get_worker()
@@ -83,9 +95,12 @@ def train_on_worker(run_id: str, values: dict[str, Any], topic: str) -> Trained:
     def control() -> Control:
         nonlocal wanted, checked_at
         task = this_worker.state.tasks.get(run_id)
-        if task is None or task.state == "cancelled":  # whoever started this has gone: nobody could end it, or a pause of it
+        if (
+            task is None or task.state == "cancelled"
+        ):  # whoever started this has gone: nobody could end it, or a pause of it
             return Control(stop=True)
-        # Each look costs a message to the scheduler, and the smallest networks ask thousands of times a second.
+        # Each look costs a message to the scheduler, and the smallest networks ask thousands of
+        # times a second.
         if time.monotonic() - checked_at > CONTROL_CHECK_S:
             with suppress(TimeoutError):
                 wanted = Control.model_validate(variable.get(timeout=CONNECT_TIMEOUT_S))
@@ -106,16 +121,21 @@ def _variable_name(run_id: str) -> str:
 class Engine:
     """Trains networks for everybody who uses this store, without making anybody wait."""
 
-    def __init__(self, store: RunStore, *, address: str | None = None, processes: bool = os.name != "nt") -> None:
-        """address: of a Dask scheduler; DASK_SCHEDULER_ADDRESS when None; an embedded cluster when that is not set either.
-        processes: whether the embedded cluster consists of processes, or of threads (Dask's subprocesses need POSIX)."""
+    def __init__(
+        self, store: RunStore, *, address: str | None = None, processes: bool = os.name != "nt"
+    ) -> None:
+        """address: of a Dask scheduler; DASK_SCHEDULER_ADDRESS when None; an embedded cluster when
+        that is not set either. processes: whether the embedded cluster consists of processes, or of
+        threads (Dask's subprocesses need POSIX)."""
         self.store = store
         self._address = address or os.environ.get("DASK_SCHEDULER_ADDRESS")
         self._processes = processes
         self._topic = f"training-{os.getpid()}-{id(self)}"
         self._messages: queue.SimpleQueue[tuple[Callable, tuple] | None] = queue.SimpleQueue()
         self._live: dict[str, Live] = {}
-        self._waiting: list[list[Run]] = []  # runs that start together: one alone, or those of a race
+        self._waiting: list[
+            list[Run]
+        ] = []  # runs that start together: one alone, or those of a race
         self._racers: dict[str, list[str]] = {}  # those that stand at the start, by race
         self._futures: dict[str, Any] = {}
         self._curves: dict[str, Curve] = {}
@@ -129,11 +149,13 @@ class Engine:
         self._post(self._connect)
 
     def start(self, hyperparameters: Hyperparameters, name: str | None = None) -> str:
-        """Puts a new run into the queue and returns its id at once. Raises StoreError when it cannot be kept."""
+        """Puts a new run into the queue and returns its id at once. Raises StoreError when it
+        cannot be kept."""
         return self._start([self.store.create(hyperparameters, name)])[0]
 
     def race(self, entrants: Iterable[Hyperparameters], name: str | None = None) -> list[str]:
-        """Puts runs into the queue that begin to learn at the same moment, and returns their ids at once. Raises StoreError."""
+        """Puts runs into the queue that begin to learn at the same moment, and returns their ids at
+        once. Raises StoreError."""
         return self._start(self.store.create_race(entrants, name))
 
     def _start(self, runs: list[Run]) -> list[str]:
@@ -145,7 +167,8 @@ class Engine:
     def control(self, run_id: str, **wanted: Any) -> None:
         """Changes what is wanted of a run in progress, field by field, see progress.Control.
 
-        A stop ends one that is training within about a second, keeping what it learned, and one that waits at once.
+        A stop ends one that is training within about a second, keeping what it learned, and one
+        that waits at once.
         """
         self._post(self._control, run_id, wanted)
 
@@ -180,7 +203,9 @@ class Engine:
             if message is None:
                 return
             self._try(*message)
-            if time.monotonic() - looked_at > LOOK_EVERY_S:  # though there may always be a next message
+            if (
+                time.monotonic() - looked_at > LOOK_EVERY_S
+            ):  # though there may always be a next message
                 self._try(self._look, ())
                 looked_at = time.monotonic()
 
@@ -188,17 +213,21 @@ class Engine:
         try:
             what(*arguments)
         except Exception:
-            logging.getLogger(__name__).exception("The engine could not go on with %s", what.__name__)
+            logging.getLogger(__name__).exception(
+                "The engine could not go on with %s", what.__name__
+            )
 
     def _look(self) -> None:
-        """Sees to what no message tells of: runs that have ended, workers that have come, a cluster that has gone."""
+        """Sees to what no message tells of: runs that have ended, workers that have come, a cluster
+        that has gone."""
         for run_id, future in list(self._futures.items()):
             if future.done():
                 try:
                     self._done(run_id, future)
                 finally:
-                    # Until it is released, Dask would train it again should the worker that holds the result die, and a
-                    # reference to it may be left in the traceback of what another run raised.
+                    # Until it is released, Dask would train it again should the worker that holds
+                    # the result die, and a reference to it may be left in the traceback of what
+                    # another run raised.
                     future.release()
         if time.monotonic() - self._tried_at > RETRY_EVERY_S:
             self._catch_up()
@@ -222,11 +251,21 @@ class Engine:
     def _connect(self) -> None:
         try:
             self._cluster = Cluster(self._address, self._processes)
-            self._cluster.client.subscribe_topic(self._topic, lambda event: self._post(self._told, event[1]))
+            self._cluster.client.subscribe_topic(
+                self._topic, lambda event: self._post(self._told, event[1])
+            )
         except Exception as error:  # Dask raises nearly anything for an address that it cannot use
-            where = f"The Dask cluster at {self._address}" if self._address else "The processes for training"
+            where = (
+                f"The Dask cluster at {self._address}"
+                if self._address
+                else "The processes for training"
+            )
             for run in itertools.chain.from_iterable(self._waiting):
-                self._fail(run.id, f"{where} cannot be reached ({error}). Check it, then start the training again.")
+                self._fail(
+                    run.id,
+                    f"{where} cannot be reached ({error}). Check it, then start the training "
+                    "again.",
+                )
             self._waiting.clear()
             self._disconnect()
 
@@ -236,7 +275,8 @@ class Engine:
             cluster.close()
 
     def _reconnect_if_lost(self) -> None:
-        """Starts afresh when the cluster cannot be used any more; the runs that it trained have failed."""
+        """Starts afresh when the cluster cannot be used any more; the runs that it trained have
+        failed."""
         if self._cluster and self._cluster.is_lost(is_busy=bool(self._futures)):
             self._racers.clear()
             for run_id in list(self._futures):
@@ -255,12 +295,16 @@ class Engine:
         if self._waiting or self._futures:
             self._reconnect_if_lost()
         places = self._cluster.places if self._waiting and self._cluster else 0
-        while self._waiting and len(self._futures) + min(len(self._waiting[0]), max(places, 1)) <= places:
+        while (
+            self._waiting
+            and len(self._futures) + min(len(self._waiting[0]), max(places, 1)) <= places
+        ):
             together = self._waiting[0]
             if len(together) > places:  # they would wait for each other for ever
                 self._waiting[:1] = [[run] for run in together]
                 continue
-            # While a worker that died is being replaced, Dask would give both of a race to the one that is there.
+            # While a worker that died is being replaced, Dask would give both of a race to the one
+            # that is there.
             if len(together) > 1 and self._cluster.workers < len(together):
                 break
             self._waiting.pop(0)
@@ -269,8 +313,12 @@ class Engine:
             for run in together:
                 try:
                     self._submit(run)
-                except Exception:  # Dask raises nearly anything when the cluster is lost at this very moment
-                    logging.getLogger(__name__).exception("The run %s could not be handed to the cluster", run.id)
+                except (
+                    Exception
+                ):  # Dask raises nearly anything when the cluster is lost at this very moment
+                    logging.getLogger(__name__).exception(
+                        "The run %s could not be handed to the cluster", run.id
+                    )
                     self._fail(run.id, CLUSTER_LOST)
         for position, together in enumerate(self._waiting, start=1):
             for run in together:
@@ -295,18 +343,25 @@ class Engine:
         if run_id in self._futures:
             self._reconnect_if_lost()
         live = self._live.get(run_id)
-        if live is None:  # it has ended by itself in the meantime, or the cluster was lost, and the run with it
+        if (
+            live is None
+        ):  # it has ended by itself in the meantime, or the cluster was lost, and the run with it
             return
         self._live[run_id] = replace(live, wanted=live.wanted.model_copy(update=wanted))
         if run_id in self._futures:
             self._say(run_id)
         if self._live[run_id].wanted.stop and not live.latest:
             # Its worker, if it has one, is still building the network and is not waited for.
-            self._waiting = [rest for group in self._waiting if (rest := [run for run in group if run.id != run_id])]
+            self._waiting = [
+                rest
+                for group in self._waiting
+                if (rest := [run for run in group if run.id != run_id])
+            ]
             self._fail(run_id, STOPPED_TOO_EARLY)
 
     def _start_races(self) -> None:
-        """Lets the runs of a race go once all that are left of them stand at the start, or one of them has for very long."""
+        """Lets the runs of a race go once all that are left of them stand at the start, or one of
+        them has for very long."""
         for race, racers in list(self._racers.items()):
             left = [racer for racer in racers if racer in self._live]
             standing_since = [self._live[racer].paused_at for racer in left]
@@ -321,7 +376,9 @@ class Engine:
         if live is None:  # it was stopped before its first batch
             return
         if kind == "Started":
-            if live.state != RunState.QUEUED:  # Dask gave it to another worker because the first one died
+            if (
+                live.state != RunState.QUEUED
+            ):  # Dask gave it to another worker because the first one died
                 self._futures[run_id].cancel()
                 return
             self._live[run_id] = replace(live, state=RunState.RUNNING)
@@ -339,7 +396,10 @@ class Engine:
             case progress.Paused():
                 self._live[run_id] = replace(live, paused_at=time.monotonic())
                 self._start_races()
-        if kind not in ("Progress", "EpochEnd") or time.monotonic() - self._saved_at.get(run_id, 0) > SAVE_CURVE_EVERY_S:
+        if (
+            kind not in ("Progress", "EpochEnd")
+            or time.monotonic() - self._saved_at.get(run_id, 0) > SAVE_CURVE_EVERY_S
+        ):
             self._saved_at[run_id] = time.monotonic()
             self.store.save_curve(run_id, self._curves[run_id])
 
@@ -359,25 +419,32 @@ class Engine:
             self._keep(run_id, trained)
 
     def _keep(self, run_id: str, trained: Trained) -> None:
-        """Writes a trained network to the store; where that fails it stays here, to be tried again."""
+        """Writes a trained network to the store; where that fails it stays here, to be tried
+        again."""
         try:
             self.store.finish(run_id, trained)
         except UnknownRunError as error:  # another app with the same store has forgotten it
             logging.getLogger(__name__).error("A trained network could not be kept: %s", error)
         except StoreError as error:
             self._unkept[run_id] = trained
-            self._live[run_id] = replace(self._live[run_id], state=RunState.MEASURING, unkept=str(error))
+            self._live[run_id] = replace(
+                self._live[run_id], state=RunState.MEASURING, unkept=str(error)
+            )
             return
         self._unkept.pop(run_id, None)
         self._forget(run_id)
 
     def _fail(self, run_id: str, error: str) -> None:
         try:
-            self.store.set_state(run_id, RunState.FAILED, error)  # first: without its end a run would look as if it went on
+            self.store.set_state(
+                run_id, RunState.FAILED, error
+            )  # first: without its end a run would look as if it went on
             if run_id in self._curves:
                 self.store.save_curve(run_id, self._curves[run_id])
         except StoreError:
-            logging.getLogger(__name__).exception("That the run %s has ended (%s) could not be kept yet", run_id, error)
+            logging.getLogger(__name__).exception(
+                "That the run %s has ended (%s) could not be kept yet", run_id, error
+            )
             self._untold[run_id] = error
         finally:  # whoever waits for it, and whoever is next, waits no longer
             self._forget(run_id)
@@ -389,16 +456,21 @@ class Engine:
 
 
 def _is_long_ago(paused_at: float | None) -> bool:
-    """Whether a pause that began then (time.monotonic), if there is one, has lasted as long as one may."""
+    """Whether a pause that began then (time.monotonic), if there is one, has lasted as long as one
+    may."""
     return paused_at is not None and time.monotonic() - paused_at > LONGEST_PAUSE_S
 
 
 def _explained(error: BaseException) -> str:
     """A sentence for what ended a training."""
-    kind = type(error).__name__  # of a module that imports TensorFlow, or of Dask's scheduler: known here by name only
+    kind = (
+        type(error).__name__
+    )  # of a module that imports TensorFlow, or of Dask's scheduler: known here by name only
     if kind == "TrainingError":
         return str(error)
     if kind == "KilledWorker" or isinstance(error, CancelledError):
         return WORKER_DIED
     reason = (str(error).strip() or kind).splitlines()[0][:300]
-    return f"The training failed unexpectedly ({kind}: {reason}). Smaller layers or batches may help."
+    return (
+        f"The training failed unexpectedly ({kind}: {reason}). Smaller layers or batches may help."
+    )

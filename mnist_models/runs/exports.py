@@ -1,8 +1,8 @@
 """A run as a file, to keep, hand in or take to another machine, and back from a file to a run.
 
-The file is a zip. For people and other programs it holds a saved Keras model, the curve as tables, and a script that trains the
-network anew. Only two of its members are ever read here, run.json and weights.npz, and nothing in it is ever executed: a file
-may come from anybody.
+The file is a zip. For people and other programs it holds a saved Keras model, the curve as tables,
+and a script that trains the network anew. Only two of its members are ever read here, run.json and
+weights.npz, and nothing in it is ever executed: a file may come from anybody.
 """
 
 import csv
@@ -31,12 +31,26 @@ from mnist_models.runs.tables import NAME_CHARACTERS, Run, RunState, clean_name
 from mnist_models.settings import hyperparameters
 from mnist_models.settings.hyperparameters import Hyperparameters, HyperparametersError
 from mnist_models.settings.script import script
-from mnist_models.training.progress import MEASURES, POINTS, Curve, Trained, planned_images, planned_steps, steps_per_epoch
+from mnist_models.training.progress import (
+    MEASURES,
+    POINTS,
+    Curve,
+    Trained,
+    planned_images,
+    planned_steps,
+    steps_per_epoch,
+)
 
 VERSION = 1
 CARD, WEIGHTS, MODEL, SCRIPT, CURVE, EPOCHS, README = FILES = (
-    "run.json", "weights.npz", "model.keras", "train.py", "curve.csv", "epochs.csv", "README.txt",
-)  # fmt: skip
+    "run.json",
+    "weights.npz",
+    "model.keras",
+    "train.py",
+    "curve.csv",
+    "epochs.csv",
+    "README.txt",
+)
 # The largest network that can be chosen, exported, is smaller.
 MOST_BYTES = 1_000_000_000
 MOST_CARD_BYTES = 2_000_000
@@ -78,10 +92,14 @@ SCRAMBLE_TEXT = """\
 
 
 class ExportError(ValueError):
-    """A file that cannot be imported. Its text is for users: what is wrong with it, and what to do."""
+    """A file that cannot be imported. Its text is for users: what is wrong with it, and what to
+    do."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"This file cannot be imported: {reason}. Choose the zip of a run that was exported here.")
+        super().__init__(
+            f"This file cannot be imported: {reason}. Choose the zip of a run that was exported "
+            "here."
+        )
 
 
 class _Measures(BaseModel):
@@ -132,7 +150,9 @@ def export(store: RunStore, run_id: str) -> bytes:
         measures=_Measures(**{name: getattr(run, name) for name in MEASURES}),
         curve=curve,
     )
-    seconds = curve.seconds or curve.seconds_of([point.epoch for point in curve.points])  # older curves have none
+    seconds = curve.seconds or curve.seconds_of(
+        [point.epoch for point in curve.points]
+    )  # older curves have none
     contents = {
         README: README_TEXT.format(
             name=run.name,
@@ -146,12 +166,22 @@ def export(store: RunStore, run_id: str) -> bytes:
         SCRIPT: script(values),
         CURVE: _table(
             ("epoch", "seconds", "loss", "accuracy"),
-            ((point.epoch, moment, point.loss, point.accuracy) for point, moment in zip(curve.points, seconds, strict=True)),
+            (
+                (point.epoch, moment, point.loss, point.accuracy)
+                for point, moment in zip(curve.points, seconds, strict=True)
+            ),
         ),
         EPOCHS: _table(
             ("epoch", "seconds", "loss", "accuracy", "validation_loss", "validation_accuracy"),
             (
-                (end.epoch, end.elapsed_s, end.loss, end.accuracy, end.validation_loss, end.validation_accuracy)
+                (
+                    end.epoch,
+                    end.elapsed_s,
+                    end.loss,
+                    end.accuracy,
+                    end.validation_loss,
+                    end.validation_accuracy,
+                )
                 for end in curve.epochs
             ),
         ),
@@ -165,8 +195,11 @@ def export(store: RunStore, run_id: str) -> bytes:
 
 def _saved(network: keras.Model) -> bytes:
     """The network as a .keras file that can be evaluated as soon as it is loaded."""
-    # Plain SGD keeps nothing of its own from step to step that a loaded model would miss and warn of.
-    network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    # Plain SGD keeps nothing of its own from step to step that a loaded model would miss and warn
+    # of.
+    network.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+    )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / MODEL
         network.save(file)
@@ -182,7 +215,8 @@ def _table(names: tuple[str, ...], rows: Iterable[tuple]) -> str:
 
 
 def import_run(store: RunStore, file: BinaryIO | bytes, name: str | None = None) -> Run:
-    """A new run of the store from a file that `export` made, under its own name unless another is given.
+    """A new run of the store from a file that `export` made, under its own name unless another is
+    given.
 
     Raises ExportError, StoreError; then nothing of it is in the store.
     """
@@ -191,12 +225,14 @@ def import_run(store: RunStore, file: BinaryIO | bytes, name: str | None = None)
 
 
 def read(file: BinaryIO | bytes) -> Import:
-    """What is in a file that `export` made. How well the network reads is measured, not believed: that takes seconds.
+    """What is in a file that `export` made. How well the network reads is measured, not believed:
+    that takes seconds.
 
     Raises ExportError when the file is none of ours, damaged, or larger than any of ours can be.
     """
     stream = io.BytesIO(file) if isinstance(file, bytes) else file
-    # Damage makes zipfile and NumPy raise nearly everything: BadZipFile, zlib.error, EOFError, NotImplementedError, ...
+    # Damage makes zipfile and NumPy raise nearly everything: BadZipFile, zlib.error, EOFError,
+    # NotImplementedError, ...
     try:
         return _read(stream)
     except (ExportError, dataset.DatasetError):
@@ -208,7 +244,10 @@ def read(file: BinaryIO | bytes) -> Import:
 def _read(file: BinaryIO) -> Import:
     size = file.seek(0, os.SEEK_END)
     if size > MOST_BYTES:
-        raise ExportError(f"it has {size / 1e6:,.0f} MB, and an exported run never has more than {MOST_BYTES / 1e6:,.0f} MB")
+        raise ExportError(
+            f"it has {size / 1e6:,.0f} MB, and an exported run never has more than "
+            f"{MOST_BYTES / 1e6:,.0f} MB"
+        )
     with _opened(file) as archive:
         members = _members(archive)
         if not {CARD, WEIGHTS} <= set(members) <= set(FILES):
@@ -256,12 +295,14 @@ def _read(file: BinaryIO) -> Import:
 
 
 def _opened(file: BinaryIO) -> zipfile.ZipFile:
-    """A zip whose directory is small enough to be read. Raises ExportError for another one, and when it is none."""
+    """A zip whose directory is small enough to be read. Raises ExportError for another one, and
+    when it is none."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - 42))
     tail = file.read()
-    # The last 22 bytes end the directory and tell its size, unless a comment comes after them or, 20 bytes before, the pointer
-    # to another end, that of a zip of more than 4 GB: ours has neither.
+    # The last 22 bytes end the directory and tell its size, unless a comment comes after them or,
+    # 20 bytes before, the pointer to another end, that of a zip of more than 4 GB: ours has
+    # neither.
     pointer, end = tail[-42:-22], tail[-22:]
     if not end.startswith(b"PK\5\6") or end[20:] != b"\0\0" or pointer.startswith(b"PK\6\7"):
         raise ExportError("it is no zip, or one that is damaged or was made by another program")
@@ -279,13 +320,19 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 
 def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most_bytes: int) -> bytes:
-    """One member, its checksum checked. Raises ExportError when it is larger than that, whatever it says of itself."""
+    """One member, its checksum checked. Raises ExportError when it is larger than that, whatever it
+    says of itself."""
     if info.flag_bits & 1:
         raise ExportError("it needs a password")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others may ask for much memory themselves
+    if info.compress_type not in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+    ):  # others may ask for much memory themselves
         raise ExportError("it was compressed by another program")
     if info.file_size > most_bytes:
-        raise ExportError(f"its {info.filename[:NAME_CHARACTERS]!r} is larger than this network can make it")
+        raise ExportError(
+            f"its {info.filename[:NAME_CHARACTERS]!r} is larger than this network can make it"
+        )
     with archive.open(info) as member:
         content = member.read(most_bytes + 1)  # up to the end, where the checksum is compared
     if len(content) != info.file_size:
@@ -299,7 +346,10 @@ def _card(content: bytes) -> _Card:
     except ValidationError as error:
         raise ExportError("its run.json is damaged, or something else") from error
     if card.version != VERSION:
-        raise ExportError(f"it was made by another version of this project (its format is {card.version}, this is {VERSION})")
+        raise ExportError(
+            f"it was made by another version of this project (its format is {card.version}, this "
+            f"is {VERSION})"
+        )
     card.curve.pending, card.curve.elapsed_s = [], 0.0  # of use only while a training runs
     return card
 
@@ -309,19 +359,38 @@ def _hyperparameters(card: _Card) -> Hyperparameters:
         return hyperparameters.validate(card.hyperparameters | {"network": card.network})
     except HyperparametersError as error:
         sentence = error.problems[0].sentence
-        raise ExportError(f"its hyperparameters are not valid ({sentence[:200].removesuffix('.')})") from error
+        raise ExportError(
+            f"its hyperparameters are not valid ({sentence[:200].removesuffix('.')})"
+        ) from error
 
 
 def _check_course(card: _Card, values: Hyperparameters) -> None:
-    """Raises ExportError unless its curve and measures could be those of a training with these hyperparameters."""
+    """Raises ExportError unless its curve and measures could be those of a training with these
+    hyperparameters."""
     curve, measures = card.curve, card.measures
-    # A curve counts epochs in batches, of which the last is smaller; the rest counts them in images.
-    most_epochs = max(planned_steps(values) / steps_per_epoch(values), planned_images(values) / values.train_images)
+    # A curve counts epochs in batches, of which the last is smaller; the rest counts them in
+    # images.
+    most_epochs = max(
+        planned_steps(values) / steps_per_epoch(values),
+        planned_images(values) / values.train_images,
+    )
     points = np.array(curve.points, np.float64).reshape(-1, 3)
     ends, changes = curve.epochs, curve.changes
-    validated = [end for end in ends if end.validation_loss is not None and end.validation_accuracy is not None]
-    losses = [*points[:, 1], *(end.loss for end in ends), *(end.validation_loss for end in validated)]
-    accuracies = [*points[:, 2], *(end.accuracy for end in ends), *(end.validation_accuracy for end in validated)]
+    validated = [
+        end
+        for end in ends
+        if end.validation_loss is not None and end.validation_accuracy is not None
+    ]
+    losses = [
+        *points[:, 1],
+        *(end.loss for end in ends),
+        *(end.validation_loss for end in validated),
+    ]
+    accuracies = [
+        *points[:, 2],
+        *(end.accuracy for end in ends),
+        *(end.validation_accuracy for end in validated),
+    ]
     is_sound = (
         curve.steps_per_epoch == steps_per_epoch(values)
         and 1 <= curve.batches_per_point <= planned_steps(values)
@@ -359,8 +428,8 @@ def _between(values: Iterable[float], low: float, high: float) -> bool:
 
 
 def _check_arrays(weights: bytes, most_bytes: int) -> None:
-    """Raises ExportError unless an archive's arrays are float32, in C order, exactly as long as they say, and fit into
-    `most_bytes` unpacked.
+    """Raises ExportError unless an archive's arrays are float32, in C order, exactly as long as
+    they say, and fit into `most_bytes` unpacked.
 
     NumPy makes room for as much as an array says it has before it reads any of it.
     """

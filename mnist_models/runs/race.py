@@ -1,4 +1,5 @@
-"""A fair race of both networks: the same seed, the same images in the same order, the same budget."""
+"""A fair race of both networks: the same seed, the same images in the same order, the same
+budget."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,17 +10,32 @@ import numpy as np
 from mnist_models.models.predictions import Readings
 from mnist_models.runs import comparison
 from mnist_models.runs.tables import Run, RunState
-from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters, HyperparametersError, Problem, validate
+from mnist_models.settings.hyperparameters import (
+    NETWORKS,
+    Hyperparameters,
+    HyperparametersError,
+    Problem,
+    validate,
+)
 
 # What both have in common: which images, in which order, and how many at a time.
-SHARED = ("seed", "batch_size", "augmentation", "train_images", "wrong_labels", "scrambled", "validation_images")
+SHARED = (
+    "seed",
+    "batch_size",
+    "augmentation",
+    "train_images",
+    "wrong_labels",
+    "scrambled",
+    "validation_images",
+)
 # What else could end one of them: the budget takes its place.
 LIMITS = ("epochs", "budget_s", "budget_images", "early_stopping", "early_stopping_on")
 MOST_EPOCHS = Hyperparameters.choices()["epochs"].high
 
 
 class Budget(NamedTuple):
-    """What each network may use: so many epochs, seconds of training, or images, repetitions counted."""
+    """What each network may use: so many epochs, seconds of training, or images, repetitions
+    counted."""
 
     kind: Literal["epochs", "seconds", "images"]
     amount: int
@@ -34,11 +50,14 @@ class Budget(NamedTuple):
         return cls("epochs", hyperparameters.epochs)
 
 
-def entrants(values: Mapping[str, Mapping[str, Any]], shared: Mapping[str, Any], budget: Budget) -> dict[str, Hyperparameters]:
+def entrants(
+    values: Mapping[str, Mapping[str, Any]], shared: Mapping[str, Any], budget: Budget
+) -> dict[str, Hyperparameters]:
     """The hyperparameters of each network in a race.
 
-    values: of each network by name, see hyperparameters.validate. shared: those named in SHARED, the same for all.
-    Raises HyperparametersError; the fields of its problems begin with the network's name, or with "race" for what is shared.
+    values: of each network by name, see hyperparameters.validate. shared: those named in SHARED,
+    the same for all. Raises HyperparametersError; the fields of its problems begin with the
+    network's name, or with "race" for what is shared.
     """
     epochs = {
         "epochs": budget.amount,
@@ -50,8 +69,10 @@ def entrants(values: Mapping[str, Mapping[str, Any]], shared: Mapping[str, Any],
             [
                 Problem(
                     "race.budget_images",
-                    f"{budget.amount:,} images are more than {MOST_EPOCHS} passes over {shared['train_images']:,} training "
-                    f"images: choose at most {MOST_EPOCHS * shared['train_images']:,}, or more training images.",
+                    f"{budget.amount:,} images are more than {MOST_EPOCHS} passes over "
+                    f"{shared['train_images']:,} training "
+                    f"images: choose at most {MOST_EPOCHS * shared['train_images']:,}, or more "
+                    "training images.",
                 )
             ]
         )
@@ -68,7 +89,10 @@ def entrants(values: Mapping[str, Mapping[str, Any]], shared: Mapping[str, Any],
             result[network] = validate({**own, **same, "network": network})
         except HyperparametersError as error:
             problems += [
-                Problem(f"{'race' if problem.field in same else network}.{problem.field}", problem.sentence)
+                Problem(
+                    f"{'race' if problem.field in same else network}.{problem.field}",
+                    problem.sentence,
+                )
                 for problem in error.problems
             ]
     if problems:
@@ -77,22 +101,31 @@ def entrants(values: Mapping[str, Mapping[str, Any]], shared: Mapping[str, Any],
 
 
 def check(entered: Mapping[str, Hyperparameters]) -> None:
-    """Raises HyperparametersError where two differ in what the networks of a race share, as in a link that somebody wrote."""
+    """Raises HyperparametersError where two differ in what the networks of a race share, as in a
+    link that somebody wrote."""
     first, *others = entered.values()
     problems = [
-        Problem(f"race.{name}", f"{choice.label} is the same for both networks of a race: write it once, for both.")
+        Problem(
+            f"race.{name}",
+            f"{choice.label} is the same for both networks of a race: write it once, for both.",
+        )
         for name, choice in Hyperparameters.choices().items()
-        if name in (*SHARED, *LIMITS) and any(getattr(other, name) != getattr(first, name) for other in others)
+        if name in (*SHARED, *LIMITS)
+        and any(getattr(other, name) != getattr(first, name) for other in others)
     ]
     if first.budget_s and first.budget_images:
-        problems.append(Problem("race.budget_s", "A race has one budget: seconds or images, not both."))
+        problems.append(
+            Problem("race.budget_s", "A race has one budget: seconds or images, not both.")
+        )
     if problems:
         raise HyperparametersError(problems)
 
 
-def verdict(runs: Sequence[Run], readings: Sequence[Readings], labels: np.ndarray, *, changed: bool = False) -> str:
-    """Who won by what, in Markdown: of two runs that have read the test images. labels: of these images, uint8 (N,). changed:
-    somebody changed the learning rate of one of them."""
+def verdict(
+    runs: Sequence[Run], readings: Sequence[Readings], labels: np.ndarray, *, changed: bool = False
+) -> str:
+    """Who won by what, in Markdown: of two runs that have read the test images. labels: of these
+    images, uint8 (N,). changed: somebody changed the learning rate of one of them."""
     right = [reading.digits == labels for reading in readings]
     only_first, only_second = int((right[0] & ~right[1]).sum()), int((~right[0] & right[1]).sum())
     lead = only_first - only_second
@@ -106,11 +139,14 @@ def verdict(runs: Sequence[Run], readings: Sequence[Readings], labels: np.ndarra
     elif changed:
         notes = "With a learning rate that was changed by hand: "
     if comparison.chance(only_first, only_second) < comparison.SIGNIFICANT:
-        outcome = f"**The {titles[order[0]]} won** by {abs(lead):,} of {len(labels):,} digits: {scores}."
+        outcome = (
+            f"**The {titles[order[0]]} won** by {abs(lead):,} of {len(labels):,} digits: {scores}."
+        )
     else:
         outcome = f"**Too close to call**: {scores}; a lead of {abs(lead):,} of {len(labels):,} digits may well be chance."
     costs = (
-        f"the {titles[place]}'s {runs[place].parameters:,} parameters learned from {runs[place].images_seen:,} images in "
+        f"the {titles[place]}'s {runs[place].parameters:,} parameters learned from "
+        f"{runs[place].images_seen:,} images in "
         f"{runs[place].elapsed_s:.1f} s"
         for place in order
     )

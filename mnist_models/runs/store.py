@@ -1,8 +1,8 @@
-"""The store of what was trained: hyperparameters, curves, accuracy, weights, readings, sweeps of every run; and the shipped
-networks.
+"""The store of what was trained: hyperparameters, curves, accuracy, weights, readings, sweeps of
+every run; and the shipped networks.
 
-SQLite in the folder `saved/` unless DATABASE_URL names another database (any that SQLAlchemy knows). Every write is one
-transaction.
+SQLite in the folder `saved/` unless DATABASE_URL names another database (any that SQLAlchemy
+knows). Every write is one transaction.
 """
 
 import functools
@@ -74,8 +74,9 @@ def _this_process() -> str:
 
 
 def _is_gone(owner: str, one_machine: bool) -> bool:
-    """Whether the process that looked after a run has ended. One on another machine gets the benefit of the doubt, unless the
-    store is of one machine, which then had another name at that time."""
+    """Whether the process that looked after a run has ended. One on another machine gets the
+    benefit of the doubt, unless the store is of one machine, which then had another name at that
+    time."""
     host, pid, created = owner.rsplit(" ", 2)
     if host != socket.gethostname():
         return one_machine
@@ -89,10 +90,13 @@ class RunStore:
     """All runs. Safe to use from several threads; several processes may share one database."""
 
     def __init__(self, url: str | None = None) -> None:
-        """url: of the database; DATABASE_URL or the SQLite file in `saved/` when None. It is opened when first needed, so
-        that the shipped networks can be had without one."""
+        """url: of the database; DATABASE_URL or the SQLite file in `saved/` when None. It is opened
+        when first needed, so that the shipped networks can be had without one."""
         self._url = url or os.environ.get("DATABASE_URL") or f"sqlite:///{DEFAULT_FILE}"
-        self._shipped = {run_id: Run(state=RunState.FINISHED, **facts) for run_id, facts in pretrained.facts().items()}
+        self._shipped = {
+            run_id: Run(state=RunState.FINISHED, **facts)
+            for run_id, facts in pretrained.facts().items()
+        }
 
     @property
     def _is_sqlite(self) -> bool:
@@ -103,11 +107,15 @@ class RunStore:
         url = make_url(self._url)
         if self._is_sqlite and url.database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, pool_pre_ping=True)  # a database server may have closed what was idle
+        engine = create_engine(
+            url, pool_pre_ping=True
+        )  # a database server may have closed what was idle
         if self._is_sqlite:
             event.listen(engine, "connect", _prepare_sqlite)
         with engine.begin() as connection:
-            if self._is_sqlite:  # else two processes that come first would both find no tables and both create them
+            if (
+                self._is_sqlite
+            ):  # else two processes that come first would both find no tables and both create them
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             bring_up_to_date(connection)
         return sessionmaker(engine, expire_on_commit=False)
@@ -117,11 +125,15 @@ class RunStore:
         (run,) = self._create([hyperparameters], name, None)
         return run
 
-    def create_race(self, entrants: Iterable[Hyperparameters], name: str | None = None) -> list[Run]:
+    def create_race(
+        self, entrants: Iterable[Hyperparameters], name: str | None = None
+    ) -> list[Run]:
         """New runs of this process that are to race each other; all or none."""
         return self._create(entrants, name, secrets.token_hex(4))
 
-    def _create(self, entrants: Iterable[Hyperparameters], name: str | None, race: str | None) -> list[Run]:
+    def _create(
+        self, entrants: Iterable[Hyperparameters], name: str | None, race: str | None
+    ) -> list[Run]:
         runs = [
             _new_run(hyperparameters, name or "", RunState.QUEUED, owner=_this_process(), race=race)
             for hyperparameters in entrants
@@ -163,13 +175,21 @@ class RunStore:
         session.merge(WeightsRow(run_id=run.id, weights=trained.weights))
         session.merge(ReadingsRow(run_id=run.id, readings=trained.readings.pack()))
         for epoch, weights in trained.snapshots:
-            session.merge(SnapshotRow(run_id=run.id, epoch=epoch, bytes=len(weights), weights=weights))
+            session.merge(
+                SnapshotRow(run_id=run.id, epoch=epoch, bytes=len(weights), weights=weights)
+            )
         session.flush()
         self._make_room(session)
 
     def _make_room(self, session: Session) -> None:
-        """Forgets the snapshots of the oldest runs while those of all take more of the disk than they may."""
-        sizes = select(Run.id, func.sum(SnapshotRow.bytes)).join(SnapshotRow).group_by(Run.id).order_by(Run.created_at.desc())
+        """Forgets the snapshots of the oldest runs while those of all take more of the disk than
+        they may."""
+        sizes = (
+            select(Run.id, func.sum(SnapshotRow.bytes))
+            .join(SnapshotRow)
+            .group_by(Run.id)
+            .order_by(Run.created_at.desc())
+        )
         taken = 0
         for run_id, size in session.execute(sizes).all():
             taken += size
@@ -177,12 +197,15 @@ class RunStore:
                 session.execute(delete(SnapshotRow).where(SnapshotRow.run_id == run_id))
 
     def snapshots(self, run_id: str) -> list[Snapshot]:
-        """A run's network after earlier epochs, in their order; none where they were not kept. Raises UnknownRunError."""
+        """A run's network after earlier epochs, in their order; none where they were not kept.
+        Raises UnknownRunError."""
         self.run(run_id)
         if run_id in self._shipped:
             return pretrained.snapshots(run_id)
         with self._session() as session:
-            rows = session.scalars(select(SnapshotRow).where(SnapshotRow.run_id == run_id).order_by(SnapshotRow.epoch))
+            rows = session.scalars(
+                select(SnapshotRow).where(SnapshotRow.run_id == run_id).order_by(SnapshotRow.epoch)
+            )
             return [Snapshot(row.epoch, row.weights) for row in rows]
 
     def snapshot_bytes(self) -> int:
@@ -196,22 +219,27 @@ class RunStore:
             session.execute(delete(SnapshotRow))
 
     def rename(self, run_id: str, name: str) -> None:
-        """Gives a run another name. Raises UnknownRunError, StoreError for a network that ships and a name without letters."""
+        """Gives a run another name. Raises UnknownRunError, StoreError for a network that ships and
+        a name without letters."""
         self._must_be_ours(run_id)
         if not (cleaned := clean_name(name)):
-            raise StoreError("A run needs a name: write one, or leave the one it has. Nothing was renamed.")
+            raise StoreError(
+                "A run needs a name: write one, or leave the one it has. Nothing was renamed."
+            )
         with self._session() as session:
             self._get(session, run_id).name = cleaned
 
     def delete(self, run_ids: Iterable[str]) -> None:
-        """Deletes runs, all or none; `restore` brings them back within a day. Raises UnknownRunError, and StoreError for runs
-        in progress and the networks that ship."""
+        """Deletes runs, all or none; `restore` brings them back within a day. Raises
+        UnknownRunError, and StoreError for runs in progress and the networks that ship."""
         with self._session() as session:
             for run_id in dict.fromkeys(run_ids):
                 self._must_be_ours(run_id)
                 run = self._get(session, run_id)
                 if run.in_progress:
-                    raise StoreError(f"{run.label} is still being trained: stop it first, then delete it.")
+                    raise StoreError(
+                        f"{run.label} is still being trained: stop it first, then delete it."
+                    )
                 run.deleted_at = datetime.now(UTC)
 
     def restore(self, run_ids: Iterable[str]) -> None:
@@ -221,21 +249,30 @@ class RunStore:
 
     def deleted(self) -> list[Run]:
         """The runs that were deleted and can be brought back, the last one first."""
-        query = select(Run).where(Run.deleted_at >= datetime.now(UTC) - UNDO_FOR).order_by(Run.deleted_at.desc())
+        query = (
+            select(Run)
+            .where(Run.deleted_at >= datetime.now(UTC) - UNDO_FOR)
+            .order_by(Run.deleted_at.desc())
+        )
         with self._session() as session:
             return list(session.scalars(query))
 
     def purge(self) -> None:
         """Forgets runs that were deleted more than a day ago."""
         with self._session() as session:
-            gone = list(session.scalars(select(Run.id).where(Run.deleted_at < datetime.now(UTC) - UNDO_FOR)))
+            gone = list(
+                session.scalars(select(Run.id).where(Run.deleted_at < datetime.now(UTC) - UNDO_FOR))
+            )
             for table in (CurveRow, WeightsRow, ReadingsRow, SnapshotRow, SweepRow):
                 session.execute(delete(table).where(table.run_id.in_(gone)))
             session.execute(delete(Run).where(Run.id.in_(gone)))
 
     def _must_be_ours(self, run_id: str) -> None:
         if run_id in self._shipped:
-            raise StoreError(f"{self._shipped[run_id].label} comes with the app and stays as it is; choose a run of yours.")
+            raise StoreError(
+                f"{self._shipped[run_id].label} comes with the app and stays as it is; choose a "
+                "run of yours."
+            )
 
     def interrupt_orphans(self) -> None:
         """Marks runs as interrupted whose process has ended before they did."""
@@ -254,14 +291,19 @@ class RunStore:
     def runs(self) -> list[Run]:
         """Every run, the newest first; without the shipped networks."""
         with self._session() as session:
-            return list(session.scalars(select(Run).where(Run.deleted_at.is_(None)).order_by(Run.created_at.desc())))
+            return list(
+                session.scalars(
+                    select(Run).where(Run.deleted_at.is_(None)).order_by(Run.created_at.desc())
+                )
+            )
 
     def shipped(self) -> list[Run]:
         """The networks that come with the app."""
         return list(self._shipped.values())
 
     def readable(self, network: str) -> list[Run]:
-        """The networks that can read digits: those that ship, then finished and stopped runs, the newest first."""
+        """The networks that can read digits: those that ship, then finished and stopped runs, the
+        newest first."""
         shipped = [run for run in self._shipped.values() if run.network == network]
         query = (
             select(Run)
@@ -281,19 +323,23 @@ class RunStore:
             return Curve.model_validate(row.curve) if row else Curve.empty(run.hyperparameters)
 
     def weights(self, run_id: str) -> bytes:
-        """The weights of a readable run, see classifier.pack_weights. Raises UnknownRunError, StoreError."""
+        """The weights of a readable run, see classifier.pack_weights. Raises UnknownRunError,
+        StoreError."""
         run = self.run(run_id)
         if run_id in self._shipped:
             return pretrained.weights(run_id)
         with self._session() as session:
             row = session.get(WeightsRow, run_id)
         if row is None:
-            raise StoreError(f"The run {run.label} is {run.state} and has no weights; choose one that is finished or stopped.")
+            raise StoreError(
+                f"The run {run.label} is {run.state} and has no weights; choose one that is "
+                "finished or stopped."
+            )
         return row.weights
 
     def readings(self, run_id: str) -> Readings | None:
-        """What a readable run reads in the 10,000 test images; None where that was not kept, as in older versions, or is
-        damaged. Raises UnknownRunError."""
+        """What a readable run reads in the 10,000 test images; None where that was not kept, as in
+        older versions, or is damaged. Raises UnknownRunError."""
         self.run(run_id)
         if run_id in self._shipped:
             return pretrained.readings(run_id)
@@ -310,40 +356,59 @@ class RunStore:
             session.merge(ReadingsRow(run_id=run_id, readings=readings.pack()))
 
     def sweep(self, run_id: str, distortion: str, digits: int, origin: str) -> list[float] | None:
-        """How many of the first test digits a run reads rightly along a distortion, see robustness.sweep; None
-        where that was not kept, or is of another origin, see robustness.origin."""
+        """How many of the first test digits a run reads rightly along a distortion, see
+        robustness.sweep; None where that was not kept, or is of another origin, see
+        robustness.origin."""
         with self._session() as session:
             row = session.get(SweepRow, (run_id, distortion, digits))
             return row.accuracies if row and row.origin == origin else None
 
-    def save_sweep(self, run_id: str, distortion: str, digits: int, origin: str, accuracies: list[float]) -> None:
+    def save_sweep(
+        self, run_id: str, distortion: str, digits: int, origin: str, accuracies: list[float]
+    ) -> None:
         """Keeps the same, in place of one of another origin. Raises UnknownRunError."""
         with self._session() as session:
             if run_id not in self._shipped:
                 self._get(session, run_id)  # no foreign key asks for it
-            row = SweepRow(run_id=run_id, distortion=distortion, digits=digits, origin=origin, accuracies=accuracies)
+            row = SweepRow(
+                run_id=run_id,
+                distortion=distortion,
+                digits=digits,
+                origin=origin,
+                accuracies=accuracies,
+            )
             try:
                 session.merge(row)
                 session.flush()
-            except IntegrityError:  # somebody else has worked it out too, and kept it at this moment
+            except (
+                IntegrityError
+            ):  # somebody else has worked it out too, and kept it at this moment
                 session.rollback()
 
     def _get(self, session: Session, run_id: str) -> Run:
         run = session.get(Run, run_id)
         if run is None or run.deleted_at:
-            raise UnknownRunError(f"There is no run {run_id!r}. It may have been deleted; choose another one.")
+            raise UnknownRunError(
+                f"There is no run {run_id!r}. It may have been deleted; choose another one."
+            )
         return run
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        """One transaction, written at its end. Raises StoreError when the database does not do its part."""
+        """One transaction, written at its end. Raises StoreError when the database does not do its
+        part."""
         try:
             with self._sessions.begin() as session:
                 yield session
-        except (SQLAlchemyError, OSError, ImportError) as error:  # ImportError: its driver is not installed
+        except (
+            SQLAlchemyError,
+            OSError,
+            ImportError,
+        ) as error:  # ImportError: its driver is not installed
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise StoreError(
-                f"The store of runs at {_without_password(self._url)} cannot be used ({reason}). Make it readable and "
+                f"The store of runs at {_without_password(self._url)} cannot be used ({reason}). "
+                "Make it readable and "
                 "writable, free some space, or set DATABASE_URL to another database."
             ) from error
 

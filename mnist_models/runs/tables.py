@@ -1,4 +1,5 @@
-"""What is kept of a training: the tables of the store, and how those of an older version are brought up to date."""
+"""What is kept of a training: the tables of the store, and how those of an older version are
+brought up to date."""
 
 import enum
 from datetime import UTC, datetime
@@ -32,8 +33,8 @@ class UnknownRunError(StoreError):
 
 
 class RunState(enum.StrEnum):
-    """Where a run stands. The first three are in progress (measuring, reading the test set, is known to the engine only);
-    finished and stopped runs have weights."""
+    """Where a run stands. The first three are in progress (measuring, reading the test set, is
+    known to the engine only); finished and stopped runs have weights."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -75,10 +76,11 @@ class _Moment(TypeDecorator):
 class Run(Base):
     """One training, or a network that ships with the app. Changed by the store only.
 
-    epochs: passes over the training images, such as 2.4. elapsed_s: from the first batch to the last one.
-    temperature, sure_from: see progress.Trained. test_loss, test_accuracy: on the 10,000 test images. All are None until the
-    test images were read. error: a sentence, for failed runs. owner: the process that looks after it while it is in progress.
-    race: the same for the runs of one race, else None. deleted_at: when somebody deleted it; it can still be brought back.
+    epochs: passes over the training images, such as 2.4. elapsed_s: from the first batch to the
+    last one. temperature, sure_from: see progress.Trained. test_loss, test_accuracy: on the 10,000
+    test images. All are None until the test images were read. error: a sentence, for failed runs.
+    owner: the process that looks after it while it is in progress. race: the same for the runs of
+    one race, else None. deleted_at: when somebody deleted it; it can still be brought back.
     """
 
     __tablename__ = "runs"
@@ -103,15 +105,19 @@ class Run(Base):
 
     @property
     def hyperparameters(self) -> Hyperparameters:
-        """What was trained, validated again. Raises StoreError when that is not possible any more."""
+        """What was trained, validated again. Raises StoreError when that is not possible any
+        more."""
         try:
             return hyperparameters.validate(self.values)
         except hyperparameters.HyperparametersError as error:
-            raise StoreError(f"{self.label} was trained by another version of this project: {error}") from error
+            raise StoreError(
+                f"{self.label} was trained by another version of this project: {error}"
+            ) from error
 
     @property
     def label(self) -> str:
-        """What a list calls it: the name, and something that tells it from others of the same name."""
+        """What a list calls it: the name, and something that tells it from others of the same
+        name."""
         return self.name if self.ships else f"{self.name} {self.id[:4]}"
 
     @property
@@ -167,9 +173,9 @@ class SnapshotRow(Base):
 
 
 class SweepRow(Base):
-    """How many of the first test digits a run reads rightly along a distortion, see robustness.sweep. run_id: no foreign
-    key, for the networks that ship have no row. distortion: its name in corruptions.DISTORTIONS. digits: how many. origin:
-    see robustness.origin."""
+    """How many of the first test digits a run reads rightly along a distortion, see
+    robustness.sweep. run_id: no foreign key, for the networks that ship have no row. distortion:
+    its name in corruptions.DISTORTIONS. digits: how many. origin: see robustness.origin."""
 
     __tablename__ = "sweeps"
 
@@ -188,7 +194,8 @@ class _SchemaRow(Base):
     version: Mapped[int] = mapped_column(primary_key=True)
 
 
-# What brings tables of one version to the next, beyond tables that are new: those are made where they are missing.
+# What brings tables of one version to the next, beyond tables that are new: those are made where
+# they are missing.
 MIGRATIONS = {
     1: (
         "ALTER TABLE runs ADD COLUMN race VARCHAR",
@@ -205,13 +212,17 @@ SCHEMA_VERSION = 1 + len(MIGRATIONS)
 
 
 def bring_up_to_date(connection: Connection) -> None:
-    """Makes the tables that are missing, and migrates those of an older version. Raises StoreError when they are of a newer."""
+    """Makes the tables that are missing, and migrates those of an older version. Raises StoreError
+    when they are of a newer."""
     there = inspect(connection).get_table_names()
-    kept = connection.scalar(select(_SchemaRow.version)) if _SchemaRow.__tablename__ in there else None
+    kept = (
+        connection.scalar(select(_SchemaRow.version)) if _SchemaRow.__tablename__ in there else None
+    )
     version = SCHEMA_VERSION if Run.__tablename__ not in there else kept or 1
     if version > SCHEMA_VERSION:
         raise StoreError(
-            f"The store of runs was written by a newer version of this project (its tables are of version {version}, this is "
+            "The store of runs was written by a newer version of this project (its tables are of "
+            f"version {version}, this is "
             f"{SCHEMA_VERSION}). Use that version, or set DATABASE_URL to another database."
         )
     for older in range(version, SCHEMA_VERSION):

@@ -1,6 +1,8 @@
-"""What the processes of the embedded cluster do when they start: Dask calls `dask_setup` in each (a "preload").
+"""What the processes of the embedded cluster do when they start: Dask calls `dask_setup` in each (a
+"preload").
 
-They end with the process that started them, however it ends, and they leave the processor to the web server when it needs it.
+They end with the process that started them, however it ends, and they leave the processor to the
+web server when it needs it.
 """
 
 import multiprocessing
@@ -10,8 +12,9 @@ import time
 
 import mnist_models
 
-# The environment variable that holds the number of the process that started the cluster: it may have ended before this
-# module was imported, and then the parent that is found is already another one.
+# The environment variable that holds the number of the process that started the cluster: it may
+# have ended before this module was imported, and then the parent that is found is already another
+# one.
 OWNER = "MNIST_MODELS_OWNER"
 PARENT_CHECK_S = 0.5
 NICENESS = 10
@@ -19,23 +22,30 @@ NICENESS = 10
 
 def dask_setup(process) -> None:
     """process: Dask's scheduler, nanny (which restarts a worker that died) or worker."""
-    nanny = multiprocessing.parent_process()  # of a worker; the scheduler and the nannies are started by the owner itself
-    threading.Thread(target=_end_with_parent, args=(nanny.pid if nanny else int(os.environ[OWNER]),), daemon=True).start()
+    nanny = (
+        multiprocessing.parent_process()
+    )  # of a worker; the scheduler and the nannies are started by the owner itself
+    threading.Thread(
+        target=_end_with_parent, args=(nanny.pid if nanny else int(os.environ[OWNER]),), daemon=True
+    ).start()
     if type(process).__name__ == "Worker":
         os.nice(NICENESS)
-        # In the background, so that the worker is there at once; a training that comes earlier waits for the same import.
+        # In the background, so that the worker is there at once; a training that comes earlier
+        # waits for the same import.
         threading.Thread(target=warm_up, daemon=True).start()
 
 
 def _end_with_parent(parent: int) -> None:
-    # A process whose parent has ended gets another parent. Polling is all that works on Linux and macOS alike.
+    # A process whose parent has ended gets another parent. Polling is all that works on Linux and
+    # macOS alike.
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_S)
     os._exit(0)
 
 
 def warm_up() -> None:
-    """Imports TensorFlow, reads the digits and learns from a few of them, which are seconds that the first training saves."""
+    """Imports TensorFlow, reads the digits and learns from a few of them, which are seconds that
+    the first training saves."""
     mnist_models.import_tensorflow()
     from mnist_models.settings.hyperparameters import CnnHyperparameters
     from mnist_models.training.loop import train

@@ -1,6 +1,7 @@
 """Everything that can be chosen about a network and its training, described once.
 
-The sliders, the command line, the store and every error message read names, defaults, bounds, units and help from here.
+The sliders, the command line, the store and every error message read names, defaults, bounds, units
+and help from here.
 """
 
 import dataclasses
@@ -53,10 +54,10 @@ class Choice:
     """What a form, a command line or an error message needs to know about one hyperparameter.
 
     low, high: the bounds of a number, or of each number in a list; both are allowed values.
-    min_count, max_count: how long a list may be; 0 and 0 for what is no list. added: the layer that a longer list gets.
-    options: every allowed value, where they are few; empty for a number between bounds.
-    stops: where a slider stops when even steps would not serve (a logarithmic scale); values between are allowed too.
-    rare: seldom changed, so a form may fold it away.
+    min_count, max_count: how long a list may be; 0 and 0 for what is no list. added: the layer that
+    a longer list gets. options: every allowed value, where they are few; empty for a number between
+    bounds. stops: where a slider stops when even steps would not serve (a logarithmic scale);
+    values between are allowed too. rare: seldom changed, so a form may fold it away.
     """
 
     name: str
@@ -83,7 +84,9 @@ class Choice:
         if self.options:
             return "one of " + ", ".join(str(option) for option in self.options)
         if self.max_count and self.low is None:
-            return f"{self.min_count} to {self.max_count} layers, each like 32x3, 32x5/2 or 32x3+pool2"
+            return (
+                f"{self.min_count} to {self.max_count} layers, each like 32x3, 32x5/2 or 32x3+pool2"
+            )
         kind = "a whole number" if isinstance(self.step, int) else "a number"
         unit = f" {self.unit}" if self.unit else ""
         bounds = f"from {number(self.low)} to {number(self.high)}{unit}"
@@ -93,21 +96,46 @@ class Choice:
 
 
 def choice(
-    default: Any, label: str, *, help: str, reason: str, group: Group, low: Any = None, high: Any = None, **details: Any
+    default: Any,
+    label: str,
+    *,
+    help: str,
+    reason: str,
+    group: Group,
+    low: Any = None,
+    high: Any = None,
+    **details: Any,
 ) -> Any:
-    """A pydantic field that carries what a Choice says beyond its name, type and bounds. For single numbers and options."""
+    """A pydantic field that carries what a Choice says beyond its name, type and bounds. For single
+    numbers and options."""
     return Field(
-        default, ge=low, le=high, title=label, description=help,
+        default,
+        ge=low,
+        le=high,
+        title=label,
+        description=help,
         json_schema_extra={"reason": reason, "group": group, "low": low, "high": high, **details},
-    )  # fmt: skip
+    )
 
 
-def layers(default: tuple, label: str, *, help: str, reason: str, counts: tuple[int, int], **details: Any) -> Any:
+def layers(
+    default: tuple, label: str, *, help: str, reason: str, counts: tuple[int, int], **details: Any
+) -> Any:
     """A pydantic field for a list of layers; `counts` bounds how many."""
     return Field(
-        default, min_length=counts[0], max_length=counts[1], title=label, description=help,
-        json_schema_extra={"reason": reason, "group": "network", "min_count": counts[0], "max_count": counts[1], **details},
-    )  # fmt: skip
+        default,
+        min_length=counts[0],
+        max_length=counts[1],
+        title=label,
+        description=help,
+        json_schema_extra={
+            "reason": reason,
+            "group": "network",
+            "min_count": counts[0],
+            "max_count": counts[1],
+            **details,
+        },
+    )
 
 
 class Described(BaseModel):
@@ -118,7 +146,9 @@ class Described(BaseModel):
     @classmethod
     def choices(cls) -> dict[str, Choice]:
         """Every hyperparameter by name, in the order in which a form shows them."""
-        return {name: _described(name, field) for name, field in cls.model_fields.items() if field.title}
+        return {
+            name: _described(name, field) for name, field in cls.model_fields.items() if field.title
+        }
 
 
 def _described(name: str, field: FieldInfo) -> Choice:
@@ -127,13 +157,24 @@ def _described(name: str, field: FieldInfo) -> Choice:
         options = get_args(field.annotation)
     elif field.annotation is bool:
         options = (False, True)
-    return Choice(name, field.title, field.description, default=field.default, options=options, **field.json_schema_extra)
+    return Choice(
+        name,
+        field.title,
+        field.description,
+        default=field.default,
+        options=options,
+        **field.json_schema_extra,
+    )
 
 
 def _split(value: Any) -> Any:
     """ "512,256" as a command line or a link writes a list; "none" or nothing is the empty list."""
     if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",")) if value.strip() not in ("", "none") else ()
+        return (
+            tuple(part.strip() for part in value.split(","))
+            if value.strip() not in ("", "none")
+            else ()
+        )
     return value
 
 
@@ -144,27 +185,47 @@ UNITS_STOPS = (8, 16, 32, 50, 64, 80, 100, 128, 192, 256, 384, 512, 768, 1024)
 
 
 class ConvLayer(Described):
-    """One convolution with what follows it. As text: filters x kernel [/stride] [+pool size], such as 32x5/2+pool2."""
+    """One convolution with what follows it. As text: filters x kernel [/stride] [+pool size], such
+    as 32x5/2+pool2."""
 
     TEXT: ClassVar = re.compile(r"(\d+)x(\d+)(?:/(\d+))?(?:\+pool(\d+))?")
 
     filters: int = choice(
-        32, "Filters", low=4, high=128, group="network", stops=(4, 8, 12, 16, 24, 32, 48, 64, 96, 128),
-        help="How many patterns this layer looks for.", reason="Enough patterns for strokes, ends and corners.",
-    )  # fmt: skip
+        32,
+        "Filters",
+        low=4,
+        high=128,
+        group="network",
+        stops=(4, 8, 12, 16, 24, 32, 48, 64, 96, 128),
+        help="How many patterns this layer looks for.",
+        reason="Enough patterns for strokes, ends and corners.",
+    )
     kernel: Literal[3, 5, 7] = choice(
-        3, "Kernel", unit="px", group="network",
-        help="The side of the square patch that each filter sees.", reason="Two 3×3 layers see as much as one 5×5, for less.",
-    )  # fmt: skip
+        3,
+        "Kernel",
+        unit="px",
+        group="network",
+        help="The side of the square patch that each filter sees.",
+        reason="Two 3×3 layers see as much as one 5×5, for less.",
+    )
     stride: int = choice(
-        1, "Stride", low=1, high=3, unit="px", group="network",
-        help="How far the filter moves at each step; 2 halves the picture.", reason="No place is skipped.",
-    )  # fmt: skip
+        1,
+        "Stride",
+        low=1,
+        high=3,
+        unit="px",
+        group="network",
+        help="How far the filter moves at each step; 2 halves the picture.",
+        reason="No place is skipped.",
+    )
     pool: Literal[0, 2, 3] = choice(
-        0, "Max-pooling", unit="px", group="network",
+        0,
+        "Max-pooling",
+        unit="px",
+        group="network",
         help="Keeps the strongest answer in each square of this side; 0 is none.",
         reason="Added where the picture should shrink.",
-    )  # fmt: skip
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -174,7 +235,12 @@ class ConvLayer(Described):
             if not match:
                 raise PydanticCustomError("conv_text", "not a convolution")
             filters, kernel, stride, pool = match.groups()
-            return {"filters": int(filters), "kernel": int(kernel), "stride": int(stride or 1), "pool": int(pool or 0)}
+            return {
+                "filters": int(filters),
+                "kernel": int(kernel),
+                "stride": int(stride or 1),
+                "pool": int(pool or 0),
+            }
         return value
 
     def __str__(self) -> str:
@@ -184,149 +250,283 @@ class ConvLayer(Described):
 
 
 class Hyperparameters(Described):
-    """What both networks share: activation, regularisation, training and data. `network` says which network it is."""
+    """What both networks share: activation, regularisation, training and data. `network` says which
+    network it is."""
 
     network: str
     title: ClassVar[str]
 
     activation: Literal["relu", "gelu", "silu", "tanh", "sigmoid"] = choice(
-        "relu", "Activation", group="network",
+        "relu",
+        "Activation",
+        group="network",
         help="The curve that each unit bends its sum through; without one, many layers are no more than one.",
         reason="Cheap, and learns fastest in most networks.",
-    )  # fmt: skip
+    )
     batch_norm: bool = choice(
-        True, "Batch normalisation", group="network",
+        True,
+        "Batch normalisation",
+        group="network",
         help="Rescales what each layer passes on to mean 0 and spread 1 over the batch.",
         reason="Allows higher learning rates, so that a few epochs are enough.",
-    )  # fmt: skip
+    )
     dropout: float = choice(
-        0.2, "Dropout", low=0.0, high=0.8, step=0.05, group="network",
+        0.2,
+        "Dropout",
+        low=0.0,
+        high=0.8,
+        step=0.05,
+        group="network",
         help="The share of units switched off at random, after each dense layer, while training.",
         reason="A little keeps a network from learning single images by heart.",
-    )  # fmt: skip
+    )
     plain_layers: int = choice(
-        0, "Plain last layers", low=0, high=8, unit="layers", group="network", rare=True,
+        0,
+        "Plain last layers",
+        low=0,
+        high=8,
+        unit="layers",
+        group="network",
+        rare=True,
         help="How many of the last hidden layers have neither batch normalisation nor dropout.",
         reason="Every hidden layer is treated alike.",
-    )  # fmt: skip
+    )
 
     epochs: int = choice(
-        4, "Epochs", low=1, high=100, group="training",
+        4,
+        "Epochs",
+        low=1,
+        high=100,
+        group="training",
         help="How often each training image is seen.",
         reason="Enough for a dense network to pass 98 % and a convolutional one 99 %, over in seconds.",
-    )  # fmt: skip
+    )
     learning_rate: float = choice(
-        0.006, "Learning rate", low=0.00001, high=1.0, step=0.00001, group="training",
-        stops=(0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.02, 0.05, 0.1, 0.2,
-               0.5, 1.0),
+        0.006,
+        "Learning rate",
+        low=0.00001,
+        high=1.0,
+        step=0.00001,
+        group="training",
+        stops=(
+            0.00001,
+            0.00002,
+            0.00005,
+            0.0001,
+            0.0002,
+            0.0005,
+            0.001,
+            0.002,
+            0.003,
+            0.004,
+            0.006,
+            0.01,
+            0.02,
+            0.05,
+            0.1,
+            0.2,
+            0.5,
+            1.0,
+        ),
         help="How far each step moves the weights; at its highest, if a schedule changes it.",
         reason="About as high as Adam stays steady with batch normalisation.",
-    )  # fmt: skip
+    )
     batch_size: int = choice(
-        128, "Batch size", low=8, high=1024, unit="images", group="training", stops=(8, 16, 32, 64, 128, 256, 512, 1024),
+        128,
+        "Batch size",
+        low=8,
+        high=1024,
+        unit="images",
+        group="training",
+        stops=(8, 16, 32, 64, 128, 256, 512, 1024),
         help="How many images are averaged into one step.",
         reason="Large enough to use the processor well, small enough to take many steps.",
-    )  # fmt: skip
+    )
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = choice(
-        "adam", "Optimizer", group="training",
+        "adam",
+        "Optimizer",
+        group="training",
         help="The rule that turns gradients into steps. (SGD uses Nesterov momentum 0.9.)",
         reason="Works over a wide range of learning rates.",
-    )  # fmt: skip
+    )
     schedule: Literal["constant", "cosine", "one_cycle"] = choice(
-        "one_cycle", "Schedule", group="training",
+        "one_cycle",
+        "Schedule",
+        group="training",
         help="How the learning rate changes: not at all, down along a cosine, or up for the first 30 % and then down.",
         reason="Reaches in 4 epochs what a constant rate reaches in 10 or more.",
-    )  # fmt: skip
+    )
     weight_decay: float = choice(
-        0.0, "Weight decay", low=0.0, high=0.1, step=0.00001, group="training", rare=True,
+        0.0,
+        "Weight decay",
+        low=0.0,
+        high=0.1,
+        step=0.00001,
+        group="training",
+        rare=True,
         stops=(0.0, 0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1),
         help="Pulls kernels towards zero: with AdamW apart from the gradient, else as an L2 penalty in it.",
         reason="Dropout is usually enough here.",
-    )  # fmt: skip
+    )
     label_smoothing: float = choice(
-        0.0, "Label smoothing", low=0.0, high=0.3, step=0.01, group="training", rare=True,
+        0.0,
+        "Label smoothing",
+        low=0.0,
+        high=0.3,
+        step=0.01,
+        group="training",
+        rare=True,
         help="The share of certainty taken from the right digit and spread over all ten while training.",
         reason="Off, so that the loss is the plain cross-entropy.",
-    )  # fmt: skip
+    )
     early_stopping: int = choice(
-        0, "Early stopping", low=0, high=20, unit="epochs", group="training", rare=True,
+        0,
+        "Early stopping",
+        low=0,
+        high=20,
+        unit="epochs",
+        group="training",
+        rare=True,
         help="Ends after this many epochs without getting better and keeps the best epoch; 0 is off.",
         reason="A schedule should be allowed to finish.",
-    )  # fmt: skip
-    early_stopping_on: Literal["validation_loss", "validation_accuracy", "training_loss", "training_accuracy"] = choice(
-        "validation_loss", "Early stopping judges by", group="training", rare=True,
+    )
+    early_stopping_on: Literal[
+        "validation_loss", "validation_accuracy", "training_loss", "training_accuracy"
+    ] = choice(
+        "validation_loss",
+        "Early stopping judges by",
+        group="training",
+        rare=True,
         help="What has to get better from epoch to epoch for training to go on, where early stopping is on.",
         reason="The first to tell when a network begins to learn its images by heart.",
-    )  # fmt: skip
+    )
     budget_images: int = choice(
-        0, "Images seen at most", low=0, high=100 * TRAIN_COUNT, unit="images", group="training", rare=True,
+        0,
+        "Images seen at most",
+        low=0,
+        high=100 * TRAIN_COUNT,
+        unit="images",
+        group="training",
+        rare=True,
         help="Ends training, within an epoch too, once it has learned from so many images, repetitions counted; 0 is no limit.",
         reason="The epochs are the limit.",
-    )  # fmt: skip
+    )
     budget_s: int = choice(
-        0, "Training time", low=0, high=3_600, unit="seconds", group="training", rare=True,
+        0,
+        "Training time",
+        low=0,
+        high=3_600,
+        unit="seconds",
+        group="training",
+        rare=True,
         help="Trains for so many seconds, pauses and the last validation not counted, however many epochs that makes; 0 trains "
         "for the chosen epochs.",
         reason="The epochs are the limit; how much is learned in a second depends on the machine.",
-    )  # fmt: skip
+    )
     precision: Literal["auto", "float32", "bfloat16"] = choice(
-        "auto", "Precision", group="training", rare=True,
+        "auto",
+        "Precision",
+        group="training",
+        rare=True,
         help="The numbers that layers pass on while learning. bfloat16 has half the bits of float32: where processor or "
-        "graphics card have units for it, large networks learn faster; elsewhere it works, but slower. Weights and readings "
+        "graphics card have units for it, large networks learn faster; elsewhere it works, but "
+        "slower. Weights and readings "
         "are float32.",
         reason="Takes bfloat16 where that is faster, else float32; networks learn equally well in both.",
-    )  # fmt: skip
+    )
     seed: int = choice(
-        1, "Seed", low=0, high=2**31 - 1, group="training", rare=True,
+        1,
+        "Seed",
+        low=0,
+        high=2**31 - 1,
+        group="training",
+        rare=True,
         help="Where all chance starts from: the same seed and hyperparameters give the same curves.",
         reason="Any number serves; change it to see how much is luck.",
-    )  # fmt: skip
+    )
 
     augmentation: Literal["off", "shift", "full"] = choice(
-        "off", "Augmentation", group="data",
+        "off",
+        "Augmentation",
+        group="data",
         help="Varies each image anew every epoch: shifted by up to 2 px, or also turned, scaled, sheared, thickened, and some "
         "digits written as elsewhere in the world.",
         reason="Off shows the networks as they are; full reads real drawings better.",
-    )  # fmt: skip
+    )
     non_digits: float = choice(
-        0.0, "Non-digits", low=0.0, high=0.5, step=0.05, percent=True, group="data", rare=True,
+        0.0,
+        "Non-digits",
+        low=0.0,
+        high=0.5,
+        step=0.05,
+        percent=True,
+        group="data",
+        rare=True,
         help="How many scribbles are shown for each image, in which the network is to find all digits equally probable.",
         reason="None, as usual; a few teach it to be unsure of letters and doodles.",
-    )  # fmt: skip
+    )
     train_images: int = choice(
-        55_000, "Training images", low=100, high=TRAIN_COUNT, unit="images", group="data",
+        55_000,
+        "Training images",
+        low=100,
+        high=TRAIN_COUNT,
+        unit="images",
+        group="data",
         stops=(100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 40_000, 50_000, 55_000, 60_000),
-        help="How many of MNIST's 60,000 training images are learned from.", reason="All but those held back for validation.",
-    )  # fmt: skip
+        help="How many of MNIST's 60,000 training images are learned from.",
+        reason="All but those held back for validation.",
+    )
     wrong_labels: float = choice(
-        0.0, "Wrong labels", low=0.0, high=0.5, step=0.05, percent=True, group="data",
+        0.0,
+        "Wrong labels",
+        low=0.0,
+        high=0.5,
+        step=0.05,
+        percent=True,
+        group="data",
         help="The share of training images whose label is replaced by a wrong one, to show how a network learns by heart.",
         reason="Every label as it was published.",
-    )  # fmt: skip
+    )
     scrambled: bool = choice(
-        False, "Scrambled pixels", group="data",
+        False,
+        "Scrambled pixels",
+        group="data",
         help="Moves the 784 pixels of every image to other places, the same ones for every image, before a network sees it.",
         reason="Off, so that neighbouring pixels belong together.",
-    )  # fmt: skip
+    )
     validation_images: int = choice(
-        5_000, "Validation images", low=0, high=20_000, step=100, unit="images", group="data", rare=True,
+        5_000,
+        "Validation images",
+        low=0,
+        high=20_000,
+        step=100,
+        unit="images",
+        group="data",
+        rare=True,
         help="How many of the training images, the last ones, are held back to watch the network on digits it has not seen.",
         reason="Enough to tell differences of half a percent.",
-    )  # fmt: skip
+    )
 
     @model_validator(mode="after")
     def _images_must_suffice(self) -> "Hyperparameters":
         if self.train_images + self.validation_images > TRAIN_COUNT:
             raise PydanticCustomError(
                 "too_many_images",
-                f"{self.train_images:,} training images and {self.validation_images:,} validation images are more than the "
-                f"{TRAIN_COUNT:,} there are: choose at most {TRAIN_COUNT - self.validation_images:,} training images.",
+                f"{self.train_images:,} training images and {self.validation_images:,} validation "
+                "images are more than the "
+                f"{TRAIN_COUNT:,} there are: choose at most "
+                f"{TRAIN_COUNT - self.validation_images:,} training images.",
                 {"field": "train_images"},
             )
-        if self.early_stopping and self.early_stopping_on.startswith("validation") and not self.validation_images:
+        if (
+            self.early_stopping
+            and self.early_stopping_on.startswith("validation")
+            and not self.validation_images
+        ):
             raise PydanticCustomError(
                 "no_validation",
-                f"Early stopping on the {VALUE_LABELS[self.early_stopping_on]} needs validation images to judge by: hold some "
+                f"Early stopping on the {VALUE_LABELS[self.early_stopping_on]} needs validation "
+                "images to judge by: hold some "
                 "back, let it judge by the training loss or accuracy, or set early stopping to 0.",
                 {"field": "early_stopping"},
             )
@@ -340,40 +540,66 @@ class DnnHyperparameters(Hyperparameters):
 
     network: Literal["dnn"] = "dnn"
     hidden_units: UnitsList = layers(
-        (256, 128), "Hidden layers", counts=(1, 5), added=64, low=UNITS_LOW, high=UNITS_HIGH, unit="units", stops=UNITS_STOPS,
+        (256, 128),
+        "Hidden layers",
+        counts=(1, 5),
+        added=64,
+        low=UNITS_LOW,
+        high=UNITS_HIGH,
+        unit="units",
+        stops=UNITS_STOPS,
         help="How many units each hidden layer has, from the image to the output.",
         reason="Two layers pass 98 % in seconds.",
-    )  # fmt: skip
+    )
 
 
 class CnnHyperparameters(Hyperparameters):
-    """A convolutional network: small filters that look for the same pattern everywhere in the image."""
+    """A convolutional network: small filters that look for the same pattern everywhere in the
+    image."""
 
     title = "CNN"
 
     network: Literal["cnn"] = "cnn"
     conv_layers: Annotated[tuple[ConvLayer, ...], BeforeValidator(_split)] = layers(
-        (ConvLayer(filters=32, kernel=5, stride=2), ConvLayer(filters=64, stride=2), ConvLayer(filters=64)),
-        "Convolution layers", counts=(1, 4), added=ConvLayer(),
+        (
+            ConvLayer(filters=32, kernel=5, stride=2),
+            ConvLayer(filters=64, stride=2),
+            ConvLayer(filters=64),
+        ),
+        "Convolution layers",
+        counts=(1, 4),
+        added=ConvLayer(),
         help="Each layer's filters, kernel, stride and max-pooling, from the image on.",
         reason="Three layers, two of which halve the picture by their stride, pass 99 % in seconds.",
-    )  # fmt: skip
+    )
     dense_units: UnitsList = layers(
-        (64,), "Dense layers on top", counts=(0, 3), added=64, low=UNITS_LOW, high=UNITS_HIGH, unit="units", stops=UNITS_STOPS,
+        (64,),
+        "Dense layers on top",
+        counts=(0, 3),
+        added=64,
+        low=UNITS_LOW,
+        high=UNITS_HIGH,
+        unit="units",
+        stops=UNITS_STOPS,
         help="How many units each dense layer between the convolutions and the output has.",
         reason="One layer combines what the filters found.",
-    )  # fmt: skip
+    )
 
     @model_validator(mode="after")
     def _image_must_suffice(self) -> "CnnHyperparameters":
         size_px = IMAGE_SIZE_PX
         for index, layer in enumerate(self.conv_layers):
-            for field, needed_px, what in (("kernel", layer.kernel, "kernel"), ("pool", layer.pool, "pooling square")):
+            for field, needed_px, what in (
+                ("kernel", layer.kernel, "kernel"),
+                ("pool", layer.pool, "pooling square"),
+            ):
                 if size_px < needed_px:
                     raise PydanticCustomError(
                         "image_too_small",
-                        f"Convolution {index + 1}: only {size_px}×{size_px} px of the image are left there, too few for its "
-                        f"{needed_px}×{needed_px} {what}. Choose a smaller one, or less stride and pooling before it.",
+                        f"Convolution {index + 1}: only {size_px}×{size_px} px of the image are "
+                        "left there, too few for its "
+                        f"{needed_px}×{needed_px} {what}. Choose a smaller one, or less stride and "
+                        "pooling before it.",
                         {"field": f"conv_layers.{index}.{field}"},
                     )
                 if field == "kernel":
@@ -387,7 +613,8 @@ NETWORKS: dict[str, type[Hyperparameters]] = {"dnn": DnnHyperparameters, "cnn": 
 
 
 class Problem(NamedTuple):
-    """field: such as "epochs" or "conv_layers.1.kernel". sentence: what was wrong, what is allowed, what to do."""
+    """field: such as "epochs" or "conv_layers.1.kernel". sentence: what was wrong, what is allowed,
+    what to do."""
 
     field: str
     sentence: str
@@ -402,25 +629,40 @@ class HyperparametersError(ValueError):
 
 
 def validate(values: Mapping[str, Any]) -> Hyperparameters:
-    """Hyperparameters from names and values, as a form, a command line, a file or a link has them; the rest default.
+    """Hyperparameters from names and values, as a form, a command line, a file or a link has them;
+    the rest default.
 
     Values may be text. Raises HyperparametersError naming everything that is wrong.
     """
     network = values.get("network")
     if network not in NETWORKS:
-        raise HyperparametersError([Problem("network", f"There is no network {network!r}; choose {' or '.join(NETWORKS)}.")])
+        raise HyperparametersError(
+            [
+                Problem(
+                    "network", f"There is no network {network!r}; choose {' or '.join(NETWORKS)}."
+                )
+            ]
+        )
     cls = NETWORKS[network]
     try:
         return cls.model_validate(dict(values))
     except ValidationError as error:
-        # A list with a wrong item also fails as a list that is too short: the item's own sentence is enough.
-        problems = {problem.field: problem for details in error.errors() for problem in [_problem(cls, details)]}
+        # A list with a wrong item also fails as a list that is too short: the item's own sentence
+        # is enough.
+        problems = {
+            problem.field: problem
+            for details in error.errors()
+            for problem in [_problem(cls, details)]
+        }
         lists = {field.split(".")[0] for field in problems if "." in field}
-        raise HyperparametersError([problem for field, problem in problems.items() if field not in lists]) from None
+        raise HyperparametersError(
+            [problem for field, problem in problems.items() if field not in lists]
+        ) from None
 
 
 def _problem(cls: type[Hyperparameters], details: Any) -> Problem:
-    """A sentence for one of pydantic's errors, from the description of the field that it is about."""
+    """A sentence for one of pydantic's errors, from the description of the field that it is
+    about."""
     if field := details.get("ctx", {}).get("field"):
         return Problem(field, details["msg"])
     name, *inside = details["loc"]
@@ -429,7 +671,10 @@ def _problem(cls: type[Hyperparameters], details: Any) -> Problem:
         return Problem(str(name), f"A {cls.title} has no {name!r}; it has {', '.join(choices)}.")
     chosen, place = choices[name], ""
     if len(inside) == 2:
-        chosen, place = ConvLayer.choices().get(inside[1], chosen), f" of convolution {inside[0] + 1}"
+        chosen, place = (
+            ConvLayer.choices().get(inside[1], chosen),
+            f" of convolution {inside[0] + 1}",
+        )
     value = details["input"]
     written = repr(value) if isinstance(value, str) else str(value)
     return Problem(

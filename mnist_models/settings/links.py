@@ -1,6 +1,8 @@
-"""Hyperparameters as a link, short enough to read aloud: only what differs from the defaults, as text.
+"""Hyperparameters as a link, short enough to read aloud: only what differs from the defaults, as
+text.
 
-A link may come from anybody. What is read from one is text of a few forms, and nothing of it is repeated at length.
+A link may come from anybody. What is read from one is text of a few forms, and nothing of it is
+repeated at length.
 """
 
 import re
@@ -9,7 +11,14 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from mnist_models.settings.hyperparameters import NETWORKS, Choice, Hyperparameters, HyperparametersError, Problem, validate
+from mnist_models.settings.hyperparameters import (
+    NETWORKS,
+    Choice,
+    Hyperparameters,
+    HyperparametersError,
+    Problem,
+    validate,
+)
 
 # What else the pages keep in their address: the run that is shown.
 NOT_OURS = ("run",)
@@ -20,14 +29,21 @@ REPEATED_CHARACTERS = 40
 
 
 def to_query(hyperparameters: Hyperparameters) -> dict[str, str]:
-    """The network, and each hyperparameter that differs from its default, by name: {"network": "dnn", "epochs": "10"}."""
-    values = {name: (getattr(hyperparameters, name), choice.default) for name, choice in hyperparameters.choices().items()}
-    differing = {name: to_text(value) for name, (value, default) in values.items() if value != default}
+    """The network, and each hyperparameter that differs from its default, by name: {"network":
+    "dnn", "epochs": "10"}."""
+    values = {
+        name: (getattr(hyperparameters, name), choice.default)
+        for name, choice in hyperparameters.choices().items()
+    }
+    differing = {
+        name: to_text(value) for name, (value, default) in values.items() if value != default
+    }
     return {"network": hyperparameters.network} | differing
 
 
 def to_text(value: Any) -> str:
-    """One hyperparameter as a link has it: 0.0005, true, 512,256 or 32x3,64x3+pool2; the empty list is `none`."""
+    """One hyperparameter as a link has it: 0.0005, true, 512,256 or 32x3,64x3+pool2; the empty list
+    is `none`."""
     match value:
         case bool():
             return str(value).lower()
@@ -40,7 +56,9 @@ def to_text(value: Any) -> str:
 
 def is_link(query: Mapping[str, str]) -> bool:
     """Whether an address carries the settings of a network, if only a part of them."""
-    return not is_race(query) and any(name in kind.model_fields for name in query for kind in NETWORKS.values())
+    return not is_race(query) and any(
+        name in kind.model_fields for name in query for kind in NETWORKS.values()
+    )
 
 
 def from_query(query: Mapping[str, str]) -> Hyperparameters:
@@ -51,7 +69,9 @@ def from_query(query: Mapping[str, str]) -> Hyperparameters:
     network = query.get("network", "")
     if network not in NETWORKS:
         raise HyperparametersError([_no_network(network)])
-    texts = {name: _with_plus(text) for name, text in query.items() if name not in (*NOT_OURS, "network")}
+    texts = {
+        name: _with_plus(text) for name, text in query.items() if name not in (*NOT_OURS, "network")
+    }
     if problems := list(_problems(network, texts)):
         raise HyperparametersError(problems[:MOST_PROBLEMS])
     try:
@@ -61,14 +81,22 @@ def from_query(query: Mapping[str, str]) -> Hyperparameters:
 
 
 def race_to_query(entrants: Mapping[str, Hyperparameters]) -> dict[str, str]:
-    """The hyperparameters of a race, by network: what all have in common once, the rest as "dnn.epochs"."""
+    """The hyperparameters of a race, by network: what all have in common once, the rest as
+    "dnn.epochs"."""
     queries = {network: to_query(hyperparameters) for network, hyperparameters in entrants.items()}
     for query in queries.values():
         del query["network"]
     first, *others = queries.values()
-    shared = {name: text for name, text in first.items() if all(other.get(name) == text for other in others)}
+    shared = {
+        name: text
+        for name, text in first.items()
+        if all(other.get(name) == text for other in others)
+    }
     own = {
-        f"{network}.{name}": text for network, query in queries.items() for name, text in query.items() if name not in shared
+        f"{network}.{name}": text
+        for network, query in queries.items()
+        for name, text in query.items()
+        if name not in shared
     }
     return {"race": "1"} | shared | own
 
@@ -85,26 +113,35 @@ def race_from_query(query: Mapping[str, str]) -> dict[str, Hyperparameters]:
     """
     entrants, problems = {}, []
     if query.get("race") != "1":
-        problems.append(Problem("race", f"A link to a race has race=1, not {_repeated(query.get('race', ''))}."))
+        problems.append(
+            Problem("race", f"A link to a race has race=1, not {_repeated(query.get('race', ''))}.")
+        )
     strangers = [name for name in query if "." in name and name.split(".")[0] not in NETWORKS]
     if strangers:
         problems.append(_no_network(strangers[0].split(".")[0]))
     shared = {name: text for name, text in query.items() if "." not in name and name != "race"}
     for network, kind in NETWORKS.items():
         prefix = f"{network}."
-        own = {name.removeprefix(prefix): text for name, text in query.items() if name.startswith(prefix)}
+        own = {
+            name.removeprefix(prefix): text
+            for name, text in query.items()
+            if name.startswith(prefix)
+        }
         try:
             entrants[network] = from_query(shared | own | {"network": network})
         except HyperparametersError as error:
-            problems += [Problem(prefix + field, f"{kind.title}: {sentence}") for field, sentence in error.problems]
+            problems += [
+                Problem(prefix + field, f"{kind.title}: {sentence}")
+                for field, sentence in error.problems
+            ]
     if problems:
         raise HyperparametersError(problems[:MOST_PROBLEMS])
     return entrants
 
 
 def to_url(address: str, query: Mapping[str, str]) -> str:
-    """A link from a page's address, without a query so far, and a query. Commas and slashes stay as they are; a plus does not,
-    since browsers read it as a space."""
+    """A link from a page's address, without a query so far, and a query. Commas and slashes stay as
+    they are; a plus does not, since browsers read it as a space."""
     return f"{address}?{urlencode(query, quote_via=quote, safe=',/')}"
 
 
@@ -114,9 +151,11 @@ def _with_plus(text: str) -> str:
 
 
 def _problems(network: str, texts: Mapping[str, str]) -> Iterator[Problem]:
-    """What is no text that `to_text` could have written, nor one that a person would write in its place.
+    """What is no text that `to_text` could have written, nor one that a person would write in its
+    place.
 
-    `validate` would take more for a number than is meant here, such as 1e3, 5_0 and the digits of other alphabets.
+    `validate` would take more for a number than is meant here, such as 1e3, 5_0 and the digits of
+    other alphabets.
     """
     kind = NETWORKS[network]
     choices = kind.choices()
@@ -124,18 +163,24 @@ def _problems(network: str, texts: Mapping[str, str]) -> Iterator[Problem]:
         if name not in choices:
             yield Problem(
                 _cut(name),
-                f"A {kind.title} has no {_repeated(name)}: take it out of the link, or make a new link on the Train page.",
+                f"A {kind.title} has no {_repeated(name)}: take it out of the link, or make a new "
+                "link on the Train page.",
             )
             continue
         choice = choices[name]
         items = text.split(",") if choice.max_count else ()
-        fits = len(text) <= MOST_CHARACTERS and text.isascii() and re.fullmatch(_pattern(choice), text)
+        fits = (
+            len(text) <= MOST_CHARACTERS and text.isascii() and re.fullmatch(_pattern(choice), text)
+        )
         if not fits or len(items) > choice.max_count:
-            yield Problem(name, f"{choice.label} cannot be {_repeated(text)}; allowed is {_allowed(choice)}.")
+            yield Problem(
+                name, f"{choice.label} cannot be {_repeated(text)}; allowed is {_allowed(choice)}."
+            )
 
 
 def _pattern(choice: Choice) -> str:
-    """The form of its text. Options and convolutions are compared in full when they are validated."""
+    """The form of its text. Options and convolutions are compared in full when they are
+    validated."""
     if _is_switch(choice):
         return "true|false"
     if choice.low is None:
@@ -153,7 +198,9 @@ def _allowed(choice: Choice) -> str:
 
 
 def _no_network(name: str) -> Problem:
-    return Problem("network", f"There is no network {_repeated(name)}; choose {' or '.join(NETWORKS)}.")
+    return Problem(
+        "network", f"There is no network {_repeated(name)}; choose {' or '.join(NETWORKS)}."
+    )
 
 
 def _cut(text: str) -> str:
@@ -161,5 +208,6 @@ def _cut(text: str) -> str:
 
 
 def _repeated(text: str) -> str:
-    """What a sentence repeats of a link: its beginning, in quotes, with nothing that would not print."""
+    """What a sentence repeats of a link: its beginning, in quotes, with nothing that would not
+    print."""
     return repr(_cut(text)) if text.isprintable() else ascii(_cut(text))[:REPEATED_CHARACTERS]

@@ -1,15 +1,22 @@
-"""Named hyperparameters to start from: the project's own, and those of five earlier projects that taught with MNIST."""
+"""Named hyperparameters to start from: the project's own, and those of five earlier projects that
+taught with MNIST."""
 
 import re
 from dataclasses import dataclass
 
-from mnist_models.settings.hyperparameters import CnnHyperparameters, ConvLayer, DnnHyperparameters, Hyperparameters
+from mnist_models.settings.hyperparameters import (
+    CnnHyperparameters,
+    ConvLayer,
+    DnnHyperparameters,
+    Hyperparameters,
+)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """title, origin: for people; what it is called and, in a sentence, where the hyperparameters come from.
-    reported: the share of test digits, 0 to 1, that its project reported to be read right; None where it reported none."""
+    """title, origin: for people; what it is called and, in a sentence, where the hyperparameters
+    come from. reported: the share of test digits, 0 to 1, that its project reported to be read
+    right; None where it reported none."""
 
     title: str
     origin: str
@@ -55,7 +62,8 @@ OWN = (
     ),
 )  # fmt: skip
 
-# What the notebooks and scripts of those projects have in common: plain layers, Keras's default learning rate, kept constant.
+# What the notebooks and scripts of those projects have in common: plain layers, Keras's default
+# learning rate, kept constant.
 _PLAIN = {"batch_norm": False, "dropout": 0.0, "learning_rate": 0.001, "schedule": "constant"}
 _HELD_BACK_20_PERCENT = {"train_images": 48_000, "validation_images": 12_000}
 
@@ -79,7 +87,8 @@ EARLIER = (
     ),
     Recipe(
         "CNN beside the ANN",
-        "The same notebook's comparison: a convolution, pooling, one dense layer; their sizes were not given and are ours.",
+        "The same notebook's comparison: a convolution, pooling, one dense layer; their sizes were "
+        "not given and are ours.",
         CnnHyperparameters(
             **_PLAIN, **_HELD_BACK_20_PERCENT, conv_layers=("32x3+pool2",), dense_units=(128,), batch_size=32, epochs=10
         ),
@@ -102,7 +111,8 @@ EARLIER = (
     ),
     Recipe(
         "Simple NN",
-        "A Keras script: two dense layers with batch normalisation and dropout, then a plain one; its dropout rate is ours.",
+        "A Keras script: two dense layers with batch normalisation and dropout, then a plain one; "
+        "its dropout rate is ours.",
         DnnHyperparameters(
             **_PLAIN | {"batch_norm": True, "dropout": 0.2}, hidden_units=(100, 80, 50), plain_layers=1, batch_size=32,
             epochs=10,
@@ -118,7 +128,8 @@ EARLIER = (
     ),
     Recipe(
         "Fully connected",
-        "A PyTorch script: dense layers with dropout, SGD on the negative log-likelihood of a log-softmax, which is the "
+        "A PyTorch script: dense layers with dropout, SGD on the negative log-likelihood of a "
+        "log-softmax, which is the "
         "cross-entropy; sizes and rates were not given and are ours.",
         DnnHyperparameters(
             **_PLAIN | {"dropout": 0.2, "learning_rate": 0.01}, hidden_units=(512, 256, 128), optimizer="sgd", batch_size=64,
@@ -127,7 +138,8 @@ EARLIER = (
     ),
     Recipe(
         "CNN with linear head",
-        "The same author's CNN: convolutions, then one linear layer, as PyTorch's tutorials have it; sizes were not given and "
+        "The same author's CNN: convolutions, then one linear layer, as PyTorch's tutorials have "
+        "it; sizes were not given and "
         "are ours.",
         CnnHyperparameters(**_PLAIN, conv_layers=("16x5+pool2", "32x5+pool2"), dense_units=(), batch_size=100, epochs=10),
     ),
@@ -138,10 +150,14 @@ RECIPES = {recipe.name: recipe for recipe in (*OWN, *EARLIER)}
 
 def of_network(network: str) -> dict[str, Recipe]:
     """The recipes for one network by name, the one to start with first."""
-    return {name: recipe for name, recipe in RECIPES.items() if recipe.hyperparameters.network == network}
+    return {
+        name: recipe
+        for name, recipe in RECIPES.items()
+        if recipe.hyperparameters.network == network
+    }
 
 
 def find(name: str, network: str | None = None) -> Recipe | None:
-    """The recipe of this name, however its words are joined: "Simple CNN", "simple-cnn". The network's name may be left out at
-    its end where the network is known: "quick"."""
+    """The recipe of this name, however its words are joined: "Simple CNN", "simple-cnn". The
+    network's name may be left out at its end where the network is known: "quick"."""
     return RECIPES.get(slug(name)) or RECIPES.get(f"{slug(name)}-{network}")

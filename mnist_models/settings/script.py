@@ -1,14 +1,20 @@
-"""A run as a script to read, change and run elsewhere: plain Keras 3, with nothing in it that this run does not use.
+"""A run as a script to read, change and run elsewhere: plain Keras 3, with nothing in it that this
+run does not use.
 
-It says in Keras's own words what `models.networks` and `training.loop` do. Those two are not imported here, or a page
-would have to wait for TensorFlow before it can show a script; the tests compare the two.
+It says in Keras's own words what `models.networks` and `training.loop` do. Those two are not
+imported here, or a page would have to wait for TensorFlow before it can show a script; the tests
+compare the two.
 """
 
 import itertools
 from collections.abc import Iterator
 
 from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
-from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters, Hyperparameters
+from mnist_models.settings.hyperparameters import (
+    CnnHyperparameters,
+    DnnHyperparameters,
+    Hyperparameters,
+)
 from mnist_models.settings.links import to_text
 
 HEAD = '''\
@@ -69,9 +75,12 @@ batches = batches.shuffle(len(train_images)).batch(BATCH_SIZE).map(varied).prefe
 VARIATIONS = {
     "shift": ("# Up to 2 px in each direction.", ["RandomTranslation(2 / 28, 2 / 28, {fill})"]),
     "full": (
-        "# Slanted, scaled by up to 10 %, turned by up to 10° and shifted by up to 1.5 px. The app does all\n"
-        "# this in one step, which blurs less, slants about the middle instead of the top, and also draws\n"
-        "# with a thicker or thinner pen and writes some 0s, 1s, 7s and 9s as elsewhere in the world.",
+        "# Slanted, scaled by up to 10 %, turned by up to 10° and shifted by up to 1.5 px. The app "
+        "does all\n"
+        "# this in one step, which blurs less, slants about the middle instead of the top, and "
+        "also draws\n"
+        "# with a thicker or thinner pen and writes some 0s, 1s, 7s and 9s as elsewhere in the "
+        "world.",
         [
             "RandomShear(0.15, 0, {fill})",
             "RandomZoom((-1 / 11, 0.1), (-1 / 11, 0.1), {fill})",
@@ -243,7 +252,8 @@ print(f"test loss {{results['{loss}']:.4f}}, test accuracy {{results['accuracy']
 
 
 def script(hyperparameters: Hyperparameters) -> str:
-    """A Python script that builds and trains the network that the hyperparameters describe, and measures it on the test set.
+    """A Python script that builds and trains the network that the hyperparameters describe, and
+    measures it on the test set.
 
     It needs Keras 3 with TensorFlow, and the internet once, for MNIST.
     """
@@ -260,7 +270,8 @@ def script(hyperparameters: Hyperparameters) -> str:
         EVALUATE.format(loss=_cross_entropy(hp)),
     ]
     return parts[0] + "".join(
-        ("\n\n" if _defines(before) or _defines(part) else "\n") + part for before, part in itertools.pairwise(parts)
+        ("\n\n" if _defines(before) or _defines(part) else "\n") + part
+        for before, part in itertools.pairwise(parts)
     )
 
 
@@ -289,13 +300,17 @@ def _imports(hp: Hyperparameters) -> str:
         "numpy as np": hp.wrong_labels or hp.scrambled,
         "tensorflow as tf": hp.augmentation != "off",
     }
-    groups = [[f"import {name}\n" for name, used in modules.items() if used] for modules in (ours, theirs)]
+    groups = [
+        [f"import {name}\n" for name, used in modules.items() if used] for modules in (ours, theirs)
+    ]
     return "\n".join("".join(group) for group in groups if group)
 
 
 def _constants(hp: Hyperparameters) -> str:
     constants = {
-        "EPOCHS": f"{MANY_EPOCHS:_}  # more than there is time for" if hp.budget_s else f"{hp.epochs}",
+        "EPOCHS": f"{MANY_EPOCHS:_}  # more than there is time for"
+        if hp.budget_s
+        else f"{hp.epochs}",
         "BATCH_SIZE": f"{hp.batch_size}",
         "LEARNING_RATE": f"{to_text(hp.learning_rate)}",
         "BUDGET_IMAGES": hp.budget_images and f"{hp.budget_images:_}",
@@ -312,16 +327,24 @@ def _data(hp: Hyperparameters) -> Iterator[str]:
     if hp.scrambled:
         # What is varied is scrambled after that.
         names = {
-            "train_images": hp.augmentation == "off", "validation_images": hp.validation_images, "test_images": True,
-        }  # fmt: skip
-        yield SCRAMBLE + "".join(SCRAMBLE_IMAGES.format(name=name) for name, is_there in names.items() if is_there)
+            "train_images": hp.augmentation == "off",
+            "validation_images": hp.validation_images,
+            "test_images": True,
+        }
+        yield SCRAMBLE + "".join(
+            SCRAMBLE_IMAGES.format(name=name) for name, is_there in names.items() if is_there
+        )
     if hp.wrong_labels:
         yield WRONG_LABELS.format(seed=hp.seed, share=to_text(hp.wrong_labels))
     if hp.label_smoothing:
         names = (
-            ("train_labels", "validation_labels", "test_labels") if hp.validation_images else ("train_labels", "test_labels")
+            ("train_labels", "validation_labels", "test_labels")
+            if hp.validation_images
+            else ("train_labels", "test_labels")
         )
-        yield LABELS_FOR_SMOOTHING + "".join(f"{name} = keras.utils.to_categorical({name}, 10)\n" for name in names)
+        yield LABELS_FOR_SMOOTHING + "".join(
+            f"{name} = keras.utils.to_categorical({name}, 10)\n" for name in names
+        )
     if hp.augmentation != "off":
         comment, layers = VARIATIONS[hp.augmentation]
         rows = "".join(f"        keras.layers.{layer.format(fill=FILL)},\n" for layer in layers)
@@ -356,7 +379,9 @@ def _cnn_layers(hp: CnnHyperparameters) -> list[str]:
     layers = [f"layers.Reshape(({IMAGE_SIZE_PX}, {IMAGE_SIZE_PX}, 1))"]
     for place, conv in enumerate(hp.conv_layers, start=1):
         to_output = len(hp.conv_layers) - place + len(hp.dense_units)
-        size = f"{conv.filters}, {conv.kernel}" + (f", strides={conv.stride}" if conv.stride > 1 else "")
+        size = f"{conv.filters}, {conv.kernel}" + (
+            f", strides={conv.stride}" if conv.stride > 1 else ""
+        )
         layers += [_weighted(hp, "Conv2D", size), *_batch_norm(hp, to_output), _activation(hp)]
         if conv.pool:
             layers.append(f"layers.MaxPooling2D({conv.pool})")
@@ -370,7 +395,12 @@ def _dense_layers(hp: Hyperparameters, units: tuple[int, ...]) -> list[str]:
     layers = []
     for place, count in enumerate(units, start=1):
         to_output = len(units) - place
-        layers += [_weighted(hp, "Dense", f"{count}"), *_batch_norm(hp, to_output), _activation(hp), *_dropout(hp, to_output)]
+        layers += [
+            _weighted(hp, "Dense", f"{count}"),
+            *_batch_norm(hp, to_output),
+            _activation(hp),
+            *_dropout(hp, to_output),
+        ]
     return layers
 
 
@@ -392,11 +422,19 @@ def _activation(hp: Hyperparameters) -> str:
 
 def _batch_norm(hp: Hyperparameters, to_output: int) -> list[str]:
     """to_output: how many hidden layers come after this one."""
-    return ["layers.BatchNormalization(momentum=0.9)"] if hp.batch_norm and to_output >= hp.plain_layers else []
+    return (
+        ["layers.BatchNormalization(momentum=0.9)"]
+        if hp.batch_norm and to_output >= hp.plain_layers
+        else []
+    )
 
 
 def _dropout(hp: Hyperparameters, to_output: int) -> list[str]:
-    return [f"layers.Dropout({to_text(hp.dropout)})"] if hp.dropout and to_output >= hp.plain_layers else []
+    return (
+        [f"layers.Dropout({to_text(hp.dropout)})"]
+        if hp.dropout and to_output >= hp.plain_layers
+        else []
+    )
 
 
 LAYERS = {"dnn": _dnn_layers, "cnn": _cnn_layers}
@@ -431,9 +469,13 @@ def _callbacks(hp: Hyperparameters) -> Iterator[str]:
 
 def _fit(hp: Hyperparameters) -> str:
     data = (
-        ["train_images", "train_labels", "batch_size=BATCH_SIZE"] if hp.augmentation == "off" else ["batches", "shuffle=False"]
+        ["train_images", "train_labels", "batch_size=BATCH_SIZE"]
+        if hp.augmentation == "off"
+        else ["batches", "shuffle=False"]
     )
-    validation = ["validation_data=(validation_images, validation_labels)"] if hp.validation_images else []
+    validation = (
+        ["validation_data=(validation_images, validation_labels)"] if hp.validation_images else []
+    )
     callbacks = {
         "Schedule()": hp.schedule != "constant",
         "early_stopping": hp.early_stopping,

@@ -1,6 +1,7 @@
 """What a network learns from in one step: digits, varied as was chosen, and drawings that are none.
 
-All images lie in memory once, as uint8 tensors; a batch is gathered from them inside the compiled step.
+All images lie in memory once, as uint8 tensors; a batch is gathered from them inside the compiled
+step.
 """
 
 import math
@@ -28,14 +29,18 @@ BatchMaker = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 def batch_maker(hyperparameters: Hyperparameters, digits: Digits) -> BatchMaker:
     """A function that makes one batch of these digits.
 
-    It takes places of digits, int32 (n,), and the number of the step, int32 (), from which all chance in the batch comes. It
-    returns images, uint8 (n + m, 28, 28), the last m of which are no digits, and the labels of the first n, int32 (n,).
+    It takes places of digits, int32 (n,), and the number of the step, int32 (), from which all
+    chance in the batch comes. It returns images, uint8 (n + m, 28, 28), the last m of which are no
+    digits, and the labels of the first n, int32 (n,).
     """
     hp = hyperparameters
     labels = tf.constant(wrong_labels(digits.labels, hp), tf.int32)
     augment = AUGMENTATIONS[hp.augmentation]
     has_styles = hp.augmentation == "full"
-    styles = [digits.images, *([restyled(digits.images, digits.labels, hp.seed)] if has_styles else [])]
+    styles = [
+        digits.images,
+        *([restyled(digits.images, digits.labels, hp.seed)] if has_styles else []),
+    ]
     images = tf.constant(np.concatenate(styles))
     non_digits = tf.constant(scribbles(SCRIBBLES if hp.non_digits else 0, hp.seed))
     non_digits_per_batch = math.ceil(hp.non_digits * hp.batch_size)
@@ -43,7 +48,8 @@ def batch_maker(hyperparameters: Hyperparameters, digits: Digits) -> BatchMaker:
     def batch(places: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         chosen = places
         if has_styles:
-            # A seed of its own: with the augmentation's, a digit's style would tell how it is turned.
+            # A seed of its own: with the augmentation's, a digit's style would tell how it is
+            # turned.
             chance = tf.random.stateless_uniform(tf.shape(places), tf.stack([hp.seed, -1 - step]))
             chosen += len(digits.labels) * tf.cast(chance < RESTYLED, tf.int32)
         batch_images = tf.gather(images, chosen)

@@ -1,4 +1,5 @@
-"""The weights of a network at earlier moments of its training, as many of them as there is room for."""
+"""The weights of a network at earlier moments of its training, as many of them as there is room
+for."""
 
 import math
 from collections.abc import Sequence
@@ -11,23 +12,29 @@ MOST_BYTES_OF_ALL = 500_000_000
 
 
 class Snapshot(NamedTuple):
-    """epoch: how many passes over the training images there had been, more than 0. weights: see classifier.pack_weights, with
-    half of the digits of each number."""
+    """epoch: how many passes over the training images there had been, more than 0. weights: see
+    classifier.pack_weights, with half of the digits of each number."""
 
     epoch: float
     weights: bytes
 
 
-def thinned(snapshots: Sequence[Snapshot], most_bytes: int, end: float = math.inf) -> tuple[Snapshot, ...]:
+def thinned(
+    snapshots: Sequence[Snapshot], most_bytes: int, end: float = math.inf
+) -> tuple[Snapshot, ...]:
     """As many of the snapshots, in the order of their epochs, as `most_bytes` have room for.
 
-    A network changes most in its first epochs, so that is where they stay close together: as long as they are too many, the
-    one goes whose neighbours are the fewest times apart. The first one stays longest. end: the epoch of the network itself,
-    which is the last one's neighbour; without it the last one stays as long as there is another one between.
+    A network changes most in its first epochs, so that is where they stay close together: as long
+    as they are too many, the one goes whose neighbours are the fewest times apart. The first one
+    stays longest. end: the epoch of the network itself, which is the last one's neighbour; without
+    it the last one stays as long as there is another one between.
     """
     kept = list(snapshots)
     while sum(len(snapshot.weights) for snapshot in kept) > most_bytes:
         epochs = [0.0, *(snapshot.epoch for snapshot in kept), end]
-        apart = [later / earlier if earlier else math.inf for earlier, later in zip(epochs, epochs[2:], strict=False)]
+        apart = [
+            later / earlier if earlier else math.inf
+            for earlier, later in zip(epochs, epochs[2:], strict=False)
+        ]
         del kept[apart.index(min(apart)) if min(apart) < math.inf else -1]
     return tuple(kept)

@@ -37,12 +37,14 @@ from mnist_models.training.progress import (
     planned_steps,
 )
 
-# How long one compiled call should take. Shorter: calls cost more than they do. Longer: curves and Stop lag.
+# How long one compiled call should take. Shorter: calls cost more than they do. Longer: curves and
+# Stop lag.
 CALL_S = 0.15
 HOLD_CHECK_S = 0.02
 NON_DIGITS_TO_JUDGE_BY = 1_000
 SGD_MOMENTUM = 0.9
-# One-cycle learning rate (Smith and Topin 2018): the share of the steps in which it rises, and where it starts and ends.
+# One-cycle learning rate (Smith and Topin 2018): the share of the steps in which it rises, and
+# where it starts and ends.
 WARM_UP = 0.3
 START_DIVISOR, END_DIVISOR = 25, 10_000
 
@@ -58,9 +60,10 @@ def train(
 ) -> Trained:
     """Trains the network that the hyperparameters describe and measures it on the test set.
 
-    report: called with what happens, from this thread. control: asked several times a second what is wanted. The same
-    hyperparameters, left alone and without a limit in seconds, give the same result on the same machine.
-    Raises TrainingError when the loss is no longer a number, or when it was stopped before its first batch.
+    report: called with what happens, from this thread. control: asked several times a second what
+    is wanted. The same hyperparameters, left alone and without a limit in seconds, give the same
+    result on the same machine. Raises TrainingError when the loss is no longer a number, or when it
+    was stopped before its first batch.
     """
     hp = hyperparameters
     train_digits, validation_digits = dataset.split(hp.train_images, hp.validation_images)
@@ -82,14 +85,17 @@ def train(
         if validation_loss is not None:
             _check(np.array(validation_loss), course.peak, course.step)
         end = course.end_epoch(loss, accuracy, validation_loss, validation_accuracy)
-        kept = checkpoints.thinned((*kept, Snapshot(end.epoch, pack_half(network))), checkpoints.MOST_BYTES)
+        kept = checkpoints.thinned(
+            (*kept, Snapshot(end.epoch, pack_half(network))), checkpoints.MOST_BYTES
+        )
         if early.ends(end):
             break
     if not course.step:
         raise TrainingError(STOPPED_TOO_EARLY)
     if not stopped:
         early.restore_best()
-    # A loss is known before its step is taken: whether the last one went too far, only the weights tell.
+    # A loss is known before its step is taken: whether the last one went too far, only the weights
+    # tell.
     for weights in network.get_weights():
         _check(weights, course.peak, course.step)
     temperature, sure_from = _temper(hp, network, classifier, validation_digits)
@@ -115,10 +121,15 @@ def train(
 
 
 class _Course:
-    """Goes through the batches in their order, at the learning rate of each, does what it is told, and tells how it goes."""
+    """Goes through the batches in their order, at the learning rate of each, does what it is told,
+    and tells how it goes."""
 
     def __init__(
-        self, hp: Hyperparameters, learn: Callable, report: Callable[[Event], None], control: Callable[[], Control]
+        self,
+        hp: Hyperparameters,
+        learn: Callable,
+        report: Callable[[Event], None],
+        control: Callable[[], Control],
     ) -> None:
         """learn: see _compile_steps."""
         self.hp, self.learn, self.report, self.control = hp, learn, report, control
@@ -155,19 +166,26 @@ class _Course:
         self.report(event)
 
     def learn_epoch(self) -> tuple[float, float]:
-        """Learns from each training image once, or until it should stop or a budget is used up; the mean loss and accuracy of
-        what it saw."""
+        """Learns from each training image once, or until it should stop or a budget is used up; the
+        mean loss and accuracy of what it saw."""
         hp = self.hp
         epoch = self.images // hp.train_images
-        order = np.random.default_rng([hp.seed, epoch]).permutation(hp.train_images).astype(np.int32)
+        order = (
+            np.random.default_rng([hp.seed, epoch]).permutation(hp.train_images).astype(np.int32)
+        )
         order = order[: min(len(order), self.planned_images - self.images)]
         loss = right = seen = 0
         while seen < len(order) and self._may_go_on() and not (seen and self._time_left_s <= 0):
             call_started = time.perf_counter()
-            batches = _next_batches(order, hp.batch_size, seen // hp.batch_size, self._steps_in_next_call())
+            batches = _next_batches(
+                order, hp.batch_size, seen // hp.batch_size, self._steps_in_next_call()
+            )
             rates = self._next_rates(len(batches))
             losses, accuracies = (
-                values.numpy() for values in self.learn(tf.constant(batches), tf.constant(rates), tf.constant(self.step))
+                values.numpy()
+                for values in self.learn(
+                    tf.constant(batches), tf.constant(rates), tf.constant(self.step)
+                )
             )
             call_s = time.perf_counter() - call_started
             self.step += len(batches)
@@ -182,7 +200,8 @@ class _Course:
         return loss / max(seen, 1), right / max(seen, 1)
 
     def _may_go_on(self) -> bool:
-        """Does what it is told, standing still for as long as that is wanted; False when it should stop."""
+        """Does what it is told, standing still for as long as that is wanted; False when it should
+        stop."""
         wanted = self.control()
         if self._is_to_hold(wanted):
             paused = time.perf_counter()
@@ -200,11 +219,14 @@ class _Course:
     def _is_to_hold(self, wanted: Control) -> bool:
         if wanted.stop or wanted.hold_at is None:
             return False
-        # Whoever asked for the end of an epoch knew a moment ago how many there were: it may be the end of a later one.
+        # Whoever asked for the end of an epoch knew a moment ago how many there were: it may be the
+        # end of a later one.
         return not wanted.hold_at or (self.epochs >= wanted.hold_at and self.epochs.is_integer())
 
     def _steps_in_next_call(self) -> int:
-        if self.step_s and self.hp.budget_s:  # so that it ends when its time is up, and not a call later
+        if (
+            self.step_s and self.hp.budget_s
+        ):  # so that it ends when its time is up, and not a call later
             return max(1, min(self.steps_per_call, int(self._time_left_s / self.step_s)))
         return self.steps_per_call
 
@@ -217,7 +239,9 @@ class _Course:
             done = (self.step + steps) / self.planned_steps
         return learning_rates(self.hp.schedule, self.peak, np.minimum(done, 1))
 
-    def _tell_progress(self, losses: np.ndarray, accuracies: np.ndarray, learning_rate: float, images_per_s: float) -> None:
+    def _tell_progress(
+        self, losses: np.ndarray, accuracies: np.ndarray, learning_rate: float, images_per_s: float
+    ) -> None:
         elapsed_s = self.learned_at_s
         by_steps_s = elapsed_s * (self.planned_steps - self.step) / self.step
         remaining_s = min(by_steps_s, self._time_left_s)
@@ -237,7 +261,11 @@ class _Course:
         )
 
     def end_epoch(
-        self, loss: float, accuracy: float, validation_loss: float | None, validation_accuracy: float | None
+        self,
+        loss: float,
+        accuracy: float,
+        validation_loss: float | None,
+        validation_accuracy: float | None,
     ) -> EpochEnd:
         """Tells that an epoch, or what a budget left of it, has ended."""
         end = EpochEnd(
@@ -267,7 +295,11 @@ class _EarlyStopping:
         score = end.score(self.measure)
         self.epochs_without_gain += 1
         if score > self.best:
-            self.best, self.best_weights, self.epochs_without_gain = score, self.network.get_weights(), 0
+            self.best, self.best_weights, self.epochs_without_gain = (
+                score,
+                self.network.get_weights(),
+                0,
+            )
         return self.epochs_without_gain >= self.patience
 
     def restore_best(self) -> None:
@@ -280,13 +312,15 @@ def _check(values: np.ndarray, learning_rate: float, step: int) -> None:
     """Raises TrainingError unless all values, of losses or weights, are finite."""
     if not np.isfinite(values).all():
         raise TrainingError(
-            f"After {step:,} batches the loss is no longer a number. The learning rate of {number(learning_rate)} is too "
+            f"After {step:,} batches the loss is no longer a number. The learning rate of "
+            f"{number(learning_rate)} is too "
             "high for this network: choose a lower one, or switch batch normalisation on."
         )
 
 
 def learning_rates(schedule: str, peak: float, done: np.ndarray) -> np.ndarray:
-    """The learning rate at moments of a training, float32 of the shape of `done`: the share of it that is over, 0 to 1.
+    """The learning rate at moments of a training, float32 of the shape of `done`: the share of it
+    that is over, 0 to 1.
 
     schedule: see Hyperparameters.schedule. peak: the highest learning rate.
     """
@@ -310,18 +344,24 @@ def _cosine(start: float, end: float, done: np.ndarray) -> np.ndarray:
 
 
 def _next_batches(order: np.ndarray, batch_size: int, first: int, count: int) -> np.ndarray:
-    """Up to `count` batches from the `first` on: int32 (batches, batch size), places of images in the training set.
+    """Up to `count` batches from the `first` on: int32 (batches, batch size), places of images in
+    the training set.
 
     The last batch of an epoch may be smaller, and then comes alone.
     """
     whole = len(order) // batch_size
     if first < whole:
-        return order[first * batch_size : min(first + count, whole) * batch_size].reshape(-1, batch_size)
+        return order[first * batch_size : min(first + count, whole) * batch_size].reshape(
+            -1, batch_size
+        )
     return order[np.newaxis, whole * batch_size :]
 
 
-def _measure(classifier: Classifier, digits: Digits, control: Callable[[], Control]) -> tuple[float | None, float | None]:
-    """Mean cross-entropy in nats and accuracy; None each when there are no digits or it was stopped."""
+def _measure(
+    classifier: Classifier, digits: Digits, control: Callable[[], Control]
+) -> tuple[float | None, float | None]:
+    """Mean cross-entropy in nats and accuracy; None each when there are no digits or it was
+    stopped."""
     batches = []
     for batch in classifier.batches(digits.images):
         if control().stop:
@@ -335,11 +375,14 @@ def _measure(classifier: Classifier, digits: Digits, control: Callable[[], Contr
     return float(loss), float((probabilities.argmax(axis=1) == digits.labels).mean())
 
 
-def _temper(hp: Hyperparameters, network: keras.Model, classifier: Classifier, digits: Digits) -> tuple[float, float]:
-    """Divides the network's logits by the temperature that makes its probabilities as good as they can be on these digits.
+def _temper(
+    hp: Hyperparameters, network: keras.Model, classifier: Classifier, digits: Digits
+) -> tuple[float, float]:
+    """Divides the network's logits by the temperature that makes its probabilities as good as they
+    can be on these digits.
 
-    Returns the temperature, and the probability from which on the network is sure; where there are no digits to judge by, the
-    logits stay as they are.
+    Returns the temperature, and the probability from which on the network is sure; where there are
+    no digits to judge by, the logits stay as they are.
     """
     if not len(digits.labels):
         return 1.0, SURE_FROM
@@ -349,14 +392,18 @@ def _temper(hp: Hyperparameters, network: keras.Model, classifier: Classifier, d
         variable.assign(variable.value / temperature)
     # Of another seed than those that it may have been shown.
     others = classifier.probabilities(scribbles(NON_DIGITS_TO_JUDGE_BY, hp.seed + 1))
-    return temperature, calibration.sure_from(calibration.tempered(probabilities, temperature), others)
+    return temperature, calibration.sure_from(
+        calibration.tempered(probabilities, temperature), others
+    )
 
 
 def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) -> Callable:
-    """A function that learns from several batches in one call: far less overhead than one call a batch.
+    """A function that learns from several batches in one call: far less overhead than one call a
+    batch.
 
-    It takes int32 (batches, batch size) places of images, float32 (batches,) learning rates and the number of the first
-    step; it returns the mean cross-entropy and the accuracy of each batch, both float32 (batches,).
+    It takes int32 (batches, batch size) places of images, float32 (batches,) learning rates and the
+    number of the first step; it returns the mean cross-entropy and the accuracy of each batch, both
+    float32 (batches,).
     """
     make_batch = batch_maker(hp, digits)
     optimizer = _optimizer(hp)
@@ -379,13 +426,18 @@ def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) ->
             if hp.non_digits:
                 objective += hp.non_digits * _loss_to_even(others)
             if penalty:
-                objective += penalty * tf.add_n([tf.reduce_sum(tf.square(kernel)) for kernel in kernels])
-        gradients = tape.gradient(objective, [variable.value for variable in network.trainable_variables])
+                objective += penalty * tf.add_n(
+                    [tf.reduce_sum(tf.square(kernel)) for kernel in kernels]
+                )
+        gradients = tape.gradient(
+            objective, [variable.value for variable in network.trainable_variables]
+        )
         optimizer.apply(gradients, network.trainable_variables)
         right = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
         return loss, tf.reduce_mean(tf.cast(right, tf.float32))
 
-    # Without AutoGraph, which takes half a second to rewrite this code and leaves a file of it behind.
+    # Without AutoGraph, which takes half a second to rewrite this code and leaves a file of it
+    # behind.
     @tf.function(
         input_signature=[
             tf.TensorSpec((None, None), tf.int32),
@@ -401,12 +453,15 @@ def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) ->
 
         count = tf.shape(batches)[0]
         nothing = tf.TensorArray(tf.float32, count)
-        _, losses, accuracies = tf.while_loop(lambda index, *_: index < count, learn_next, (0, nothing, nothing))
+        _, losses, accuracies = tf.while_loop(
+            lambda index, *_: index < count, learn_next, (0, nothing, nothing)
+        )
         return losses.stack(), accuracies.stack()
 
     compiled = learn.get_concrete_function()
-    # The first step also allocates memory and starts threads. It is taken here, and taken back, so that no step's time includes
-    # that, nor the compiling: of two networks in a race it would cost one more than the other.
+    # The first step also allocates memory and starts threads. It is taken here, and taken back, so
+    # that no step's time includes that, nor the compiling: of two networks in a race it would cost
+    # one more than the other.
     variables = [*network.variables, *optimizer.variables]
     before = [variable.numpy() for variable in variables]
     compiled(tf.zeros((1, hp.batch_size), tf.int32), tf.zeros((1,)), tf.constant(0))

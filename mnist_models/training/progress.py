@@ -1,4 +1,5 @@
-"""What training is told and tells while it runs, and what it leaves behind. Knows nothing of Keras: pages import it at once."""
+"""What training is told and tells while it runs, and what it leaves behind. Knows nothing of Keras:
+pages import it at once."""
 
 import math
 from collections.abc import Sequence
@@ -14,17 +15,26 @@ from mnist_models.training.checkpoints import Snapshot
 
 # A curve this fine shows every bend on any screen, and a hundred epochs draw as quickly as two.
 POINTS = 400
-# The numbers that the store, the cards of the shipped networks and the command line tell of a trained network.
-MEASURES = ("parameters", "epochs", "elapsed_s", "temperature", "sure_from", "test_loss", "test_accuracy")
+# The numbers that the store, the cards of the shipped networks and the command line tell of a
+# trained network.
+MEASURES = (
+    "parameters",
+    "epochs",
+    "elapsed_s",
+    "temperature",
+    "sure_from",
+    "test_loss",
+    "test_accuracy",
+)
 STOPPED_TOO_EARLY = "It was stopped before its first batch, so there is nothing to keep."
 
 
 class Control(BaseModel):
     """What whoever watches a training wants of it at this moment.
 
-    stop: to end now and keep what was learned; it cannot be taken back. hold_at: to stand still at the end of an epoch once so
-    many are done; 0 is to stand still now, None not to. learning_rate: the highest of its schedule from now on; None is the
-    hyperparameters' own.
+    stop: to end now and keep what was learned; it cannot be taken back. hold_at: to stand still at
+    the end of an epoch once so many are done; 0 is to stand still now, None not to. learning_rate:
+    the highest of its schedule from now on; None is the hyperparameters' own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,7 +45,8 @@ class Control(BaseModel):
 
 
 class Event(BaseModel):
-    """Something that happened while training. Small, and made of numbers only: it travels between processes."""
+    """Something that happened while training. Small, and made of numbers only: it travels between
+    processes."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,12 +54,13 @@ class Event(BaseModel):
 class Progress(Event):
     """Where training stands, several times a second.
 
-    step: batches learned from so far. epoch: the same in passes over the training images, such as 1.25.
-    losses, accuracies: one number for each batch since the previous Progress: the mean over its images as it was while
-    learning from them (dropout and augmentation on). A loss is the plain cross-entropy in nats, without label smoothing
-    and weight decay. learning_rate: of the last of these batches.
-    images_per_s: since the previous Progress. elapsed_s: since the first batch, pauses not counted. remaining_s: an estimate,
-    None until there is something to go by; early stopping may end sooner.
+    step: batches learned from so far. epoch: the same in passes over the training images, such as
+    1.25. losses, accuracies: one number for each batch since the previous Progress: the mean over
+    its images as it was while learning from them (dropout and augmentation on). A loss is the plain
+    cross-entropy in nats, without label smoothing and weight decay. learning_rate: of the last of
+    these batches. images_per_s: since the previous Progress. elapsed_s: since the first batch,
+    pauses not counted. remaining_s: an estimate, None until there is something to go by; early
+    stopping may end sooner.
     """
 
     step: int
@@ -64,9 +76,10 @@ class Progress(Event):
 class EpochEnd(Event):
     """One pass over the training images, or the part of one after which a budget was used up.
 
-    epoch: how many passes there have been, such as 3, or 3.4 at the end of a budget. loss, accuracy: averaged over its
-    batches while learning (see Progress). validation_loss, validation_accuracy: of the network as it is now; None without
-    validation images. elapsed_s: when its last batch had been learned from, see Progress.
+    epoch: how many passes there have been, such as 3, or 3.4 at the end of a budget. loss,
+    accuracy: averaged over its batches while learning (see Progress). validation_loss,
+    validation_accuracy: of the network as it is now; None without validation images. elapsed_s:
+    when its last batch had been learned from, see Progress.
     """
 
     epoch: float
@@ -77,7 +90,8 @@ class EpochEnd(Event):
     elapsed_s: float
 
     def score(self, measure: str) -> float:
-        """How good it was, the higher the better. measure: see Hyperparameters.early_stopping_on."""
+        """How good it was, the higher the better. measure: see
+        Hyperparameters.early_stopping_on."""
         value = getattr(self, measure.removeprefix("training_"))
         return -value if measure.endswith("loss") else value
 
@@ -96,13 +110,15 @@ class RateChange(Event):
 
 
 class Measuring(Event):
-    """Training has ended; the test set is being read. stopped: it was asked to end before its last epoch."""
+    """Training has ended; the test set is being read. stopped: it was asked to end before its last
+    epoch."""
 
     stopped: bool
 
 
 class Point(NamedTuple):
-    """The mean loss (nats) and accuracy (0 to 1) of `Curve.batches_per_point` batches, drawn where the last of them ended."""
+    """The mean loss (nats) and accuracy (0 to 1) of `Curve.batches_per_point` batches, drawn where
+    the last of them ended."""
 
     epoch: float
     loss: float
@@ -115,9 +131,13 @@ def steps_per_epoch(hyperparameters: Hyperparameters) -> int:
 
 
 def planned_images(hyperparameters: Hyperparameters) -> float:
-    """How many images will be learned from, repetitions counted, unless time is up or early stopping ends it before: a whole
-    number, or infinity where only time is a limit."""
-    images = math.inf if hyperparameters.budget_s else hyperparameters.epochs * hyperparameters.train_images
+    """How many images will be learned from, repetitions counted, unless time is up or early
+    stopping ends it before: a whole number, or infinity where only time is a limit."""
+    images = (
+        math.inf
+        if hyperparameters.budget_s
+        else hyperparameters.epochs * hyperparameters.train_images
+    )
     return min(images, hyperparameters.budget_images or images)
 
 
@@ -131,10 +151,12 @@ def planned_steps(hyperparameters: Hyperparameters) -> float:
 
 
 class Curve(BaseModel):
-    """How one training went: at most 400 points however long it took, the ends of at most 400 epochs, changes made by hand.
+    """How one training went: at most 400 points however long it took, the ends of at most 400
+    epochs, changes made by hand.
 
-    seconds: when each of the points was reached, see Progress.elapsed_s; empty in curves of older versions. Which batches make
-    up a point depends only on how many there were, never on how fast the machine is: the same training gives the same points.
+    seconds: when each of the points was reached, see Progress.elapsed_s; empty in curves of older
+    versions. Which batches make up a point depends only on how many there were, never on how fast
+    the machine is: the same training gives the same points.
     """
 
     steps_per_epoch: int
@@ -157,7 +179,9 @@ class Curve(BaseModel):
         match event:
             case Progress():
                 batches, elapsed_s, count = self.batches, self.elapsed_s, len(event.losses)
-                for place, batch in enumerate(zip(event.losses, event.accuracies, strict=True), start=1):
+                for place, batch in enumerate(
+                    zip(event.losses, event.accuracies, strict=True), start=1
+                ):
                     self.pending.append(batch)
                     if len(self.pending) == self.batches_per_point:
                         self.batches = batches + place
@@ -191,17 +215,21 @@ class Curve(BaseModel):
     def _halve(self) -> None:
         """Makes one point of every two, and of as many batches every one that is to come."""
         pairs = zip(self.points[::2], self.points[1::2], strict=True)
-        self.points = [Point(b.epoch, (a.loss + b.loss) / 2, (a.accuracy + b.accuracy) / 2) for a, b in pairs]
+        self.points = [
+            Point(b.epoch, (a.loss + b.loss) / 2, (a.accuracy + b.accuracy) / 2) for a, b in pairs
+        ]
         self.seconds = self.seconds[1::2]
         self.batches_per_point *= 2
 
     def seconds_of(self, epochs: Sequence[float]) -> list[float]:
-        """When these moments of the training, told in epochs, were reached; in seconds of training."""
+        """When these moments of the training, told in epochs, were reached; in seconds of
+        training."""
         moments = [(0.0, 0.0), *((end.epoch, end.elapsed_s) for end in self.epochs)]
         if len(self.seconds) == len(self.points):
             moments += zip((point.epoch for point in self.points), self.seconds, strict=True)
         reached, seconds = zip(*sorted(moments), strict=True)
-        # Where a budget ends within an epoch, a point counts its batches and the end its images: the two differ a little.
+        # Where a budget ends within an epoch, a point counts its batches and the end its images:
+        # the two differ a little.
         return np.interp(epochs, reached, np.maximum.accumulate(seconds)).tolist()
 
 
@@ -209,12 +237,14 @@ class Curve(BaseModel):
 class Trained:
     """A finished network and how it came about.
 
-    weights: see classifier.pack_weights. readings: what it reads in the 10,000 test images. parameters: how many numbers its
-    weights are. curve: how training went. stopped: it was asked to end early. epochs: passes over the training images, such
-    as 2.4. elapsed_s: from the first batch to the last one, pauses not counted. temperature: what its logits were divided by
-    after training, 1 for nothing, see calibration.temperature. sure_from: below this probability of the digit it reads, the
-    network is not sure of it, see calibration.sure_from. test_loss, test_accuracy: mean cross-entropy in nats and share
-    read right of the 10,000 test images. snapshots: the network after earlier epochs, see checkpoints.thinned.
+    weights: see classifier.pack_weights. readings: what it reads in the 10,000 test images.
+    parameters: how many numbers its weights are. curve: how training went. stopped: it was asked to
+    end early. epochs: passes over the training images, such as 2.4. elapsed_s: from the first batch
+    to the last one, pauses not counted. temperature: what its logits were divided by after
+    training, 1 for nothing, see calibration.temperature. sure_from: below this probability of the
+    digit it reads, the network is not sure of it, see calibration.sure_from. test_loss,
+    test_accuracy: mean cross-entropy in nats and share read right of the 10,000 test images.
+    snapshots: the network after earlier epochs, see checkpoints.thinned.
     """
 
     weights: bytes

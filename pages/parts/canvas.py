@@ -1,4 +1,5 @@
-"""The drawing board: a canvas to draw on, which keeps its drawing when the visitor leaves the page and comes back."""
+"""The drawing board: a canvas to draw on, which keeps its drawing when the visitor leaves the page
+and comes back."""
 
 import base64
 import functools
@@ -15,7 +16,12 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from mnist_models.data import dataset, strokes
-from mnist_models.data.preprocessing import Preparation, prepare_drawing, prepare_ink, prepare_picture
+from mnist_models.data.preprocessing import (
+    Preparation,
+    prepare_drawing,
+    prepare_ink,
+    prepare_picture,
+)
 from mnist_models.runs.tables import Run
 
 SIZE_PX = strokes.CANVAS_PX
@@ -30,10 +36,11 @@ PAPER, INK = "#ffffff", "#000000"
 class Board:
     """What is on a visitor's canvas. Lives in the session.
 
-    drawing: what the canvas shows, in Fabric.js's form. given: what it was told to show last; `version` makes each different,
-    or the canvas would not listen. told: what it told last. preparation: what the networks read; None when blank.
-    exact: the preparation is of a picture, and the canvas shows only a likeness of it. origin: where the picture came from.
-    label: the digit that it is, where that is known. index: which of the test images it is, where it is one.
+    drawing: what the canvas shows, in Fabric.js's form. given: what it was told to show last;
+    `version` makes each different, or the canvas would not listen. told: what it told last.
+    preparation: what the networks read; None when blank. exact: the preparation is of a picture,
+    and the canvas shows only a likeness of it. origin: where the picture came from. label: the
+    digit that it is, where that is known. index: which of the test images it is, where it is one.
     """
 
     drawing: dict[str, Any] = field(default_factory=lambda: {"objects": []})
@@ -60,16 +67,34 @@ class Board:
 
     def clear(self) -> None:
         """A blank canvas."""
-        self.preparation, self.exact, self.origin, self.label, self.index = None, False, "", None, None
+        self.preparation, self.exact, self.origin, self.label, self.index = (
+            None,
+            False,
+            "",
+            None,
+            None,
+        )
         self.give({"objects": []})
 
     def show(
-        self, preparation: Preparation, origin: str, label: int | None = None, *, index: int | None = None,
+        self,
+        preparation: Preparation,
+        origin: str,
+        label: int | None = None,
+        *,
+        index: int | None = None,
         objects: list[dict[str, Any]] | None = None,
-    ) -> None:  # fmt: skip
-        """Puts a prepared picture on the canvas, where it can be drawn over. index: of the test image that it is. objects: what
-        the canvas is to show of it, in Fabric.js's form, where that is not just its ink."""
-        self.preparation, self.exact, self.origin, self.label, self.index = preparation, True, origin, label, index
+    ) -> None:
+        """Puts a prepared picture on the canvas, where it can be drawn over. index: of the test
+        image that it is. objects: what the canvas is to show of it, in Fabric.js's form, where that
+        is not just its ink."""
+        self.preparation, self.exact, self.origin, self.label, self.index = (
+            preparation,
+            True,
+            origin,
+            label,
+            index,
+        )
         self.give({"objects": objects or [_picture(preparation)]})
 
     def take(self, drawing: dict[str, Any], pixels: np.ndarray) -> None:
@@ -77,7 +102,12 @@ class Board:
         if drawing == self.told:  # the canvas repeats itself until something new is drawn
             return
         if not self.exact or len(drawing["objects"]) != len(self.drawing["objects"]):
-            self.preparation, self.exact, self.label, self.index = prepare_drawing(pixels), False, None, None
+            self.preparation, self.exact, self.label, self.index = (
+                prepare_drawing(pixels),
+                False,
+                None,
+                None,
+            )
         self.told = self.drawing = drawing
 
 
@@ -121,7 +151,8 @@ def read_with(run: Run) -> None:
 
 
 def draw(brush_px: int) -> Preparation | None:
-    """Shows the canvas and returns what the networks read of it, None when blank. brush_px: how wide it draws."""
+    """Shows the canvas and returns what the networks read of it, None when blank. brush_px: how
+    wide it draws."""
     this = board()
     if news := show_canvas(this, brush_px):
         this.take(*news)
@@ -129,7 +160,8 @@ def draw(brush_px: int) -> Preparation | None:
 
 
 def show_canvas(this: Board, brush_px: int) -> tuple[dict[str, Any], np.ndarray] | None:
-    """Shows the canvas component and returns what it tells, if anything: the drawing, and its pixels, uint8 (280, 280, 4)."""
+    """Shows the canvas component and returns what it tells, if anything: the drawing, and its
+    pixels, uint8 (280, 280, 4)."""
     result = _component().st_canvas(
         stroke_width=brush_px,
         stroke_color=INK,
@@ -146,11 +178,12 @@ def show_canvas(this: Board, brush_px: int) -> tuple[dict[str, Any], np.ndarray]
 
 @functools.cache
 def _component() -> ModuleType:
-    """The canvas component without its toolbar. Imported late: it can be only while Streamlit's server runs.
+    """The canvas component without its toolbar. Imported late: it can be only while Streamlit's
+    server runs.
 
-    The toolbar lies, invisible, over the top right corner of the canvas until a mouse has been there for a moment: a stroke
-    that begins in that corner is lost, or presses one of its buttons, and a finger cannot even see it. The app has buttons of
-    its own.
+    The toolbar lies, invisible, over the top right corner of the canvas until a mouse has been
+    there for a moment: a stroke that begins in that corner is lost, or presses one of its buttons,
+    and a finger cannot even see it. The app has buttons of its own.
     """
     import streamlit_drawable_canvas
 
@@ -167,7 +200,8 @@ def _component() -> ModuleType:
 
 
 def enlarged(image: np.ndarray, side_px: int) -> Image.Image:
-    """A square of ink, uint8 (N, N), as dark ink on white paper, so large that single pixels can be seen."""
+    """A square of ink, uint8 (N, N), as dark ink on white paper, so large that single pixels can be
+    seen."""
     return Image.fromarray(255 - image).resize((side_px, side_px), Image.Resampling.NEAREST)
 
 
@@ -179,7 +213,8 @@ def data_address(picture: Image.Image) -> str:
 
 
 def _stroke(stroke: strokes.Stroke) -> dict[str, Any]:
-    """What the canvas makes of a hand's way through these points, as an object of Fabric.js; its place is that of its path."""
+    """What the canvas makes of a hand's way through these points, as an object of Fabric.js; its
+    place is that of its path."""
     return {
         "type": "Path",
         "path": strokes.brush_path(stroke.points.tolist()),
@@ -196,7 +231,9 @@ def _picture(preparation: Preparation) -> dict[str, Any]:
     left, top, right, bottom = preparation.box
     ink = Image.fromarray(preparation.ink[top:bottom, left:right])
     scale = DIGIT_PX / max(ink.size)
-    ink = ImageOps.expand(ink, math.ceil(10 / scale))  # paper around it, so that its edge stays soft
+    ink = ImageOps.expand(
+        ink, math.ceil(10 / scale)
+    )  # paper around it, so that its edge stays soft
     ink = ink.resize([max(1, round(side * scale)) for side in ink.size], Image.Resampling.BICUBIC)
     pixels = np.zeros((ink.height, ink.width, 4), np.uint8)
     pixels[..., 3] = np.asarray(ink)

@@ -6,12 +6,14 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-# What Streamlit measures all that it draws in, usually and in large type; and how much larger that is.
+# What Streamlit measures all that it draws in, usually and in large type; and how much larger that
+# is.
 USUAL_PX, LARGE_PX = 16, 22
 SCALE = LARGE_PX / USUAL_PX
 # The session's: what the toggle says, and with what the page was drawn.
 TOGGLE, IS_ON = "large", "is-large"
-# What of a chart has the size of its type, all in pixels; and what of it charts leave to Streamlit's theme and to Vega-Lite.
+# What of a chart has the size of its type, all in pixels; and what of it charts leave to
+# Streamlit's theme and to Vega-Lite.
 SIZES = {"fontSize", "labelFontSize", "titleFontSize", "labelLimit", "titleLimit", "gradientLength"}
 LEFT = {
     "axis": {"labelFontSize": 12, "titleFontSize": 14, "labelLimit": 100},
@@ -22,8 +24,9 @@ LEFT = {
 
 
 def begin() -> None:
-    """Large type from here on, where this visitor has chosen it. For all visitors alike, Streamlit has a theme; for one, it has
-    no other way. The margins, which would grow with the type, give way to it."""
+    """Large type from here on, where this visitor has chosen it. For all visitors alike, Streamlit
+    has a theme; for one, it has no other way. The margins, which would grow with the type, give way
+    to it."""
     st.session_state[IS_ON] = st.session_state.get(TOGGLE, False)
     if is_on():
         st.html(
@@ -49,27 +52,31 @@ def choose() -> None:
 
 
 def px(size_px: int) -> int:
-    """So many pixels, or as many more as the type is larger: for the size of what has words in it."""
+    """So many pixels, or as many more as the type is larger: for the size of what has words in
+    it."""
     return round(SCALE * size_px) if is_on() else size_px
 
 
 def columns(shares: list[float], least_px: int) -> list[DeltaGenerator]:
-    """Columns of these shares; in large type as wide as each other, and below each other where the window has no room for so
-    many of at least that width."""
+    """Columns of these shares; in large type as wide as each other, and below each other where the
+    window has no room for so many of at least that width."""
     if not is_on():
         return st.columns(shares, gap="medium")
     grid = st.grid(len(shares), min_column_width=px(least_px), gap="medium")
     return [grid.cell() for _ in shares]
 
 
-def chart(spec: Mapping[str, Any], rows: list[dict[str, Any]] | None = None, **details: Any) -> DeltaGenerator:
-    """A Vega-Lite chart. rows: its data where that is apart from the spec. details: see st.vega_lite_chart."""
+def chart(
+    spec: Mapping[str, Any], rows: list[dict[str, Any]] | None = None, **details: Any
+) -> DeltaGenerator:
+    """A Vega-Lite chart. rows: its data where that is apart from the spec. details: see
+    st.vega_lite_chart."""
     return st.vega_lite_chart(rows, enlarged(spec) if is_on() else spec, **details)
 
 
 def enlarged(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The same chart in large type: another spec, for a spec is kept for all visitors. It is higher, or the type would take the
-    chart's room, unless its size is fixed."""
+    """The same chart in large type: another spec, for a spec is kept for all visitors. It is
+    higher, or the type would take the chart's room, unless its size is fixed."""
     whole = spec | {"config": LEFT | spec.get("config", {})}
     if "width" not in spec and "height" in spec:
         whole["height"] = round(SCALE * spec["height"])
@@ -80,7 +87,10 @@ def enlarged(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _scaled(part: Any) -> Any:
     match part:
         case dict():
-            return {name: SCALE * value if name in SIZES else _scaled(value) for name, value in part.items()}
+            return {
+                name: SCALE * value if name in SIZES else _scaled(value)
+                for name, value in part.items()
+            }
         case list():
             return [_scaled(one) for one in part]
     return part

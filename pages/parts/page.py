@@ -25,18 +25,25 @@ LESSONS = {
     "pages/slide.py": ("Slide: who still reads a moved digit?", ":material/open_with:"),
     "pages/scramble.py": ("Scramble: who needs neighbours?", ":material/shuffle:"),
     "pages/time_machine.py": ("Time machine: how did they learn to read it?", ":material/history:"),
-    "pages/breaking.py": ("Where does it break? Turned, blurred, half hidden", ":material/broken_image:"),
+    "pages/breaking.py": (
+        "Where does it break? Turned, blurred, half hidden",
+        ":material/broken_image:",
+    ),
     "pages/strokes.py": ("Stroke by stroke: when did they know?", ":material/gesture:"),
     "pages/inside.py": ("Look inside: what does each layer see?", ":material/layers:"),
-    "pages/reasons.py": ("Why this reading? What counted, and what would change it", ":material/psychology_alt:"),
+    "pages/reasons.py": (
+        "Why this reading? What counted, and what would change it",
+        ":material/psychology_alt:",
+    ),
 }
 
 
 def plain(text: object) -> str:
-    """The text as it is, for elements that read Markdown: a file's or a run's name could say anything.
+    """The text as it is, for elements that read Markdown: a file's or a run's name could say
+    anything.
 
-    Addresses are found in the text after its escapes were taken out: a word joiner, which nobody sees, keeps them from becoming
-    links.
+    Addresses are found in the text after its escapes were taken out: a word joiner, which nobody
+    sees, keeps them from becoming links.
     """
     text = " ".join(str(text).split())
     text = re.sub(r"(www(?=\.)|:(?=//)|(?=@))", f"\\1{WORD_JOINER}", text, flags=re.IGNORECASE)
@@ -44,8 +51,8 @@ def plain(text: object) -> str:
 
 
 def guarded(draw: Callable[..., None]) -> Callable[..., None]:
-    """A function that says what is wrong with the store where `draw` cannot be done: for fragments, whose exceptions never
-    reach the page that called them."""
+    """A function that says what is wrong with the store where `draw` cannot be done: for fragments,
+    whose exceptions never reach the page that called them."""
 
     @functools.wraps(draw)
     def drawn(*args, **kwargs) -> None:
@@ -58,15 +65,18 @@ def guarded(draw: Callable[..., None]) -> Callable[..., None]:
 
 
 def let_browser_draw(seconds: float) -> None:
-    """Waits before the rest of a page is sent, so that the browser draws what it has got by then: what arrives in one go is
-    drawn in one go, as late as the last of it."""
+    """Waits before the rest of a page is sent, so that the browser draws what it has got by then:
+    what arrives in one go is drawn in one go, as late as the last of it."""
     time.sleep(seconds)
 
 
 def begin(script: str, *, navigation: bool = True) -> bool:
-    """Sets the page up and draws the links to all pages, unless without. True when the visitor has just come from elsewhere."""
+    """Sets the page up and draws the links to all pages, unless without. True when the visitor has
+    just come from elsewhere."""
     title, _ = (PAGES | LESSONS)[script]
-    st.set_page_config(page_title=f"{title.split(':')[0]} · DNN and CNN read digits", page_icon=ICON, layout="wide")
+    st.set_page_config(
+        page_title=f"{title.split(':')[0]} · DNN and CNN read digits", page_icon=ICON, layout="wide"
+    )
     if navigation:
         with st.container(horizontal=True, vertical_alignment="center", key="navigation"):
             _links(PAGES, script)

@@ -8,8 +8,8 @@ from pages.parts import page, resources
 
 
 def choose(network: str, *, fixed: bool = False) -> Run:
-    """A list of the networks of this kind that can read: those that ship, and every finished run. fixed: only the name of the
-    one that is chosen."""
+    """A list of the networks of this kind that can read: those that ship, and every finished run.
+    fixed: only the name of the one that is chosen."""
     key = f"reads-{network}"
     runs = readable(network, tell=True)
     # A network that this visitor trained is chosen for them as soon as it is done.
@@ -25,15 +25,18 @@ def choose(network: str, *, fixed: bool = False) -> Run:
         st.markdown(f"**{NETWORKS[network].title}:** {page.plain(_title(run))}")
         return run
     run_id = st.selectbox(
-        f"{NETWORKS[network].title} to read with", runs, key=key, persist_state="session",
+        f"{NETWORKS[network].title} to read with",
+        runs,
+        key=key,
+        persist_state="session",
         format_func=lambda run_id: _title(runs[run_id]),
-    )  # fmt: skip
+    )
     return runs[run_id]
 
 
 def readable(network: str, *, tell: bool = False) -> dict[str, Run]:
-    """The networks of this kind that can read, by id; without a store, those that ship. tell: whether it is said here that the
-    store cannot be used."""
+    """The networks of this kind that can read, by id; without a store, those that ship. tell:
+    whether it is said here that the store cannot be used."""
     try:
         found = resources.store().readable(network)
     except StoreError as error:

@@ -31,7 +31,9 @@ def store() -> RunStore:
 @st.cache_resource(show_spinner=False)
 def engine():
     """The engine, with runs of earlier app processes that ended too soon marked as interrupted."""
-    from mnist_models.runs.engine import Engine  # imports Dask: half a second that drawing need not wait for
+    from mnist_models.runs.engine import (
+        Engine,
+    )  # imports Dask: half a second that drawing need not wait for
 
     store().interrupt_orphans()
     store().purge()
@@ -42,8 +44,8 @@ def engine():
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def classifier(run_id: str):
-    """The network of a readable run, compiled. Raises StoreError. The first time takes a tenth of a second, and TensorFlow's
-    import."""
+    """The network of a readable run, compiled. Raises StoreError. The first time takes a tenth of a
+    second, and TensorFlow's import."""
     tensorflow_ready().wait()
     from mnist_models.runs.loading import load_classifier
 
@@ -55,8 +57,8 @@ def classifier(run_id: str):
 
 @st.cache_resource(show_spinner=False, max_entries=256)
 def readings(run_id: str) -> Readings:
-    """What a readable run reads in the 10,000 test images; read now, and kept, where that was not done when it was trained.
-    Raises StoreError."""
+    """What a readable run reads in the 10,000 test images; read now, and kept, where that was not
+    done when it was trained. Raises StoreError."""
     found = store().readings(run_id)
     if found is None:
         found = classifier(run_id).readings(dataset.load().test.images)
@@ -67,7 +69,8 @@ def readings(run_id: str) -> Readings:
 
 @st.cache_resource(show_spinner=False, max_entries=256)
 def evaluation(run_id: str):
-    """How well a readable run reads the test images, an evaluation.Evaluation. Raises StoreError."""
+    """How well a readable run reads the test images, an evaluation.Evaluation. Raises
+    StoreError."""
     from mnist_models.models.evaluation import evaluate  # imports scikit-learn: nearly a second
 
     return evaluate(readings(run_id), dataset.load().test.labels, store().run(run_id).temperature)
@@ -98,7 +101,8 @@ def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def matched(hyperparameters: Hyperparameters, other: Hyperparameters) -> Hyperparameters | str:
-    """A DNN with as many parameters as another network, or the sentence that says why there is none."""
+    """A DNN with as many parameters as another network, or the sentence that says why there is
+    none."""
     tensorflow_ready().wait()
     from mnist_models.models import networks
 
@@ -140,8 +144,9 @@ def _load(ready: threading.Event) -> None:
         import_tensorflow()
         import keras
 
-        # After every script run Streamlit clears Keras's state, for all threads: it would spoil a network that is being built
-        # for another visitor, and takes a quarter of a second of garbage collection. The networks here need no clearing.
+        # After every script run Streamlit clears Keras's state, for all threads: it would spoil a
+        # network that is being built for another visitor, and takes a quarter of a second of
+        # garbage collection. The networks here need no clearing.
         keras.backend.clear_session = lambda free_memory=True: None
     finally:
         ready.set()  # if it cannot be imported, whoever waits meets the same error, instead of waiting for ever
@@ -151,7 +156,8 @@ def _load(ready: threading.Event) -> None:
 
     for network in NETWORKS:  # imports scikit-learn
         evaluation(pretrained.PREFIX + network)
-    # What is loaded now stays: collecting garbage need not look through TensorFlow's objects each time.
+    # What is loaded now stays: collecting garbage need not look through TensorFlow's objects each
+    # time.
     gc.collect()
     gc.freeze()
     engine()
@@ -159,14 +165,18 @@ def _load(ready: threading.Event) -> None:
 
 def while_loading() -> AbstractContextManager:
     """Says that TensorFlow is loading, if it still is, while what is inside waits for it."""
-    return nullcontext() if tensorflow_ready().is_set() else st.spinner("TensorFlow is loading; this happens once.")
+    return (
+        nullcontext()
+        if tensorflow_ready().is_set()
+        else st.spinner("TensorFlow is loading; this happens once.")
+    )
 
 
 @st.cache_resource(show_spinner=False)
 def prepare() -> None:
     """Begins to load, in the background, what the first stroke and the first training will need.
 
-    Not at once: while TensorFlow is imported, little else is done, and the browser of the first visitor still asks for the
-    scripts of what the page shows.
+    Not at once: while TensorFlow is imported, little else is done, and the browser of the first
+    visitor still asks for the scripts of what the page shows.
     """
     threading.Timer(PAGE_FIRST_S, tensorflow_ready).start()

@@ -1,4 +1,5 @@
-"""A real Chromium that uses the app as users start it; where there is none, one line says how to get it."""
+"""A real Chromium that uses the app as users start it; where there is none, one line says how to
+get it."""
 
 from collections.abc import Iterator
 
@@ -55,7 +56,9 @@ def page(chromium: Browser, server: Server) -> Iterator[Page]:
 @pytest.fixture
 def phone(chromium: Browser, server: Server) -> Iterator[Page]:
     """A new visitor with a phone: a small window, fingers, no mouse."""
-    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    context = chromium.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
     page = context.new_page()
     page.set_default_timeout(WAIT_MS)
     yield page

@@ -64,4 +64,6 @@ def draw_by_touch(page: Page, strokes: list) -> None:
 def expect_reading(page: Page, digit: str, networks: tuple[str, ...] = ("dnn", "cnn")) -> None:
     """Waits until both networks read this digit; "–" for none."""
     for network in networks:
-        expect(page.locator(f".st-key-prediction-{network} [data-testid=stMetricValue]")).to_have_text(digit)
+        expect(
+            page.locator(f".st-key-prediction-{network} [data-testid=stMetricValue]")
+        ).to_have_text(digit)

@@ -11,7 +11,14 @@ from pathlib import Path
 from urllib.request import urlopen
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "msedge",
+)
 PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
@@ -29,12 +36,17 @@ STARTED_S = 60
 
 def find_chromium() -> str | None:
     """The path of a Chromium or Chrome on this machine. CHROMIUM, when set, names it."""
-    found = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES), *(place for place in PLACES if Path(place).exists())]
+    found = [
+        os.environ.get("CHROMIUM"),
+        *map(shutil.which, NAMES),
+        *(place for place in PLACES if Path(place).exists()),
+    ]
     return next(filter(None, found), None)
 
 
 class Server:
-    """An app, started with Streamlit on a free port; this project's, with a store of its own, unless another one is named."""
+    """An app, started with Streamlit on a free port; this project's, with a store of its own,
+    unless another one is named."""
 
     def __init__(
         self,
@@ -45,13 +57,23 @@ class Server:
         env: Mapping[str, str] | None = None,
         python: str | Path = sys.executable,
     ) -> None:
-        """folder: where its store is. cwd: where it is started. options: for `streamlit run`. python: that runs it."""
+        """folder: where its store is. cwd: where it is started. options: for `streamlit run`.
+        python: that runs it."""
         self.folder = folder
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://localhost:{self.port}"
-        self.command = [str(python), "-m", "streamlit", "run", str(script), "--server.port", str(self.port), *options]
+        self.command = [
+            str(python),
+            "-m",
+            "streamlit",
+            "run",
+            str(script),
+            "--server.port",
+            str(self.port),
+            *options,
+        ]
         self.cwd = cwd
         self.env = {**os.environ, "DATABASE_URL": f"sqlite:///{folder}/runs.sqlite3", **(env or {})}
         self.start()

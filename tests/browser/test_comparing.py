@@ -1,4 +1,5 @@
-"""Comparing, as a visitor does it: sixty runs, a click on a cell, the digits behind it; names and runs changed and undone."""
+"""Comparing, as a visitor does it: sixty runs, a click on a cell, the digits behind it; names and
+runs changed and undone."""
 
 import itertools
 import re
@@ -20,7 +21,9 @@ TEST_LABELS = dataset.load().test.labels
 READ = {network: pretrained.readings(pretrained.PREFIX + network) for network in NETWORKS}
 BOXES = comparison.boxes(*READ.values(), TEST_LABELS)
 BOTH_WRONG = len(BOXES[Box.NEITHER])
-LEAD = f"The CNN reads {len(BOXES[Box.SECOND]) - len(BOXES[Box.FIRST])} more digits right than the DNN"
+LEAD = (
+    f"The CNN reads {len(BOXES[Box.SECOND]) - len(BOXES[Box.FIRST])} more digits right than the DNN"
+)
 TINY = DnnHyperparameters(hidden_units=(16,), epochs=1, train_images=500, validation_images=100)
 COUNT = 60
 # Of the table: a row is so high, and its box to tick so far from the left.
@@ -34,7 +37,8 @@ def mistakes(network: str, label: int, digit: int) -> np.ndarray:
 
 
 def clear_mistake(network: str) -> tuple[int, int]:
-    """A label and what the network read, surely, in the only test image of that label in which it read that."""
+    """A label and what the network read, surely, in the only test image of that label in which it
+    read that."""
     sure_from = pretrained.facts()[pretrained.PREFIX + network]["sure_from"]
     for label, digit in itertools.permutations(range(10), 2):
         found = mistakes(network, label, digit)
@@ -43,7 +47,9 @@ def clear_mistake(network: str) -> tuple[int, int]:
     raise AssertionError("There is no such mistake.")
 
 
-MOST_FREQUENT = max(itertools.permutations(range(10), 2), key=lambda pair: len(mistakes("cnn", *pair)))
+MOST_FREQUENT = max(
+    itertools.permutations(range(10), 2), key=lambda pair: len(mistakes("cnn", *pair))
+)
 CELL = "{} read as {}".format(*MOST_FREQUENT)
 CELL_DIGITS = f"CNN: {CELL}: {len(mistakes('cnn', *MOST_FREQUENT))} digits"
 
@@ -52,7 +58,10 @@ CELL_DIGITS = f"CNN: {CELL}: {len(mistakes('cnn', *MOST_FREQUENT))} digits"
 def sixty(server):
     """Sixty runs in the app's store: a small DNN, really trained, kept under many names."""
     store, trained = RunStore(f"sqlite:///{server.folder}/runs.sqlite3"), train(TINY)
-    runs = [store.create(TINY.model_copy(update={"seed": place}), f"sixty {place:02}") for place in range(COUNT)]
+    runs = [
+        store.create(TINY.model_copy(update={"seed": place}), f"sixty {place:02}")
+        for place in range(COUNT)
+    ]
     for run in runs:
         store.finish(run.id, trained)
     yield runs
@@ -87,7 +96,9 @@ def first_network(page: Page) -> Locator:
     return page.get_by_role("combobox", name="First network")
 
 
-def test_a_page_of_sixty_runs_opens_and_a_clicked_cell_shows_its_digits_which_can_be_drawn_over(page, server, sixty):
+def test_a_page_of_sixty_runs_opens_and_a_clicked_cell_shows_its_digits_which_can_be_drawn_over(
+    page, server, sixty
+):
     open_draw(page, server.url)
     page.get_by_role("link", name="Compare").click()
     opened(page)
@@ -116,7 +127,9 @@ def test_a_page_of_sixty_runs_opens_and_a_clicked_cell_shows_its_digits_which_ca
 
     numbers.click()
     (index,) = mistakes("dnn", label, digit)
-    expect(page.get_by_text(f"Test image {index:,}, labelled {label}. Draw over it!")).to_be_visible()
+    expect(
+        page.get_by_text(f"Test image {index:,}, labelled {label}. Draw over it!")
+    ).to_be_visible()
     expect_reading(page, str(digit), ("dnn",))
 
 
@@ -161,12 +174,16 @@ def test_a_comparison_is_linked_and_back_returns_to_the_one_before(page, server,
     expect(page.locator(".st-key-rename button")).to_be_enabled()
     tick(page, 1)
     page.locator(".st-key-compare-two button").click()
-    expect(page.get_by_text("The first DNN and the second DNN read equally many digits right")).to_be_visible()
+    expect(
+        page.get_by_text("The first DNN and the second DNN read equally many digits right")
+    ).to_be_visible()
     link = page.url
     assert "first=" in link and "second=" in link
     with page.context.new_page() as other:
         other.goto(link)
-        expect(other.get_by_text("The first DNN and the second DNN read equally many digits right")).to_be_visible()
+        expect(
+            other.get_by_text("The first DNN and the second DNN read equally many digits right")
+        ).to_be_visible()
     page.go_back()
     expect(page.get_by_text(LEAD)).to_be_visible()
 

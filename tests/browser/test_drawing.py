@@ -41,7 +41,9 @@ def test_undo_takes_one_stroke_back_and_clear_all(page, server):
         page.locator(".st-key-undo button").click()
         expect_reading(page, "7")
         draw(page, [[(30, 250), (250, 250)]])
-        expect(page.locator(".st-key-prediction-cnn [data-testid=stMetricValue]")).not_to_have_text("7")
+        expect(page.locator(".st-key-prediction-cnn [data-testid=stMetricValue]")).not_to_have_text(
+            "7"
+        )
     page.locator(".st-key-clear button").click()
     expect_reading(page, "–")
     draw(page, SEVEN)

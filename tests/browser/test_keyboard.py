@@ -28,7 +28,9 @@ def test_from_an_example_to_a_lesson_in_large_type_with_the_keyboard_alone(page,
     tab_to(page, page.get_by_role("button", name="Example"))
     page.keyboard.press("Enter")
     for network in ("dnn", "cnn"):
-        expect(page.locator(f".st-key-prediction-{network} [data-testid=stMetricValue]")).not_to_have_text("–")
+        expect(
+            page.locator(f".st-key-prediction-{network} [data-testid=stMetricValue]")
+        ).not_to_have_text("–")
     tab_to(page, page.get_by_role("button", name="Lessons"), "Shift+Tab")
     page.keyboard.press("Enter")
     tab_to(page, page.get_by_role("link", name="Slide"))
@@ -38,7 +40,10 @@ def test_from_an_example_to_a_lesson_in_large_type_with_the_keyboard_alone(page,
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     expect(page.get_by_text("Moved 3 px to the right, the DNN reads")).to_be_visible()
-    heading, axis = page.get_by_role("heading", level=2), page.locator("svg.marks text", has_text="px down").first
+    heading, axis = (
+        page.get_by_role("heading", level=2),
+        page.locator("svg.marks text", has_text="px down").first,
+    )
     usual_px = type_px(heading), type_px(axis)
     tab_to(page, page.get_by_role("button", name="Present"), "Shift+Tab")
     page.keyboard.press("Enter")

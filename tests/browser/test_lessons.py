@@ -17,7 +17,9 @@ def percentage(page, label: str) -> float:
 def test_a_drawn_digit_is_slid_and_preparation_brings_it_back(page, server):
     take_to_lesson(page, server.url, ZERO, "0", "Slide")
     expect(page.get_by_text("Your drawing, as both networks read it.")).to_be_visible()
-    dnn, cnn = (percentage(page, f"Places where the {network} reads 0") for network in ("DNN", "CNN"))
+    dnn, cnn = (
+        percentage(page, f"Places where the {network} reads 0") for network in ("DNN", "CNN")
+    )
     assert 0 < dnn < cnn < 100
     expect(page.get_by_text("the CNN can follow this digit farther")).to_be_visible()
     page.get_by_text("Prepared at each place").click()
@@ -57,7 +59,10 @@ def read(page, network: str):
 
 def test_the_lesson_on_centring_is_followed_from_its_question_to_its_finding(page, server):
     open_ready_made(page, server, "Why is every drawing centred?")
-    share = {network: percentage(page, f"Places where the {network} reads 6") for network in ("DNN", "CNN")}
+    share = {
+        network: percentage(page, f"Places where the {network} reads 6")
+        for network in ("DNN", "CNN")
+    }
     assert share["DNN"] < share["CNN"] < 60
     page.get_by_role("button", name="Learned without").click()
     metric = page.locator("[data-testid=stMetric]").filter(has_text="Places where the CNN reads 6")
@@ -81,18 +86,24 @@ def test_the_lesson_on_noise_is_followed_from_its_question_to_its_finding(page, 
     expect(page.get_by_text("Along the whole scale, the DNN is right more often.")).to_be_visible()
 
 
-def test_the_lesson_on_what_a_layer_looks_for_is_followed_from_its_question_to_its_finding(page, server):
+def test_the_lesson_on_what_a_layer_looks_for_is_followed_from_its_question_to_its_finding(
+    page, server
+):
     open_ready_made(page, server, "What does a layer look for?")
     expect(page.get_by_text("512 templates of 28×28")).to_be_visible()
     expect(page.get_by_text("32 kernels of 3×3")).to_be_visible()
-    expect(page.get_by_text("This is the pixel").or_(page.get_by_text("comes about")).first).to_be_visible()
+    expect(
+        page.get_by_text("This is the pixel").or_(page.get_by_text("comes about")).first
+    ).to_be_visible()
 
 
 def test_the_lesson_on_neighbours_is_followed_from_its_question_to_its_finding(page, server):
     open_ready_made(page, server, "Who needs neighbours?")
     for network in ("DNN", "CNN"):
         expect(read(page, network)).to_have_text(["6", "6"])
-    expect(page.get_by_text("Without neighbours, the DNN is the better reader of the two.")).to_be_visible()
+    expect(
+        page.get_by_text("Without neighbours, the DNN is the better reader of the two.")
+    ).to_be_visible()
     page.get_by_role("button", name="Clear").click()
     expect(page.get_by_text("Nothing yet. Draw a digit on the canvas.")).to_be_visible()
     draw(page, ZERO)

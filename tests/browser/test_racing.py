@@ -1,4 +1,5 @@
-"""Racing both networks in a browser: two visitors at once, a reload in the middle, a pause, a worker that is killed."""
+"""Racing both networks in a browser: two visitors at once, a reload in the middle, a pause, a
+worker that is killed."""
 
 import re
 
@@ -9,7 +10,8 @@ from playwright.sync_api import Page, expect
 from mnist_models.runs.engine import WORKER_DIED
 from tests.browser.test_training import epoch, points, wait_for_more
 
-# A race of small networks on few images, as a teacher would send it: so that it is over soon, however slow the machine is.
+# A race of small networks on few images, as a teacher would send it: so that it is over soon,
+# however slow the machine is.
 LINK = (
     "race=1&epochs={epochs}&train_images={images}&validation_images=500&seed=7&dnn.hidden_units=16&cnn.conv_layers=4x3%2Bpool2"
     "&cnn.dense_units=none"
@@ -43,7 +45,9 @@ def test_two_visitors_race_at_once_and_each_sees_who_won(page, chromium, server)
         expect(page.get_by_text("Stopped after")).to_have_count(2)
         expect(page.get_by_text(WON)).to_be_visible()
         expect(other.get_by_text(WON)).to_be_visible()
-        expect(other.get_by_text("4,000 images in")).to_have_count(3)  # of both, and in the sentence
+        expect(other.get_by_text("4,000 images in")).to_have_count(
+            3
+        )  # of both, and in the sentence
         other.locator(".st-key-compare-them button").click()
         expect(other.get_by_text("Two networks side by side")).to_be_visible()
 
@@ -82,11 +86,18 @@ def test_a_training_is_paused_driven_and_its_worker_killed_while_it_stands_still
 
 def busiest(pid: int) -> list[psutil.Process]:
     """The processes that train: those that have used the processor most."""
-    workers = [process for process in psutil.Process(pid).children(recursive=True) if not process.children()]
+    workers = [
+        process
+        for process in psutil.Process(pid).children(recursive=True)
+        if not process.children()
+    ]
     return sorted(workers, key=lambda process: sum(process.cpu_times()[:2]))[-2:]
 
 
-@pytest.mark.parametrize("query", ["network=dnn&epochs=1000000", "race=1&cnn.conv_layers=%3Cscript%3Ealert(1)%3C/script%3E"])
+@pytest.mark.parametrize(
+    "query",
+    ["network=dnn&epochs=1000000", "race=1&cnn.conv_layers=%3Cscript%3Ealert(1)%3C/script%3E"],
+)
 def test_a_broken_link_gets_a_sentence_and_the_defaults(page, server, query):
     page.goto(f"{server.url}/train?{query}")
     expect(page.get_by_text("This link cannot be used as it is")).to_be_visible()

@@ -15,6 +15,8 @@ def test_a_drawn_digit_is_covered_changed_and_compared(page, server):
     page.get_by_role("radio", name="Gradients").click()
     expect(page.get_by_text("What the ink adds to the CNN's odds of 7")).to_be_visible()
     page.get_by_role("radio", name="Single pixels").click()
-    expect(page.get_by_text(re.compile("changes were tried|do not make it read another"))).to_have_count(2)
+    expect(
+        page.get_by_text(re.compile("changes were tried|do not make it read another"))
+    ).to_have_count(2)
     # All of it is drawn: two maps of the pixels, and two of the training digits.
     expect(page.locator("[data-testid=stVegaLiteChart] svg")).to_have_count(4)

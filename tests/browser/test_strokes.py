@@ -7,7 +7,10 @@ from playwright.sync_api import expect
 from tests.browser.hand import draw, expect_reading, open_draw, open_lesson
 
 # Without its second stroke, nobody reads a 4.
-FOUR = [[(112, 52), (98, 100), (78, 150), (90, 160), (150, 158), (205, 152)], [(166, 96), (164, 150), (160, 236)]]
+FOUR = [
+    [(112, 52), (98, 100), (78, 150), (90, 160), (150, 158), (205, 152)],
+    [(166, 96), (164, 150), (160, 236)],
+]
 
 
 def test_a_digit_of_two_strokes_is_replayed_up_to_what_the_draw_page_reads(page, server):
@@ -16,8 +19,12 @@ def test_a_digit_of_two_strokes_is_replayed_up_to_what_the_draw_page_reads(page,
     expect_reading(page, "4")
     expect(page.get_by_text(re.compile(r"with probability 100\.0%"))).to_have_count(2)
     open_lesson(page, "Stroke by stroke")
-    finding = page.get_by_text(re.compile(r"The DNN has read 4 since \d+% of the ink, in stroke 2 of 2"))
-    expect(finding).to_contain_text(re.compile(r"The CNN has read 4 since \d+% of the ink, in stroke 2 of 2"))
+    finding = page.get_by_text(
+        re.compile(r"The DNN has read 4 since \d+% of the ink, in stroke 2 of 2")
+    )
+    expect(finding).to_contain_text(
+        re.compile(r"The CNN has read 4 since \d+% of the ink, in stroke 2 of 2")
+    )
     expect(page.get_by_text("As drawn: 100% of the ink, in stroke 2 of 2")).to_be_visible()
     expect(page.get_by_text(re.compile(r"with probability 100\.0%"))).to_have_count(2)
     expect(page.locator("[data-testid=stVegaLiteChart] svg")).to_have_count(2)

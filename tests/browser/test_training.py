@@ -1,4 +1,5 @@
-"""Training, as a visitor does it: start, watch, leave, come back, stop, draw for the new network."""
+"""Training, as a visitor does it: start, watch, leave, come back, stop, draw for the new
+network."""
 
 import re
 import time
@@ -14,7 +15,8 @@ PROGRESS = re.compile(r"Epoch ([\d.]+) of (\d+)")
 
 
 def start_long_training(page: Page, url: str) -> None:
-    """Starts a training of the default CNN that no test outlasts: 89 epochs from a link, and one more with an arrow key."""
+    """Starts a training of the default CNN that no test outlasts: 89 epochs from a link, and one
+    more with an arrow key."""
     page.goto(f"{url}/train?network=cnn&epochs=89")
     page.get_by_text("Parameters, all layers").wait_for()
     page.get_by_role("tab", name="Training").click()
@@ -68,19 +70,27 @@ def test_a_training_is_watched_left_reloaded_stopped_and_drawn_for(page, server)
 
     page.locator(".st-key-train-stop button").click()
     expect(page.get_by_text("Stopped after")).to_be_visible()
-    run_name = re.match(r"CNN \w{4}", page.get_by_role("combobox", name="Run").input_value()).group()
+    run_name = re.match(
+        r"CNN \w{4}", page.get_by_role("combobox", name="Run").input_value()
+    ).group()
     page.locator(".st-key-draw-for button").click()
     canvas(page).wait_for()
     draw(page, SEVEN)
     expect_reading(page, "7")
-    expect(page.get_by_role("combobox", name="CNN to read with")).to_have_value(re.compile(run_name))
+    expect(page.get_by_role("combobox", name="CNN to read with")).to_have_value(
+        re.compile(run_name)
+    )
 
 
 def test_a_killed_worker_fails_its_own_run_and_the_next_training_works(page, server):
     start_long_training(page, server.url)
     wait_for_more(page, 0.05)
     busy = max(
-        (process for process in psutil.Process(server.process.pid).children(recursive=True) if not process.children()),
+        (
+            process
+            for process in psutil.Process(server.process.pid).children(recursive=True)
+            if not process.children()
+        ),
         key=lambda process: process.cpu_percent(interval=0.3),
     )
     busy.kill()
@@ -101,6 +111,8 @@ def test_a_killed_server_leaves_an_interrupted_run_with_its_curve(page, server):
     assert children and not alive
     server.start()
     page.goto(f"{server.url}/train")
-    expect(page.get_by_text("The app was ended while this network was being trained")).to_be_visible()
+    expect(
+        page.get_by_text("The app was ended while this network was being trained")
+    ).to_be_visible()
     assert points(page) > 1
     expect(page.get_by_text("The training loss went from")).to_be_visible()

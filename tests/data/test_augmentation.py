@@ -122,7 +122,8 @@ def test_full_draws_with_a_thicker_and_a_thinner_pen():
 
 
 def test_full_draws_half_of_the_images_with_a_harder_pen():
-    """A slope from paper to ink has fewer shades between when it is harder; how thick it is drawn changes little of that."""
+    """A slope from paper to ink has fewer shades between when it is harder; how thick it is drawn
+    changes little of that."""
     slope = np.tile(np.linspace(0, 255, 28).astype(np.uint8), (500, 28, 1))
     varied = augment("full", slope)[:, 10:18, 4:24]
     between = ((varied > 0) & (varied < 255)).mean(axis=(1, 2))
@@ -132,6 +133,8 @@ def test_full_draws_half_of_the_images_with_a_harder_pen():
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_it_runs_inside_a_compiled_step_with_the_same_result(name, images):
-    compiled = tf.function(AUGMENTATIONS[name])(tf.constant(images), tf.constant((1, 0), tf.int32)).numpy()
+    compiled = tf.function(AUGMENTATIONS[name])(
+        tf.constant(images), tf.constant((1, 0), tf.int32)
+    ).numpy()
     difference = np.abs(compiled.astype(int) - augment(name, images).astype(int))
     assert difference.max() <= 1

@@ -47,7 +47,9 @@ def test_one_image_along_the_amounts_is_what_each_of_them_makes_of_it(name):
 @pytest.mark.parametrize("name", [name for name in DISTORTIONS if name != "noise"])
 def test_an_image_comes_out_the_same_alone_and_among_others(name):
     for amount in DISTORTIONS[name].amounts[::7]:
-        np.testing.assert_array_equal(apply(name, IMAGES[7:8], amount)[0], apply(name, IMAGES, amount)[7])
+        np.testing.assert_array_equal(
+            apply(name, IMAGES[7:8], amount)[0], apply(name, IMAGES, amount)[7]
+        )
 
 
 @pytest.mark.parametrize(("degrees", "row", "column"), [(90, 8, 22), (180, 22, 20), (-90, 20, 6)])
@@ -85,10 +87,20 @@ def test_strokes_are_widened_and_narrowed_by_squares(name, function, amount):
     padded = np.pad(image, 3)
 
     def by_hand(reach):
-        return np.array([
-            [function(padded[row + 3 - reach : row + 4 + reach, column + 3 - reach : column + 4 + reach].ravel())
-             for column in range(28)] for row in range(28)
-        ])  # fmt: skip
+        return np.array(
+            [
+                [
+                    function(
+                        padded[
+                            row + 3 - reach : row + 4 + reach,
+                            column + 3 - reach : column + 4 + reach,
+                        ].ravel()
+                    )
+                    for column in range(28)
+                ]
+                for row in range(28)
+            ]
+        )
 
     whole, rest = int(amount), amount % 1
     expected = (1 - rest) * by_hand(whole) + rest * by_hand(whole + 1)
@@ -100,13 +112,17 @@ def test_blur_spreads_a_point_as_a_gaussian_does():
     point[0, 14, 14] = 255
     rows, columns = np.mgrid[-14:14, -14:14]
     expected = np.exp(-(rows**2 + columns**2) / (2 * 1.5**2))
-    np.testing.assert_allclose(apply("blur", point, 1.5)[0], 255 * expected / expected.sum(), atol=0.6)
+    np.testing.assert_allclose(
+        apply("blur", point, 1.5)[0], 255 * expected / expected.sum(), atol=0.6
+    )
 
 
 def test_noise_is_as_strong_as_it_says_and_grows_in_place():
     grey = np.full((50, 28, 28), 128, np.uint8)
     weak, strong = (apply("noise", grey, percent).astype(float) - 128 for percent in (5, 10))
-    assert weak.std() == pytest.approx(0.05 * 255, rel=0.05) and strong.std() == pytest.approx(0.1 * 255, rel=0.05)
+    assert weak.std() == pytest.approx(0.05 * 255, rel=0.05) and strong.std() == pytest.approx(
+        0.1 * 255, rel=0.05
+    )
     assert np.corrcoef(weak.ravel(), strong.ravel())[0, 1] > 0.99
 
 
@@ -124,7 +140,14 @@ def test_inverting_goes_through_grey_to_the_negative():
 
 @pytest.mark.parametrize(
     ("wrong", "points"),
-    [((), []), ((20,), [20]), ((190, 200), [190]), ((30, 150, 170), [30, 150]), ((100,), [100]), ((100, 20), [100])],
+    [
+        ((), []),
+        ((20,), [20]),
+        ((190, 200), [190]),
+        ((30, 150, 170), [30, 150]),
+        ((100,), [100]),
+        ((100, 20), [100]),
+    ],
 )
 def test_the_breaking_points_are_the_first_wrong_readings_on_either_side(wrong, points):
     distortion = DISTORTIONS["scale"]

@@ -17,8 +17,11 @@ PUBLISHED = {
 
 
 def idx_bytes(array):
-    """The array as an IDX file: two zeros, the type code of uint8, the rank, big-endian sizes, the bytes."""
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    """The array as an IDX file: two zeros, the type code of uint8, the rank, big-endian sizes, the
+    bytes."""
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(
+        size.to_bytes(4, "big") for size in array.shape
+    )
     return header + array.tobytes()
 
 
@@ -52,7 +55,9 @@ def test_split_refuses_to_let_training_and_validation_overlap():
         dataset.split(55_001, 5_000)
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut short", "one byte changed", "not an archive", "foreign"])
+@pytest.mark.parametrize(
+    "damage", ["missing", "empty", "cut short", "one byte changed", "not an archive", "foreign"]
+)
 def test_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path, damage):
     file = tmp_path / "mnist.npz"
     good = dataset.DATA_FILE.read_bytes()
@@ -67,7 +72,13 @@ def test_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path, damage):
         case "not an archive":
             file.write_bytes(b"<html>404</html>" * 100)
         case "foreign":
-            np.savez(file, **{k: np.zeros((3, 3)) for k in ("train_images", "train_labels", "test_images", "test_labels")})
+            np.savez(
+                file,
+                **{
+                    k: np.zeros((3, 3))
+                    for k in ("train_images", "train_labels", "test_images", "test_labels")
+                },
+            )
     with pytest.raises(dataset.DatasetError, match=r"[Rr]estore it"):
         dataset.load(file)
 

@@ -7,7 +7,10 @@ import pytest
 
 from mnist_models.data import npz
 
-ARRAYS = {"a/b": np.arange(200, dtype=np.float32).reshape(10, 20), "c": np.array([1, 2, 3], np.uint8)}
+ARRAYS = {
+    "a/b": np.arange(200, dtype=np.float32).reshape(10, 20),
+    "c": np.array([1, 2, 3], np.uint8),
+}
 
 
 def written(save=np.savez_compressed) -> bytes:

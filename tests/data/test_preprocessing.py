@@ -31,10 +31,11 @@ DIGITS = dataset.load().test.images[:200]
 
 
 def likeness(image, digit):
-    """How alike two images are: the cosine of the angle between them, 1 for the same, at the best shift of a pixel.
+    """How alike two images are: the cosine of the angle between them, 1 for the same, at the best
+    shift of a pixel.
 
-    Of two different digits it is 0.5 on average. A shift is forgiven because a centre of mass that falls halfway
-    between two pixels may be placed on either.
+    Of two different digits it is 0.5 on average. A shift is forgiven because a centre of mass that
+    falls halfway between two pixels may be placed on either.
     """
     shifts = [np.roll(image, (down, right), (0, 1)) for down in (-1, 0, 1) for right in (-1, 0, 1)]
     image, digit = np.array(shifts, float).reshape(9, -1), digit.ravel().astype(float)
@@ -79,7 +80,8 @@ def enlarged(digit, times=10):
 
 
 def photo(digit, seed, chalk=False, shadow=False, ruled=False):
-    """The bytes of a phone's JPEG, 640×480: a digit in pen or chalk, uneven light, a lens, a noisy sensor."""
+    """The bytes of a phone's JPEG, 640×480: a digit in pen or chalk, uneven light, a lens, a noisy
+    sensor."""
     rng = np.random.default_rng(seed)
     height, width = 480, 640
     side = int(rng.integers(160, 460))
@@ -100,11 +102,15 @@ def photo(digit, seed, chalk=False, shadow=False, ruled=False):
         scene = 60 * light * paper * (1 - ink) + 190 * light * ink * rng.normal(1, 0.15, ink.shape)
     else:
         scene = rng.uniform(170, 230) * light * paper * (1 - rng.uniform(0.5, 0.9) * ink)
-    scene = ndimage.gaussian_filter(scene, rng.uniform(0.5, 2))[..., None] + rng.normal(0, 5, (height, width, 3))
+    scene = ndimage.gaussian_filter(scene, rng.uniform(0.5, 2))[..., None] + rng.normal(
+        0, 5, (height, width, 3)
+    )
     return encoded(Image.fromarray(scene.clip(0, 255).astype(np.uint8)), "JPEG", quality=75)
 
 
-@pytest.mark.parametrize(("brush_px", "height_px"), [(20, 200), (14, 110), (28, 245), (8, 180), (1, 200), (40, 130)])
+@pytest.mark.parametrize(
+    ("brush_px", "height_px"), [(20, 200), (14, 110), (28, 245), (8, 180), (1, 200), (40, 130)]
+)
 @pytest.mark.parametrize("place", ["middle", "corner"])
 def test_size_place_and_brush_of_a_drawing_hardly_matter(brush_px, height_px, place):
     usual = prepare_drawing(drawn(three(90, 40, 200), 20)).image
@@ -112,14 +118,21 @@ def test_size_place_and_brush_of_a_drawing_hardly_matter(brush_px, height_px, pl
     left, top = margin_px, margin_px
     if place == "middle":
         left, top = (CANVAS_PX - height_px / 2) / 2, (CANVAS_PX - height_px) / 2
-    # A finger's 40 px brush on a digit of 130 px closes its bays: what is left of them is the least alike.
+    # A finger's 40 px brush on a digit of 130 px closes its bays: what is left of them is the least
+    # alike.
     alike = 0.7 if brush_px == 40 else 0.8
-    assert likeness(prepare_drawing(drawn(three(left, top, height_px), brush_px)).image, usual) > alike
+    assert (
+        likeness(prepare_drawing(drawn(three(left, top, height_px), brush_px)).image, usual) > alike
+    )
 
 
 def test_a_drawing_fills_20_pixels_with_its_centre_of_mass_in_the_middle():
     prepared = prepare_drawing(drawn(three(10, 100, 150), 20))
-    assert prepared.image.shape == (28, 28) and prepared.image.dtype == np.uint8 and prepared.image.max() == 255
+    assert (
+        prepared.image.shape == (28, 28)
+        and prepared.image.dtype == np.uint8
+        and prepared.image.max() == 255
+    )
     assert max(prepared.scaled.shape) == DIGIT_SIZE_PX
     assert np.abs(np.subtract(center_of_mass(prepared.image), 14)).max() <= 0.5
     assert prepared.image.sum() == prepared.scaled.sum()
@@ -212,13 +225,18 @@ def test_a_drawing_takes_milliseconds():
         started_s = time.perf_counter()
         prepare_drawing(canvas)
         times_s.append(time.perf_counter() - started_s)
-    assert min(times_s) < 0.003 and np.median(times_s) < 0.012  # Usually 0.0006; other processes may be busy.
+    assert (
+        min(times_s) < 0.003 and np.median(times_s) < 0.012
+    )  # Usually 0.0006; other processes may be busy.
 
 
 @pytest.mark.parametrize("inverted", [False, True])
 def test_a_digit_of_mnist_comes_back_as_it_was(inverted):
     difference = [
-        np.abs(prepare_picture(Image.fromarray(255 - digit if inverted else digit)).image - digit.astype(int)).mean()
+        np.abs(
+            prepare_picture(Image.fromarray(255 - digit if inverted else digit)).image
+            - digit.astype(int)
+        ).mean()
         for digit in DIGITS
     ]
     # Five of six have strokes of usual width, and then only their level changes, by one.
@@ -226,12 +244,16 @@ def test_a_digit_of_mnist_comes_back_as_it_was(inverted):
 
 
 @pytest.mark.parametrize("times", [3, 10])
-@pytest.mark.parametrize("resampling", [Image.Resampling.BILINEAR, Image.Resampling.LANCZOS, Image.Resampling.NEAREST])
+@pytest.mark.parametrize(
+    "resampling", [Image.Resampling.BILINEAR, Image.Resampling.LANCZOS, Image.Resampling.NEAREST]
+)
 def test_a_digit_of_mnist_comes_back_from_an_enlargement_placed_anywhere(times, resampling):
     likenesses = []
     for digit in DIGITS[:60]:
         page = Image.new("RGB", (500, 400), "white")
-        page.paste(Image.fromarray(255 - digit).resize((28 * times, 28 * times), resampling), (200, 10))
+        page.paste(
+            Image.fromarray(255 - digit).resize((28 * times, 28 * times), resampling), (200, 10)
+        )
         likenesses.append(likeness(prepare_picture(page).image, digit))
     assert np.mean(likenesses) > 0.95
     assert np.min(likenesses) > 0.8
@@ -243,7 +265,9 @@ def test_a_tightly_cropped_digit_comes_back(times, margin_px):
     for digit in DIGITS:
         tight = np.pad(digit[np.ix_(digit.any(axis=1), digit.any(axis=0))], margin_px)
         cropped = Image.fromarray(255 - tight)
-        cropped = cropped.resize((times * cropped.width, times * cropped.height), Image.Resampling.BICUBIC)
+        cropped = cropped.resize(
+            (times * cropped.width, times * cropped.height), Image.Resampling.BICUBIC
+        )
         try:
             likenesses.append(likeness(prepare_picture(cropped).image, digit))
         except PictureError:
@@ -254,7 +278,9 @@ def test_a_tightly_cropped_digit_comes_back(times, margin_px):
 
 
 @pytest.mark.parametrize(
-    "scene", [{}, {"ruled": True}, {"shadow": True}, {"chalk": True}, {"chalk": True, "shadow": True}], ids=str
+    "scene",
+    [{}, {"ruled": True}, {"shadow": True}, {"chalk": True}, {"chalk": True, "shadow": True}],
+    ids=str,
 )
 def test_a_photo_is_read_as_the_digit_on_it(scene):
     likenesses = [
@@ -267,7 +293,18 @@ def test_a_photo_is_read_as_the_digit_on_it(scene):
 
 @pytest.mark.parametrize(
     "variant",
-    ["black ink", "white ink", "palette", "clear palette", "16 bits", "one bit", "CMYK", "grey paper", "webp", "jpeg"],
+    [
+        "black ink",
+        "white ink",
+        "palette",
+        "clear palette",
+        "16 bits",
+        "one bit",
+        "CMYK",
+        "grey paper",
+        "webp",
+        "jpeg",
+    ],
 )
 def test_every_kind_of_file_is_read_alike(variant):
     likenesses = []
@@ -295,12 +332,16 @@ def test_every_kind_of_file_is_read_alike(variant):
                 file = encoded(Image.eval(grey, lambda value: 120 + value // 5))
             case "webp" | "jpeg":
                 file = encoded(grey.convert("RGB"), variant)
-        likenesses.append(likeness(prepare_picture(open_picture(file)).image, prepare_picture(grey).image))
+        likenesses.append(
+            likeness(prepare_picture(open_picture(file)).image, prepare_picture(grey).image)
+        )
     assert np.median(likenesses) > 0.96
     assert np.min(likenesses) > 0.85
 
 
-@pytest.mark.parametrize(("orientation", "turned"), [(3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90)])
+@pytest.mark.parametrize(
+    ("orientation", "turned"), [(3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90)]
+)
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
 def test_a_picture_held_sideways_is_turned_upright(orientation, turned, file_format):
     upright = enlarged(DIGITS[0]).crop((0, 0, 280, 260))
@@ -323,7 +364,9 @@ def test_a_picture_is_opened_from_a_path_a_name_a_stream_or_bytes(tmp_path):
 def test_a_large_picture_is_shrunk(file_format):
     opened = open_picture(encoded(enlarged(DIGITS[0], times=80), file_format))
     assert max(opened.size) == WORKING_SIZE_PX
-    assert likeness(prepare_picture(opened).image, prepare_picture(enlarged(DIGITS[0])).image) > 0.95
+    assert (
+        likeness(prepare_picture(opened).image, prepare_picture(enlarged(DIGITS[0])).image) > 0.95
+    )
 
 
 def png_header(width, height):
@@ -331,11 +374,14 @@ def png_header(width, height):
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0")), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
     )
 
 
-@pytest.mark.parametrize(("width", "height"), [(20_000, 10), (10, 10_001), (9_000, 9_000), (60_000, 60_000)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(20_000, 10), (10, 10_001), (9_000, 9_000), (60_000, 60_000)]
+)
 def test_a_picture_too_large_is_refused_before_it_is_decoded(width, height, monkeypatch):
     def decode(self):
         raise AssertionError("The picture is decoded.")
@@ -392,7 +438,8 @@ def test_a_photo_of_blank_paper_has_nothing_to_read():
 
 
 def page(noise=2.0, small=False):
-    """Grey paper with a dark 0 of straight lines, not yet lit: float (300, 400), and where its ink is."""
+    """Grey paper with a dark 0 of straight lines, not yet lit: float (300, 400), and where its ink
+    is."""
     rng = np.random.default_rng(0)
     ink = np.zeros((300, 400), bool)
     ink[60:240, 100:300] = True
@@ -412,7 +459,9 @@ def test_ink_in_deep_shade_counts_as_much_as_ink_in_the_light():
     assert found[~ink].mean() < 5
 
 
-@pytest.mark.parametrize("table", [np.s_[:, 393:], np.s_[:, 370:], np.s_[260:, :], np.s_[:70, 330:]], ids=str)
+@pytest.mark.parametrize(
+    "table", [np.s_[:, 393:], np.s_[:, 370:], np.s_[260:, :], np.s_[:70, 330:]], ids=str
+)
 def test_dust_and_the_table_beside_the_paper_are_not_ink(table):
     paper, ink = page()
     paper[250:254, 30:34] = 80
@@ -437,5 +486,7 @@ def test_the_greys_of_a_clean_picture_are_kept():
 
 def test_preparation_needs_neither_streamlit_nor_a_network():
     script = "import sys, mnist_models.data.preprocessing; print({'streamlit', 'keras', 'tensorflow'} & set(sys.modules))"
-    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    process = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert process.stdout == "set()\n"

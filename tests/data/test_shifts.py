@@ -20,7 +20,11 @@ def moved_slowly(image, dx, dy):
 
 def test_there_are_441_places_each_once_with_the_middle_among_them():
     assert len(shifts.SHIFTS) == len(set(shifts.SHIFTS)) == 21**2
-    assert shifts.SHIFTS[0] == (-10, -10) and shifts.SHIFTS[220] == (0, 0) and shifts.SHIFTS[-1] == (10, 10)
+    assert (
+        shifts.SHIFTS[0] == (-10, -10)
+        and shifts.SHIFTS[220] == (0, 0)
+        and shifts.SHIFTS[-1] == (10, 10)
+    )
 
 
 @pytest.mark.parametrize("place", [0, 20, 45, 219, 220, 221, 400, 440])

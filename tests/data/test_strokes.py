@@ -19,7 +19,8 @@ from mnist_models.runs.loading import load_classifier
 from mnist_models.runs.pretrained import PREFIX
 from mnist_models.runs.store import RunStore
 
-# What the canvas told in a real browser of what was drawn there with a mouse: objects, and its pixels.
+# What the canvas told in a real browser of what was drawn there with a mouse: objects, and its
+# pixels.
 TOLD = json.loads(Path(__file__).with_name("canvas_told.json").read_text(encoding="utf-8"))
 
 
@@ -36,7 +37,16 @@ def picture(ink, **place):
     Image.fromarray(pixels).save(png, "PNG")
     src = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
     sides = {"width": ink.shape[1], "height": ink.shape[0], "scaleX": 1, "scaleY": 1}
-    return {"type": "Image", "src": src, "left": 0, "top": 0, "originX": "left", "originY": "top", **sides, **place}
+    return {
+        "type": "Image",
+        "src": src,
+        "left": 0,
+        "top": 0,
+        "originX": "left",
+        "originY": "top",
+        **sides,
+        **place,
+    }
 
 
 def distance(points, x, y):
@@ -44,7 +54,9 @@ def distance(points, x, y):
     nearest = math.inf
     for (x0, y0), (x1, y1) in itertools.pairwise(points):
         length = (x1 - x0) ** 2 + (y1 - y0) ** 2
-        share = min(max(((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / length, 0), 1) if length else 0
+        share = (
+            min(max(((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / length, 0), 1) if length else 0
+        )
         nearest = min(nearest, math.hypot(x - x0 - share * (x1 - x0), y - y0 - share * (y1 - y0)))
     return nearest
 
@@ -55,7 +67,12 @@ REAL = pytest.mark.parametrize("told", TOLD, ids=lambda told: told["title"])
 
 def test_a_curve_and_lines_become_points_that_lie_on_them_no_farther_apart_than_two_pixels():
     (stroke,) = strokes.from_canvas(
-        [{"path": [["M", 10, 20], ["L", 30, 20], ["Q", 90, 20, 90, 80], ["L", 90, 81]], "strokeWidth": 12}]
+        [
+            {
+                "path": [["M", 10, 20], ["L", 30, 20], ["Q", 90, 20, 90, 80], ["L", 90, 81]],
+                "strokeWidth": 12,
+            }
+        ]
     ).strokes
     assert stroke.brush_px == 12
     for one in (stroke, *strokes.from_canvas(TWO).strokes):
@@ -70,9 +87,12 @@ def test_a_curve_and_lines_become_points_that_lie_on_them_no_farther_apart_than_
 
 @REAL
 def test_the_path_of_a_brush_is_the_one_that_the_canvas_makes(told):
-    """Its curves bend at the points where the hand was. It begins and ends a fiftieth of a pixel beyond them."""
+    """Its curves bend at the points where the hand was. It begins and ends a fiftieth of a pixel
+    beyond them."""
     for one in [one for one in told["objects"] if one["type"] == "Path"]:
-        hand = [(x, y) for kind, x, y, *_ in one["path"] if kind == "Q"] + [tuple(one["path"][-1][1:])]
+        hand = [(x, y) for kind, x, y, *_ in one["path"] if kind == "Q"] + [
+            tuple(one["path"][-1][1:])
+        ]
         ours = strokes.brush_path(hand)
         assert [kind for kind, *_ in ours] == [kind for kind, *_ in one["path"]]
         for (_, *numbers), (_, *theirs) in zip(ours, one["path"], strict=True):
@@ -87,7 +107,9 @@ def test_a_drawing_looks_as_in_a_real_browser(told):
     assert difference.mean() < 1 and (difference > 128).sum() < 20
     for network in ("dnn", "cnn"):
         reader = load_classifier(RunStore(), PREFIX + network)
-        in_browser, here = reader.probabilities(np.stack([prepare_drawing(canvas).image, prepare_ink(ours).image]))
+        in_browser, here = reader.probabilities(
+            np.stack([prepare_drawing(canvas).image, prepare_ink(ours).image])
+        )
         assert in_browser.argmax() == here.argmax() == told["label"]
         np.testing.assert_allclose(in_browser, here, atol=0.03)
 
@@ -97,13 +119,18 @@ def test_strokes_have_round_ends_and_joints_and_their_own_width():
     ink = strokes.ink(drawing)
     assert ink.shape == (280, 280) and ink.dtype == np.uint8
     for row, column in np.random.default_rng(1).integers(30, 270, (500, 2)):
-        inside = max(stroke.brush_px / 2 - distance(stroke.points, column + 0.5, row + 0.5) for stroke in drawing.strokes)
+        inside = max(
+            stroke.brush_px / 2 - distance(stroke.points, column + 0.5, row + 0.5)
+            for stroke in drawing.strokes
+        )
         if abs(inside) > 1.2:
             assert ink[row, column] == (255 if inside > 0 else 0)
 
 
 def test_a_dot_is_as_large_as_the_brush_and_has_one_moment():
-    drawing = strokes.from_canvas([{"path": [["M", 99.98, 100], ["L", 100.02, 100]], "strokeWidth": 20}])
+    drawing = strokes.from_canvas(
+        [{"path": [["M", 99.98, 100], ["L", 100.02, 100]], "strokeWidth": 20}]
+    )
     assert strokes.ink(drawing).sum() / 255 == pytest.approx(math.pi * 100, rel=0.06)
     for dot in (drawing, strokes.from_canvas([path((100, 100), (100, 100))])):
         (moment,) = strokes.moments(dot)
@@ -121,8 +148,12 @@ def test_moments_lie_evenly_along_the_strokes_with_the_begin_and_the_end_of_each
     first = [moment for moment in moments if moment.stroke == 0]
     second = moments[len(first) :]
     assert first[0].points == second[0].points == 1
-    assert [first[-1].points, second[-1].points] == [len(stroke.points) for stroke in drawing.strokes]
-    assert first[0].ink == pytest.approx(20 / whole) and first[-1].ink == pytest.approx((20 + lengths[0]) / whole)
+    assert [first[-1].points, second[-1].points] == [
+        len(stroke.points) for stroke in drawing.strokes
+    ]
+    assert first[0].ink == pytest.approx(20 / whole) and first[-1].ink == pytest.approx(
+        (20 + lengths[0]) / whole
+    )
     assert second[0].ink == pytest.approx((20 + lengths[0] + 8) / whole)
     for some in (first, second):
         # Points are up to two pixels apart.
@@ -133,11 +164,15 @@ def test_moments_lie_evenly_along_the_strokes_with_the_begin_and_the_end_of_each
 def test_of_more_strokes_than_moments_some_ends_are_left_out_but_not_the_last():
     dots = [{"path": [["M", x, 50], ["L", x + 0.04, 50]], "strokeWidth": 4} for x in range(20, 220)]
     moments = strokes.moments(strokes.from_canvas(dots))
-    assert len(moments) == strokes.MOST_MOMENTS and len({moment.stroke for moment in moments}) == len(moments)
+    assert len(moments) == strokes.MOST_MOMENTS and len(
+        {moment.stroke for moment in moments}
+    ) == len(moments)
     assert moments[-1].stroke == 199 and moments[-1].ink == pytest.approx(1)
 
 
-@pytest.mark.parametrize("objects", [TWO, [picture(np.full((40, 60), 90, np.uint8), left=100, top=20), *TWO]])
+@pytest.mark.parametrize(
+    "objects", [TWO, [picture(np.full((40, 60), 90, np.uint8), left=100, top=20), *TWO]]
+)
 def test_what_was_there_by_each_moment_is_what_its_strokes_alone_would_be(objects):
     replay = strokes.Replay.of(objects)
     assert replay.images.shape == (len(replay.moments), 28, 28) and replay.images.dtype == np.uint8
@@ -159,7 +194,9 @@ def test_moments_may_skip_strokes():
 def test_a_picture_lies_under_the_strokes_and_is_the_first_moment():
     spot = np.zeros((40, 60), np.uint8)
     spot[10:30, 10:50] = 255
-    drawing = strokes.from_canvas([picture(spot, left=130, top=70, originX="center", originY="center"), TWO[0]])
+    drawing = strokes.from_canvas(
+        [picture(spot, left=130, top=70, originX="center", originY="center"), TWO[0]]
+    )
     expected = np.zeros((280, 280), np.uint8)
     expected[60:80, 110:150] = 255
     np.testing.assert_array_equal(drawing.picture, expected)
@@ -169,8 +206,14 @@ def test_a_picture_lies_under_the_strokes_and_is_the_first_moment():
 
 
 def test_a_picture_is_shown_as_large_as_the_canvas_shows_it():
-    drawing = strokes.from_canvas([picture(np.full((10, 20), 255, np.uint8), left=30, top=50, scaleX=3, scaleY=2)])
-    assert drawing.strokes == () and (drawing.picture[50:70, 30:90] == 255).all() and drawing.picture.sum() == 255 * 60 * 20
+    drawing = strokes.from_canvas(
+        [picture(np.full((10, 20), 255, np.uint8), left=30, top=50, scaleX=3, scaleY=2)]
+    )
+    assert (
+        drawing.strokes == ()
+        and (drawing.picture[50:70, 30:90] == 255).all()
+        and drawing.picture.sum() == 255 * 60 * 20
+    )
 
 
 def test_a_stroke_beyond_the_canvas_is_blank_and_no_error():
@@ -180,7 +223,11 @@ def test_a_stroke_beyond_the_canvas_is_blank_and_no_error():
 
 def test_without_strokes_there_are_no_moments():
     replay = strokes.Replay.of([])
-    assert replay.moments == () and replay.images.shape == (0, 28, 28) and replay.drawing == Drawing((), None)
+    assert (
+        replay.moments == ()
+        and replay.images.shape == (0, 28, 28)
+        and replay.drawing == Drawing((), None)
+    )
 
 
 def test_the_moment_at_a_share_of_the_ink_is_the_last_that_has_come():
@@ -188,7 +235,10 @@ def test_the_moment_at_a_share_of_the_ink_is_the_last_that_has_come():
     assert replay.at(0) == 0 and replay.at(100) == len(replay.moments) - 1
     for index, moment in enumerate(replay.moments):
         assert moment.percent - 1 < 100 * moment.ink <= moment.percent + 1e-6
-        assert replay.moments[replay.at(moment.percent)].percent == moment.percent and replay.at(moment.percent) >= index
+        assert (
+            replay.moments[replay.at(moment.percent)].percent == moment.percent
+            and replay.at(moment.percent) >= index
+        )
 
 
 def decided_slowly(read, sure_from):
@@ -218,7 +268,9 @@ def test_a_decision_is_the_last_change_of_mind(seed):
 def test_every_example_has_several_strokes_on_the_canvas_and_is_read_in_the_end(example):
     drawing = strokes.from_canvas([path(*points) for points in example.strokes])
     assert len(drawing.strokes) > 1
-    assert all((stroke.points > 10).all() and (stroke.points < 270).all() for stroke in drawing.strokes)
+    assert all(
+        (stroke.points > 10).all() and (stroke.points < 270).all() for stroke in drawing.strokes
+    )
     image = prepare_ink(strokes.ink(drawing)).image
     for network in ("dnn", "cnn"):
         reading = load_classifier(RunStore(), PREFIX + network).read(image)
@@ -252,7 +304,20 @@ def test_what_no_link_can_carry_is_no_text():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-", "0k", "0k0505-", "0k05059", "0k0505-0", "0K0505", "000505", "0kzz05", "0k0505" * 500, "ñ"]
+    "text",
+    [
+        "",
+        "-",
+        "0k",
+        "0k0505-",
+        "0k05059",
+        "0k0505-0",
+        "0K0505",
+        "000505",
+        "0kzz05",
+        "0k0505" * 500,
+        "ñ",
+    ],
 )
 def test_text_of_another_kind_is_no_drawing(text):
     assert strokes.from_text(text) is None

@@ -62,7 +62,11 @@ def test_a_7_is_crossed_near_its_middle_and_nowhere_else():
 
 def test_a_9_gets_a_tail_to_the_left_of_its_foot():
     added = added_to(straight(4, 23, 14), 9)
-    assert np.flatnonzero(added.any(axis=1)).min() >= 18 and added[20:25, 5:12].any() and not added[:, 19:].any()
+    assert (
+        np.flatnonzero(added.any(axis=1)).min() >= 18
+        and added[20:25, 5:12].any()
+        and not added[:, 19:].any()
+    )
 
 
 @pytest.mark.parametrize("label", [1, 7, 0, 9])

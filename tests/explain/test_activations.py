@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from mnist_models.data import dataset
-from mnist_models.explain.activations import Inspector, contributions, likeness, responds, stages, templates
+from mnist_models.explain.activations import (
+    Inspector,
+    contributions,
+    likeness,
+    responds,
+    stages,
+    templates,
+)
 from mnist_models.models import networks
 from mnist_models.models.classifier import Classifier
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
@@ -17,8 +24,12 @@ NOISE = np.random.default_rng(3).integers(0, 256, (28, 28), np.uint8)
 SINGLE = DnnHyperparameters(hidden_units=(8,), batch_norm=False, dropout=0)
 DEEP = DnnHyperparameters(hidden_units=(12, 8), activation="tanh", plain_layers=1)
 NO_HEAD = CnnHyperparameters(conv_layers="4x5/3+pool2", dense_units="", activation="gelu")
-HEAD = CnnHyperparameters(conv_layers="4x3+pool3,5x3/2", dense_units="8", activation="silu", batch_norm=False)
-ALL = pytest.mark.parametrize("hyperparameters", [SINGLE, DEEP, NO_HEAD, HEAD], ids=["single", "deep", "no_head", "head"])
+HEAD = CnnHyperparameters(
+    conv_layers="4x3+pool3,5x3/2", dense_units="8", activation="silu", batch_norm=False
+)
+ALL = pytest.mark.parametrize(
+    "hyperparameters", [SINGLE, DEEP, NO_HEAD, HEAD], ids=["single", "deep", "no_head", "head"]
+)
 
 
 def inspector(hyperparameters) -> Inspector:
@@ -27,10 +38,21 @@ def inspector(hyperparameters) -> Inspector:
 
 def test_a_stage_is_a_layer_with_weights_and_what_follows_it():
     one, two, three, logits = stages(networks.build(HEAD))
-    assert (one.name, one.before.name, one.summed, one.output) == ("conv_1", "channel", "conv_1", "conv_1_silu")
-    assert one.is_convolution and one.pool.pool_size == (3, 3) and one.norm is None and one.count == 4
+    assert (one.name, one.before.name, one.summed, one.output) == (
+        "conv_1",
+        "channel",
+        "conv_1",
+        "conv_1_silu",
+    )
+    assert (
+        one.is_convolution and one.pool.pool_size == (3, 3) and one.norm is None and one.count == 4
+    )
     assert (two.before.name, two.pool) == ("pool_1", None) and two.is_convolution
-    assert (three.name, three.before.name, three.count) == ("dense_1", "flatten", 8) and not three.is_convolution
+    assert (three.name, three.before.name, three.count) == (
+        "dense_1",
+        "flatten",
+        8,
+    ) and not three.is_convolution
     assert (logits.name, logits.output, logits.activation) == ("logits", "logits", None)
 
 
@@ -61,7 +83,11 @@ def test_the_influence_of_a_number_is_what_the_logit_changes_with_it(hyperparame
             change = np.zeros(output.size)
             change[place] = 1e-5
             higher, lower = (
-                passed_on_slowly(this.network, output + sign * change.reshape(output.shape), names.index(stage.output) + 1)
+                passed_on_slowly(
+                    this.network,
+                    output + sign * change.reshape(output.shape),
+                    names.index(stage.output) + 1,
+                )
                 for sign in (1, -1)
             )
             slope = (higher["logits"][3] - lower["logits"][3]) / 2e-5
@@ -84,7 +110,9 @@ def test_a_filter_contributes_what_all_pixels_of_its_map_do():
     maps, influence = look.outputs["conv_1_silu"], look.influence["conv_1_silu"]
     for index, contribution in enumerate(contributions(stage, look)):
         slowly = sum(
-            float(maps[row, column, index]) * float(influence[row, column, index]) for row in range(26) for column in range(26)
+            float(maps[row, column, index]) * float(influence[row, column, index])
+            for row in range(26)
+            for column in range(26)
         )
         assert contribution == pytest.approx(slowly, abs=1e-4)
 
@@ -106,9 +134,13 @@ def test_so_does_a_kernel_for_a_patch(hyperparameters):
     added = this.look(IMAGE, 0).outputs[stage.summed] - this.look(BLANK, 0).outputs[stage.summed]
     size, stride = stage.weights.kernel_size[0], stage.weights.strides[0]
     row, column = 8 // stride, 12 // stride
-    patch = IMAGE[row * stride : row * stride + size, column * stride : column * stride + size] / 255
+    patch = (
+        IMAGE[row * stride : row * stride + size, column * stride : column * stride + size] / 255
+    )
     assert patch.any()
-    np.testing.assert_allclose((templates(stage) * patch).sum(axis=(1, 2)), added[row, column], atol=1e-3)
+    np.testing.assert_allclose(
+        (templates(stage) * patch).sum(axis=(1, 2)), added[row, column], atol=1e-3
+    )
 
 
 @ALL
@@ -136,15 +168,23 @@ def test_the_peaks_of_many_images_are_those_of_each():
 
 def test_likeness_is_a_correlation_whatever_the_shape_and_the_size_of_the_numbers():
     one = np.random.default_rng(1).normal(size=(3, 3, 2)).astype(np.float32)
-    assert likeness(one, 5 * one + 3) == pytest.approx(1) and likeness(one, -one) == pytest.approx(-1)
+    assert likeness(one, 5 * one + 3) == pytest.approx(1) and likeness(one, -one) == pytest.approx(
+        -1
+    )
     other = np.where(np.arange(18).reshape(one.shape) % 3, one, -one)
     expected = np.mean((one - one.mean()) * (other - other.mean())) / (one.std() * other.std())
     assert likeness(one, other) == pytest.approx(expected, abs=1e-5)
 
 
 def test_without_any_pattern_likeness_is_all_or_nothing():
-    plain, other, patterned = np.full((2, 2), 0.1, np.float32), np.zeros((2, 2), np.float32), np.eye(2, dtype=np.float32)
-    assert likeness(plain, other) == 1 and likeness(plain, patterned) == 0 == likeness(patterned, plain)
+    plain, other, patterned = (
+        np.full((2, 2), 0.1, np.float32),
+        np.zeros((2, 2), np.float32),
+        np.eye(2, dtype=np.float32),
+    )
+    assert likeness(plain, other) == 1 and likeness(plain, patterned) == 0 == likeness(
+        patterned, plain
+    )
 
 
 def test_a_network_of_scrambled_pixels_is_looked_at_with_such():

@@ -21,13 +21,16 @@ SHAPES = {
     "no dense head, large stride and kernel": CnnHyperparameters(
         conv_layers=("4x7/3",), dense_units=(), activation="gelu", dropout=0.2
     ),
-    "pooling and batch norm": CnnHyperparameters(conv_layers=("4x3/2+pool2", "6x3"), dense_units=(8,)),
-}  # fmt: skip
+    "pooling and batch norm": CnnHyperparameters(
+        conv_layers=("4x3/2+pool2", "6x3"), dense_units=(8,)
+    ),
+}
 
 
 @pytest.fixture(scope="module", params=SHAPES)
 def network(request):
-    """An untrained network whose normalisation and biases have learned something: as it starts, much would be 0."""
+    """An untrained network whose normalisation and biases have learned something: as it starts,
+    much would be 0."""
     network = networks.build(SHAPES[request.param])
     random = np.random.default_rng(0)
     for layer in network.layers:
@@ -47,12 +50,16 @@ def done(steps):
 
 
 def odds_of(row, digit):
-    return np.log10(row[digit] / sum(probability for other, probability in enumerate(row) if other != digit))
+    return np.log10(
+        row[digit] / sum(probability for other, probability in enumerate(row) if other != digit)
+    )
 
 
 def test_odds_tell_how_many_times_as_probable_as_all_others_as_powers_of_ten():
     probabilities = np.array([[0.9, 0.1, *[0.0] * 8], [0.001, 0.999, *[0.0] * 8]], np.float32)
-    np.testing.assert_allclose(explanations.log_odds(probabilities, 1), [np.log10(1 / 9), np.log10(999)], rtol=1e-4)
+    np.testing.assert_allclose(
+        explanations.log_odds(probabilities, 1), [np.log10(1 / 9), np.log10(999)], rtol=1e-4
+    )
 
 
 def test_odds_of_what_is_certain_are_finite():
@@ -97,7 +104,8 @@ def test_the_gradient_comes_with_the_odds_that_are_read(network):
 
 def test_the_gradient_is_that_of_small_differences(network):
     gradient = explanations.gradient_of(network)
-    # Noise: on even paper, pooled pixels are all the strongest at once, and there a network has no gradient.
+    # Noise: on even paper, pooled pixels are all the strongest at once, and there a network has no
+    # gradient.
     random = np.random.default_rng(0)
     image = random.uniform(0, 255, IMAGE.shape).astype(np.float32)
     _, (slopes,) = gradient(image[np.newaxis], 3)
@@ -112,7 +120,9 @@ def test_the_gradient_is_that_of_small_differences(network):
 
 def test_what_the_pixels_count_sums_to_what_the_ink_adds(network):
     found = done(explanations.integrated_gradients(explanations.gradient_of(network), IMAGE, 2))
-    assert found.counted.sum() == pytest.approx(found.whole - found.blank, abs=0.02 + 0.02 * abs(found.whole - found.blank))
+    assert found.counted.sum() == pytest.approx(
+        found.whole - found.blank, abs=0.02 + 0.02 * abs(found.whole - found.blank)
+    )
     assert not found.counted[IMAGE == 0].any()
     read = Classifier(network).probabilities(np.stack([np.zeros_like(IMAGE), IMAGE])).astype(float)
     assert (found.blank, found.whole) == pytest.approx([odds_of(row, 2) for row in read], abs=1e-4)
@@ -142,8 +152,14 @@ def test_a_stroke_is_two_pixels_wide_with_a_soft_edge():
 
 def test_the_tools_add_and_take_ink_where_the_stroke_goes():
     stroke = explanations.strokes(2)[700:701]
-    drawn, rubbed = (explanations.TOOLS[tool].changed(IMAGE, stroke)[0] for tool in ("pen", "rubber"))
-    assert (drawn >= IMAGE).all() and (drawn >= stroke[0]).all() and (drawn[stroke[0] == 0] == IMAGE[stroke[0] == 0]).all()
+    drawn, rubbed = (
+        explanations.TOOLS[tool].changed(IMAGE, stroke)[0] for tool in ("pen", "rubber")
+    )
+    assert (
+        (drawn >= IMAGE).all()
+        and (drawn >= stroke[0]).all()
+        and (drawn[stroke[0] == 0] == IMAGE[stroke[0] == 0]).all()
+    )
     assert (rubbed <= IMAGE).all() and not rubbed[stroke[0] == 255].any()
     assert (rubbed[stroke[0] == 0] == IMAGE[stroke[0] == 0]).all()
 
@@ -161,22 +177,32 @@ def test_no_stroke_that_changes_less_ink_would_have_done_it(network, tool):
     reader = Classifier(network)
     found = done(explanations.smallest_stroke(reader.probabilities, IMAGE, tool))
     digit = reader.read(IMAGE).digit
-    images = explanations.TOOLS[tool].changed(IMAGE, explanations.strokes(explanations.TOOLS[tool].width_px))
+    images = explanations.TOOLS[tool].changed(
+        IMAGE, explanations.strokes(explanations.TOOLS[tool].width_px)
+    )
     ink_px = np.array([np.abs(image.astype(int) - IMAGE).sum() / 255 for image in images])
     moved = reader.probabilities(images).argmax(axis=1) != digit
     assert found.among == (ink_px > 0).sum()
     if moved.any():
         assert explanations.ink_changed_px(IMAGE, found.image) == pytest.approx(ink_px[moved].min())
         assert found.probabilities.argmax() == reader.read(found.image).digit != digit
-        assert (ink_px[ink_px > 0] < ink_px[moved].min()).sum() <= found.tried - 1 < (ink_px <= ink_px[moved].min()).sum()
+        assert (
+            (ink_px[ink_px > 0] < ink_px[moved].min()).sum()
+            <= found.tried - 1
+            < (ink_px <= ink_px[moved].min()).sum()
+        )
     else:
         assert found.image is None and found.tried == found.among
 
 
 def test_few_pixels_are_made_ink_or_paper_until_another_digit_is_read(network):
     reader = Classifier(network)
-    found = done(explanations.few_pixels(reader.probabilities, explanations.gradient_of(network), IMAGE))
-    assert reader.read(found.image).digit == found.probabilities.argmax() != reader.read(IMAGE).digit
+    found = done(
+        explanations.few_pixels(reader.probabilities, explanations.gradient_of(network), IMAGE)
+    )
+    assert (
+        reader.read(found.image).digit == found.probabilities.argmax() != reader.read(IMAGE).digit
+    )
     changed = found.image != IMAGE
     assert 1 <= changed.sum() <= found.tried / 32 <= 20
     assert set(found.image[changed].tolist()) <= {0, 255}
@@ -215,8 +241,14 @@ def test_a_network_that_always_reads_the_same_is_moved_by_nothing(kind):
 def test_of_scrambled_pixels_each_counts_where_it_was_before():
     network = networks.build(CnnHyperparameters(conv_layers="4x3/2", dense_units="8"))
     reader = Classifier(network, scrambles=True)
-    found = done(explanations.integrated_gradients(explanations.gradient_of(network, reader.seen), IMAGE, 2))
+    found = done(
+        explanations.integrated_gradients(explanations.gradient_of(network, reader.seen), IMAGE, 2)
+    )
     scrambled = dataset.scrambled(IMAGE[np.newaxis])[0]
-    expected = done(explanations.integrated_gradients(explanations.gradient_of(network), scrambled, 2))
-    np.testing.assert_allclose(dataset.scrambled(found.counted[np.newaxis])[0], expected.counted, atol=1e-5)
+    expected = done(
+        explanations.integrated_gradients(explanations.gradient_of(network), scrambled, 2)
+    )
+    np.testing.assert_allclose(
+        dataset.scrambled(found.counted[np.newaxis])[0], expected.counted, atol=1e-5
+    )
     assert not found.counted[IMAGE == 0].any()

@@ -15,7 +15,14 @@ from tests.conftest import passed_on_slowly, scrambled
 IMAGES = dataset.load().test.images
 IMAGE = IMAGES[0]
 # Strides 1 to 3, kernels 3 to 7, pooling by 0, 2 and 3.
-LAYERS = ["4x3,5x3", "4x3+pool2,5x5/2", "4x5/2+pool3,5x3", "4x7/3+pool2,4x3", "4x7+pool2,6x5/3+pool2", "4x3/3,4x3/2+pool3"]
+LAYERS = [
+    "4x3,5x3",
+    "4x3+pool2,5x5/2",
+    "4x5/2+pool3,5x3",
+    "4x7/3+pool2,4x3",
+    "4x7+pool2,6x5/3+pool2",
+    "4x3/3,4x3/2+pool3",
+]
 
 
 def inspector(layers: str, **values) -> Inspector:
@@ -25,7 +32,8 @@ def inspector(layers: str, **values) -> Inspector:
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize(
-    ("layers", "activation"), list(zip(LAYERS, ["relu", "gelu", "silu", "tanh", "sigmoid", "relu"], strict=True))
+    ("layers", "activation"),
+    list(zip(LAYERS, ["relu", "gelu", "silu", "tanh", "sigmoid", "relu"], strict=True)),
 )
 def test_the_steps_to_a_pixel_add_up_to_what_is_worked_out_by_hand(layers, activation, batch_norm):
     this = inspector(layers, activation=activation, batch_norm=batch_norm)
@@ -37,7 +45,9 @@ def test_the_steps_to_a_pixel_add_up_to_what_is_worked_out_by_hand(layers, activ
                 result = arithmetic(stage, look, index, row, column)
                 place = row, column, index
                 assert result.total == pytest.approx(expected[stage.name][place], abs=1e-4)
-                assert result.by_channel.sum() + result.bias == pytest.approx(result.total, abs=1e-5)
+                assert result.by_channel.sum() + result.bias == pytest.approx(
+                    result.total, abs=1e-5
+                )
                 assert (result.normalisation is not None) == batch_norm
                 assert result.summed == pytest.approx(expected[stage.summed][place], abs=1e-4)
                 assert result.value == pytest.approx(maps[place], abs=1e-4)
@@ -45,7 +55,8 @@ def test_the_steps_to_a_pixel_add_up_to_what_is_worked_out_by_hand(layers, activ
 
 @pytest.mark.parametrize("layers", LAYERS)
 def test_a_pixel_sees_exactly_the_pixels_of_the_image_that_change_it(layers):
-    """With all weights 1, ink anywhere in what it sees makes a pixel brighter, and ink elsewhere does not."""
+    """With all weights 1, ink anywhere in what it sees makes a pixel brighter, and ink elsewhere
+    does not."""
     this = inspector(layers, batch_norm=False)
     for stage in this.convolutions:
         stage.weights.kernel.assign(np.ones(stage.weights.kernel.shape))
@@ -58,13 +69,21 @@ def test_a_pixel_sees_exactly_the_pixels_of_the_image_that_change_it(layers):
         for row, column in {(0, 0), (side // 2, side - 1), (side - 1, 0)}:
             field = receptive_field(this.convolutions, stage, row, column)
             for looks, first in ((rows, field.top), (columns, field.left)):
-                seen = [place for place, look in enumerate(looks) if look.outputs[stage.output][row, column, 0] > 0]
+                seen = [
+                    place
+                    for place, look in enumerate(looks)
+                    if look.outputs[stage.output][row, column, 0] > 0
+                ]
                 assert seen == list(range(first, first + field.side))
             assert field.of(IMAGE).shape == (field.side, field.side)
 
 
-@pytest.mark.parametrize(("layers", "beyond"), [("4x3+pool2", 0), ("4x3/3+pool2", 1), ("4x3+pool3", 2)])
-def test_pooling_keeps_the_highest_of_a_square_and_drops_what_is_beyond_the_last_whole_one(layers, beyond):
+@pytest.mark.parametrize(
+    ("layers", "beyond"), [("4x3+pool2", 0), ("4x3/3+pool2", 1), ("4x3+pool3", 2)]
+)
+def test_pooling_keeps_the_highest_of_a_square_and_drops_what_is_beyond_the_last_whole_one(
+    layers, beyond
+):
     this = inspector(layers)
     (stage,), look = this.convolutions, this.look(IMAGE, 0)
     maps, size = look.outputs[stage.output], stage.pool.pool_size[0]

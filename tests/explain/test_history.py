@@ -22,9 +22,15 @@ SMALL = {"epochs": 2, "train_images": 100, "validation_images": 0, "batch_size":
 UNUSUAL = {
     "one dense layer": DnnHyperparameters(hidden_units=(8,), batch_norm=False, dropout=0, **SMALL),
     "deep": DnnHyperparameters(hidden_units=(12, 8, 8), activation="tanh", plain_layers=1, **SMALL),
-    "one convolution, no dense head": CnnHyperparameters(conv_layers="4x7/3", dense_units="", activation="gelu", **SMALL),
-    "stride 3 and pools": CnnHyperparameters(conv_layers="4x5/3+pool2,5x3", dense_units="8,8", batch_norm=False, **SMALL),
-    "scrambled": CnnHyperparameters(conv_layers="4x3+pool3", dense_units="8", scrambled=True, **SMALL),
+    "one convolution, no dense head": CnnHyperparameters(
+        conv_layers="4x7/3", dense_units="", activation="gelu", **SMALL
+    ),
+    "stride 3 and pools": CnnHyperparameters(
+        conv_layers="4x5/3+pool2,5x3", dense_units="8,8", batch_norm=False, **SMALL
+    ),
+    "scrambled": CnnHyperparameters(
+        conv_layers="4x3+pool3", dense_units="8", scrambled=True, **SMALL
+    ),
 }
 
 
@@ -68,14 +74,18 @@ def test_a_network_of_a_moment_reads_as_it_did_then(store, run):
 
 
 @pytest.mark.parametrize("values", UNUSUAL.values(), ids=UNUSUAL)
-def test_what_every_layer_passes_on_at_a_moment_is_what_a_network_with_those_weights_does(store, values):
+def test_what_every_layer_passes_on_at_a_moment_is_what_a_network_with_those_weights_does(
+    store, values
+):
     run = store.add(values, "mine", train(values))
     history = History(store, run.id)
     kept = [snapshot.weights for snapshot in store.snapshots(run.id) if snapshot.epoch < 2]
     assert history.epochs == (0, 1, 2) and len(kept) == 1
     given = dataset.scrambled(IMAGES[:1])[0] if values.scrambled else IMAGES[0]
     told = {}
-    for place, weights in enumerate([pack_weights(networks.build(values)), kept[0], store.weights(run.id)]):
+    for place, weights in enumerate(
+        [pack_weights(networks.build(values)), kept[0], store.weights(run.id)]
+    ):
         plain = networks.build(values, blank=True)
         unpack_weights(plain, weights)
         look, first = history.look(place, IMAGES[0], 7)
@@ -83,7 +93,9 @@ def test_what_every_layer_passes_on_at_a_moment_is_what_a_network_with_those_wei
         expected = passed_on_slowly(plain, given)
         assert list(look.outputs) == list(expected)
         for name, output in expected.items():
-            np.testing.assert_allclose(look.outputs[name], output, atol=0.02, err_msg=f"{name} at {place}")
+            np.testing.assert_allclose(
+                look.outputs[name], output, atol=0.02, err_msg=f"{name} at {place}"
+            )
         told[place] = look.outputs
     for stage in history.inspector.stages:
         assert np.abs(told[0][stage.output] - told[1][stage.output]).max() > 0.02
@@ -110,7 +122,9 @@ def test_epochs_that_do_not_fit_the_network_get_a_sentence(store, longer, tiny_d
     import dataclasses
 
     values, trained = longer
-    strange = dataclasses.replace(trained, snapshots=(Snapshot(1, pack_weights(networks.build(tiny_dnn))),))
+    strange = dataclasses.replace(
+        trained, snapshots=(Snapshot(1, pack_weights(networks.build(tiny_dnn))),)
+    )
     with pytest.raises(StoreError, match=r"The epochs that were kept of mine .* cannot be used"):
         History(store, store.add(values, "mine", strange).id)
 
@@ -120,7 +134,9 @@ def test_a_run_that_is_not_there_gets_a_sentence(store):
         History(store, "nothing")
 
 
-@pytest.mark.parametrize("run_id", [run_id for pair in pretrained.PAIRS for run_id in pretrained.ids(pair).values()])
+@pytest.mark.parametrize(
+    "run_id", [run_id for pair in pretrained.PAIRS for run_id in pretrained.ids(pair).values()]
+)
 def test_networks_that_ship_learned_as_their_histories_tell(store, run_id):
     history = History(store, run_id)
     test = dataset.load().test.part(0, 500)
@@ -144,7 +160,12 @@ def test_weights_in_half_of_the_bytes_are_nearly_the_same_and_large_ones_are_kep
 
 def test_where_early_stopping_brought_an_earlier_epoch_back_that_is_the_end(store, tiny_dnn):
     values = tiny_dnn.model_copy(
-        update={"epochs": 40, "early_stopping": 2, "early_stopping_on": "validation_accuracy", "learning_rate": 0.02}
+        update={
+            "epochs": 40,
+            "early_stopping": 2,
+            "early_stopping_on": "validation_accuracy",
+            "learning_rate": 0.02,
+        }
     )
     trained = train(values)
     best = max(trained.curve.epochs, key=lambda end: end.validation_accuracy).epoch

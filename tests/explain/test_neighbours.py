@@ -45,7 +45,9 @@ def test_the_last_hidden_layer_is_what_comes_before_the_logits(dense):
         (DnnHyperparameters(hidden_units=(16, 8), activation="sigmoid", dropout=0.5), 8),
     ],
 )
-def test_every_architecture_has_one_and_it_is_what_its_layers_pass_on_one_by_one(hyperparameters, width):
+def test_every_architecture_has_one_and_it_is_what_its_layers_pass_on_one_by_one(
+    hyperparameters, width
+):
     network = networks.build(hyperparameters)
     outputs = DRAWING
     for layer in network.layers[:-1]:
@@ -67,7 +69,11 @@ def test_the_nearest_are_those_at_the_smallest_distances(dense, found):
 
 def test_a_training_digit_is_nearest_to_itself(dense, found):
     hidden = neighbours.last_hidden(dense)
-    assert [found.nearest(hidden(IMAGES[index : index + 1])[0])[0] for index in (0, 299, 599)] == [0, 299, 599]
+    assert [found.nearest(hidden(IMAGES[index : index + 1])[0])[0] for index in (0, 299, 599)] == [
+        0,
+        299,
+        599,
+    ]
 
 
 def test_the_map_shows_the_two_directions_of_most_variance(found):
@@ -79,7 +85,9 @@ def test_the_map_shows_the_two_directions_of_most_variance(found):
     places = found.on_map(found.features)
     for axis in range(2):  # whichever way round
         same = np.sign((places[:, axis] * expected[:, axis]).sum())
-        np.testing.assert_allclose(places[:, axis] * same, expected[:, axis], atol=0.02 * np.abs(expected).max())
+        np.testing.assert_allclose(
+            places[:, axis] * same, expected[:, axis], atol=0.02 * np.abs(expected).max()
+        )
 
 
 def test_of_wide_layers_fewer_digits_are_kept(monkeypatch):
@@ -92,7 +100,9 @@ def test_of_wide_layers_fewer_digits_are_kept(monkeypatch):
 
 
 def test_a_network_that_sees_the_same_in_all_digits_has_no_variance_to_show():
-    found = known(neighbours.last_hidden(networks.build(DnnHyperparameters(hidden_units=(16,)), blank=True)))
+    found = known(
+        neighbours.last_hidden(networks.build(DnnHyperparameters(hidden_units=(16,)), blank=True))
+    )
     assert found.shares == (0, 0)
     assert len(found.nearest(np.zeros(16, np.float32))) == 9
 
@@ -100,4 +110,6 @@ def test_a_network_that_sees_the_same_in_all_digits_has_no_variance_to_show():
 def test_a_network_of_scrambled_pixels_sees_them_scrambled(dense):
     reader = Classifier(dense, scrambles=True)
     found = neighbours.last_hidden(dense, reader.seen)(DRAWING)
-    np.testing.assert_allclose(found, neighbours.last_hidden(dense)(dataset.scrambled(DRAWING)), atol=1e-5)
+    np.testing.assert_allclose(
+        found, neighbours.last_hidden(dense)(dataset.scrambled(DRAWING)), atol=1e-5
+    )

@@ -46,7 +46,16 @@ def shipped():
 def test_the_origin_of_a_sweep_is_the_same_after_every_start_and_of_each_sweep_another_one(shipped):
     again, other = RunStore().run("quick-dnn"), RunStore().run("quick-cnn")
     assert origin(again, DISTORTIONS["blur"]) == origin(shipped, DISTORTIONS["blur"])
-    assert len({origin(run, distortion) for run in (shipped, other) for distortion in DISTORTIONS.values()}) == 18
+    assert (
+        len(
+            {
+                origin(run, distortion)
+                for run in (shipped, other)
+                for distortion in DISTORTIONS.values()
+            }
+        )
+        == 18
+    )
 
 
 def test_a_network_that_was_trained_anew_has_sweeps_of_another_origin(shipped):
@@ -63,14 +72,36 @@ NOISE = DISTORTIONS["noise"]
 @pytest.mark.parametrize(
     ("changed", "is_another"),
     [
-        (replace(NOISE, title="Snow", help="Snows.", apply=lambda images, percent: NOISE.apply(images, percent)), False),
+        (
+            replace(
+                NOISE,
+                title="Snow",
+                help="Snows.",
+                apply=lambda images, percent: NOISE.apply(images, percent),
+            ),
+            False,
+        ),
         (replace(NOISE, amounts=NOISE.amounts[:-1]), True),
         (replace(NOISE, amounts=tuple(amount + 0.001 for amount in NOISE.amounts)), True),
-        (replace(NOISE, apply=lambda images, percent: NOISE.apply(images, min(percent, 140))), True),
+        (
+            replace(NOISE, apply=lambda images, percent: NOISE.apply(images, min(percent, 140))),
+            True,
+        ),
         # The same for one digit alone, but not for several.
-        (replace(NOISE, apply=lambda images, percent: NOISE.apply(images[::-1], percent)[::-1]), True),
+        (
+            replace(NOISE, apply=lambda images, percent: NOISE.apply(images[::-1], percent)[::-1]),
+            True,
+        ),
     ],
-    ids=["other words", "fewer amounts", "amounts hardly moved", "weaker at the end", "another order"],
+    ids=[
+        "other words",
+        "fewer amounts",
+        "amounts hardly moved",
+        "weaker at the end",
+        "another order",
+    ],
 )
-def test_a_distortion_that_does_something_else_has_sweeps_of_another_origin(shipped, changed, is_another):
+def test_a_distortion_that_does_something_else_has_sweeps_of_another_origin(
+    shipped, changed, is_another
+):
     assert (origin(shipped, changed) != origin(shipped, NOISE)) == is_another

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from mnist_models.models.calibration import expected_calibration_error, sure_from, temperature, tempered
+from mnist_models.models.calibration import (
+    expected_calibration_error,
+    sure_from,
+    temperature,
+    tempered,
+)
 
 
 def softmax(logits):
@@ -13,7 +18,8 @@ def softmax(logits):
 
 @pytest.fixture(scope="module")
 def honest():
-    """Logits (20000, 10) whose softmax is the probability with which each label was drawn, and the labels."""
+    """Logits (20000, 10) whose softmax is the probability with which each label was drawn, and the
+    labels."""
     random = np.random.default_rng(1)
     logits = random.normal(0, 3, (20_000, 10))
     chosen = (softmax(logits).cumsum(axis=1) > random.random((20_000, 1))).argmax(axis=1)
@@ -51,7 +57,8 @@ def test_the_calibration_error_of_a_small_case_is_the_one_worked_out_by_hand():
     probabilities[:, 0] = [0.9, 0.9, 0.9, 0.6]
     probabilities[:, 1] = [0.1, 0.1, 0.1, 0.4]
     labels = np.array([0, 0, 1, 0], np.uint8)
-    # Three readings of 0.9, two of them right, are 0.7 too sure in sum; one of 0.6 that is right is 0.4 not sure enough.
+    # Three readings of 0.9, two of them right, are 0.7 too sure in sum; one of 0.6 that is right is
+    # 0.4 not sure enough.
     assert expected_calibration_error(probabilities, labels) == pytest.approx((0.7 + 0.4) / 4)
 
 
@@ -65,7 +72,12 @@ def test_sure_is_what_few_non_digits_reach_but_nearly_all_digits_do():
         probabilities[:, 3] = values
         return probabilities
 
-    digits, scribbles = most_probable(np.linspace(0.8, 1, 1_001)), most_probable(np.linspace(0, 0.5, 1_001))
+    digits, scribbles = (
+        most_probable(np.linspace(0.8, 1, 1_001)),
+        most_probable(np.linspace(0, 0.5, 1_001)),
+    )
     assert sure_from(digits, scribbles) == pytest.approx(0.48)  # 96 % of the scribbles are below
     doubtful = most_probable(np.linspace(0.2, 1, 1_001))
-    assert sure_from(doubtful, scribbles) == pytest.approx(0.2 + 0.8 * 0.006)  # or too many digits would be lost
+    assert sure_from(doubtful, scribbles) == pytest.approx(
+        0.2 + 0.8 * 0.006
+    )  # or too many digits would be lost

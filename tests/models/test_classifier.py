@@ -1,4 +1,5 @@
-"""The classifier: Keras's own probabilities, faster; and weights that are never mistaken for others."""
+"""The classifier: Keras's own probabilities, faster; and weights that are never mistaken for
+others."""
 
 import gc
 import io
@@ -65,7 +66,9 @@ def test_probabilities_are_the_softmax_of_what_keras_predicts(hyperparameters, i
 def test_a_network_that_learned_from_scrambled_images_is_given_such(images):
     network = networks.build(CNN)
     expected = Classifier(network).probabilities(dataset.scrambled(images))
-    again = Classifier.from_weights(CNN.model_copy(update={"scrambled": True}), pack_weights(network))
+    again = Classifier.from_weights(
+        CNN.model_copy(update={"scrambled": True}), pack_weights(network)
+    )
     np.testing.assert_allclose(again.probabilities(images), expected, atol=1e-6)
     assert np.abs(expected - Classifier(network).probabilities(images)).max() > 0.01
     np.testing.assert_array_equal(again.seen(images), dataset.scrambled(images))
@@ -95,7 +98,9 @@ def test_dropout_is_off_and_running_statistics_stay_while_reading(images):
     network = networks.build(DNN.model_copy(update={"dropout": 0.8}))
     before = network.get_weights()
     classifier = Classifier(network)
-    np.testing.assert_array_equal(classifier.probabilities(images), classifier.probabilities(images))
+    np.testing.assert_array_equal(
+        classifier.probabilities(images), classifier.probabilities(images)
+    )
     for one, two in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -123,17 +128,25 @@ def test_it_reads_on_after_keras_forgets_everything_else(images):
 def test_packed_weights_come_back_unchanged(hyperparameters, images):
     network = networks.build(hyperparameters)
     chance = np.random.default_rng(1)
-    network.set_weights([chance.random(value.shape) for value in network.get_weights()])  # running statistics too
+    network.set_weights(
+        [chance.random(value.shape) for value in network.get_weights()]
+    )  # running statistics too
     packed = pack_weights(network)
     again = Classifier.from_weights(hyperparameters, packed)
     for one, two in zip(network.get_weights(), again.network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
-    np.testing.assert_array_equal(again.probabilities(images), Classifier(network).probabilities(images))
+    np.testing.assert_array_equal(
+        again.probabilities(images), Classifier(network).probabilities(images)
+    )
     assert sum(array.size for array in arrays_in(packed).values()) == network.count_params()
 
 
 def test_weights_of_another_network_are_refused(weights):
-    for other in (CNN, DNN.model_copy(update={"hidden_units": (8,)}), DNN.model_copy(update={"batch_norm": False})):
+    for other in (
+        CNN,
+        DNN.model_copy(update={"hidden_units": (8,)}),
+        DNN.model_copy(update={"batch_norm": False}),
+    ):
         assert_refused_and_unchanged(pack_weights(networks.build(other)))
 
 
@@ -156,7 +169,13 @@ def test_arrays_that_hold_no_numbers_are_refused(weights, dtype):
 
 @pytest.mark.parametrize(
     "damaged",
-    [b"", b"PK\x03\x04", b"<html>404</html>", b"\x93NUMPY", pickle.dumps({"logits/bias": [0] * 10})],
+    [
+        b"",
+        b"PK\x03\x04",
+        b"<html>404</html>",
+        b"\x93NUMPY",
+        pickle.dumps({"logits/bias": [0] * 10}),
+    ],
     ids=["empty", "cut zip", "page", "cut array", "pickle"],
 )
 def test_what_is_no_archive_is_refused(damaged):
@@ -192,12 +211,17 @@ def test_nothing_in_an_archive_is_executed(weights, tmp_path):
 
 
 def test_damage_anywhere_is_refused_or_does_no_harm(weights):
-    """One changed byte: either it is noticed, or it is none that matters (a time, an unused flag)."""
+    """One changed byte: either it is noticed, or it is none that matters (a time, an unused
+    flag)."""
     good = arrays_in(weights)
     network = networks.build(DNN, blank=True)
     refused = 0
     chance = np.random.default_rng(5)
-    places = [*range(0, 200), *range(len(weights) - 200, len(weights)), *chance.integers(0, len(weights), 400)]
+    places = [
+        *range(0, 200),
+        *range(len(weights) - 200, len(weights)),
+        *chance.integers(0, len(weights), 400),
+    ]
     for place in places:
         damaged = bytearray(weights)
         damaged[place] ^= 1 << int(chance.integers(8))

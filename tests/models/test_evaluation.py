@@ -57,7 +57,10 @@ def test_a_perfect_network_has_no_loss_and_a_diagonal(certain):
 
 def test_an_undecided_network_loses_the_logarithm_of_ten():
     digits = dataset.load().test.part(0, 500)
-    result = evaluate(Classifier(networks.build(HYPERPARAMETERS, blank=True)).readings(digits.images), digits.labels)
+    result = evaluate(
+        Classifier(networks.build(HYPERPARAMETERS, blank=True)).readings(digits.images),
+        digits.labels,
+    )
     assert result.loss == pytest.approx(np.log(10), rel=1e-6)
     assert result.confusion[:, 0].sum() == result.confusion.sum() == 500
 
@@ -71,7 +74,9 @@ def test_scikit_learn_and_keras_come_to_the_same_numbers():
     assert result.accuracy == metrics.accuracy_score(digits.labels, read)
     assert result.confusion.sum() == 3_000
     network.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert result.loss == pytest.approx(network.evaluate(digits.images, digits.labels, verbose=0), rel=1e-5)
+    assert result.loss == pytest.approx(
+        network.evaluate(digits.images, digits.labels, verbose=0), rel=1e-5
+    )
     report = metrics.classification_report(digits.labels, read, output_dict=True, zero_division=0)
     for digit, found in enumerate(result.digits):
         expected = report[str(digit)]

@@ -27,28 +27,40 @@ def by_name(variables):
 
 
 def learned_from(network, digits):
-    """The logits and, by the name of the weights, the gradients of the cross-entropy, as while learning."""
+    """The logits and, by the name of the weights, the gradients of the cross-entropy, as while
+    learning."""
     variables = network.trainable_variables
     with tf.GradientTape() as tape:
         logits = network(digits.images, training=True)
-        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(digits.labels.astype(int), logits))
+        loss = tf.reduce_mean(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(digits.labels.astype(int), logits)
+        )
     gradients = tape.gradient(loss, [variable.value for variable in variables])
     return logits, dict(zip(map(name_of, variables), gradients, strict=True))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_that_learns_has_the_layers_of_the_one_that_is_kept_and_starts_with_its_weights(name):
+def test_a_network_that_learns_has_the_layers_of_the_one_that_is_kept_and_starts_with_its_weights(
+    name,
+):
     network = networks.build(NETWORKS[name])
     learner = fast_layers.to_learn(network, "float32")
     assert [(layer.name, layer.output.shape) for layer in learner.layers] == [
         (layer.name, layer.output.shape) for layer in network.layers
     ]
-    assert all(isinstance(fast, type(kept)) for fast, kept in zip(learner.layers, network.layers, strict=True))
+    assert all(
+        isinstance(fast, type(kept))
+        for fast, kept in zip(learner.layers, network.layers, strict=True)
+    )
     kept = by_name(network.weights)
     for path, weights in by_name(learner.weights).items():
         np.testing.assert_array_equal(weights, kept.pop(path))
     # What is left are biases that batch normalisation would take away again.
-    assert all(path.endswith("/bias") and f"{path.split('/')[0]}_batch_norm/beta" in by_name(learner.weights) for path in kept)
+    assert all(
+        path.endswith("/bias")
+        and f"{path.split('/')[0]}_batch_norm/beta" in by_name(learner.weights)
+        for path in kept
+    )
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -74,7 +86,9 @@ def test_dropout_switches_off_the_same_units():
     hyperparameters = NETWORKS["dnn"].model_copy(update={"dropout": 0.5})
     network, images = networks.build(hyperparameters), dataset.load().train.images[:COUNT]
     learner = fast_layers.to_learn(network, "float32")
-    np.testing.assert_allclose(learner(images, training=True), network(images, training=True), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        learner(images, training=True), network(images, training=True), rtol=1e-3, atol=1e-4
+    )
     assert np.abs(learner(images, training=True) - learner(images)).max() > 0.01
 
 
@@ -86,7 +100,9 @@ def test_bfloat16_is_what_layers_pass_on_and_not_what_is_learned(name):
     assert {variable.dtype for variable in learner.weights} == {"float32"}
     logits, gradients = learned_from(learner, digits)
     expected, _ = learned_from(fast_layers.to_learn(network, "float32"), digits)
-    assert logits.dtype == tf.float32 and {gradient.dtype for gradient in gradients.values()} == {tf.float32}
+    assert logits.dtype == tf.float32 and {gradient.dtype for gradient in gradients.values()} == {
+        tf.float32
+    }
     difference = np.abs(logits - expected)
     assert 0 < difference.mean() < 0.05 * np.ptp(expected)
     # Other threads build networks at the same time: what they get by default stays what it was.

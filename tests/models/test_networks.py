@@ -1,4 +1,5 @@
-"""Networks: the sizes that the arithmetic says, the shapes that a forward pass has, the same start for the same seed."""
+"""Networks: the sizes that the arithmetic says, the shapes that a forward pass has, the same start
+for the same seed."""
 
 import math
 
@@ -17,13 +18,30 @@ ALL_RECIPES = [recipe.hyperparameters for recipe in RECIPES.values()]
     ("hyperparameters", "count"),
     [
         (DnnHyperparameters(hidden_units="512,256", batch_norm=False), 535_818),
-        (DnnHyperparameters(hidden_units="100,80,50", batch_norm=False), 784 * 100 + 100 + 8_080 + 4_050 + 510),
+        (
+            DnnHyperparameters(hidden_units="100,80,50", batch_norm=False),
+            784 * 100 + 100 + 8_080 + 4_050 + 510,
+        ),
         # Batch normalisation keeps four numbers a unit: scale, offset, running mean and variance.
-        (DnnHyperparameters(hidden_units="100,80,50", batch_norm=True), 784 * 100 + 100 + 8_080 + 4_050 + 510 + 4 * 230),
-        (CnnHyperparameters(conv_layers="32x3,64x3+pool3", dense_units="128", batch_norm=False), 544_522),
-        (CnnHyperparameters(conv_layers="32x3+pool2,64x3+pool2,128x3+pool2", dense_units="128", batch_norm=False), 110_474),
+        (
+            DnnHyperparameters(hidden_units="100,80,50", batch_norm=True),
+            784 * 100 + 100 + 8_080 + 4_050 + 510 + 4 * 230,
+        ),
+        (
+            CnnHyperparameters(conv_layers="32x3,64x3+pool3", dense_units="128", batch_norm=False),
+            544_522,
+        ),
+        (
+            CnnHyperparameters(
+                conv_layers="32x3+pool2,64x3+pool2,128x3+pool2", dense_units="128", batch_norm=False
+            ),
+            110_474,
+        ),
         # 8 filters of 5×5 and a bias; stride 2 leaves 12×12; no dense layer on top.
-        (CnnHyperparameters(conv_layers="8x5/2", dense_units="none", batch_norm=False), 8 * 26 + 12 * 12 * 8 * 10 + 10),
+        (
+            CnnHyperparameters(conv_layers="8x5/2", dense_units="none", batch_norm=False),
+            8 * 26 + 12 * 12 * 8 * 10 + 10,
+        ),
     ],
     ids=str,
 )
@@ -65,7 +83,9 @@ def test_the_first_layer_scales_ink_to_one():
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("cls", [DnnHyperparameters, CnnHyperparameters])
 def test_the_same_seed_gives_the_same_initial_weights_and_another_seed_others(cls, activation):
-    first, same, other = (networks.build(cls(activation=activation, seed=seed)).get_weights() for seed in (1, 1, 2))
+    first, same, other = (
+        networks.build(cls(activation=activation, seed=seed)).get_weights() for seed in (1, 1, 2)
+    )
     for one, two in zip(first, same, strict=True):
         np.testing.assert_array_equal(one, two)
     kernels = [index for index, weights in enumerate(first) if weights.ndim > 1]
@@ -82,7 +102,11 @@ def test_no_two_layers_start_alike():
 
 @pytest.mark.parametrize(("activation", "variance"), [("relu", 2 / 784), ("tanh", 2 / (784 + 512))])
 def test_initial_weights_spread_as_the_activation_needs(activation, variance):
-    kernel = networks.build(DnnHyperparameters(hidden_units="512", activation=activation)).get_layer("dense_1").get_weights()[0]
+    kernel = (
+        networks.build(DnnHyperparameters(hidden_units="512", activation=activation))
+        .get_layer("dense_1")
+        .get_weights()[0]
+    )
     assert kernel.var() == pytest.approx(variance, rel=0.02)
     assert kernel.mean() == pytest.approx(0, abs=0.001)
 
@@ -90,15 +114,21 @@ def test_initial_weights_spread_as_the_activation_needs(activation, variance):
 @pytest.mark.parametrize("cls", [DnnHyperparameters, CnnHyperparameters])
 def test_the_largest_seed_builds_a_network(cls):
     largest = cls.choices()["seed"].high
-    first, second = (networks.build(cls(seed=seed)).get_weights()[0] for seed in (largest, largest - 1))
+    first, second = (
+        networks.build(cls(seed=seed)).get_weights()[0] for seed in (largest, largest - 1)
+    )
     assert np.isfinite(first).all() and not np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("hyperparameters", ALL_RECIPES)
 def test_a_blank_network_has_the_same_shapes_and_only_zeros_to_learn(hyperparameters):
     blank, drawn = (networks.build(hyperparameters, blank=blank) for blank in (True, False))
-    assert [tuple(variable.shape) for variable in blank.variables] == [tuple(variable.shape) for variable in drawn.variables]
-    assert [variable.path for variable in blank.weights] == [variable.path for variable in drawn.weights]
+    assert [tuple(variable.shape) for variable in blank.variables] == [
+        tuple(variable.shape) for variable in drawn.variables
+    ]
+    assert [variable.path for variable in blank.weights] == [
+        variable.path for variable in drawn.weights
+    ]
     kernels = [variable for variable in blank.variables if variable.name == "kernel"]
     assert kernels
     assert not any(kernel.numpy().any() for kernel in kernels)
@@ -116,7 +146,9 @@ def test_a_blank_network_has_the_same_shapes_and_only_zeros_to_learn(hyperparame
     ],
     ids=["dnn", "cnn", "cnn without dense layers"],
 )
-def test_batch_normalisation_and_dropout_are_there_exactly_when_chosen(cls, layers, batch_norm, dropout):
+def test_batch_normalisation_and_dropout_are_there_exactly_when_chosen(
+    cls, layers, batch_norm, dropout
+):
     hyperparameters = cls(batch_norm=batch_norm, dropout=dropout, **layers)
     kinds = [type(layer).__name__ for layer in networks.build(hyperparameters, blank=True).layers]
     dense = kinds.count("Dense") - 1
@@ -127,33 +159,57 @@ def test_batch_normalisation_and_dropout_are_there_exactly_when_chosen(cls, laye
 
 
 def treated(hyperparameters, kind):
-    """The hidden layers that this kind of layer follows, in order; by "flatten", the one without dense layers."""
-    names = [layer.name for layer in networks.build(hyperparameters, blank=True).layers if type(layer).__name__ == kind]
+    """The hidden layers that this kind of layer follows, in order; by "flatten", the one without
+    dense layers."""
+    names = [
+        layer.name
+        for layer in networks.build(hyperparameters, blank=True).layers
+        if type(layer).__name__ == kind
+    ]
     return [name.removesuffix("_batch_norm").removesuffix("_dropout") for name in names]
 
 
 @pytest.mark.parametrize("plain_layers", range(5))
 def test_the_last_dense_layers_are_plain_when_chosen(plain_layers):
-    hyperparameters = DnnHyperparameters(hidden_units="64,32,16", batch_norm=True, dropout=0.5, plain_layers=plain_layers)
+    hyperparameters = DnnHyperparameters(
+        hidden_units="64,32,16", batch_norm=True, dropout=0.5, plain_layers=plain_layers
+    )
     expected = ["dense_1", "dense_2", "dense_3"][: max(3 - plain_layers, 0)]
-    assert treated(hyperparameters, "BatchNormalization") == treated(hyperparameters, "Dropout") == expected
+    assert (
+        treated(hyperparameters, "BatchNormalization")
+        == treated(hyperparameters, "Dropout")
+        == expected
+    )
 
 
 @pytest.mark.parametrize("plain_layers", range(6))
 def test_plain_layers_of_a_cnn_are_counted_from_the_output_through_the_convolutions(plain_layers):
     hyperparameters = CnnHyperparameters(
-        conv_layers="4x3,4x3", dense_units="16,8", batch_norm=True, dropout=0.5, plain_layers=plain_layers
+        conv_layers="4x3,4x3",
+        dense_units="16,8",
+        batch_norm=True,
+        dropout=0.5,
+        plain_layers=plain_layers,
     )
     left = max(4 - plain_layers, 0)
-    assert treated(hyperparameters, "BatchNormalization") == ["conv_1", "conv_2", "dense_1", "dense_2"][:left]
+    assert (
+        treated(hyperparameters, "BatchNormalization")
+        == ["conv_1", "conv_2", "dense_1", "dense_2"][:left]
+    )
     # Convolutions have no dropout.
     assert treated(hyperparameters, "Dropout") == ["dense_1", "dense_2"][: max(left - 2, 0)]
 
 
-@pytest.mark.parametrize(("plain_layers", "normal"), [(0, ["conv_1", "conv_2"]), (1, ["conv_1"]), (2, []), (8, [])])
+@pytest.mark.parametrize(
+    ("plain_layers", "normal"), [(0, ["conv_1", "conv_2"]), (1, ["conv_1"]), (2, []), (8, [])]
+)
 def test_without_dense_layers_the_last_convolution_is_the_first_to_be_plain(plain_layers, normal):
     hyperparameters = CnnHyperparameters(
-        conv_layers="4x3,4x3", dense_units="none", batch_norm=True, dropout=0.5, plain_layers=plain_layers
+        conv_layers="4x3,4x3",
+        dense_units="none",
+        batch_norm=True,
+        dropout=0.5,
+        plain_layers=plain_layers,
     )
     assert treated(hyperparameters, "BatchNormalization") == normal
     assert treated(hyperparameters, "Dropout") == (["dropout"] if plain_layers == 0 else [])
@@ -185,10 +241,13 @@ def test_every_activation_bends_along_its_formula(activation):
     network = networks.build(DnnHyperparameters(activation=activation))
     values = np.linspace(-3, 3, 13, dtype=np.float32)
     bent = network.get_layer(f"dense_1_{activation}")(values).numpy()
-    np.testing.assert_allclose(bent, [ACTIVATIONS[activation](value) for value in values], atol=1e-6)
+    np.testing.assert_allclose(
+        bent, [ACTIVATIONS[activation](value) for value in values], atol=1e-6
+    )
 
 
-# Networks of one size ---------------------------------------------------------------------------------------------------
+# Networks of one size
+# ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -203,7 +262,9 @@ def test_every_activation_bends_along_its_formula(activation):
     ],
 )
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_a_dnn_is_resized_to_a_number_of_parameters_within_two_percent(units, parameters, batch_norm):
+def test_a_dnn_is_resized_to_a_number_of_parameters_within_two_percent(
+    units, parameters, batch_norm
+):
     hyperparameters = DnnHyperparameters(hidden_units=units, batch_norm=batch_norm, dropout=0.1)
     found = networks.resized(hyperparameters, parameters)
     assert networks.build(found, blank=True).count_params() == pytest.approx(parameters, rel=0.02)

@@ -18,7 +18,8 @@ ARM = "Features\t: fp asimd bf16"
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Makes this machine one with another processor, and with graphics cards of these compute capabilities."""
+    """Makes this machine one with another processor, and with graphics cards of these compute
+    capabilities."""
 
     def pretend(cpuinfo, capabilities=()):
         def read_text(path, encoding):
@@ -29,7 +30,11 @@ def machine(monkeypatch):
 
         cards = dict(enumerate(capabilities))
         monkeypatch.setattr(Path, "read_text", read_text)
-        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(cards) if kind == "GPU" else ["CPU"])
+        monkeypatch.setattr(
+            tf.config,
+            "list_physical_devices",
+            lambda kind: list(cards) if kind == "GPU" else ["CPU"],
+        )
         monkeypatch.setattr(
             tf.config.experimental,
             "get_device_details",
@@ -58,7 +63,9 @@ def resolved(hyperparameters):
         (HASWELL, [None], "float32"),  # a card that does not tell
     ],
 )
-def test_automatic_is_bfloat16_where_there_are_units_for_it(machine, cpuinfo, capabilities, expected):
+def test_automatic_is_bfloat16_where_there_are_units_for_it(
+    machine, cpuinfo, capabilities, expected
+):
     machine(cpuinfo, capabilities)
     assert resolved(LARGE) == expected
 

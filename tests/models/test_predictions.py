@@ -53,7 +53,11 @@ def test_which_digit_was_read_is_kept_even_where_rounding_makes_two_equal():
 
 def test_no_image_at_all_is_packed_too():
     found = Readings.unpack(Readings.of(np.empty((0, 10), np.float32)).pack())
-    assert found.digits.shape == (0,) and found.probabilities.shape == (0, 10) and found.confidences.shape == (0,)
+    assert (
+        found.digits.shape == (0,)
+        and found.probabilities.shape == (0, 10)
+        and found.confidences.shape == (0,)
+    )
 
 
 def test_readings_of_the_whole_test_set_take_less_than_a_few_hundred_kilobytes():
@@ -103,7 +107,9 @@ def test_each_flipped_byte_is_noticed_or_harms_nothing(probabilities):
     noticed = 0
     for place in range(0, len(whole), 7):
         try:
-            found = Readings.unpack(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+            found = Readings.unpack(
+                whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
+            )
         except ReadingsError:
             noticed += 1
         else:

@@ -28,7 +28,8 @@ def one_store(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def canvas_that_tells_nothing(monkeypatch):
-    """Streamlit's test driver has no components: the canvas shows what the board holds, and nobody draws on it."""
+    """Streamlit's test driver has no components: the canvas shows what the board holds, and nobody
+    draws on it."""
     monkeypatch.setattr(canvas, "show_canvas", lambda board, brush_px: None)
 
 

@@ -62,7 +62,8 @@ def has_curves(app: AppTest) -> bool:
 
 
 def start_again() -> AppTest:
-    """The page when all that was kept in memory of runs and their curves is gone, as when the app is started again."""
+    """The page when all that was kept in memory of runs and their curves is gone, as when the app
+    is started again."""
     for shared in (cached.sweep, resources.store, resources.classifier):
         shared.clear()
     return page().run()
@@ -89,9 +90,14 @@ def test_the_chart_and_the_words_are_those_of_reading_one_by_one():
     expected = [read(app, "shipped-dnn", "scale", amount) for amount in amounts]
     found = [row for row in rows(app, 0, "readings") if row["network"] == "DNN"]
     assert [row["read"] for row in found] == [str(one.digit) for one in expected]
-    assert [row["probability"] for row in found] == pytest.approx([one.probabilities[2] for one in expected], abs=2e-4)
+    assert [row["probability"] for row in found] == pytest.approx(
+        [one.probabilities[2] for one in expected], abs=2e-4
+    )
     wrong = [amount for amount, one in zip(amounts, expected, strict=True) if one.digit != 2]
-    first = [max(amount for amount in wrong if amount < 100), *[amount for amount in wrong if amount > 100][:1]]
+    first = [
+        max(amount for amount in wrong if amount < 100),
+        *[amount for amount in wrong if amount > 100][:1],
+    ]
     (told,) = [text.value for text in app.markdown if "The DNN first fails at" in text.value]
     for amount in first:
         assert f"**{amount}**%" in told
@@ -120,7 +126,10 @@ def test_the_whole_test_set_is_read_in_slices_and_kept(finished_run):
     assert app.button(key="breaking-start").disabled
     found = rows(app, 1, "accuracies")
     assert [row["accuracy"] for row in found] == pytest.approx(accuracies, abs=1e-4)
-    assert any(f"reads {accuracies[0]:.1%} of 2,000 unspoiled test digits" in text.value for text in app.markdown)
+    assert any(
+        f"reads {accuracies[0]:.1%} of 2,000 unspoiled test digits" in text.value
+        for text in app.markdown
+    )
 
 
 def test_reading_the_test_set_can_be_stopped(finished_run):
@@ -163,7 +172,10 @@ def test_of_several_curves_those_that_are_not_kept_yet_can_be_read(finished_run)
     choose(app, [finished_run.id, "quick-dnn"], "blur")
     assert {row["run"] for row in rows(app, 1, "accuracies")} == {"DNN without augmentation"}
     read_the_test_set(app)
-    assert {row["run"] for row in rows(app, 1, "accuracies")} == {"DNN without augmentation", finished_run.label}
+    assert {row["run"] for row in rows(app, 1, "accuracies")} == {
+        "DNN without augmentation",
+        finished_run.label,
+    }
 
 
 @pytest.mark.parametrize("what", ["network", "distortion"])
@@ -175,7 +187,9 @@ def test_a_curve_of_an_earlier_version_is_not_shown(monkeypatch, what):
     blur = DISTORTIONS["blur"]
     resources.store.clear()
     if what == "distortion":
-        monkeypatch.setitem(DISTORTIONS, "blur", replace(blur, apply=lambda images, px: blur.apply(images, px / 2)))
+        monkeypatch.setitem(
+            DISTORTIONS, "blur", replace(blur, apply=lambda images, px: blur.apply(images, px / 2))
+        )
     else:
         run = resources.store().run("quick-dnn")
         monkeypatch.setattr(run, "created_at", run.created_at + timedelta(days=1))

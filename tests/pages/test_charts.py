@@ -17,9 +17,13 @@ def test_each_digit_has_a_bar_and_only_the_most_probable_one_is_in_full_colour()
 
 
 def test_a_line_joins_what_two_networks_reach_for_each_digit():
-    data = charts.by_digit([VALUES, VALUES[::-1]], ("DNN", "CNN"), ("dnn", "cnn"), "recall")["datasets"]
+    data = charts.by_digit([VALUES, VALUES[::-1]], ("DNN", "CNN"), ("dnn", "cnn"), "recall")[
+        "datasets"
+    ]
     assert data["lines"].to_pylist()[2] == {"digit": "2", "low": 0.0, "high": 0.7}
-    assert {(row["network"], row["value"]) for row in data["dots"].to_pylist() if row["digit"] == "2"} == {
+    assert {
+        (row["network"], row["value"]) for row in data["dots"].to_pylist() if row["digit"] == "2"
+    } == {
         ("DNN", 0.7),
         ("CNN", 0.0),
     }
@@ -32,12 +36,21 @@ def test_a_curve_that_grows_hardly_ever_changes_its_chart():
     for count in range(2, len(whole.points) + 1):
         last = whole.points[count - 1].epoch
         so_far = Curve(
-            steps_per_epoch=whole.steps_per_epoch, points=whole.points[:count], seconds=whole.seconds[:count],
+            steps_per_epoch=whole.steps_per_epoch,
+            points=whole.points[:count],
+            seconds=whole.seconds[:count],
             epochs=[end for end in whole.epochs if end.epoch <= last],
-        )  # fmt: skip
+        )
         for quantity, specs in charts_of.items():
-            spec = charts.curves([charts.Drawn("CNN", "cnn", so_far, 50_000)], quantity, end=4.0, live=True)
+            spec = charts.curves(
+                [charts.Drawn("CNN", "cnn", so_far, 50_000)], quantity, end=4.0, live=True
+            )
             assert spec["datasets"]["training"].num_rows == count
-            if (bare := {name: part for name, part in spec.items() if name != "datasets"}) not in specs:
+            if (
+                bare := {name: part for name, part in spec.items() if name != "datasets"}
+            ) not in specs:
                 specs.append(bare)
-    assert {quantity: len(specs) for quantity, specs in charts_of.items()} == {"loss": 2, "accuracy": 4}
+    assert {quantity: len(specs) for quantity, specs in charts_of.items()} == {
+        "loss": 2,
+        "accuracy": 4,
+    }

@@ -1,4 +1,5 @@
-"""The Compare page, without a browser: the table, two networks side by side, and the digits that split them."""
+"""The Compare page, without a browser: the table, two networks side by side, and the digits that
+split them."""
 
 import re
 
@@ -38,8 +39,11 @@ def listed(app: AppTest):
 
 def gallery(app: AppTest, key: str) -> list[int]:
     """The test images that a gallery shows, in its order."""
-    return [int(button.key.removeprefix(f"{key}-")) for button in app.button if button.label.startswith("No. ")
-            and button.key.startswith(key)]  # fmt: skip
+    return [
+        int(button.key.removeprefix(f"{key}-"))
+        for button in app.button
+        if button.label.startswith("No. ") and button.key.startswith(key)
+    ]
 
 
 def captions(app: AppTest) -> list[str]:
@@ -59,7 +63,10 @@ def place(app: AppTest, name: str):
 @pytest.fixture
 def others(store, trained):
     """Three more runs of one name, which differ in their dropout; deleted in the end."""
-    runs = [store.create(TINY.model_copy(update={"dropout": dropout}), "one of three") for dropout in (0.1, 0.3, 0.5)]
+    runs = [
+        store.create(TINY.model_copy(update={"dropout": dropout}), "one of three")
+        for dropout in (0.1, 0.3, 0.5)
+    ]
     for run in runs:
         store.finish(run.id, trained)
     yield [store.run(run.id) for run in runs]
@@ -81,7 +88,10 @@ def test_the_table_tells_of_each_run_what_came_out_of_it(finished_run):
     row = listed(page().run()).loc[finished_run.label]
     assert row["Network"] == "DNN" and row["State"] == "finished"
     assert row["Test accuracy"] == pytest.approx(100 * finished_run.test_accuracy)
-    assert (row["Test loss"], row["Parameters"]) == (finished_run.test_loss, finished_run.parameters)
+    assert (row["Test loss"], row["Parameters"]) == (
+        finished_run.test_loss,
+        finished_run.parameters,
+    )
     assert row["Training, s"] == finished_run.elapsed_s
 
 
@@ -105,14 +115,23 @@ def test_the_filter_takes_the_network_too_and_says_when_nothing_is_left(finished
 
 
 def test_runs_that_came_to_nothing_are_in_the_table_but_cannot_be_compared(store):
-    runs = {state: store.create(TINY, f"it {state}") for state in (RunState.FAILED, RunState.INTERRUPTED, RunState.RUNNING)}
+    runs = {
+        state: store.create(TINY, f"it {state}")
+        for state in (RunState.FAILED, RunState.INTERRUPTED, RunState.RUNNING)
+    }
     for state, run in runs.items():
         store.set_state(run.id, state, "The dog ate it.")
     app = page(**{"compare-ticked": {runs[RunState.FAILED].id}}).run()
     assert not app.exception
     states = listed(app)["State"]
-    assert {state: states[run.label] for state, run in runs.items()} == {state: str(state) for state in runs}
-    assert not any(run.label in option for run in runs.values() for option in place(app, "First network").options)
+    assert {state: states[run.label] for state, run in runs.items()} == {
+        state: str(state) for state in runs
+    }
+    assert not any(
+        run.label in option
+        for run in runs.values()
+        for option in place(app, "First network").options
+    )
     assert any("No curve was kept" in info.value for info in app.info)
     store.set_state(runs[RunState.RUNNING].id, RunState.INTERRUPTED)
 
@@ -134,7 +153,11 @@ def test_a_run_is_renamed_and_an_empty_name_is_refused(store, others):
 def test_deleted_runs_are_gone_at_once_and_undo_brings_them_back_ticked(store, others):
     gone = others[:2]
     app = page(
-        **{"compare-ticked": {run.id for run in gone}, "compare-second": gone[0].id, "compare-address": (None, None)}
+        **{
+            "compare-ticked": {run.id for run in gone},
+            "compare-second": gone[0].id,
+            "compare-address": (None, None),
+        }
     ).run()
     assert two(app)[1] == gone[0].id
     app.button(key="delete-runs").click().run()
@@ -171,7 +194,9 @@ def test_a_name_is_no_markdown(store, trained):
     assert "Deleted \\!\\[x\\]" in texts(app)
 
 
-def test_two_ticked_runs_are_compared_and_their_networks_told_apart_where_they_are_of_one_kind(others):
+def test_two_ticked_runs_are_compared_and_their_networks_told_apart_where_they_are_of_one_kind(
+    others,
+):
     app = page(**{"compare-ticked": {run.id for run in others[:2]}}).run()
     app.button(key="compare-two").click().run()
     assert not app.exception
@@ -189,10 +214,17 @@ def test_how_far_the_probabilities_can_be_believed_is_told_before_and_after_the_
     assert not app.exception
     for run_id in (DNN, CNN):
         run, evaluation = store.run(run_id), resources.evaluation(run_id)
-        told = [caption.value for caption in app.caption if caption.value.startswith(f"{run.hyperparameters.title}: the prob")]
+        told = [
+            caption.value
+            for caption in app.caption
+            if caption.value.startswith(f"{run.hyperparameters.title}: the prob")
+        ]
         assert len(told) == 1
         assert f"{evaluation.calibration_error:.2%} on average" in told[0]
-        assert f"{evaluation.untempered_calibration_error:.2%} before" in told[0] and f"{run.temperature:.2f}" in told[0]
+        assert (
+            f"{evaluation.untempered_calibration_error:.2%} before" in told[0]
+            and f"{run.temperature:.2f}" in told[0]
+        )
 
 
 def test_a_comparison_can_be_linked_and_an_unknown_run_in_a_link_gets_a_sentence(finished_run):
@@ -205,7 +237,9 @@ def test_a_comparison_can_be_linked_and_an_unknown_run_in_a_link_gets_a_sentence
     app.run()
     assert not app.exception
     assert two(app) == (finished_run.id, CNN)
-    assert "not here or cannot read digits" in app.warning[0].value and "example.org" not in texts(app)
+    assert "not here or cannot read digits" in app.warning[0].value and "example.org" not in texts(
+        app
+    )
 
 
 def test_one_network_chosen_twice_is_shown_alone_with_a_sentence():
@@ -225,7 +259,9 @@ def test_the_digits_of_each_box_are_shown_a_page_at_a_time(box):
     assert gallery(app, "parting-shipped-dnn-shipped-cnn-box-digits") == BOXES[box][:24].tolist()
     if len(BOXES[box]) > 24:
         app.button(key="parting-shipped-dnn-shipped-cnn-box-digits-more").click().run()
-        assert gallery(app, "parting-shipped-dnn-shipped-cnn-box-digits") == BOXES[box][:48].tolist()
+        assert (
+            gallery(app, "parting-shipped-dnn-shipped-cnn-box-digits") == BOXES[box][:48].tolist()
+        )
 
 
 def test_the_list_of_cells_begins_with_the_most_frequent_mistake_and_shows_the_digits_of_any():
@@ -233,13 +269,19 @@ def test_the_list_of_cells_begins_with_the_most_frequent_mistake_and_shows_the_d
     cells = app.selectbox(key="confusion-shipped-dnn-shipped-cnn-cell")
     tables = [confusion_matrix(LABELS, reading.digits) for reading in READINGS]
     most = max(table[~np.eye(10, dtype=bool)].max() for table in tables)
-    name, label, digit, count = re.fullmatch(r"(.NN): (\d) read as (\d): (\d+) digits", cells.options[0]).groups()
+    name, label, digit, count = re.fullmatch(
+        r"(.NN): (\d) read as (\d): (\d+) digits", cells.options[0]
+    ).groups()
     assert int(count) == most == tables[("DNN", "CNN").index(name)][int(label), int(digit)]
     cells.set_value((1, 9, 4)).run()
     assert not app.exception
     found = np.flatnonzero((LABELS == 9) & (READINGS[1].digits == 4))
     assert sorted(gallery(app, "confusion-shipped-dnn-shipped-cnn-cell-digits")) == found.tolist()
-    confidences = READINGS[1].confidences[gallery(app, "confusion-shipped-dnn-shipped-cnn-cell-digits")].tolist()
+    confidences = (
+        READINGS[1]
+        .confidences[gallery(app, "confusion-shipped-dnn-shipped-cnn-cell-digits")]
+        .tolist()
+    )
     assert confidences == sorted(confidences, reverse=True)
 
 
@@ -258,7 +300,9 @@ def test_a_digit_is_opened_on_the_drawing_page():
     assert not app.exception
     board: canvas.Board = app.session_state["board"]
     assert board.origin == f"Test image {index:,}, labelled {LABELS[index]}. Draw over it!"
-    assert any(metric.label == "CNN reads" and metric.value == str(LABELS[index]) for metric in app.metric)
+    assert any(
+        metric.label == "CNN reads" and metric.value == str(LABELS[index]) for metric in app.metric
+    )
 
 
 def test_a_run_of_an_older_version_is_read_once_and_what_it_reads_kept(store, others, trained):

@@ -1,4 +1,5 @@
-"""The Draw page, without a browser: the canvas is replaced by what a visitor would have drawn on it."""
+"""The Draw page, without a browser: the canvas is replaced by what a visitor would have drawn on
+it."""
 
 import re
 
@@ -16,13 +17,17 @@ from tests.pages.conftest import APP
 def drawn_seven() -> np.ndarray:
     """A canvas, uint8 (280, 280, 4), on which somebody drew a 7."""
     image = Image.new("RGBA", (canvas.SIZE_PX, canvas.SIZE_PX), canvas.PAPER)
-    ImageDraw.Draw(image).line([(70, 70), (200, 70), (130, 230)], canvas.INK, canvas.BRUSH_PX, joint="curve")
+    ImageDraw.Draw(image).line(
+        [(70, 70), (200, 70), (130, 230)], canvas.INK, canvas.BRUSH_PX, joint="curve"
+    )
     return np.asarray(image)
 
 
 def draw_seven(monkeypatch) -> None:
     """The canvas tells of a 7 from now on."""
-    monkeypatch.setattr(canvas, "show_canvas", lambda board, brush_px: ({"objects": [{}]}, drawn_seven()))
+    monkeypatch.setattr(
+        canvas, "show_canvas", lambda board, brush_px: ({"objects": [{}]}, drawn_seven())
+    )
 
 
 def page() -> AppTest:
@@ -47,7 +52,13 @@ def test_both_networks_read_a_drawing_side_by_side_and_agree(monkeypatch):
     assert not app.exception
     assert [reading(app, network) for network in ("dnn", "cnn")] == ["7", "7"]
     assert "both read **7**" in app.success[0].value
-    assert sum("parameters" in caption.value and "test digits" in caption.value for caption in app.caption) == 2
+    assert (
+        sum(
+            "parameters" in caption.value and "test digits" in caption.value
+            for caption in app.caption
+        )
+        == 2
+    )
 
 
 def test_what_is_no_digit_is_called_so_and_what_it_might_be_is_still_told(monkeypatch):
@@ -56,11 +67,19 @@ def test_what_is_no_digit_is_called_so_and_what_it_might_be_is_still_told(monkey
     for place in (110, 170):  # a number sign
         pen.line([(place, 50), (place, 230)], fill="black", width=16)
         pen.line([(50, place), (230, place)], fill="black", width=16)
-    monkeypatch.setattr(canvas, "show_canvas", lambda board, brush_px: ({"objects": [{}]}, np.asarray(sheet)))
+    monkeypatch.setattr(
+        canvas, "show_canvas", lambda board, brush_px: ({"objects": [{}]}, np.asarray(sheet))
+    )
     app = page().run()
     assert not app.exception
     assert [reading(app, network) for network in ("dnn", "cnn")] == ["not sure", "not sure"]
-    assert sum(bool(re.match(r"perhaps \*\*\d\*\*, with probability", text.value)) for text in app.markdown) == 2
+    assert (
+        sum(
+            bool(re.match(r"perhaps \*\*\d\*\*, with probability", text.value))
+            for text in app.markdown
+        )
+        == 2
+    )
     assert "Neither is sure" in app.info[0].value and not app.success and not app.warning
 
 
@@ -69,7 +88,9 @@ def test_the_metric_stands_alone_in_its_keyed_container(monkeypatch):
     app = page().run()
     for network in ("dnn", "cnn"):
         container = next(
-            block for block in _blocks(app._tree.root) if block.proto and f"prediction-{network}" in str(block.proto)
+            block
+            for block in _blocks(app._tree.root)
+            if block.proto and f"prediction-{network}" in str(block.proto)
         )
         assert [type(child).__name__ for child in container.children.values()] == ["Metric"]
 
@@ -103,7 +124,9 @@ def test_clear_takes_everything_off_the_canvas():
     ("name", "content", "complaint"),
     [("broken.png", b"\x89PNG\r\n\x1a\n broken", "broken.png"), ("empty.png", b"", "empty.png")],
 )
-def test_a_picture_that_cannot_be_read_gets_a_sentence_and_the_drawing_stays(name, content, complaint):
+def test_a_picture_that_cannot_be_read_gets_a_sentence_and_the_drawing_stays(
+    name, content, complaint
+):
     app = page().run()
     app.button(key="example").click().run()
     before = [reading(app, network) for network in ("dnn", "cnn")]
@@ -136,7 +159,9 @@ def test_a_finished_run_can_be_chosen_to_read_with(monkeypatch, finished_run):
     app = page().run()
     app.selectbox(key="reads-dnn").select(finished_run.id).run()
     assert not app.exception
-    assert any(f"{finished_run.parameters:,} parameters" in caption.value for caption in app.caption)
+    assert any(
+        f"{finished_run.parameters:,} parameters" in caption.value for caption in app.caption
+    )
 
 
 def test_without_a_store_the_shipped_networks_still_read(monkeypatch, broken_store):
@@ -147,10 +172,14 @@ def test_without_a_store_the_shipped_networks_still_read(monkeypatch, broken_sto
     assert [reading(app, network) for network in ("dnn", "cnn")] == ["7", "7"]
 
 
-def test_a_run_whose_weights_are_damaged_gets_a_sentence_and_the_other_network_still_reads(monkeypatch, store, finished_run):
+def test_a_run_whose_weights_are_damaged_gets_a_sentence_and_the_other_network_still_reads(
+    monkeypatch, store, finished_run
+):
     draw_seven(monkeypatch)
     with store._session() as session:
-        session.execute(text("UPDATE weights SET weights = x'00' WHERE run_id = :run"), {"run": finished_run.id})
+        session.execute(
+            text("UPDATE weights SET weights = x'00' WHERE run_id = :run"), {"run": finished_run.id}
+        )
     app = page().run()
     app.selectbox(key="reads-dnn").select(finished_run.id).run()
     assert not app.exception

@@ -16,8 +16,12 @@ from tests.pages.conftest import APP
 
 DNN, CNN = "shipped-dnn", "shipped-cnn"
 SMALL = {"epochs": 1, "train_images": 100, "validation_images": 0}
-ODD_DNN = DnnHyperparameters(hidden_units=(40,), activation="sigmoid", batch_norm=False, dropout=0, **SMALL)
-ODD_CNN = CnnHyperparameters(conv_layers="4x7/3+pool3", dense_units="", activation="tanh", batch_norm=False, **SMALL)
+ODD_DNN = DnnHyperparameters(
+    hidden_units=(40,), activation="sigmoid", batch_norm=False, dropout=0, **SMALL
+)
+ODD_CNN = CnnHyperparameters(
+    conv_layers="4x7/3+pool3", dense_units="", activation="tanh", batch_norm=False, **SMALL
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +74,10 @@ def test_who_comes_without_a_drawing_sees_what_an_example_does_in_both_networks(
         outputs = passed_on_slowly(resources.classifier(run_id).network, image)
         sums = outputs["dense_1_batch_norm"]
         assert f"**Dense layer 1**: {(sums > 0).sum()} of {len(sums)} units are active" in told
-        assert f"**Logits**: {outputs['logits'].argmax()} is highest with {outputs['logits'].max():.1f}" in told
+        assert (
+            f"**Logits**: {outputs['logits'].argmax()} is highest with "
+            f"{outputs['logits'].max():.1f}" in told
+        )
     assert (outputs["conv_4_batch_norm"] > 0).any(axis=(0, 1)).sum() == int(
         re.search(r"\*\*Convolution 4\*\*: 64 maps of 8×8 pixels. (\d+) filters respond", told)[1]
     )
@@ -83,10 +90,17 @@ def test_at_first_the_strongest_pixel_of_the_first_convolution_is_worked_out(ima
     row, column, index = np.unravel_index(maps.argmax(), maps.shape)
     bias = resources.classifier(CNN).network.get_layer("conv_1").bias.numpy()[index]
     assert steps(app) == pytest.approx(
-        [expected[layer][row, column, index] - less for layer, less in
-         (("conv_1", bias), ("conv_1", 0), ("conv_1_batch_norm", 0), ("conv_1_relu", 0))],
+        [
+            expected[layer][row, column, index] - less
+            for layer, less in (
+                ("conv_1", bias),
+                ("conv_1", 0),
+                ("conv_1_batch_norm", 0),
+                ("conv_1_relu", 0),
+            )
+        ],
         abs=2e-3,
-    )  # fmt: skip
+    )
     assert f"The pixel in row {row + 1}, column {column + 1}" in told_by_pictures(app)
 
 
@@ -116,7 +130,10 @@ def test_another_digit_has_other_templates_speak_for_it(no_search):
     before = [text.value for text in app.markdown if "speak for 2" in text.value]
     app.selectbox[0].select(7).run()
     assert not app.exception
-    assert len(before) == 2 and len([text for text in app.markdown if "speak for 7" in text.value]) == 2
+    assert (
+        len(before) == 2
+        and len([text for text in app.markdown if "speak for 7" in text.value]) == 2
+    )
 
 
 def test_networks_without_dense_head_or_normalisation_are_looked_into_too(odd_runs, no_search):
@@ -132,7 +149,9 @@ def test_networks_without_dense_head_or_normalisation_are_looked_into_too(odd_ru
     assert not app.button_group
 
 
-def test_what_excites_a_filter_is_looked_for_in_the_training_digits_until_all_were_seen(monkeypatch):
+def test_what_excites_a_filter_is_looked_for_in_the_training_digits_until_all_were_seen(
+    monkeypatch,
+):
     monkeypatch.setattr(cached, "SEARCHED_IMAGES", 100)
     cached.search.clear()
     app = page().run()
@@ -159,13 +178,24 @@ def told_by_pictures(app: AppTest) -> str:
 @pytest.mark.parametrize(
     ("each", "told"),
     [
-        ([-1.0, -2.0], "Nothing in this layer speaks for 7; what speaks against it adds up to -3.0."),
-        ([1.0, 6.0, 0.0, -2.0], "2 of 4 speak for 7, +7.0 together, and 1 against it, -2.0. Half of what speaks for it comes "
-         "from one alone."),
-        ([2.0, 2.0, 2.0, 2.0], "4 of 4 speak for 7, +8.0 together, and 0 against it, +0.0. Half of what speaks for it comes "
-         "from the first 2."),
+        (
+            [-1.0, -2.0],
+            "Nothing in this layer speaks for 7; what speaks against it adds up to -3.0.",
+        ),
+        (
+            [1.0, 6.0, 0.0, -2.0],
+            "2 of 4 speak for 7, +7.0 together, and 1 against it, -2.0. Half of what speaks for it "
+            "comes "
+            "from one alone.",
+        ),
+        (
+            [2.0, 2.0, 2.0, 2.0],
+            "4 of 4 speak for 7, +8.0 together, and 0 against it, +0.0. Half of what speaks for it "
+            "comes "
+            "from the first 2.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_speaks_for_a_digit_is_told_from_the_numbers(each, told):
     from pages.parts.lessons.inside import layers
 

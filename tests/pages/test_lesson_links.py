@@ -1,4 +1,5 @@
-"""Links to lessons: what they open, what they hide, and what is said of those that cannot be used."""
+"""Links to lessons: what they open, what they hide, and what is said of those that cannot be
+used."""
 
 from urllib.parse import parse_qsl, urlsplit
 
@@ -45,7 +46,10 @@ def test_a_link_opens_its_digit_its_networks_and_its_settings(finished_run):
     app = opened("slide", digit="17", dnn=finished_run.id, cnn="quick-cnn", prepared="true")
     board = app.session_state["board"]
     assert (board.index, board.label) == (17, LABELS[17])
-    assert app.selectbox(key="reads-dnn").value == finished_run.id and app.selectbox(key="reads-cnn").value == "quick-cnn"
+    assert (
+        app.selectbox(key="reads-dnn").value == finished_run.id
+        and app.selectbox(key="reads-cnn").value == "quick-cnn"
+    )
     assert app.toggle(key="slide-prepared").value is True
     assert not app.warning
 
@@ -68,7 +72,10 @@ def test_a_link_carries_a_drawing_and_the_digit_that_it_is():
     board = app.session_state["board"]
     assert board.label == 7 == app.selectbox[0].value
     assert np.abs(board.preparation.image.astype(int) - image).max() <= 17 + 8
-    assert link_of(app)["ink"] == frame.to_text(board.preparation.image) and link_of(app)["label"] == "7"
+    assert (
+        link_of(app)["ink"] == frame.to_text(board.preparation.image)
+        and link_of(app)["label"] == "7"
+    )
     assert any("came with a link" in caption.value for caption in app.caption)
 
 
@@ -80,7 +87,9 @@ def test_a_link_carries_strokes_where_a_digit_was_drawn():
         again = opened(page, **{name: query[name] for name in ("strokes", "label")})
         board = again.session_state["board"]
         assert board.label == 4 and len(board.drawing["objects"]) == 2
-        difference = np.abs(board.preparation.image.astype(int) - app.session_state["board"].preparation.image)
+        difference = np.abs(
+            board.preparation.image.astype(int) - app.session_state["board"].preparation.image
+        )
         assert difference.mean() < 5
         assert len(link_of(again)["strokes"]) < 600
 
@@ -88,10 +97,16 @@ def test_a_link_carries_strokes_where_a_digit_was_drawn():
 @pytest.mark.parametrize(
     ("page", "query"),
     [
-        *(("breaking", {"distortion": name, name: links.to_text(one.amounts[-2])}) for name, one in DISTORTIONS.items()),
+        *(
+            ("breaking", {"distortion": name, name: links.to_text(one.amounts[-2])})
+            for name, one in DISTORTIONS.items()
+        ),
         ("slide", {"prepared": "true", "right": "3", "down": "-2"}),
         ("time_machine", {"epoch": "2", "view": "probabilities"}),
-        ("time_machine", {"epoch": "1", "view": "layers", "dnn-layer": "dense_2", "cnn-layer": "conv_3"}),
+        (
+            "time_machine",
+            {"epoch": "1", "view": "layers", "dnn-layer": "dense_2", "cnn-layer": "conv_3"},
+        ),
         ("reasons", {"way": "gradients", "change": "pixels"}),
         ("reasons", {"way": "cover", "side": "7", "cover": "ink", "change": "rubber"}),
         ("inside", {"layer": "conv_2", "filter": "3", "row": "5", "column": "4", "channel": "2"}),
@@ -172,7 +187,7 @@ def test_what_was_changed_after_a_link_stays_changed():
         ({"speed": "9"}, "This page has no 'speed'"),
         ({"lesson": "nothing"}, "There is no lesson 'nothing'"),
     ],
-)  # fmt: skip
+)
 def test_of_a_link_that_is_wrong_the_rest_is_used_and_the_wrong_part_told(query, words):
     app = opened("slide", cnn="quick-cnn", **query)
     told = [warning.value.replace("\\", "") for warning in app.warning]

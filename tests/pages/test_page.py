@@ -26,10 +26,18 @@ def test_nothing_in_a_name_is_markdown(text, written):
 
 
 @pytest.mark.parametrize(
-    "text", ["https://evil.example/", "HTTP://evil.example", "www.evil.example", "WWW.evil.example", "me@evil.example"]
+    "text",
+    [
+        "https://evil.example/",
+        "HTTP://evil.example",
+        "www.evil.example",
+        "WWW.evil.example",
+        "me@evil.example",
+    ],
 )
 def test_no_address_in_a_name_becomes_a_link(text):
-    """Links are found in the text without its escapes: something that nobody sees must stand within them."""
+    """Links are found in the text without its escapes: something that nobody sees must stand within
+    them."""
     written = plain(text)
     assert written.replace("\\", "").replace(WORD_JOINER, "") == text
     for start in ("://", "www.", "@"):

@@ -17,7 +17,9 @@ TITLES = ("DNN", "CNN")
 
 
 def page() -> AppTest:
-    return settled(AppTest.from_file(APP, default_timeout=120).switch_page("pages/reasons.py").run())
+    return settled(
+        AppTest.from_file(APP, default_timeout=120).switch_page("pages/reasons.py").run()
+    )
 
 
 def settled(app: AppTest) -> AppTest:
@@ -52,7 +54,9 @@ def test_who_comes_without_a_drawing_learns_why_the_example_is_read_as_it_is():
         moved = (reader.probabilities(images).argmax(axis=1) != 2).mean()
         assert metrics(app)[f"Covers that change what the {title} reads"] == f"{moved:.1%}"
         assert metrics(app)[f"The {title} now reads"] != "2"
-        assert told(app, f"**{title}**: all nine of the digits nearest to this one are labelled **2**.")
+        assert told(
+            app, f"**{title}**: all nine of the digits nearest to this one are labelled **2**."
+        )
     assert len(told(app, "the correlation of the two maps is")) == 1
     assert len(told(app, "that change less ink do not change what it reads")) == 2
 
@@ -67,12 +71,16 @@ def test_the_maps_can_be_of_other_covers_and_of_gradients():
     assert told(app, "The ink hurts most") and told(app, "7×7 square of ink")
     app.segmented_control(key="reasons-way").set_value("gradients").run()
     settled(app)
-    assert {f"What the ink adds to the {title}'s odds of 2" for title in TITLES} < metrics(app).keys()
+    assert {f"What the ink adds to the {title}'s odds of 2" for title in TITLES} < metrics(
+        app
+    ).keys()
     app.segmented_control(key="reasons-way").set_value("cover").run()
     assert told(settled(app), "7×7 square of ink")  # what was chosen before is kept
 
 
-@pytest.mark.parametrize(("by", "words"), [("rubber", "strokes of a rubber 4 px wide"), ("pixels", "changes were tried")])
+@pytest.mark.parametrize(
+    ("by", "words"), [("rubber", "strokes of a rubber 4 px wide"), ("pixels", "changes were tried")]
+)
 def test_it_can_be_changed_by_other_means(by, words):
     app = page()
     app.segmented_control(key="reasons-change").set_value(by).run()
@@ -98,9 +106,14 @@ def test_a_run_of_the_visitors_is_asked_too(finished_run):
 
 def test_a_network_without_a_dense_head_has_a_last_hidden_layer_too(store):
     hyperparameters = CnnHyperparameters(
-        conv_layers=("4x7/3",), dense_units=(), activation="tanh", batch_norm=False, epochs=1, train_images=500,
+        conv_layers=("4x7/3",),
+        dense_units=(),
+        activation="tanh",
+        batch_norm=False,
+        epochs=1,
+        train_images=500,
         validation_images=100,
-    )  # fmt: skip
+    )
     run = store.create(hyperparameters, "no head")
     store.finish(run.id, train(hyperparameters))
     app = page()
@@ -144,19 +157,33 @@ def test_where_a_pixel_is_and_how_odds_are_said():
 def test_two_maps_are_compared_only_where_they_are_about_the_same_digit():
     one = np.arange(784.0).reshape(28, 28)
     other = np.random.default_rng(0).permuted(one)
-    assert "much the same" in evidence.compared({"dnn": one, "cnn": 2 * one}, {"dnn": 2, "cnn": 2}, "places")
-    assert "partly the same" in evidence.compared({"dnn": one, "cnn": one + 1.5 * other}, {"dnn": 2, "cnn": 2}, "places")
-    assert "different** places" in evidence.compared({"dnn": one, "cnn": -one}, {"dnn": 2, "cnn": 2}, "places")
-    assert "different digits" in evidence.compared({"dnn": one, "cnn": one}, {"dnn": 2, "cnn": 7}, "places")
-    assert "nothing to compare" in evidence.compared({"dnn": one, "cnn": 0 * one}, {"dnn": 2, "cnn": 2}, "places")
+    assert "much the same" in evidence.compared(
+        {"dnn": one, "cnn": 2 * one}, {"dnn": 2, "cnn": 2}, "places"
+    )
+    assert "partly the same" in evidence.compared(
+        {"dnn": one, "cnn": one + 1.5 * other}, {"dnn": 2, "cnn": 2}, "places"
+    )
+    assert "different** places" in evidence.compared(
+        {"dnn": one, "cnn": -one}, {"dnn": 2, "cnn": 2}, "places"
+    )
+    assert "different digits" in evidence.compared(
+        {"dnn": one, "cnn": one}, {"dnn": 2, "cnn": 7}, "places"
+    )
+    assert "nothing to compare" in evidence.compared(
+        {"dnn": one, "cnn": 0 * one}, {"dnn": 2, "cnn": 2}, "places"
+    )
 
 
 def test_a_network_that_nothing_moves_is_said_to_be_unmoved():
     networks = ["dnn", "cnn"]
     assert "Neither changes its mind" in changes.verdict({}, networks, "rubber")
     assert "The CNN does not" in changes.verdict({"dnn": 2.0}, networks, "pen")
-    assert "the CNN only after **3 pixels**" in changes.verdict({"dnn": 1.0, "cnn": 3.0}, networks, "pixels")
-    assert "the DNN only after **3.0 px of ink**" in changes.verdict({"dnn": 3.0, "cnn": 1.0}, networks, "pen")
+    assert "the CNN only after **3 pixels**" in changes.verdict(
+        {"dnn": 1.0, "cnn": 3.0}, networks, "pixels"
+    )
+    assert "the DNN only after **3.0 px of ink**" in changes.verdict(
+        {"dnn": 3.0, "cnn": 1.0}, networks, "pen"
+    )
     assert "much more firmly" in changes.verdict({"dnn": 1.0, "cnn": 1.0}, networks, "pixels")
     assert "much more firmly" in changes.verdict({"dnn": 18.9, "cnn": 18.5}, networks, "pen")
 
@@ -185,19 +212,37 @@ def _unmoved(part):
     image, digits = np.zeros((28, 28), np.uint8), {"dnn": 0, "cnn": 0}
     flat, even = np.zeros((28, 28)), np.full((784, 10), 0.1, np.float32)
     if part == "covers":
-        evidence.covers(dict.fromkeys(digits, explanations.Occlusion(flat, even)), image, digits, "5×5 square", "paper")
+        evidence.covers(
+            dict.fromkeys(digits, explanations.Occlusion(flat, even)),
+            image,
+            digits,
+            "5×5 square",
+            "paper",
+        )
     elif part == "gradients":
-        evidence.gradients(dict.fromkeys(digits, explanations.Attribution(flat, 0.0, 0.0)), image, digits)
+        evidence.gradients(
+            dict.fromkeys(digits, explanations.Attribution(flat, 0.0, 0.0)), image, digits
+        )
     else:
         unmoved = explanations.Search(None, None, 2000, 2000)
-        changes.show(dict.fromkeys(digits, unmoved), image, digits, dict.fromkeys(digits, 0.5), part)
+        changes.show(
+            dict.fromkeys(digits, unmoved), image, digits, dict.fromkeys(digits, 0.5), part
+        )
 
 
 def test_a_network_that_would_not_be_sure_of_what_it_reads_now_is_said_to_be_unsure():
     app = AppTest.from_function(_moved, default_timeout=30).run()
     assert not app.exception
     assert metrics(app) == {"The DNN now reads": "3", "The CNN now reads": "3"}
-    assert len(told(app, "with probability 40.0%, so it would say that it is not sure; before, it read 0")) == 1
+    assert (
+        len(
+            told(
+                app,
+                "with probability 40.0%, so it would say that it is not sure; before, it read 0",
+            )
+        )
+        == 1
+    )
     assert len(told(app, "with probability 40.0%; before, it read 0")) == 1
 
 
@@ -220,23 +265,36 @@ def test_added_ink_is_green_and_ink_taken_away_purple():
     before[0, 0] = before[0, 1] = 255
     after[0, 0] = after[0, 2] = 255
     pixels = np.asarray(changes.recoloured(before, after))[::6, ::6]
-    assert pixels[0, :4].tolist() == [[0, 0, 0], list(changes.TAKEN), list(changes.ADDED), [255, 255, 255]]
+    assert pixels[0, :4].tolist() == [
+        [0, 0, 0],
+        list(changes.TAKEN),
+        list(changes.ADDED),
+        [255, 255, 255],
+    ]
 
 
 def test_the_nearest_are_told_by_their_labels_and_where_the_map_says_otherwise_it_is_said():
     labels = dataset.load().train.labels[:100]
     features = np.eye(10, dtype=np.float16)[labels]  # a network that sees nothing but the label
     along = features @ np.arange(10)  # on this axis 9 is at 9
-    known = Known(features, np.zeros(10, np.float32), np.array([np.arange(10), np.zeros(10)], np.float32), (0.5, 0.1))
+    known = Known(
+        features,
+        np.zeros(10, np.float32),
+        np.array([np.arange(10), np.zeros(10)], np.float32),
+        (0.5, 0.1),
+    )
     nines = np.flatnonzero(labels == 9)[:9]
     assert len(nines) == 9 and along[nines].tolist() == [9.0] * 9
     nine = np.eye(10, dtype=np.float32)[9:]
     assert alike.words(known, nine, nines) == (
-        "all nine of the digits nearest to this one are labelled **9**. On the map, it lies nearest to the middle of the 9s."
+        "all nine of the digits nearest to this one are labelled **9**. On the map, it lies "
+        "nearest to the middle of the 9s."
     )
     mixed = np.concatenate([nines[:7], np.flatnonzero(labels == 4)[:2]])
     assert "7 are labelled **9**, 2 as 4." in alike.words(known, nine, mixed)
-    assert "the middle of the 3s: two directions do not show all" in alike.words(known, nine / 3, nines)
+    assert "the middle of the 3s: two directions do not show all" in alike.words(
+        known, nine / 3, nines
+    )
 
 
 def test_the_edge_of_the_ink_is_drawn_around_it():
@@ -245,5 +303,12 @@ def test_the_edge_of_the_ink_is_drawn_around_it():
     counted = charts.Counted(np.zeros((28, 28)), [""] * 784, [""] * 784)
     spec = charts.counted(counted, image, 1, "value", "told")
     sides = {tuple(row.values()) for row in spec["datasets"]["edge"].to_pylist()}
-    assert sides == {(7, 8, 3, 3), (7, 8, 5, 5), (7, 7, 3, 4), (8, 8, 3, 4), (7, 7, 4, 5), (8, 8, 4, 5)}
+    assert sides == {
+        (7, 8, 3, 3),
+        (7, 8, 5, 5),
+        (7, 7, 3, 4),
+        (8, 8, 3, 4),
+        (7, 7, 4, 5),
+        (8, 8, 4, 5),
+    }
     assert len(spec["datasets"]["pixels"]) == 784

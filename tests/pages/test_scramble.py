@@ -20,22 +20,32 @@ def test_four_networks_read_the_digit_two_of_them_scrambled():
     assert not app.exception
     image = app.session_state["board"].preparation.image
     expected = [
-        resources.classifier(f"{pair}-{network}").read(image) for pair in ("quick", "scrambled") for network in NETWORKS
+        resources.classifier(f"{pair}-{network}").read(image)
+        for pair in ("quick", "scrambled")
+        for network in NETWORKS
     ]
-    assert [metric.value for metric in app.metric] == [str(one.digit) for one in expected] == ["2"] * 4
+    assert (
+        [metric.value for metric in app.metric] == [str(one.digit) for one in expected] == ["2"] * 4
+    )
     assert [metric.delta for metric in app.metric] == [f"{one.probability:.1%}" for one in expected]
-    assert [caption for image in app.get("imgs") or app.get("image") for caption in image.captions] == ["As it is", "Scrambled"]
+    assert [
+        caption for image in app.get("imgs") or app.get("image") for caption in image.captions
+    ] == ["As it is", "Scrambled"]
 
 
 def test_what_scrambling_costs_is_told_from_the_networks():
     app = page().run()
     store = resources.store()
     accuracies = {
-        network: [store.run(f"{pair}-{network}").test_accuracy for pair in ("quick", "scrambled")] for network in NETWORKS
+        network: [store.run(f"{pair}-{network}").test_accuracy for pair in ("quick", "scrambled")]
+        for network in NETWORKS
     }
     (told,) = [text.value for text in app.markdown if "as they are, and" in text.value]
     for network, (plain, scrambled) in accuracies.items():
-        assert f"The {NETWORKS[network].title} reads **{plain:.2%}** of the test digits as they are" in told
+        assert (
+            f"The {NETWORKS[network].title} reads **{plain:.2%}** of the test digits as they are"
+            in told
+        )
         assert f"**{scrambled:.2%}** scrambled" in told
     # What the lesson teaches.
     losses = {network: plain - scrambled for network, (plain, scrambled) in accuracies.items()}
@@ -50,7 +60,9 @@ def test_a_pair_that_was_trained_here_can_take_the_place(store, trained):
     app.selectbox(key="scramble-dnn-run").select(run.id).run()
     assert not app.exception
     # Of another network than ours, nothing is told of what scrambling cost it.
-    assert any("reads **50.00%** of the test digits scrambled." in text.value for text in app.markdown)
+    assert any(
+        "reads **50.00%** of the test digits scrambled." in text.value for text in app.markdown
+    )
     assert not any("The DNN reads" in text.value for text in app.markdown)
     store.delete([run.id])
     app.run()
@@ -60,10 +72,14 @@ def test_a_pair_that_was_trained_here_can_take_the_place(store, trained):
 
 def test_a_link_leads_to_a_race_of_both_scrambled():
     app = page().run()
-    (link,) = [link.proto.query_string for link in app.get("page_link") if "race" in link.proto.label]
+    (link,) = [
+        link.proto.query_string for link in app.get("page_link") if "race" in link.proto.label
+    ]
     query = dict(part.split("=") for part in link.split("&"))
     entrants = links.race_from_query(query)
-    assert entrants == {network: recipes.find("scrambled", network).hyperparameters for network in NETWORKS}
+    assert entrants == {
+        network: recipes.find("scrambled", network).hyperparameters for network in NETWORKS
+    }
 
 
 @pytest.mark.parametrize("button", ["scramble-clear", "scramble-example"])

@@ -25,8 +25,9 @@ def expected(run_id: str, image: np.ndarray, label: int) -> float:
     reader = resources.classifier(run_id)
     padded = np.pad(image, 10)
     read = [
-        reader.read(padded[10 - dy : 38 - dy, 10 - dx : 38 - dx]).digit == label for dx, dy in shifts.SHIFTS
-    ]  # fmt: skip
+        reader.read(padded[10 - dy : 38 - dy, 10 - dx : 38 - dx]).digit == label
+        for dx, dy in shifts.SHIFTS
+    ]
     return round(100 * float(np.mean(read)), 1)
 
 
@@ -37,7 +38,10 @@ def test_who_comes_without_a_drawing_gets_an_example_read_at_every_place():
     assert app.selectbox[0].value == LABELS[1] == 2
     dnn, cnn = (expected(f"shipped-{network}", image, 2) for network in ("dnn", "cnn"))
     assert shares(app) == [dnn, cnn] and dnn < cnn
-    assert any("Without preparation, the CNN can follow this digit farther" in text.value for text in app.markdown)
+    assert any(
+        "Without preparation, the CNN can follow this digit farther" in text.value
+        for text in app.markdown
+    )
 
 
 def test_prepared_it_is_read_everywhere():
@@ -52,11 +56,16 @@ def test_whoever_drew_something_else_says_so():
     app = page().run()
     app.selectbox[0].select(1).run()
     assert not app.exception
-    assert [metric.label for metric in app.metric] == ["Places where the DNN reads 1", "Places where the CNN reads 1"]
+    assert [metric.label for metric in app.metric] == [
+        "Places where the DNN reads 1",
+        "Places where the CNN reads 1",
+    ]
     assert max(shares(app)) < 50
 
 
-@pytest.mark.parametrize(("dx", "dy", "where"), [(0, 0, "Where it was"), (7, -3, "Moved 7 px to the right and 3 px up")])
+@pytest.mark.parametrize(
+    ("dx", "dy", "where"), [(0, 0, "Where it was"), (7, -3, "Moved 7 px to the right and 3 px up")]
+)
 def test_a_place_can_be_chosen_without_pointing_at_it(dx, dy, where):
     app = page().run()
     app.slider(key="slide-right").set_value(dx)
@@ -64,11 +73,14 @@ def test_a_place_can_be_chosen_without_pointing_at_it(dx, dy, where):
     assert not app.exception
     padded = np.pad(app.session_state["board"].preparation.image, 10)
     dnn, cnn = (
-        resources.classifier(f"shipped-{network}").read(padded[10 - dy : 38 - dy, 10 - dx : 38 - dx])
+        resources.classifier(f"shipped-{network}").read(
+            padded[10 - dy : 38 - dy, 10 - dx : 38 - dx]
+        )
         for network in ("dnn", "cnn")
     )
     assert any(
-        text.value == f"{where}, the DNN reads **{dnn.digit}** ({dnn.probability:.1%}) and the CNN reads **{cnn.digit}** "
+        text.value
+        == f"{where}, the DNN reads **{dnn.digit}** ({dnn.probability:.1%}) and the CNN reads **{cnn.digit}** "
         f"({cnn.probability:.1%})."
         for text in app.markdown
     )
@@ -108,7 +120,11 @@ def test_without_a_store_the_shipped_networks_still_read(broken_store):
 
 @pytest.mark.parametrize("close", [0.0, 0.01])
 def test_no_network_is_said_to_be_better_where_none_is(close, monkeypatch):
-    monkeypatch.setattr(cached, "read_everywhere", lambda run_id, image, prepared: _certain(close if "dnn" in run_id else 0))
+    monkeypatch.setattr(
+        cached,
+        "read_everywhere",
+        lambda run_id, image, prepared: _certain(close if "dnn" in run_id else 0),
+    )
     app = page().run()
     assert not app.exception
     assert any("neither can follow farther" in text.value for text in app.markdown)

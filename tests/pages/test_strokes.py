@@ -24,7 +24,8 @@ def read_slowly(app: AppTest, run_id: str) -> tuple[strokes.Replay, list]:
     replay = strokes.Replay.of(app.session_state["board"].drawing["objects"])
     reader = resources.classifier(run_id)
     return replay, [
-        reader.read(canvas.prepare_ink(strokes.ink(strokes.until(replay.drawing, moment))).image) for moment in replay.moments
+        reader.read(canvas.prepare_ink(strokes.ink(strokes.until(replay.drawing, moment))).image)
+        for moment in replay.moments
     ]
 
 
@@ -45,15 +46,23 @@ def test_who_comes_without_a_drawing_sees_an_example_that_stays_on_the_canvas():
     app = page().run()
     assert not app.exception
     board = app.session_state["board"]
-    assert [one["type"] for one in board.drawing["objects"]] == ["Path", "Path"] and board.label == FOUR.digit
+    assert [one["type"] for one in board.drawing["objects"]] == [
+        "Path",
+        "Path",
+    ] and board.label == FOUR.digit
     assert board.given["objects"] == board.drawing["objects"]
     assert ink(app) == 100
     # The readings at the end are those of the Draw page.
     for metric, text, network in zip(
-        app.metric, [text for text in app.markdown if "with probability" in text.value], ("dnn", "cnn"), strict=True
+        app.metric,
+        [text for text in app.markdown if "with probability" in text.value],
+        ("dnn", "cnn"),
+        strict=True,
     ):
         reading = resources.classifier(f"shipped-{network}").read(board.preparation.image)
-        assert metric.value == str(reading.digit) == "4" and f"{reading.probability:.1%}" in text.value
+        assert (
+            metric.value == str(reading.digit) == "4" and f"{reading.probability:.1%}" in text.value
+        )
 
 
 @pytest.mark.parametrize("example", strokes.EXAMPLES, ids=lambda example: example.title)
@@ -78,7 +87,9 @@ def test_the_finding_is_when_each_network_last_changed_its_mind(example):
         first[network.upper()] = moment.percent
     assert first["DNN"] != first["CNN"]
     ahead = abs(first["DNN"] - first["CNN"])
-    assert f"The **{min(first, key=first.get)} knew it first**, by {ahead}% of the ink." in finding(app)
+    assert f"The **{min(first, key=first.get)} knew it first**, by {ahead}% of the ink." in finding(
+        app
+    )
 
 
 def test_the_slider_chooses_the_moment_that_is_read():
@@ -88,8 +99,13 @@ def test_the_slider_chooses_the_moment_that_is_read():
     for metric, network in zip(app.metric, ("dnn", "cnn"), strict=True):
         replay, readings = read_slowly(app, f"shipped-{network}")
         index = max(place for place, moment in enumerate(replay.moments) if moment.ink <= 0.4)
-        assert metric.value == (str(readings[index].digit) if readings[index].is_sure else "not sure")
-    assert any("As drawn: 40% of the ink, in stroke 1 of 2" in text.value or "39%" in text.value for text in app.caption)
+        assert metric.value == (
+            str(readings[index].digit) if readings[index].is_sure else "not sure"
+        )
+    assert any(
+        "As drawn: 40% of the ink, in stroke 1 of 2" in text.value or "39%" in text.value
+        for text in app.caption
+    )
 
 
 def test_a_button_goes_to_the_moment_of_decision():
@@ -97,7 +113,14 @@ def test_a_button_goes_to_the_moment_of_decision():
     app.button(key="strokes-decision-dnn").click().run()
     assert not app.exception
     replay, readings = read_slowly(app, "shipped-dnn")
-    since = max(index for index, reading in enumerate(readings) if reading.digit != 4 or not reading.is_sure) + 1
+    since = (
+        max(
+            index
+            for index, reading in enumerate(readings)
+            if reading.digit != 4 or not reading.is_sure
+        )
+        + 1
+    )
     assert ink(app) == replay.moments[since].percent and replay.at(ink(app)) == since
 
 
@@ -108,7 +131,9 @@ def test_a_link_can_choose_the_moment():
     assert not app.exception and ink(app) == 25
 
 
-def test_a_replay_shows_one_moment_after_the_other_up_to_the_end_and_reads_nothing_anew(monkeypatch):
+def test_a_replay_shows_one_moment_after_the_other_up_to_the_end_and_reads_nothing_anew(
+    monkeypatch,
+):
     app = page().run()
     replay = cached.replay(json.dumps(app.session_state["board"].drawing["objects"]))
     app.slider(key="strokes-drawn").set_value(60).run()
@@ -122,7 +147,9 @@ def test_a_replay_shows_one_moment_after_the_other_up_to_the_end_and_reads_nothi
         seen.append(ink(app))
     assert seen.pop() == 100
     assert seen == [moment.percent for moment in replay.moments if moment.percent > 60]
-    assert [button.label for button in app.button if button.key in ("strokes-play", "strokes-stop")] == ["Play"]
+    assert [
+        button.label for button in app.button if button.key in ("strokes-play", "strokes-stop")
+    ] == ["Play"]
 
 
 def test_a_replay_goes_on_from_the_chosen_moment_and_can_be_stopped():
@@ -164,7 +191,11 @@ def test_whoever_comes_back_finds_no_replay_running():
 def test_a_picture_has_no_strokes_and_an_example_is_one_click_away():
     app = page()
     app.session_state["board"] = board = canvas.Board()
-    board.show(canvas.prepare_picture(canvas.Image.fromarray(canvas.dataset.load().test.images[3])), "Test image 3", 0)
+    board.show(
+        canvas.prepare_picture(canvas.Image.fromarray(canvas.dataset.load().test.images[3])),
+        "Test image 3",
+        0,
+    )
     app.run()
     assert not app.exception
     assert "does not tell how it was drawn" in app.info[0].value and not app.metric
@@ -176,9 +207,13 @@ def test_a_picture_has_no_strokes_and_an_example_is_one_click_away():
 def test_strokes_over_a_picture_begin_with_the_picture():
     app = page()
     app.session_state["board"] = board = canvas.Board()
-    preparation = canvas.prepare_picture(canvas.Image.fromarray(canvas.dataset.load().test.images[2]))
+    preparation = canvas.prepare_picture(
+        canvas.Image.fromarray(canvas.dataset.load().test.images[2])
+    )
     board.show(preparation, "Test image 2", 1)
-    (path,) = [canvas._stroke(Stroke(np.array([(90, 60), (140, 58), (185, 60)], float), canvas.BRUSH_PX))]
+    (path,) = [
+        canvas._stroke(Stroke(np.array([(90, 60), (140, 58), (185, 60)], float), canvas.BRUSH_PX))
+    ]
     board.give({"objects": [*board.drawing["objects"], path]})
     app.session_state["strokes-drawn"] = 0
     app.run()
@@ -197,20 +232,34 @@ def test_a_run_of_the_visitors_reads_along_the_drawing_too(finished_run):
     replay, readings = read_slowly(app, finished_run.id)
     says = [reading.digit if reading.is_sure else "not sure" for reading in readings]
     others = [index for index, said in enumerate(says) if said != says[-1]]
-    since = f"since **{replay.moments[others[-1] + 1].percent}%**" if others else "from the first moment on"
+    since = (
+        f"since **{replay.moments[others[-1] + 1].percent}%**"
+        if others
+        else "from the first moment on"
+    )
     said = f"read **{says[-1]}**" if readings[-1].is_sure else "been **not sure**"
     assert f"The DNN has {said} {since}" in finding(app)
 
 
-SURE_OF_7, SURE_OF_1, LEVEL = np.eye(10, dtype=np.float32)[7], np.eye(10, dtype=np.float32)[1], np.full(10, 0.1, np.float32)
+SURE_OF_7, SURE_OF_1, LEVEL = (
+    np.eye(10, dtype=np.float32)[7],
+    np.eye(10, dtype=np.float32)[1],
+    np.full(10, 0.1, np.float32),
+)
 
 
 @pytest.mark.parametrize(
     ("at_end", "told"),
     [
         ({"dnn": SURE_OF_7, "cnn": SURE_OF_7}, "Both knew it **at the same moment**."),
-        ({"dnn": SURE_OF_7, "cnn": SURE_OF_1}, "So they part: at the end they read **different digits**."),
-        ({"dnn": SURE_OF_7, "cnn": LEVEL}, "So only the **DNN** knows it at the end, or thinks so."),
+        (
+            {"dnn": SURE_OF_7, "cnn": SURE_OF_1},
+            "So they part: at the end they read **different digits**.",
+        ),
+        (
+            {"dnn": SURE_OF_7, "cnn": LEVEL},
+            "So only the **DNN** knows it at the end, or thinks so.",
+        ),
         ({"dnn": LEVEL, "cnn": LEVEL}, "So neither knows it at the end."),
     ],
 )
@@ -219,7 +268,9 @@ def test_nobody_is_said_to_have_known_it_first_where_none_has(at_end, told, monk
         """The end is that of the last half of the moments; before, a 3 is read."""
         count = len(cached.replay(objects).moments)
         first = np.tile(np.eye(10, dtype=np.float32)[3], (count - count // 2, 1))
-        return np.concatenate([first, np.tile(at_end[run_id.removeprefix("shipped-")], (count // 2, 1))])
+        return np.concatenate(
+            [first, np.tile(at_end[run_id.removeprefix("shipped-")], (count // 2, 1))]
+        )
 
     monkeypatch.setattr(cached, "read_replay", read)
     app = page().run()
@@ -232,7 +283,13 @@ def test_a_single_dot_is_read_from_the_first_moment_on():
     app = page()
     app.session_state["board"] = board = canvas.Board()
     board.preparation = canvas.prepare_ink(np.eye(280, dtype=np.uint8) * 255)
-    board.give({"objects": [canvas._stroke(Stroke(np.array([(140, 140), (140, 140)], float), canvas.BRUSH_PX))]})
+    board.give(
+        {
+            "objects": [
+                canvas._stroke(Stroke(np.array([(140, 140), (140, 140)], float), canvas.BRUSH_PX))
+            ]
+        }
+    )
     app.run()
     assert not app.exception
     assert finding(app).count("from the first moment on") == 2

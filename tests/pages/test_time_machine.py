@@ -16,8 +16,12 @@ from tests.pages.conftest import APP, TINY
 
 THREE_EPOCHS = TINY.model_copy(update={"epochs": 3})
 SMALL = {"epochs": 2, "train_images": 100, "validation_images": 0, "batch_size": 16}
-ONE_LAYER = DnnHyperparameters(hidden_units=(40,), activation="sigmoid", batch_norm=False, dropout=0, **SMALL)
-NO_HEAD = CnnHyperparameters(conv_layers="20x7/3+pool3", dense_units="", activation="tanh", batch_norm=False, **SMALL)
+ONE_LAYER = DnnHyperparameters(
+    hidden_units=(40,), activation="sigmoid", batch_norm=False, dropout=0, **SMALL
+)
+NO_HEAD = CnnHyperparameters(
+    conv_layers="20x7/3+pool3", dense_units="", activation="tanh", batch_norm=False, **SMALL
+)
 
 
 def page() -> AppTest:
@@ -60,7 +64,10 @@ def test_the_slider_goes_through_the_epochs_that_were_kept(longer_run):
         assert not app.exception
         metric = app.metric[0]
         assert metric.label == f"The DNN after {epoch} of 3 epochs"
-        assert metric.value == str(expected[epoch].argmax()) and metric.delta == f"{expected[epoch].max():.1%} sure"
+        assert (
+            metric.value == str(expected[epoch].argmax())
+            and metric.delta == f"{expected[epoch].max():.1%} sure"
+        )
 
 
 def test_where_the_other_network_has_no_such_epoch_the_one_before_is_shown(longer_run):
@@ -86,7 +93,10 @@ def test_an_epoch_that_another_network_does_not_have_gives_way_to_the_one_before
 @pytest.fixture(scope="module")
 def unusual(one_store):
     """Runs with no more layers than there must be, by the network."""
-    return {values.network: resources.store().add(values, "unusual", train(values)) for values in (ONE_LAYER, NO_HEAD)}
+    return {
+        values.network: resources.store().add(values, "unusual", train(values))
+        for values in (ONE_LAYER, NO_HEAD)
+    }
 
 
 def test_what_a_layer_passed_on_is_told_of_the_weights_of_that_epoch(unusual):
@@ -97,8 +107,9 @@ def test_what_a_layer_passed_on_is_told_of_the_weights_of_that_epoch(unusual):
     for run, output in ((unusual["dnn"], "dense_1"), (unusual["cnn"], "conv_1")):
         (snapshot,) = [one for one in resources.store().snapshots(run.id) if one.epoch == 1]
         for moment, weights in (
-            ("After 1 of 2 epochs", snapshot.weights), ("At the end", resources.store().weights(run.id)),
-        ):  # fmt: skip
+            ("After 1 of 2 epochs", snapshot.weights),
+            ("At the end", resources.store().weights(run.id)),
+        ):
             network = networks.build(run.hyperparameters, blank=True)
             unpack_weights(network, weights)
             outputs = passed_on_slowly(network, image)
@@ -109,7 +120,8 @@ def test_what_a_layer_passed_on_is_told_of_the_weights_of_that_epoch(unusual):
             else:
                 counted = f"{active.any(axis=(0, 1)).sum()} filters respond somewhere, at {active.mean():.0%} of all places"
             assert any(
-                text.value.startswith(f"**{moment}**: {counted}") and text.value.endswith(f"Full colour is {fullest:.1f}.")
+                text.value.startswith(f"**{moment}**: {counted}")
+                and text.value.endswith(f"Full colour is {fullest:.1f}.")
                 for text in app.markdown
             ), (moment, counted, fullest)
     assert "The 16 maps that are strongest at the end, 8×8 pixels each." in told
@@ -122,14 +134,20 @@ def test_the_pictures_follow_the_slider(view, unusual):
     for epoch in (0, 1, 2):
         app.select_slider(key="time-epoch").set_value(epoch).run()
         assert not app.exception
-        shown[epoch] = [address for picture in app.image for address in picture.value if "svg" in address]
+        shown[epoch] = [
+            address for picture in app.image for address in picture.value if "svg" in address
+        ]
     if view == "weights":
         assert [len(some) for some in shown.values()] == [2, 2, 2]
         assert all(len(set(of_one)) == 3 for of_one in zip(*shown.values(), strict=True))
     else:  # of each network what was then and what is at the end, which stays
         assert [len(some) for some in shown.values()] == [4, 4, 2]
         assert shown[0][1::2] == shown[1][1::2] == shown[2]
-        assert len({shown[0][0], shown[1][0], shown[2][0]}) == 3 == len({shown[0][2], shown[1][2], shown[2][1]})
+        assert (
+            len({shown[0][0], shown[1][0], shown[2][0]})
+            == 3
+            == len({shown[0][2], shown[1][2], shown[2][1]})
+        )
 
 
 @pytest.mark.parametrize("layer", ["conv_1", "conv_2", "conv_3", "dense_1", "logits"])
@@ -139,13 +157,20 @@ def test_every_layer_can_be_looked_at(layer):
     app.selectbox(key="reads-cnn").select("quick-cnn").run()
     assert not app.exception
     assert app.session_state["time-cnn-layer"] == layer
-    assert {"conv": " filters respond", "dens": "of 64 units are active", "logi": "is highest with"}[layer[:4]] in texts(app)
+    assert {
+        "conv": " filters respond",
+        "dens": "of 64 units are active",
+        "logi": "is highest with",
+    }[layer[:4]] in texts(app)
 
 
 def test_a_layer_that_another_network_does_not_have_gives_way_to_its_first(unusual):
     app = inside("layers", unusual["cnn"], cnn="conv_3", dnn="dense_3")
     assert not app.exception
-    assert app.session_state["time-cnn-layer"] == "conv_1" and app.session_state["time-dnn-layer"] == "dense_3"
+    assert (
+        app.session_state["time-cnn-layer"] == "conv_1"
+        and app.session_state["time-dnn-layer"] == "dense_3"
+    )
 
 
 def test_it_says_which_layers_are_like_themselves_at_the_end():
@@ -154,17 +179,23 @@ def test_it_says_which_layers_are_like_themselves_at_the_end():
     app.select_slider(key="time-epoch").set_value(1).run()
     image, label = app.session_state["board"].preparation.image, app.session_state["board"].label
     history = History(resources.store(), "shipped-cnn")
-    then, end = (history.look(place, image, label)[0].outputs for place in (1, len(history.epochs) - 1))
+    then, end = (
+        history.look(place, image, label)[0].outputs for place in (1, len(history.epochs) - 1)
+    )
     alike = {
         name: np.corrcoef(then[output].ravel(), end[output].ravel())[0, 1]
         for name, output in {
-            **{f"Convolution {place}": f"conv_{place}_relu" for place in (1, 2, 3, 4)}, "Dense layer 1": "dense_1_relu",
+            **{f"Convolution {place}": f"conv_{place}_relu" for place in (1, 2, 3, 4)},
+            "Dense layer 1": "dense_1_relu",
         }.items()
-    }  # fmt: skip
+    }
     first, *_, last = sorted(alike, key=alike.get, reverse=True)
     assert first == "Convolution 1"
     told = texts(app)
-    assert f"{first}, with a correlation of **{alike[first]:.2f}**; {last} is least, with **{alike[last]:.2f}**" in told
+    assert (
+        f"{first}, with a correlation of **{alike[first]:.2f}**; {last} is least, with "
+        f"**{alike[last]:.2f}**" in told
+    )
     assert f"So the answer is nearly there while {last} has far to go" in told
 
 
@@ -172,15 +203,25 @@ def test_of_a_single_hidden_layer_no_other_is_said_to_be_less_alike(unusual):
     app = inside("layers", *unusual.values())
     app.select_slider(key="time-epoch").set_value(0).run()
     told = [text.value for text in app.markdown if "with a correlation of" in text.value]
-    assert len(told) == 2 and all(text.startswith("**Notice** how like itself at the end each layer is") for text in told)
+    assert len(told) == 2 and all(
+        text.startswith("**Notice** how like itself at the end each layer is") for text in told
+    )
 
 
 @pytest.mark.parametrize(
     ("digits", "words"),
     [
         ([2, 2, 2, 2], "The DNN happened to read it as 2 before it had learned anything"),
-        ([7, 2, 2, 2], "The DNN has read it as **2** since epoch **1**, and guessed before it had learned anything."),
-        ([7, 3, 3, 2], "since epoch **3**; at epoch 2, the last one kept before that, it read 3. Over the epochs"),
+        (
+            [7, 2, 2, 2],
+            "The DNN has read it as **2** since epoch **1**, and guessed before it had learned "
+            "anything.",
+        ),
+        (
+            [7, 3, 3, 2],
+            "since epoch **3**; at epoch 2, the last one kept before that, it read 3. Over the "
+            "epochs",
+        ),
         ([7, 3, 3, 2], "that were kept it changed its mind 2 times."),
         ([2, 3, 3, 3], "At no epoch that was kept did it know that this is a 2."),
         ([7, 3, 2, 3], "At epoch 2 it knew the 2, and has lost it since."),
@@ -192,7 +233,9 @@ def test_it_says_when_a_network_came_to_its_reading(digits, words, longer_run, m
     monkeypatch.setattr(
         cached,
         "read_history",
-        lambda history, run_id, *rest: read if run_id == longer_run.id else really(history, run_id, *rest),
+        lambda history, run_id, *rest: (
+            read if run_id == longer_run.id else really(history, run_id, *rest)
+        ),
     )
     app = page().run()
     app.selectbox(key="reads-dnn").select(longer_run.id).run()
@@ -204,7 +247,11 @@ def test_what_is_kept_is_told_and_can_be_forgotten(longer_run):
     app = page().run()
     app.selectbox(key="reads-dnn").select(longer_run.id).run()
     taken = resources.store().snapshot_bytes()
-    assert taken >= sum(len(snapshot.weights) for snapshot in resources.store().snapshots(longer_run.id)) > 0
+    assert (
+        taken
+        >= sum(len(snapshot.weights) for snapshot in resources.store().snapshots(longer_run.id))
+        > 0
+    )
     assert any(f"**{taken / 1e6:,.1f} MB**" in text.value for text in app.markdown)
     app.button(key="time-forget").click().run()
     assert not app.exception
@@ -217,7 +264,9 @@ def test_a_run_of_one_epoch_says_why_there_are_two_moments(finished_run):
     app = page().run()
     app.selectbox(key="reads-dnn").select(finished_run.id).run()
     assert not app.exception
-    assert any("It was trained for no more than one epoch." in caption.value for caption in app.caption)
+    assert any(
+        "It was trained for no more than one epoch." in caption.value for caption in app.caption
+    )
 
 
 def test_without_a_store_the_shipped_networks_still_travel(broken_store):

@@ -41,7 +41,13 @@ def total(app: AppTest) -> str:
 def part_curve() -> Curve:
     curve = Curve.empty(TINY)
     for step in (1, 2):
-        told = {"losses": (2.0 - step / 2,), "accuracies": (0.5,), "images_per_s": 1e4, "elapsed_s": 0.1, "remaining_s": 1}
+        told = {
+            "losses": (2.0 - step / 2,),
+            "accuracies": (0.5,),
+            "images_per_s": 1e4,
+            "elapsed_s": 0.1,
+            "remaining_s": 1,
+        }
         curve.add(Progress(step=step, epoch=step / 4, learning_rate=0.001, **told))
     return curve
 
@@ -61,7 +67,11 @@ def test_every_hyperparameter_has_a_widget_with_a_help_text(network):
     app = page(network=network).run()
     widgets = [*app.slider, *app.select_slider, *app.selectbox, *app.toggle, *app.number_input]
     for name, choice in NETWORKS[network].choices().items():
-        mine = [widget for widget in widgets if widget.key and widget.key.startswith(f"{network}.{name}")]
+        mine = [
+            widget
+            for widget in widgets
+            if widget.key and widget.key.startswith(f"{network}.{name}")
+        ]
         assert mine, name
         assert choice.help in mine[0].help
 
@@ -228,7 +238,9 @@ def test_dnn_and_cnn_values_are_kept_apart():
 
 
 def test_a_run_can_be_named_before_it_is_started(store):
-    app = page(**{"network": "dnn", "dnn.epochs": 1, "dnn.train_images": 100, "run-name": "  my first  "}).run()
+    app = page(
+        **{"network": "dnn", "dnn.epochs": 1, "dnn.train_images": 100, "run-name": "  my first  "}
+    ).run()
     app.button(key="train-start").click().run()
     assert not app.exception
     assert store.run(app.session_state["run"]).name == "my first"
@@ -262,11 +274,13 @@ def test_a_third_training_waits_in_a_queue_and_each_can_be_stopped_from_the_page
     assert states == [RunState.STOPPED, RunState.STOPPED, RunState.FAILED]
 
 
-# Driving ----------------------------------------------------------------------------------------------------------------
+# Driving
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def until(condition, app: AppTest | None = None):
-    """Waits for something that another process does; redraws the page meanwhile where one is given."""
+    """Waits for something that another process does; redraws the page meanwhile where one is
+    given."""
     deadline = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < deadline
@@ -300,11 +314,17 @@ def test_a_training_is_paused_goes_on_for_an_epoch_and_at_another_learning_rate(
     assert (change.epoch, change.learning_rate) == (paused_in + 1, 0.01)
 
 
-# Racing -----------------------------------------------------------------------------------------------------------------
+# Racing
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def race_page(**session) -> AppTest:
-    small = {"race.train_images": 500, "race.validation_images": 100, "dnn.hidden_units.0": 16, "cnn.conv_layers.0.filters": 4}
+    small = {
+        "race.train_images": 500,
+        "race.validation_images": 100,
+        "dnn.hidden_units.0": 16,
+        "cnn.conv_layers.0.filters": 4,
+    }
     return page(network="race", **small | session)
 
 
@@ -328,8 +348,19 @@ def test_a_race_ends_in_who_won_and_both_can_be_drawn_for(store):
 
 def test_a_race_gives_both_the_same_data_seed_and_budget(monkeypatch):
     entered = []
-    monkeypatch.setattr(resources.engine(), "race", lambda entrants, name: [entered.append(list(entrants)), "a", "b"][1:])
-    app = race_page(**{"race.budget": "images", "race.budget_images": 1_200, "race.seed": 7, "race.wrong_labels": 0.1}).run()
+    monkeypatch.setattr(
+        resources.engine(),
+        "race",
+        lambda entrants, name: [entered.append(list(entrants)), "a", "b"][1:],
+    )
+    app = race_page(
+        **{
+            "race.budget": "images",
+            "race.budget_images": 1_200,
+            "race.seed": 7,
+            "race.wrong_labels": 0.1,
+        }
+    ).run()
     app.button(key="train-start").click().run()
     dnn, cnn = entered[0]
     assert (dnn.network, cnn.network) == ("dnn", "cnn")
@@ -342,12 +373,23 @@ def test_the_parameter_counts_of_a_race_can_be_matched():
     app = race_page().run()
     app.button(key="match").click().run()
     assert not app.exception
-    counts = [int(metric.value.replace(",", "")) for metric in app.metric if metric.label.endswith(" parameters")]
+    counts = [
+        int(metric.value.replace(",", ""))
+        for metric in app.metric
+        if metric.label.endswith(" parameters")
+    ]
     assert counts[0] == pytest.approx(counts[1], rel=0.02)
 
 
 def test_counts_that_cannot_be_matched_get_a_sentence():
-    app = page(**{"network": "race", "cnn.conv_layers.count": 1, "cnn.dense_units.0": 1024, "cnn.conv_layers.0.pool": 0}).run()
+    app = page(
+        **{
+            "network": "race",
+            "cnn.conv_layers.count": 1,
+            "cnn.dense_units.0": 1024,
+            "cnn.conv_layers.0.pool": 0,
+        }
+    ).run()
     app.select_slider(key="cnn.conv_layers.0.filters").set_value(128).run()
     app.button(key="match").click().run()
     assert not app.exception
@@ -355,13 +397,16 @@ def test_counts_that_cannot_be_matched_get_a_sentence():
 
 
 def test_a_budget_of_more_images_than_epochs_allow_says_so_below_its_widget():
-    app = race_page(**{"race.budget": "images", "race.budget_images": 100_000, "race.train_images": 100}).run()
+    app = race_page(
+        **{"race.budget": "images", "race.budget_images": 100_000, "race.train_images": 100}
+    ).run()
     assert not app.exception
     assert app.button(key="train-start").disabled
     assert sum("choose at most 10,000" in error.value for error in app.error) == 2
 
 
-# Links ------------------------------------------------------------------------------------------------------------------
+# Links
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def linked(**query) -> AppTest:
@@ -383,11 +428,23 @@ def test_a_link_moves_the_sliders_and_stays_until_they_are_moved():
 
 
 def test_a_link_to_a_race_moves_everything():
-    app = linked(race="1", budget_s="20", epochs="100", seed="3", dnn__hidden_units="32", cnn__dense_units="none")
+    app = linked(
+        race="1",
+        budget_s="20",
+        epochs="100",
+        seed="3",
+        dnn__hidden_units="32",
+        cnn__dense_units="none",
+    )
     assert not app.exception and not app.warning
     assert app.session_state["network"] == "race"
-    assert app.session_state["race.budget"] == "seconds" and app.session_state["race.budget_s"] == 20
-    assert app.session_state["dnn.hidden_units.count"] == 1 and app.session_state["cnn.dense_units.count"] == 0
+    assert (
+        app.session_state["race.budget"] == "seconds" and app.session_state["race.budget_s"] == 20
+    )
+    assert (
+        app.session_state["dnn.hidden_units.count"] == 1
+        and app.session_state["cnn.dense_units.count"] == 0
+    )
     assert app.session_state["race.seed"] == 3
 
 
@@ -406,7 +463,9 @@ def test_a_broken_link_gets_a_sentence_and_the_defaults(query):
     assert not app.exception
     (warning,) = app.warning
     assert "This link cannot be used" in warning.value and len(warning.value) < 700
-    assert not re.search(r"(?<!\\)[\[\]]", warning.value)  # nothing that Markdown would make a picture or a link of
+    assert not re.search(
+        r"(?<!\\)[\[\]]", warning.value
+    )  # nothing that Markdown would make a picture or a link of
     assert total(app) == f"{build(CnnHyperparameters()).count_params():,}"
 
 
@@ -423,16 +482,22 @@ def test_the_images_that_are_learned_from_can_be_looked_at():
     assert "Of the 1,000 training images" in texts(app)
 
 
-# Taking home ------------------------------------------------------------------------------------------------------------
+# Taking home
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_run_taken_home_can_be_brought_back(store, finished_run):
     app = page(run=finished_run.id).run()
-    app.file_uploader(key="brought").upload("run.zip", resources.exported(finished_run.id), "application/zip").run()
+    app.file_uploader(key="brought").upload(
+        "run.zip", resources.exported(finished_run.id), "application/zip"
+    ).run()
     assert not app.exception
     brought = store.run(app.session_state["run"])
     assert brought.id != finished_run.id
-    assert (brought.values, brought.test_accuracy) == (finished_run.values, finished_run.test_accuracy)
+    assert (brought.values, brought.test_accuracy) == (
+        finished_run.values,
+        finished_run.test_accuracy,
+    )
 
 
 def test_a_file_that_is_no_run_gets_a_sentence_and_leaves_nothing(store, finished_run):

@@ -11,7 +11,12 @@ from mnist_models.models.predictions import Readings
 from mnist_models.runs import comparison
 from mnist_models.runs.comparison import Box, Cell
 from mnist_models.runs.tables import Run, RunState
-from mnist_models.settings.hyperparameters import NETWORKS, CnnHyperparameters, DnnHyperparameters, Hyperparameters
+from mnist_models.settings.hyperparameters import (
+    NETWORKS,
+    CnnHyperparameters,
+    DnnHyperparameters,
+    Hyperparameters,
+)
 from mnist_models.training.progress import Curve, EpochEnd
 
 
@@ -24,12 +29,18 @@ def read(*pairs: tuple[int, float]) -> Readings:
 
 
 LABELS = np.uint8([1, 1, 2, 2, 3, 3, 4, 4, 5])
-FIRST = read((1, 0.9), (1, 0.6), (2, 0.5), (2, 0.9), (8, 0.7), (8, 0.9), (9, 0.5), (9, 0.9), (5, 0.99))
-SECOND = read((1, 0.8), (1, 0.7), (3, 0.4), (3, 0.8), (3, 0.9), (3, 0.9), (6, 0.6), (6, 0.8), (5, 0.55))
+FIRST = read(
+    (1, 0.9), (1, 0.6), (2, 0.5), (2, 0.9), (8, 0.7), (8, 0.9), (9, 0.5), (9, 0.9), (5, 0.99)
+)
+SECOND = read(
+    (1, 0.8), (1, 0.7), (3, 0.4), (3, 0.8), (3, 0.9), (3, 0.9), (6, 0.6), (6, 0.8), (5, 0.55)
+)
 
 
 def test_the_four_boxes_of_a_case_made_by_hand_begin_with_what_is_most_interesting():
-    boxes = {box: indexes.tolist() for box, indexes in comparison.boxes(FIRST, SECOND, LABELS).items()}
+    boxes = {
+        box: indexes.tolist() for box, indexes in comparison.boxes(FIRST, SECOND, LABELS).items()
+    }
     assert boxes == {
         Box.BOTH: [8, 1, 0],  # the less sure of the two: 0.55, 0.6, 0.8
         Box.FIRST: [3, 2],  # the second is wrong, with 0.8 and 0.4
@@ -60,8 +71,14 @@ def test_the_digits_of_a_cell_are_those_of_the_confusion_matrix():
     matrix = confusion_matrix(LABELS, FIRST.digits, labels=range(10))
     for digit, read_as in np.ndindex(10, 10):
         assert len(comparison.in_cell(FIRST, LABELS, digit, read_as)) == matrix[digit, read_as]
-    assert comparison.in_cell(FIRST, LABELS, 3, 8).tolist() == [5, 4]  # the most confident mistake first
-    assert comparison.in_cell(FIRST, LABELS, 1, 1).tolist() == [1, 0]  # the least sure of the right ones first
+    assert comparison.in_cell(FIRST, LABELS, 3, 8).tolist() == [
+        5,
+        4,
+    ]  # the most confident mistake first
+    assert comparison.in_cell(FIRST, LABELS, 1, 1).tolist() == [
+        1,
+        0,
+    ]  # the least sure of the right ones first
 
 
 def test_the_cells_are_listed_by_how_many_mistakes_they_have_and_the_diagonal_last():
@@ -71,7 +88,9 @@ def test_the_cells_are_listed_by_how_many_mistakes_they_have_and_the_diagonal_la
     assert comparison.mistakes(matrix) == 7
 
 
-@pytest.mark.parametrize("counts", [(15, 51), (51, 15), (0, 1), (3, 3), (0, 0), (400, 4_000), (20, 30)])
+@pytest.mark.parametrize(
+    "counts", [(15, 51), (51, 15), (0, 1), (3, 3), (0, 0), (400, 4_000), (20, 30)]
+)
 def test_chance_is_the_binomial_test_of_scipy(counts):
     expected = binomtest(counts[0], sum(counts)).pvalue if any(counts) else 1.0
     assert comparison.chance(*counts) == pytest.approx(expected, rel=1e-9)
@@ -83,27 +102,41 @@ def verdict(first_only: int, second_only: int) -> str:
 
 
 def test_the_verdict_says_who_is_ahead_by_how_many_and_whether_that_is_chance():
-    assert verdict(15, 51).startswith("The CNN reads **36 more digits** right than the DNN; both fail on 1,023.")
+    assert verdict(15, 51).startswith(
+        "The CNN reads **36 more digits** right than the DNN; both fail on 1,023."
+    )
     assert "fewer than 1 of 1,000 test sets: hardly chance" in verdict(15, 51)
     assert verdict(21, 20).startswith("The DNN reads **1 more digit** right than the CNN;")
     assert "100% of all test sets: it may well be chance" in verdict(21, 20)
-    assert verdict(7, 7) == "The DNN and the CNN read equally many digits right; both fail on 1,023."
+    assert (
+        verdict(7, 7) == "The DNN and the CNN read equally many digits right; both fail on 1,023."
+    )
 
 
 def test_what_is_confused_is_said_in_words():
     matrix = np.diag([100] * 10)
     assert comparison.confused(matrix, "DNN") == "The DNN reads all 1,000 digits right."
     matrix[8, 3] = 1
-    assert comparison.confused(matrix, "CNN") == "The CNN misreads **1** of 1,001 digits, most often an 8 as a 3: once."
+    assert (
+        comparison.confused(matrix, "CNN")
+        == "The CNN misreads **1** of 1,001 digits, most often an 8 as a 3: once."
+    )
     matrix[4, 8] = 12
-    assert comparison.confused(matrix, "CNN") == "The CNN misreads **13** of 1,013 digits, most often a 4 as an 8: 12 times."
+    assert (
+        comparison.confused(matrix, "CNN")
+        == "The CNN misreads **13** of 1,013 digits, most often a 4 as an 8: 12 times."
+    )
 
 
 def run(hyperparameters: Hyperparameters, **facts) -> Run:
     return Run(
-        id="1a2b", name="a run", network=hyperparameters.network, values=hyperparameters.model_dump(mode="json"),
-        created_at=datetime.now(UTC), **{"state": RunState.FINISHED, **facts},
-    )  # fmt: skip
+        id="1a2b",
+        name="a run",
+        network=hyperparameters.network,
+        values=hyperparameters.model_dump(mode="json"),
+        created_at=datetime.now(UTC),
+        **{"state": RunState.FINISHED, **facts},
+    )
 
 
 def differing(*runs: Run) -> list[str]:
@@ -113,8 +146,15 @@ def differing(*runs: Run) -> list[str]:
 def test_only_hyperparameters_in_which_runs_differ_are_told():
     base = DnnHyperparameters()
     assert differing(run(base)) == differing(run(base), run(base)) == []
-    assert differing(run(base), run(base.model_copy(update={"dropout": 0.5, "seed": 7}))) == ["dropout", "seed"]
-    assert differing(run(base), run(CnnHyperparameters())) == ["hidden_units", "conv_layers", "dense_units"]
+    assert differing(run(base), run(base.model_copy(update={"dropout": 0.5, "seed": 7}))) == [
+        "dropout",
+        "seed",
+    ]
+    assert differing(run(base), run(CnnHyperparameters())) == [
+        "hidden_units",
+        "conv_layers",
+        "dense_units",
+    ]
 
 
 def test_a_run_of_another_version_neither_fails_nor_makes_others_differ():
@@ -144,7 +184,14 @@ def test_the_best_run_reads_most_and_of_equals_has_the_least_loss():
 
 def curve(*accuracies: float | None) -> Curve:
     ends = [
-        EpochEnd(epoch=epoch, loss=0.5, accuracy=0.8, validation_loss=accuracy, validation_accuracy=accuracy, elapsed_s=epoch)
+        EpochEnd(
+            epoch=epoch,
+            loss=0.5,
+            accuracy=0.8,
+            validation_loss=accuracy,
+            validation_accuracy=accuracy,
+            elapsed_s=epoch,
+        )
         for epoch, accuracy in enumerate(accuracies, 1)
     ]
     return Curve(steps_per_epoch=10, epochs=ends)
@@ -154,7 +201,10 @@ def test_how_far_trainings_came_is_their_best_epoch():
     assert comparison.reached({"a": curve(0.9, 0.95, 0.94), "b": curve(0.97, 0.96)}) == (
         "At its best epoch b read **97.00%** of its validation digits, a **95.00%**."
     )
-    assert comparison.reached({"a": curve(0.9)}) == "At its best epoch a read **90.00%** of its validation digits."
+    assert (
+        comparison.reached({"a": curve(0.9)})
+        == "At its best epoch a read **90.00%** of its validation digits."
+    )
     assert comparison.reached({"a": curve(None), "b": curve()}) == (
         "None of these was validated, so only their training can be seen."
     )

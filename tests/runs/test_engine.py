@@ -1,4 +1,5 @@
-"""The engine, with real processes: nothing waits for training, nothing that was learned is lost, nothing is left behind."""
+"""The engine, with real processes: nothing waits for training, nothing that was learned is lost,
+nothing is left behind."""
 
 import contextlib
 import gc
@@ -28,7 +29,9 @@ from mnist_models.settings.hyperparameters import DnnHyperparameters
 from tests.conftest import racers
 
 ROOT = Path(__file__).parents[2]
-LONG = DnnHyperparameters(hidden_units=(16,), epochs=100, train_images=50_000, validation_images=100)
+LONG = DnnHyperparameters(
+    hidden_units=(16,), epochs=100, train_images=50_000, validation_images=100
+)
 # Generous, for busy machines: a test that passes waits for none of them.
 PATIENCE_S = 90
 
@@ -71,7 +74,9 @@ def command_of(process):
 
 def clusters_of_this_process():
     """The schedulers and nannies of embedded clusters."""
-    return {process for process in psutil.Process().children() if "dask spec" in command_of(process)}
+    return {
+        process for process in psutil.Process().children() if "dask spec" in command_of(process)
+    }
 
 
 def free_port():
@@ -84,9 +89,19 @@ def free_port():
 def dask_process(kind, *arguments):
     """A scheduler or a worker as an administrator starts it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", f"distributed.cli.dask_{kind}", *arguments, "--host", "127.0.0.1", "--no-dashboard"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            f"distributed.cli.dask_{kind}",
+            *arguments,
+            "--host",
+            "127.0.0.1",
+            "--no-dashboard",
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     children = []
     try:
         yield process
@@ -106,32 +121,38 @@ def database(tmp_path_factory):
 
 
 def cluster_processes():
-    """Schedulers, nannies and workers below this process; a browser and its server may be there too."""
+    """Schedulers, nannies and workers below this process; a browser and its server may be there
+    too."""
     parts = [process for process in psutil.Process().children() if "dask" in command_of(process)]
     return parts + [worker for part in parts for worker in part.children(recursive=True)]
 
 
 @pytest.fixture(scope="module")
 def only_trainer(database):
-    """One engine with its embedded cluster for all tests. Closing it ends the processes that it started."""
+    """One engine with its embedded cluster for all tests. Closing it ends the processes that it
+    started."""
     before = set(cluster_processes())
     trainer = Engine(RunStore(f"sqlite:///{database}"))
     yield trainer
     ours = set(cluster_processes()) - before
     trainer.close()
     # What is left is Python's own tracker of shared resources, which serves the whole process.
-    _, alive = psutil.wait_procs([process for process in ours if "resource_tracker" not in command_of(process)], timeout=30)
+    _, alive = psutil.wait_procs(
+        [process for process in ours if "resource_tracker" not in command_of(process)], timeout=30
+    )
     assert alive == []
 
 
 @pytest.fixture
 def trainer(only_trainer):
-    """The one engine. A test that fails leaves its runs; they must not keep the next one waiting."""
+    """The one engine. A test that fails leaves its runs; they must not keep the next one
+    waiting."""
     yield only_trainer
     stop_all(only_trainer, *only_trainer._live)
 
 
-# Trainings --------------------------------------------------------------------------------------------------------------
+# Trainings
+# --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_training_ends_and_everything_is_kept(trainer, tiny_cnn):
@@ -144,8 +165,14 @@ def test_a_training_ends_and_everything_is_kept(trainer, tiny_cnn):
     assert len(curve.epochs) == 1 and len(curve.points) == curve.steps_per_epoch == 7
     classifier = Classifier.from_weights(run.hyperparameters, trainer.store.weights(run_id))
     read = classifier.probabilities(dataset.load().test.images).argmax(axis=1)
-    assert run.test_accuracy == pytest.approx(np.mean(read == dataset.load().test.labels), abs=0.001)
-    assert run.epochs == 1 and run.elapsed_s > 0 and run.parameters == classifier.network.count_params()
+    assert run.test_accuracy == pytest.approx(
+        np.mean(read == dataset.load().test.labels), abs=0.001
+    )
+    assert (
+        run.epochs == 1
+        and run.elapsed_s > 0
+        and run.parameters == classifier.network.count_params()
+    )
 
 
 def test_progress_arrives_while_it_runs_and_stop_keeps_what_was_learned(trainer):
@@ -157,14 +184,18 @@ def test_progress_arrives_while_it_runs_and_stop_keeps_what_was_learned(trainer)
     assert later.step > first.step and later.images_per_s > 0 and later.remaining_s > 0
     assert len(trainer.curve(run_id).points) > len(early.points)  # which has stayed as it was
     assert trainer.curve(run_id).epochs[0].validation_accuracy > 0.5
-    assert until(lambda: trainer.store.curve(run_id).epochs)  # already kept, should this process end
+    assert until(
+        lambda: trainer.store.curve(run_id).epochs
+    )  # already kept, should this process end
     assert not trainer.live(run_id).wanted.stop
     trainer.control(run_id, stop=True)
     run = ended(trainer, run_id)
     assert (run.state, run.error) == (RunState.STOPPED, None)
     assert 2 < run.epochs < 100
     assert run.test_accuracy > 0.7
-    assert trainer.store.curve(run_id).batches == round(run.epochs * trainer.store.curve(run_id).steps_per_epoch)
+    assert trainer.store.curve(run_id).batches == round(
+        run.epochs * trainer.store.curve(run_id).steps_per_epoch
+    )
     assert Classifier.from_weights(run.hyperparameters, trainer.store.weights(run_id))
 
 
@@ -172,7 +203,12 @@ def test_whoever_comes_later_waits_in_a_queue_that_moves(trainer, tiny_dnn):
     assert PLACES == 2
     first, second = trainer.start(LONG), trainer.start(LONG)
     third, fourth, fifth = (trainer.start(tiny_dnn) for _ in range(3))
-    until(lambda: [trainer.live(run_id).position for run_id in (first, second, third, fourth, fifth)] == [0, 0, 1, 2, 3])
+    until(
+        lambda: (
+            [trainer.live(run_id).position for run_id in (first, second, third, fourth, fifth)]
+            == [0, 0, 1, 2, 3]
+        )
+    )
     assert [trainer.store.run(run_id).state for run_id in (third, fourth)] == [RunState.QUEUED] * 2
     # One that waits ends at once when stopped, and the others move up.
     trainer.control(fourth, stop=True)
@@ -207,9 +243,18 @@ def test_stopping_what_is_over_or_unknown_changes_nothing(trainer, tiny_dnn):
 
 def test_a_training_that_fails_ends_in_its_sentence(trainer):
     diverging = DnnHyperparameters(
-        hidden_units=(256, 256), activation="silu", optimizer="sgd", learning_rate=1.0, schedule="constant", batch_norm=False,
-        dropout=0.0, train_images=500, batch_size=50, validation_images=0, epochs=10,
-    )  # fmt: skip
+        hidden_units=(256, 256),
+        activation="silu",
+        optimizer="sgd",
+        learning_rate=1.0,
+        schedule="constant",
+        batch_norm=False,
+        dropout=0.0,
+        train_images=500,
+        batch_size=50,
+        validation_images=0,
+        epochs=10,
+    )
     run = ended(trainer, trainer.start(diverging))
     assert run.state == RunState.FAILED
     assert "learning rate of 1 is too high" in run.error and run.error.endswith(".")
@@ -224,7 +269,8 @@ def test_trainings_do_the_same_in_a_worker_as_here(trainer, tiny_dnn):
     assert trainer.curve(run_id).points == here.curve.points
 
 
-# A pause, a step, another learning rate ---------------------------------------------------------------------------------
+# A pause, a step, another learning rate
+# ---------------------------------------------------------------------------------
 
 
 def standing(trainer, run_id):
@@ -238,7 +284,9 @@ def test_a_run_pauses_goes_on_one_epoch_at_a_time_and_changes_its_learning_rate(
     learning(trainer, run_id)
     trainer.control(run_id, hold_at=0)
     paused = standing(trainer, run_id)
-    assert trainer.live(run_id).wanted.hold_at == 0 and trainer.live(run_id).state == RunState.RUNNING
+    assert (
+        trainer.live(run_id).wanted.hold_at == 0 and trainer.live(run_id).state == RunState.RUNNING
+    )
     # What was learned so far is kept already, should this process end during the pause.
     assert trainer.curve(run_id).batches == paused.step
     until(lambda: trainer.store.curve(run_id).batches == paused.step)
@@ -253,11 +301,15 @@ def test_a_run_pauses_goes_on_one_epoch_at_a_time_and_changes_its_learning_rate(
     assert [end.epoch for end in trainer.curve(run_id).epochs] == list(range(1, epoch))
 
     trainer.control(run_id, learning_rate=0.0005)
-    assert trainer.live(run_id).latest == paused  # it is a change of the rate only: it still stands still
+    assert (
+        trainer.live(run_id).latest == paused
+    )  # it is a change of the rate only: it still stands still
     trainer.control(run_id, hold_at=None)
     until(lambda: trainer.live(run_id).latest.step > paused.step)
     assert trainer.live(run_id).paused_at is None
-    assert [paused.learning_rate, trainer.live(run_id).latest.learning_rate] == pytest.approx([0.006, 0.0005])
+    assert [paused.learning_rate, trainer.live(run_id).latest.learning_rate] == pytest.approx(
+        [0.006, 0.0005]
+    )
     (run,) = stop_all(trainer, run_id)
     assert run.state == RunState.STOPPED
     (change,) = trainer.store.curve(run_id).changes
@@ -279,7 +331,11 @@ def test_what_is_wanted_of_a_run_that_waits_is_done_when_it_has_a_place(trainer,
     trainer.control(waiting, learning_rate=0.0001)
     for run_id, step in zip((first, second), before, strict=True):
         until(lambda: trainer.live(run_id).latest.step > step)  # noqa: B023
-    assert [trainer.live(run_id).wanted.hold_at for run_id in (first, second, waiting)] == [None, None, 1]
+    assert [trainer.live(run_id).wanted.hold_at for run_id in (first, second, waiting)] == [
+        None,
+        None,
+        1,
+    ]
     assert trainer.live(waiting).position == 1
     trainer.control(first, stop=True)
     latest = standing(trainer, waiting)
@@ -288,7 +344,9 @@ def test_what_is_wanted_of_a_run_that_waits_is_done_when_it_has_a_place(trainer,
     # It keeps nobody waiting: it stands still for longer than the longest pause.
     time.sleep(0.6)
     assert trainer.live(waiting).latest == latest
-    assert [run.state for run in stop_all(trainer, first, second, waiting)] == [RunState.STOPPED] * 3
+    assert [run.state for run in stop_all(trainer, first, second, waiting)] == [
+        RunState.STOPPED
+    ] * 3
 
 
 def test_a_run_can_be_stopped_while_it_stands_still(trainer):
@@ -301,7 +359,8 @@ def test_a_run_can_be_stopped_while_it_stands_still(trainer):
     assert load_classifier(trainer.store, run_id)
 
 
-# Races ------------------------------------------------------------------------------------------------------------------
+# Races
+# ------------------------------------------------------------------------------------------------------------------
 
 
 BUDGET = {"epochs": 100, "budget_images": 450, "seed": 3}
@@ -313,8 +372,8 @@ def entrants(*hyperparameters, **changed):
 
 @contextlib.contextmanager
 def told_by(trainer, *, unheard=None):
-    """What runs tell, as (run, kind) in the order in which the engine hears of it. It does not hear those of the network
-    `unheard`, as if they were still being built."""
+    """What runs tell, as (run, kind) in the order in which the engine hears of it. It does not hear
+    those of the network `unheard`, as if they were still being built."""
     told, original = [], trainer._told
 
     def listen(message):
@@ -329,7 +388,9 @@ def told_by(trainer, *, unheard=None):
         del trainer._told
 
 
-def test_both_runs_of_a_race_begin_to_learn_together_and_learn_from_equally_many_images(trainer, tiny_dnn, tiny_cnn):
+def test_both_runs_of_a_race_begin_to_learn_together_and_learn_from_equally_many_images(
+    trainer, tiny_dnn, tiny_cnn
+):
     with told_by(trainer) as told:
         race = trainer.race(entrants(tiny_dnn, tiny_cnn), "the final")
         assert [trainer.live(run_id).run_id for run_id in race] == race
@@ -340,8 +401,12 @@ def test_both_runs_of_a_race_begin_to_learn_together_and_learn_from_equally_many
     begun = kinds.index("Progress")
     assert sorted(run_id for run_id, kind in told[:begun] if kind == "Paused") == sorted(race)
     assert "Paused" not in kinds[begun:]
-    assert [run.epochs * run.hyperparameters.train_images for run in runs] == pytest.approx([450, 450])
-    assert [run.hyperparameters.network for run in runs] == ["dnn", "cnn"] and {run.name for run in runs} == {"the final"}
+    assert [run.epochs * run.hyperparameters.train_images for run in runs] == pytest.approx(
+        [450, 450]
+    )
+    assert [run.hyperparameters.network for run in runs] == ["dnn", "cnn"] and {
+        run.name for run in runs
+    } == {"the final"}
     assert [run.id for run in racers(trainer.store, runs[0].race)] == race
 
 
@@ -371,7 +436,9 @@ def test_a_second_race_waits_as_a_whole_and_then_runs(trainer, tiny_dnn, tiny_cn
     assert [trainer.store.run(run_id).state for run_id in first] == [RunState.STOPPED] * 2
 
 
-def test_one_of_a_race_that_is_stopped_in_the_queue_leaves_the_other_to_run_alone(trainer, tiny_dnn, tiny_cnn):
+def test_one_of_a_race_that_is_stopped_in_the_queue_leaves_the_other_to_run_alone(
+    trainer, tiny_dnn, tiny_cnn
+):
     busy = [trainer.start(LONG) for _ in range(PLACES)]
     gone, left = trainer.race(entrants(tiny_dnn, tiny_cnn))
     trainer.control(gone, stop=True)
@@ -383,11 +450,14 @@ def test_one_of_a_race_that_is_stopped_in_the_queue_leaves_the_other_to_run_alon
     assert ended(trainer, left).state == RunState.FINISHED
 
 
-def test_one_of_a_race_that_is_stopped_before_the_start_lets_the_other_go(trainer, tiny_dnn, tiny_cnn):
+def test_one_of_a_race_that_is_stopped_before_the_start_lets_the_other_go(
+    trainer, tiny_dnn, tiny_cnn
+):
     with told_by(trainer, unheard="cnn") as told:
         late, waiting = trainer.race(entrants(tiny_cnn, tiny_dnn))
         until(lambda: trainer.live(waiting).paused_at)
-        # What a person wants of it meanwhile does not let it start before the other, but is done afterwards.
+        # What a person wants of it meanwhile does not let it start before the other, but is done
+        # afterwards.
         trainer.control(waiting, hold_at=None)
         trainer.control(waiting, hold_at=1)
         time.sleep(0.5)
@@ -402,11 +472,15 @@ def test_one_of_a_race_that_is_stopped_before_the_start_lets_the_other_go(traine
     assert (late, "Progress") not in told
 
 
-def test_a_race_whose_other_run_never_comes_to_the_start_begins_without_it(trainer, tiny_dnn, tiny_cnn, monkeypatch):
+def test_a_race_whose_other_run_never_comes_to_the_start_begins_without_it(
+    trainer, tiny_dnn, tiny_cnn, monkeypatch
+):
     monkeypatch.setattr(engine, "LONGEST_PAUSE_S", 0.5)
     with told_by(trainer, unheard="cnn"):
         late, waiting = trainer.race(entrants(tiny_cnn, tiny_dnn))
-        assert [ended(trainer, run_id, 30).state for run_id in (waiting, late)] == [RunState.FINISHED] * 2
+        assert [ended(trainer, run_id, 30).state for run_id in (waiting, late)] == [
+            RunState.FINISHED
+        ] * 2
 
 
 def test_more_runs_than_places_race_one_after_the_other(trainer, tiny_dnn):
@@ -414,7 +488,8 @@ def test_more_runs_than_places_race_one_after_the_other(trainer, tiny_dnn):
     assert [ended(trainer, run_id).state for run_id in race] == [RunState.FINISHED] * (PLACES + 1)
 
 
-# What goes wrong --------------------------------------------------------------------------------------------------------
+# What goes wrong
+# --------------------------------------------------------------------------------------------------------
 
 
 def process_that_trains(trainer, run_id):
@@ -449,7 +524,14 @@ def test_a_killed_process_fails_only_its_own_run_and_is_replaced(trainer, tiny_d
     assert ended(trainer, other).state == RunState.STOPPED
     assert ended(trainer, waiting).state == RunState.FINISHED
     # Nothing is left for the cluster to do again when the next process dies.
-    until(lambda: not trainer._cluster.client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks)), 10)
+    until(
+        lambda: (
+            not trainer._cluster.client.run_on_scheduler(
+                lambda dask_scheduler: list(dask_scheduler.tasks)
+            )
+        ),
+        10,
+    )
 
     # The process is being replaced: a race waits for it, so that each run has one of its own.
     race = trainer.race([LONG] * PLACES)
@@ -476,7 +558,9 @@ def table_gone(database, name):
             connection.execute(f"ALTER TABLE elsewhere RENAME TO {name}")
 
 
-def test_a_network_that_cannot_be_kept_is_held_until_the_store_works_again(trainer, database, tiny_dnn):
+def test_a_network_that_cannot_be_kept_is_held_until_the_store_works_again(
+    trainer, database, tiny_dnn
+):
     run_id = trainer.start(tiny_dnn)
     with table_gone(database, "weights"):
         until(lambda: trainer.live(run_id).unkept)
@@ -495,7 +579,9 @@ def test_a_network_that_cannot_be_kept_is_held_until_the_store_works_again(train
     assert [run.state for run in stop_all(trainer, *others)] == [RunState.STOPPED] * PLACES
 
 
-def test_a_store_that_takes_nothing_any_more_does_not_hold_up_the_queue(trainer, database, tiny_dnn):
+def test_a_store_that_takes_nothing_any_more_does_not_hold_up_the_queue(
+    trainer, database, tiny_dnn
+):
     runs = [trainer.start(LONG) for _ in range(PLACES)]
     for run_id in runs:
         learning(trainer, run_id)
@@ -511,7 +597,8 @@ def test_a_store_that_takes_nothing_any_more_does_not_hold_up_the_queue(trainer,
 
 
 def test_an_end_is_noticed_however_much_else_there_is_to_do(trainer, tiny_dnn):
-    """Many workers tell of their trainings all the time: here as many messages as fifty of them would send."""
+    """Many workers tell of their trainings all the time: here as many messages as fifty of them
+    would send."""
     run_id = trainer.start(tiny_dnn)
 
     def is_over():
@@ -523,7 +610,8 @@ def test_an_end_is_noticed_however_much_else_there_is_to_do(trainer, tiny_dnn):
     assert trainer.store.run(run_id).state == RunState.FINISHED
 
 
-# Processes --------------------------------------------------------------------------------------------------------------
+# Processes
+# --------------------------------------------------------------------------------------------------------------
 
 
 def test_the_cluster_listens_to_this_machine_only(trainer, tiny_dnn):
@@ -545,7 +633,8 @@ def test_trainings_leave_the_processor_to_the_web_server(trainer):
     stop_all(trainer, run_id)
 
 
-# Started in any folder, as with "streamlit run /where/it/is/app.py": the cluster must find the package all the same.
+# Started in any folder, as with "streamlit run /where/it/is/app.py": the cluster must find the
+# package all the same.
 OWNER = """
 import sys
 sys.path.insert(0, sys.argv[2])
@@ -562,19 +651,30 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("moment", ["engine", "cluster"], ids=["while the cluster starts", "once it is there"])
+@pytest.mark.parametrize(
+    "moment", ["engine", "cluster"], ids=["while the cluster starts", "once it is there"]
+)
 def test_no_process_outlives_the_one_that_started_it_however_that_ends(tmp_path, moment):
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, f"sqlite:///{tmp_path}/runs.sqlite3", str(ROOT)], cwd=tmp_path, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-c", OWNER, f"sqlite:///{tmp_path}/runs.sqlite3", str(ROOT)],
+        cwd=tmp_path,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     with owner:
         while owner.stdout.readline().strip() != moment:
             assert owner.poll() is None
         # The first to come is the scheduler; the last are the workers, which their nannies spawn.
         first, count = ("spec", 1) if moment == "engine" else ("spawn_main", PLACES)
         family = psutil.Process(owner.pid)
-        until(lambda: sum(first in command_of(process) for process in family.children(recursive=True)) >= count)
+        until(
+            lambda: (
+                sum(first in command_of(process) for process in family.children(recursive=True))
+                >= count
+            )
+        )
         children = family.children(recursive=True)
         owner.kill()
     _, alive = psutil.wait_procs(children, timeout=20)
@@ -584,7 +684,8 @@ def test_no_process_outlives_the_one_that_started_it_however_that_ends(tmp_path,
     assert left == []
 
 
-# Other clusters ---------------------------------------------------------------------------------------------------------
+# Other clusters
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_threads_serve_where_processes_cannot(store, tiny_dnn):
@@ -601,7 +702,9 @@ def test_threads_serve_where_processes_cannot(store, tiny_dnn):
         trainer.close()
 
 
-def test_an_external_cluster_trains_once_it_is_there_and_is_missed_when_it_has_gone(store, tiny_dnn, monkeypatch):
+def test_an_external_cluster_trains_once_it_is_there_and_is_missed_when_it_has_gone(
+    store, tiny_dnn, monkeypatch
+):
     for module in (engine, cluster):
         monkeypatch.setattr(module, "CONNECT_TIMEOUT_S", 1)
     port = free_port()
@@ -613,7 +716,10 @@ def test_an_external_cluster_trains_once_it_is_there_and_is_missed_when_it_has_g
         # Nothing listens.
         run = ended(trainer, trainer.start(tiny_dnn))
         assert run.state == RunState.FAILED
-        assert run.error.startswith(f"The Dask cluster at {address} cannot be reached") and "then start" in run.error
+        assert (
+            run.error.startswith(f"The Dask cluster at {address} cannot be reached")
+            and "then start" in run.error
+        )
         assert clusters_of_this_process() == before  # nor was one embedded instead
 
         # A scheduler, but no worker yet: the run waits for one.
@@ -627,18 +733,24 @@ def test_an_external_cluster_trains_once_it_is_there_and_is_missed_when_it_has_g
 
             # It happened there: the scheduler has heard that worker tell of this run.
             (worker,) = client.scheduler_info()["workers"]
-            told = [event for _, event in client.get_events(trainer._topic) if event["run_id"] == waiting]
+            told = [
+                event
+                for _, event in client.get_events(trainer._topic)
+                if event["run_id"] == waiting
+            ]
             assert {event["worker"] for event in told} == {worker}
             assert [event["kind"] for event in told][:: len(told) - 1] == ["Started", "Measuring"]
 
-        # One worker is one place. Two that should start together would wait for each other there for ever.
+        # One worker is one place. Two that should start together would wait for each other there
+        # for ever.
         race = trainer.race(entrants(tiny_dnn, tiny_dnn))
         assert [ended(trainer, run_id, 40).state for run_id in race] == [RunState.FINISHED] * 2
         first, second = trainer.start(LONG), trainer.start(tiny_dnn)
         learning(trainer, first)
         until(lambda: trainer.live(second).position == 1)
 
-        # The scheduler dies: the run fails, and so do those that wait or come, instead of waiting for ever.
+        # The scheduler dies: the run fails, and so do those that wait or come, instead of waiting
+        # for ever.
         scheduler.kill()
         for run_id in (first, second, trainer.start(tiny_dnn)):
             run = ended(trainer, run_id, 40)

@@ -91,7 +91,8 @@ def is_the_same(run, store, tiny_cnn, trained):
         and all(np.array_equal(arrays[name], expected[name]) for name in expected)
         and store.curve(run.id) == Curve.model_validate(trained.curve.model_dump())
         and np.array_equal(store.readings(run.id).digits, trained.readings.digits)
-        and {name: getattr(run, name) for name in trained.measures} == pytest.approx(trained.measures)
+        and {name: getattr(run, name) for name in trained.measures}
+        == pytest.approx(trained.measures)
     )
 
 
@@ -101,13 +102,16 @@ def refused(store, file, words=None):
     with pytest.raises(ExportError, match=words) as caught:
         exports.import_run(store, file)
     sentence = str(caught.value)
-    assert sentence.startswith("This file cannot be imported: ") and sentence.endswith(" exported here.")
+    assert sentence.startswith("This file cannot be imported: ") and sentence.endswith(
+        " exported here."
+    )
     assert len(sentence) < 450 and sentence.isprintable()
     assert len(store.runs()) == before
     return sentence
 
 
-# There and back -----------------------------------------------------------------------------------------------------------
+# There and back
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_an_exported_run_comes_back_as_it_was(store, exported, tiny_cnn, trained):
@@ -123,7 +127,11 @@ def test_an_exported_run_comes_back_as_it_was(store, exported, tiny_cnn, trained
 def test_a_stopped_run_comes_back_as_stopped(store, tiny_dnn):
     longer = tiny_dnn.model_copy(update={"epochs": 3})
     ended = []
-    stopped = train(longer, lambda event: ended.append(isinstance(event, EpochEnd)), lambda: Control(stop=any(ended)))
+    stopped = train(
+        longer,
+        lambda event: ended.append(isinstance(event, EpochEnd)),
+        lambda: Control(stop=any(ended)),
+    )
     assert stopped.stopped and stopped.epochs < 3
     run = exports.import_run(store, exports.export(store, store.add(longer, "stopped", stopped).id))
     assert run.state == RunState.STOPPED and run.epochs == stopped.epochs
@@ -151,20 +159,29 @@ def test_how_well_it_reads_is_measured_and_not_believed(store, exported, trained
         card["measures"] |= {"test_accuracy": 1.0, "test_loss": 0.0, "parameters": 1}
 
     run = exports.import_run(store, with_card(exported, boast))
-    assert (run.test_accuracy, run.test_loss) == pytest.approx((trained.test_accuracy, trained.test_loss))
+    assert (run.test_accuracy, run.test_loss) == pytest.approx(
+        (trained.test_accuracy, trained.test_loss)
+    )
     assert run.parameters == trained.parameters
     assert store.readings(run.id).digits.tolist() == trained.readings.digits.tolist()
 
 
 @pytest.mark.parametrize(
     ("name", "kept"),
-    [("x" * 100, "x" * 40), ("a\x00b\n\u202ec\x7f", "abc"), ("  ", "CNN"), ("", "CNN"), ("**Ärger** 数字", "**Ärger** 数字")],
+    [
+        ("x" * 100, "x" * 40),
+        ("a\x00b\n\u202ec\x7f", "abc"),
+        ("  ", "CNN"),
+        ("", "CNN"),
+        ("**Ärger** 数字", "**Ärger** 数字"),
+    ],
 )
 def test_a_name_is_cut_and_cleaned(store, exported, name, kept):
     assert exports.read(with_card(exported, lambda card: card.update(name=name))).name == kept
 
 
-# For people and other programs --------------------------------------------------------------------------------------------
+# For people and other programs
+# --------------------------------------------------------------------------------------------
 
 
 def test_it_holds_what_its_readme_says(exported, tiny_cnn, trained):
@@ -172,7 +189,9 @@ def test_it_holds_what_its_readme_says(exported, tiny_cnn, trained):
     assert set(contents) == set(exports.FILES)
     readme = contents["README.txt"].decode()
     assert all(name in readme for name in exports.FILES if name != "README.txt")
-    assert "my network" in readme and f"{trained.test_accuracy:.2%}" in readme and "logits" in readme
+    assert (
+        "my network" in readme and f"{trained.test_accuracy:.2%}" in readme and "logits" in readme
+    )
     assert contents["train.py"].decode() == script(tiny_cnn)
     card = json.loads(contents["run.json"])
     assert (card["version"], card["name"], card["network"]) == (1, "my network", "cnn")
@@ -181,14 +200,18 @@ def test_it_holds_what_its_readme_says(exported, tiny_cnn, trained):
     assert card["created_at"].endswith("+00:00")
     points = list(csv.DictReader(io.StringIO(contents["curve.csv"].decode())))
     assert list(points[0]) == ["epoch", "seconds", "loss", "accuracy"]
-    assert [float(point["loss"]) for point in points] == [point.loss for point in trained.curve.points]
+    assert [float(point["loss"]) for point in points] == [
+        point.loss for point in trained.curve.points
+    ]
     assert [float(point["seconds"]) for point in points] == pytest.approx(trained.curve.seconds)
     (end,) = csv.DictReader(io.StringIO(contents["epochs.csv"].decode()))
     assert float(end["validation_loss"]) == trained.curve.epochs[0].validation_loss
 
 
 @pytest.mark.parametrize("scrambled", [False, True])
-def test_the_readme_says_how_to_evaluate_the_model(store, tiny_dnn, scrambled, monkeypatch, tmp_path):
+def test_the_readme_says_how_to_evaluate_the_model(
+    store, tiny_dnn, scrambled, monkeypatch, tmp_path
+):
     import keras
 
     values = tiny_dnn.model_copy(update={"scrambled": scrambled})
@@ -196,10 +219,21 @@ def test_the_readme_says_how_to_evaluate_the_model(store, tiny_dnn, scrambled, m
     contents = members(exports.export(store, store.add(values, "mine", trained).id))
     (tmp_path / "model.keras").write_bytes(contents["model.keras"])
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: (None, tuple(dataset.load().test)))
-    code = "".join(line[18:] + "\n" for line in contents["README.txt"].decode().splitlines() if line.startswith(" " * 18))
+    monkeypatch.setattr(
+        keras.datasets.mnist, "load_data", lambda: (None, tuple(dataset.load().test))
+    )
+    code = "".join(
+        line[18:] + "\n"
+        for line in contents["README.txt"].decode().splitlines()
+        if line.startswith(" " * 18)
+    )
     names = {}
-    exec(code.replace("model.evaluate(images, labels)", "result = model.evaluate(images, labels, verbose=0)"), names)
+    exec(
+        code.replace(
+            "model.evaluate(images, labels)", "result = model.evaluate(images, labels, verbose=0)"
+        ),
+        names,
+    )
     assert names["result"][1] == pytest.approx(trained.test_accuracy, abs=0.0003)
 
 
@@ -223,27 +257,47 @@ print(*model.evaluate(digits["images"], digits["labels"], verbose=0))
 print(float(keras.ops.softmax(model(digits["images"][:1])).numpy().sum()), "mnist_models" in sys.modules)
 """
     done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
+        [sys.executable, "-W", "error::UserWarning", "-I", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     measured, others = done.stdout.splitlines()
-    assert [float(value) for value in measured.split()] == pytest.approx([trained.test_loss, trained.test_accuracy], rel=1e-4)
+    assert [float(value) for value in measured.split()] == pytest.approx(
+        [trained.test_loss, trained.test_accuracy], rel=1e-4
+    )
     assert others == "1.0 False" or others.startswith(("0.99999", "1.0000"))
 
 
-# What is refused ----------------------------------------------------------------------------------------------------------
+# What is refused
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_no_export_is_refused(store, exported):
-    for file in (b"", b"PK", b"x" * 100, b"\x89PNG" + b"\0" * 5_000, zipped({}), zipped({"notes.txt": "hello"})):
+    for file in (
+        b"",
+        b"PK",
+        b"x" * 100,
+        b"\x89PNG" + b"\0" * 5_000,
+        zipped({}),
+        zipped({"notes.txt": "hello"}),
+    ):
         refused(store, file)
     contents = members(exported)
     for left_out in ("run.json", "weights.npz"):
-        refused(store, zipped({name: content for name, content in contents.items() if name != left_out}), "something else")
+        refused(
+            store,
+            zipped({name: content for name, content in contents.items() if name != left_out}),
+            "something else",
+        )
 
 
-@pytest.mark.parametrize("name", ["../run.json", "/etc/passwd", "..\\x", "folder/run.json", "more.txt", "run.json/"])
+@pytest.mark.parametrize(
+    "name", ["../run.json", "/etc/passwd", "..\\x", "folder/run.json", "more.txt", "run.json/"]
+)
 def test_members_that_no_export_has_are_refused(store, exported, name):
     refused(store, zipped(members(exported) | {name: b"x"}), "something else")
 
@@ -251,7 +305,12 @@ def test_members_that_no_export_has_are_refused(store, exported, name):
 def test_only_the_card_and_the_weights_are_read(store, exported, tiny_cnn, trained):
     contents = members(exported)
     kept = {"run.json": contents["run.json"], "weights.npz": contents["weights.npz"]}
-    others = {"model.keras": b"\x80\x04.", "train.py": b"raise SystemExit", "README.txt": b"\xff", "curve.csv": b""}
+    others = {
+        "model.keras": b"\x80\x04.",
+        "train.py": b"raise SystemExit",
+        "README.txt": b"\xff",
+        "curve.csv": b"",
+    }
     for file in (zipped(kept), zipped(others | kept), zipped(kept, zipfile.ZIP_STORED)):
         assert is_the_same(exports.import_run(store, file), store, tiny_cnn, trained)
 
@@ -259,9 +318,19 @@ def test_only_the_card_and_the_weights_are_read(store, exported, tiny_cnn, train
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_two_members_of_one_name_are_refused(store, exported):
     contents = members(exported)
-    refused(store, zipped([*contents.items(), ("run.json", contents["run.json"])]), "two files of the same name")
-    arrays = [(f"{name}.npy", npy(array)) for name, array in arrays_of(contents["weights.npz"]).items()]
-    refused(store, zipped(contents | {"weights.npz": zipped([*arrays, arrays[0]])}), "two files of the same name")
+    refused(
+        store,
+        zipped([*contents.items(), ("run.json", contents["run.json"])]),
+        "two files of the same name",
+    )
+    arrays = [
+        (f"{name}.npy", npy(array)) for name, array in arrays_of(contents["weights.npz"]).items()
+    ]
+    refused(
+        store,
+        zipped(contents | {"weights.npz": zipped([*arrays, arrays[0]])}),
+        "two files of the same name",
+    )
 
 
 def test_a_link_is_not_followed(store, exported, tmp_path):
@@ -270,7 +339,11 @@ def test_a_link_is_not_followed(store, exported, tmp_path):
     link.create_system, link.external_attr = 3, 0o120777 << 16
     contents = members(exported)
     del contents["run.json"]
-    refused(store, zipped([*contents.items(), (link, str(tmp_path / "secret.json"))]), "run.json is damaged")
+    refused(
+        store,
+        zipped([*contents.items(), (link, str(tmp_path / "secret.json"))]),
+        "run.json is damaged",
+    )
 
 
 def test_what_needs_a_password_is_refused(store, exported):
@@ -313,7 +386,9 @@ def test_a_zip_bomb_is_refused_unpacked(store, exported, member):
 
 
 def test_a_zip_bomb_among_the_arrays_is_refused_unpacked(store, exported):
-    arrays = {name: npy(array) for name, array in arrays_of(members(exported)["weights.npz"]).items()}
+    arrays = {
+        name: npy(array) for name, array in arrays_of(members(exported)["weights.npz"]).items()
+    }
     first = next(iter(arrays))
     bomb = zipped(members(exported) | {"weights.npz": raw_npz(arrays | {first: bytes(30_000_000)})})
     tracemalloc.start()
@@ -338,11 +413,15 @@ def test_a_size_that_is_a_lie_is_refused(store, exported, declared):
 
 
 def test_arrays_that_would_need_more_memory_than_they_have_bytes_are_refused(store, exported):
-    arrays = {name: npy(array) for name, array in arrays_of(members(exported)["weights.npz"]).items()}
+    arrays = {
+        name: npy(array) for name, array in arrays_of(members(exported)["weights.npz"]).items()
+    }
     first = next(iter(arrays))
     for shape in ((10**12,), (-1,), (10**6, 10**6), ()):
         header = io.BytesIO()
-        np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": "<f4", "fortran_order": False, "shape": shape}
+        )
         lie = raw_npz(arrays | {first: header.getvalue() + b"\0" * 12})
         refused(store, zipped(members(exported) | {"weights.npz": lie}), "its weights are damaged")
 
@@ -354,7 +433,11 @@ def test_pickled_arrays_are_never_unpickled(store, exported, tmp_path):
 
     arrays = arrays_of(members(exported)["weights.npz"])
     first = next(iter(arrays))
-    refused(store, with_arrays(exported, arrays | {first: np.array([Evil()], object)}), "of another kind")
+    refused(
+        store,
+        with_arrays(exported, arrays | {first: np.array([Evil()], object)}),
+        "of another kind",
+    )
     assert not (tmp_path / "was-here").exists()
 
 
@@ -388,7 +471,10 @@ def test_weights_of_another_network_are_refused(store, exported, tiny_cnn, tiny_
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda card: card.update(version=2), "another version of this project .its format is 2, this is 1"),
+        (
+            lambda card: card.update(version=2),
+            "another version of this project .its format is 2, this is 1",
+        ),
         (lambda card: card.update(format="holiday pictures"), "run.json is damaged"),
         (lambda card: card.pop("hyperparameters"), "run.json is damaged"),
         (lambda card: card.update(state="running"), "run.json is damaged"),
@@ -401,12 +487,15 @@ def test_weights_of_another_network_are_refused(store, exported, tiny_cnn, tiny_
         (lambda card: card["hyperparameters"].update(dense_units=[1024] * 1_000), "not valid"),
         (lambda card: card["hyperparameters"].update(dropout=float("nan")), "not valid"),
     ],
-)  # fmt: skip
+)
 def test_a_card_that_is_not_valid_is_refused(store, exported, change, words):
     refused(store, with_card(exported, change), words)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"null", b"[1]", b"\xff\xfe", b"[" * 100_000, b'{"version":' + b"9" * 5_000])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"null", b"[1]", b"\xff\xfe", b"[" * 100_000, b'{"version":' + b"9" * 5_000],
+)
 def test_a_card_that_is_no_card_is_refused(store, exported, content):
     refused(store, zipped(members(exported) | {"run.json": content}), "run.json is damaged")
 
@@ -438,12 +527,22 @@ def test_a_card_that_is_no_card_is_refused(store, exported, content):
     ],
 )
 def test_a_curve_that_cannot_be_is_refused(store, exported, change):
-    refused(store, with_card(exported, lambda card: change(card["curve"])), "curve cannot be that of its training")
+    refused(
+        store,
+        with_card(exported, lambda card: change(card["curve"])),
+        "curve cannot be that of its training",
+    )
 
 
-@pytest.mark.parametrize("measures", [{"epochs": 1.5}, {"epochs": -1}, {"elapsed_s": float("inf")}, {"elapsed_s": 1e300}])
+@pytest.mark.parametrize(
+    "measures", [{"epochs": 1.5}, {"epochs": -1}, {"elapsed_s": float("inf")}, {"elapsed_s": 1e300}]
+)
 def test_measures_that_cannot_be_are_refused(store, exported, measures):
-    refused(store, with_card(exported, lambda card: card["measures"].update(measures)), "cannot be that of its training")
+    refused(
+        store,
+        with_card(exported, lambda card: card["measures"].update(measures)),
+        "cannot be that of its training",
+    )
 
 
 def test_what_only_a_running_training_knows_is_not_taken(store, exported):
@@ -454,11 +553,13 @@ def test_what_only_a_running_training_knows_is_not_taken(store, exported):
     assert (curve.pending, curve.elapsed_s) == ([], 0.0)
 
 
-# Damage -------------------------------------------------------------------------------------------------------------------
+# Damage
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_damaged_file_is_refused_or_comes_back_as_it_was(store, exported, tiny_cnn, trained):
-    """Flipped bits, cut ends, members exchanged: nothing else is raised, and nothing that differs gets into the store."""
+    """Flipped bits, cut ends, members exchanged: nothing else is raised, and nothing that differs
+    gets into the store."""
     chance = random.Random(4)
     contents = members(exported)
     imported = refusals = 0
@@ -495,7 +596,8 @@ def test_a_damaged_file_is_refused_or_comes_back_as_it_was(store, exported, tiny
 
 
 def test_damage_inside_the_card_is_refused_or_gives_valid_hyperparameters(exported):
-    """Bits flipped in run.json under a good checksum, as somebody who writes such a file by hand could have them."""
+    """Bits flipped in run.json under a good checksum, as somebody who writes such a file by hand
+    could have them."""
     chance = random.Random(5)
     contents = members(exported)
     refusals = 0
@@ -508,13 +610,17 @@ def test_damage_inside_the_card_is_refused_or_gives_valid_hyperparameters(export
         except ExportError:
             refusals += 1
         else:
-            assert found.hyperparameters == type(found.hyperparameters).model_validate(found.hyperparameters.model_dump())
+            assert found.hyperparameters == type(found.hyperparameters).model_validate(
+                found.hyperparameters.model_dump()
+            )
             assert len(found.name) <= exports.NAME_CHARACTERS
     assert refusals >= 10
 
 
 def test_an_import_that_the_store_cannot_keep_leaves_nothing(store, exported, monkeypatch):
-    assert not issubclass(StoreError, ExportError) and not issubclass(HyperparametersError, ExportError)
+    assert not issubclass(StoreError, ExportError) and not issubclass(
+        HyperparametersError, ExportError
+    )
 
     def fail(*_):
         raise OSError("no space left")
@@ -531,9 +637,18 @@ def test_an_imported_run_reads_digits(store, exported, trained):
     assert readings.digits.tolist() == trained.readings.digits[:50].tolist()
 
 
-@pytest.mark.parametrize("budget", [{"budget_images": 128}, {"budget_images": 1_250}, {"budget_s": 1}])
+@pytest.mark.parametrize(
+    "budget", [{"budget_images": 128}, {"budget_images": 1_250}, {"budget_s": 1}]
+)
 def test_a_run_that_ended_within_an_epoch_comes_back(store, budget):
-    values = DnnHyperparameters(hidden_units=(8,), train_images=1_000, batch_size=128, validation_images=0, epochs=2, **budget)
+    values = DnnHyperparameters(
+        hidden_units=(8,),
+        train_images=1_000,
+        batch_size=128,
+        validation_images=0,
+        epochs=2,
+        **budget,
+    )
     run = store.create(values)
     store.finish(run.id, train(values))
     assert not store.run(run.id).epochs.is_integer() or budget == {"budget_s": 1}

@@ -1,4 +1,5 @@
-"""The networks that ship: their cards say what evaluation measures, and they read well enough to ship."""
+"""The networks that ship: their cards say what evaluation measures, and they read well enough to
+ship."""
 
 import dataclasses
 import json
@@ -19,9 +20,13 @@ from mnist_models.training.progress import POINTS, Curve, Trained
 
 SNAPSHOTS = (Snapshot(0.5, b"early"), Snapshot(1, b"later"))
 LOWEST_TEST_ACCURACY = {
-    "shipped-dnn": 0.988, "shipped-cnn": 0.996, "quick-dnn": 0.978, "quick-cnn": 0.992, "scrambled-dnn": 0.978,
+    "shipped-dnn": 0.988,
+    "shipped-cnn": 0.996,
+    "quick-dnn": 0.978,
+    "quick-cnn": 0.992,
+    "scrambled-dnn": 0.978,
     "scrambled-cnn": 0.95,
-}  # fmt: skip
+}
 IDS = [run_id for pair in pretrained.PAIRS for run_id in pretrained.ids(pair).values()]
 
 
@@ -37,7 +42,9 @@ def test_one_of_each_network_ships_in_each_pair():
 def test_the_card_says_what_evaluation_measures(shipped):
     hyperparameters = validate(shipped["values"])
     test = dataset.load().test
-    readings = Classifier.from_weights(hyperparameters, pretrained.weights(shipped["id"])).readings(test.images)
+    readings = Classifier.from_weights(hyperparameters, pretrained.weights(shipped["id"])).readings(
+        test.images
+    )
     result = evaluate(readings, test.labels)
     # Another processor adds in another order, which may turn an image that is on the brink.
     assert shipped["test_accuracy"] == pytest.approx(result.accuracy, abs=0.0003)
@@ -50,7 +57,10 @@ def test_it_reads_well_enough_to_ship(shipped):
 
 
 def test_it_was_trained_as_its_recipe_says(shipped):
-    assert validate(shipped["values"]) == find(shipped["id"].split("-")[0], shipped["network"]).hyperparameters
+    assert (
+        validate(shipped["values"])
+        == find(shipped["id"].split("-")[0], shipped["network"]).hyperparameters
+    )
 
 
 def test_its_curve_tells_of_every_epoch(shipped):
@@ -61,7 +71,8 @@ def test_its_curve_tells_of_every_epoch(shipped):
     assert curve.batches == curve.steps_per_epoch * shipped["epochs"]
     assert curve.steps_per_epoch == Curve.empty(hyperparameters).steps_per_epoch
     assert curve.points[-1].loss < curve.points[0].loss
-    # No image of the test set has been looked at while choosing: validation comes from the training set.
+    # No image of the test set has been looked at while choosing: validation comes from the training
+    # set.
     assert curve.epochs[-1].validation_accuracy == pytest.approx(shipped["test_accuracy"], abs=0.01)
 
 
@@ -72,12 +83,33 @@ def test_its_time_has_a_time_zone(shipped):
 def test_what_is_written_is_what_was_trained(tmp_path, tiny_dnn):
     weights = pack_weights(networks.build(tiny_dnn))
     readings = Readings.of(np.full((10_000, 10), 0.1, np.float16))
-    trained = Trained(weights, readings, 12_730, Curve.empty(tiny_dnn), False, 1.0, 1.26, 0.9, 0.6, 0.5, 0.9, SNAPSHOTS)
+    trained = Trained(
+        weights,
+        readings,
+        12_730,
+        Curve.empty(tiny_dnn),
+        False,
+        1.0,
+        1.26,
+        0.9,
+        0.6,
+        0.5,
+        0.9,
+        SNAPSHOTS,
+    )
     (tmp_path / "new" / "folder").mkdir(parents=True)
     (tmp_path / "new" / "folder" / "dnn.epoch-7.npz").write_bytes(b"of another training")
-    pretrained.write(tmp_path / "new" / "folder", tiny_dnn, trained, "python -m mnist_models train dnn")
+    pretrained.write(
+        tmp_path / "new" / "folder", tiny_dnn, trained, "python -m mnist_models train dnn"
+    )
     files = {file.name: file for file in (tmp_path / "new" / "folder").iterdir()}
-    assert set(files) == {"dnn.npz", "dnn.readings.npz", "dnn.json", "dnn.epoch-0.5.npz", "dnn.epoch-1.npz"}
+    assert set(files) == {
+        "dnn.npz",
+        "dnn.readings.npz",
+        "dnn.json",
+        "dnn.epoch-0.5.npz",
+        "dnn.epoch-1.npz",
+    }
     assert files["dnn.epoch-0.5.npz"].read_bytes() == b"early"
     assert files["dnn.npz"].read_bytes() == weights
     assert files["dnn.readings.npz"].read_bytes() == readings.pack()
@@ -89,19 +121,29 @@ def test_what_is_written_is_what_was_trained(tmp_path, tiny_dnn):
         assert card[name] == getattr(trained, name)
     assert card["elapsed_s"] == 1.3
     assert {field.name for field in dataclasses.fields(Trained)} - set(card) == {
-        "weights", "readings", "stopped", "snapshots",
-    }  # fmt: skip
+        "weights",
+        "readings",
+        "stopped",
+        "snapshots",
+    }
 
 
 @pytest.mark.parametrize("run_id", IDS)
 def test_its_weights_are_numbers(run_id):
-    network = Classifier.from_weights(validate(pretrained.facts()[run_id]["values"]), pretrained.weights(run_id)).network
+    network = Classifier.from_weights(
+        validate(pretrained.facts()[run_id]["values"]), pretrained.weights(run_id)
+    ).network
     assert all(np.isfinite(value).all() for value in network.get_weights())
 
 
 @pytest.mark.parametrize("run_id", IDS)
 def test_its_earlier_epochs_are_few_enough_for_everybody_to_download(run_id):
     snapshots = pretrained.snapshots(run_id)
-    assert len(snapshots) >= 3 and sum(len(snapshot.weights) for snapshot in snapshots) <= pretrained.MOST_SNAPSHOT_BYTES
-    assert [snapshot.epoch for snapshot in snapshots] == sorted({snapshot.epoch for snapshot in snapshots})
+    assert (
+        len(snapshots) >= 3
+        and sum(len(snapshot.weights) for snapshot in snapshots) <= pretrained.MOST_SNAPSHOT_BYTES
+    )
+    assert [snapshot.epoch for snapshot in snapshots] == sorted(
+        {snapshot.epoch for snapshot in snapshots}
+    )
     assert snapshots[0].epoch == 1 and snapshots[-1].epoch < pretrained.facts()[run_id]["epochs"]

@@ -1,4 +1,5 @@
-"""The store of runs: everything comes back as it was, all of it or nothing, whoever else is writing."""
+"""The store of runs: everything comes back as it was, all of it or nothing, whoever else is
+writing."""
 
 import itertools
 import os
@@ -20,7 +21,14 @@ from mnist_models.models.predictions import Readings
 from mnist_models.runs import pretrained, tables
 from mnist_models.runs import store as store_module
 from mnist_models.runs.store import RunStore
-from mnist_models.runs.tables import IN_PROGRESS, READABLE, Run, RunState, StoreError, UnknownRunError
+from mnist_models.runs.tables import (
+    IN_PROGRESS,
+    READABLE,
+    Run,
+    RunState,
+    StoreError,
+    UnknownRunError,
+)
 from mnist_models.settings.hyperparameters import NETWORKS
 from mnist_models.training.checkpoints import Snapshot
 from mnist_models.training.progress import Curve, EpochEnd, Progress, Trained
@@ -29,24 +37,44 @@ from tests.conftest import racers
 ROOT = Path(__file__).parents[2]
 READINGS = Readings.of(np.float16([[0.75, 0.25, *[0] * 8], [0] * 9 + [1]]))
 # Those that ship.
-DNNS, CNNS = ([pretrained.ids(pair)[network] for pair in pretrained.PAIRS] for network in ("dnn", "cnn"))
+DNNS, CNNS = (
+    [pretrained.ids(pair)[network] for pair in pretrained.PAIRS] for network in ("dnn", "cnn")
+)
 
 
 def curve_of(hyperparameters):
     curve = Curve.empty(hyperparameters)
     told = {"learning_rate": 0.01, "images_per_s": 1, "elapsed_s": 1, "remaining_s": None}
     curve.add(Progress(step=2, epoch=0.2, losses=(2.5, 2.25), accuracies=(0.1, 0.2), **told))
-    curve.add(EpochEnd(epoch=1, loss=2.0, accuracy=0.3, validation_loss=None, validation_accuracy=None, elapsed_s=2))
+    curve.add(
+        EpochEnd(
+            epoch=1,
+            loss=2.0,
+            accuracy=0.3,
+            validation_loss=None,
+            validation_accuracy=None,
+            elapsed_s=2,
+        )
+    )
     return curve
 
 
 @pytest.fixture
 def trained(tiny_dnn):
     return Trained(
-        weights=bytes(range(256)) * 100, readings=READINGS, parameters=12_730, curve=curve_of(tiny_dnn), stopped=False,
-        epochs=1.0, elapsed_s=0.75, temperature=0.9, sure_from=0.6, test_loss=0.5, test_accuracy=0.875,
+        weights=bytes(range(256)) * 100,
+        readings=READINGS,
+        parameters=12_730,
+        curve=curve_of(tiny_dnn),
+        stopped=False,
+        epochs=1.0,
+        elapsed_s=0.75,
+        temperature=0.9,
+        sure_from=0.6,
+        test_loss=0.5,
+        test_accuracy=0.875,
         snapshots=(Snapshot(0.25, b"early"), Snapshot(0.5, b"later")),
-    )  # fmt: skip
+    )
 
 
 def stopped(trained):
@@ -60,7 +88,8 @@ def columns(run):
 def in_another_process(code, store, *, wait=True):
     """Runs code that finds the store under `store` and the tiny hyperparameters under `hp`."""
     prepared = (
-        "import sys\nfrom mnist_models.runs.tables import RunState\nfrom mnist_models.runs.store import RunStore\n"
+        "import sys\nfrom mnist_models.runs.tables import RunState\nfrom mnist_models.runs.store "
+        "import RunStore\n"
         "from mnist_models.settings.hyperparameters import *\n"
         f"store = RunStore({store._url!r})\nhp = DnnHyperparameters(epochs=1)\n{code}"
     )
@@ -79,7 +108,8 @@ def in_another_process(code, store, *, wait=True):
     return out
 
 
-# What is kept -----------------------------------------------------------------------------------------------------------
+# What is kept
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_new_run_waits_and_is_found_by_whoever_looks(store, tiny_dnn):
@@ -89,7 +119,12 @@ def test_a_new_run_waits_and_is_found_by_whoever_looks(store, tiny_dnn):
     found = RunStore().run(run.id)
     assert columns(found) == columns(run)
     assert found.hyperparameters == tiny_dnn
-    assert (found.error, found.parameters, found.epochs, found.test_accuracy) == (None, None, None, None)
+    assert (found.error, found.parameters, found.epochs, found.test_accuracy) == (
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 def test_a_run_knows_when_it_was_created_and_in_which_time_zone(store, tiny_dnn):
@@ -123,7 +158,15 @@ def test_a_finished_run_keeps_all_that_it_leaves_behind(store, tiny_dnn, trained
     other = RunStore()
     found = other.run(run.id)
     assert found.state == RunState.FINISHED and found.readable and not found.in_progress
-    for name in ("parameters", "epochs", "elapsed_s", "temperature", "sure_from", "test_loss", "test_accuracy"):
+    for name in (
+        "parameters",
+        "epochs",
+        "elapsed_s",
+        "temperature",
+        "sure_from",
+        "test_loss",
+        "test_accuracy",
+    ):
         assert getattr(found, name) == getattr(trained, name)
     assert other.weights(run.id) == trained.weights
     for kept, read in zip(other.readings(run.id), trained.readings, strict=True):
@@ -160,9 +203,12 @@ def test_a_curve_can_be_saved_again_and_again(store, tiny_dnn):
     assert RunStore().curve(run.id).model_dump() == curve_of(tiny_dnn).model_dump()
 
 
-def test_runs_are_listed_the_newest_first_and_readable_ones_after_what_ships(store, tiny_dnn, tiny_cnn, trained):
+def test_runs_are_listed_the_newest_first_and_readable_ones_after_what_ships(
+    store, tiny_dnn, tiny_cnn, trained
+):
     first, second, foreign, waiting = (
-        store.create(hyperparameters) for hyperparameters in (tiny_dnn, tiny_dnn, tiny_cnn, tiny_dnn)
+        store.create(hyperparameters)
+        for hyperparameters in (tiny_dnn, tiny_dnn, tiny_cnn, tiny_dnn)
     )
     for run in (first, second, foreign):
         store.finish(run.id, trained if run is first else stopped(trained))
@@ -180,13 +226,16 @@ def test_every_state_is_in_progress_readable_or_over():
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_network_that_ships_is_a_finished_run_like_any_other(store, network):
     run = store.run(pretrained.PREFIX + network)
-    assert run.state == RunState.FINISHED and run.readable and run.hyperparameters.network == network
+    assert (
+        run.state == RunState.FINISHED and run.readable and run.hyperparameters.network == network
+    )
     assert store.weights(run.id) == pretrained.weights(run.id)
     assert store.curve(run.id) == pretrained.curve(run.id)
     assert 0.9 < run.test_accuracy < 1
 
 
-# What goes wrong --------------------------------------------------------------------------------------------------------
+# What goes wrong
+# --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("run_id", ["nothing", "", "shipped-mlp", "'; DROP TABLE runs; --"])
@@ -212,7 +261,11 @@ def test_a_failing_finish_leaves_nothing_half_written(store, tiny_dnn, trained, 
         with pytest.raises(StoreError, match="weights"):
             store.finish(run.id, trained)
         found = RunStore().run(run.id)
-        assert (found.state, found.parameters, found.test_accuracy) == (RunState.RUNNING, None, None)
+        assert (found.state, found.parameters, found.test_accuracy) == (
+            RunState.RUNNING,
+            None,
+            None,
+        )
         assert RunStore().curve(run.id) == Curve.empty(tiny_dnn)
         database.execute("DROP TABLE weights")  # the other store made a new one
         database.execute("ALTER TABLE elsewhere RENAME TO weights")
@@ -232,13 +285,22 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_store_that_cannot_be_used_is_a_sentence_and_the_shipped_networks_are_still_there(tmp_path, tiny_dnn, how):
+def test_a_store_that_cannot_be_used_is_a_sentence_and_the_shipped_networks_are_still_there(
+    tmp_path, tiny_dnn, how
+):
     (tmp_path / "file").write_text("no folder")
     (tmp_path / "damaged.sqlite3").write_bytes(b"no database at all " * 1_000)
     (tmp_path / "folder.sqlite3").mkdir()
     store = RunStore(BROKEN[how].format(tmp_path))
-    for attempt in (lambda: store.create(tiny_dnn), store.runs, lambda: store.run("abc"), store.interrupt_orphans):
-        with pytest.raises(StoreError, match=r"^The store of runs at .* cannot be used .*DATABASE_URL.*\.$"):
+    for attempt in (
+        lambda: store.create(tiny_dnn),
+        store.runs,
+        lambda: store.run("abc"),
+        store.interrupt_orphans,
+    ):
+        with pytest.raises(
+            StoreError, match=r"^The store of runs at .* cannot be used .*DATABASE_URL.*\.$"
+        ):
             attempt()
     for network in NETWORKS:
         run = store.run(pretrained.PREFIX + network)
@@ -261,7 +323,9 @@ def test_a_password_never_appears_in_an_error(url):
     assert "hunter2" not in str(caught.value)
 
 
-def test_the_store_is_where_database_url_says_and_else_in_the_folder_saved(tmp_path, monkeypatch, tiny_dnn):
+def test_the_store_is_where_database_url_says_and_else_in_the_folder_saved(
+    tmp_path, monkeypatch, tiny_dnn
+):
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/a/b/runs.sqlite3")
     RunStore().create(tiny_dnn)
     assert (tmp_path / "a" / "b" / "runs.sqlite3").stat().st_size > 0
@@ -269,16 +333,22 @@ def test_the_store_is_where_database_url_says_and_else_in_the_folder_saved(tmp_p
     assert RunStore()._url == f"sqlite:///{ROOT}/saved/runs.sqlite3"
 
 
-# Several at once --------------------------------------------------------------------------------------------------------
+# Several at once
+# --------------------------------------------------------------------------------------------------------
 
 
-def test_runs_of_a_process_that_has_ended_are_interrupted_and_those_of_a_living_one_go_on(store, tiny_dnn, trained):
+def test_runs_of_a_process_that_has_ended_are_interrupted_and_those_of_a_living_one_go_on(
+    store, tiny_dnn, trained
+):
     orphans = in_another_process(
         "ids = [store.create(hp).id for _ in range(3)]\n"
-        "store.set_state(ids[1], RunState.RUNNING)\nstore.set_state(ids[2], RunState.FAILED, 'Too hot.')\nprint(*ids)",
+        "store.set_state(ids[1], RunState.RUNNING)\nstore.set_state(ids[2], RunState.FAILED, 'Too "
+        "hot.')\nprint(*ids)",
         store,
     ).split()
-    living = in_another_process("print(store.create(hp).id, flush=True)\nsys.stdin.read()", store, wait=False)
+    living = in_another_process(
+        "print(store.create(hp).id, flush=True)\nsys.stdin.read()", store, wait=False
+    )
     try:
         other = living.stdout.readline().strip()
         own = store.create(tiny_dnn)
@@ -290,7 +360,10 @@ def test_runs_of_a_process_that_has_ended_are_interrupted_and_those_of_a_living_
         living.communicate("")
     assert states == ["interrupted", "interrupted", "failed", "queued", "queued", "finished"]
     store.interrupt_orphans()
-    assert store.run(other).state == RunState.INTERRUPTED and store.run(own.id).state == RunState.QUEUED
+    assert (
+        store.run(other).state == RunState.INTERRUPTED
+        and store.run(own.id).state == RunState.QUEUED
+    )
 
 
 def test_a_process_that_has_the_number_of_an_ended_one_is_not_mistaken_for_it():
@@ -298,11 +371,15 @@ def test_a_process_that_has_the_number_of_an_ended_one_is_not_mistaken_for_it():
     assert int(pid) == os.getpid()
     for one_machine in (False, True):
         assert not store_module._is_gone(f"{host} {pid} {created}", one_machine)
-        assert not store_module._is_gone(f"{host} {pid} {float(created) + 1}", one_machine)  # somebody set the clock
+        assert not store_module._is_gone(
+            f"{host} {pid} {float(created) + 1}", one_machine
+        )  # somebody set the clock
         assert store_module._is_gone(f"{host} {pid} {float(created) - 1000}", one_machine)
     elsewhere = f"another-machine {pid} {created}"
     assert not store_module._is_gone(elsewhere, one_machine=False)
-    assert store_module._is_gone(elsewhere, one_machine=True)  # a file of this machine, which had another name then
+    assert store_module._is_gone(
+        elsewhere, one_machine=True
+    )  # a file of this machine, which had another name then
 
 
 def test_threads_that_come_first_at_the_same_moment_share_a_new_store(store, tiny_dnn, trained):
@@ -347,10 +424,12 @@ for _ in range(15):
     assert [run.state for run in store.runs()] == [RunState.FINISHED] * 45
 
 
-# Older and newer databases ----------------------------------------------------------------------------------------------
+# Older and newer databases
+# ----------------------------------------------------------------------------------------------
 
 
-# The tables of version 1, with a run as they held it: fewer hyperparameters, no readings, a curve without seconds.
+# The tables of version 1, with a run as they held it: fewer hyperparameters, no readings, a curve
+# without seconds.
 VERSION_1 = """
 CREATE TABLE runs (
     id VARCHAR NOT NULL, name VARCHAR NOT NULL, network VARCHAR NOT NULL, hyperparameters JSON NOT NULL, state VARCHAR NOT NULL,
@@ -394,14 +473,22 @@ def all_of(file):
 def tables_of(file):
     """Each table's columns and indexes."""
     with closing(sqlite3.connect(file)) as database:
-        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        names = [
+            name
+            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
         return {
-            name: [{row[1] for row in database.execute(f"PRAGMA {what}({name})")} for what in ("table_info", "index_list")]
+            name: [
+                {row[1] for row in database.execute(f"PRAGMA {what}({name})")}
+                for what in ("table_info", "index_list")
+            ]
             for name in names
         }
 
 
-def test_a_database_of_version_1_keeps_its_runs_and_gets_what_is_new(store, file, tiny_dnn, trained):
+def test_a_database_of_version_1_keeps_its_runs_and_gets_what_is_new(
+    store, file, tiny_dnn, trained
+):
     execute(file, VERSION_1)
     (run,) = store.runs()
     assert (run.id, run.name, run.state) == ("0a1b2c3d", "an old one", RunState.FINISHED)
@@ -412,7 +499,9 @@ def test_a_database_of_version_1_keeps_its_runs_and_gets_what_is_new(store, file
     assert run.hyperparameters.activation == "tanh" and run.hyperparameters.budget_images == 0
     assert store.weights(run.id) == bytes(range(4))
     curve = store.curve(run.id)
-    assert [point.loss for point in curve.points] == [2.5, 2.0, 1.5] and curve.epochs[0].validation_accuracy == 0.5
+    assert [point.loss for point in curve.points] == [2.5, 2.0, 1.5] and curve.epochs[
+        0
+    ].validation_accuracy == 0.5
     assert curve.seconds_of([1]) == [0.75]
     assert [readable.id for readable in store.readable("dnn")] == [*DNNS, run.id]
     # What it did not know of yet can be added, and everything that is new works.
@@ -441,7 +530,9 @@ def test_a_database_knows_its_version_and_is_migrated_once(store, file, tiny_dnn
     for _ in range(2):
         RunStore().runs()
         with closing(sqlite3.connect(file)) as database:
-            assert database.execute("SELECT version FROM schema_version").fetchall() == [(tables.SCHEMA_VERSION,)]
+            assert database.execute("SELECT version FROM schema_version").fetchall() == [
+                (tables.SCHEMA_VERSION,)
+            ]
     kept = all_of(file)
     RunStore().runs()
     assert all_of(file) == kept
@@ -451,7 +542,11 @@ def test_a_migration_that_fails_changes_nothing_and_is_done_when_it_can(store, f
     execute(file, VERSION_1)
     before = all_of(file)
     with monkeypatch.context() as patch:
-        patch.setattr(tables, "MIGRATIONS", {1: (*tables.MIGRATIONS[1], "ALTER TABLE nowhere ADD COLUMN nothing VARCHAR")})
+        patch.setattr(
+            tables,
+            "MIGRATIONS",
+            {1: (*tables.MIGRATIONS[1], "ALTER TABLE nowhere ADD COLUMN nothing VARCHAR")},
+        )
         with pytest.raises(StoreError, match=r"no such table: nowhere.*\.$"):
             store.runs()
     assert all_of(file) == before
@@ -460,11 +555,23 @@ def test_a_migration_that_fails_changes_nothing_and_is_done_when_it_can(store, f
 
 def test_a_database_of_a_newer_version_is_a_sentence_and_left_as_it_is(store, file, tiny_dnn):
     store.create(tiny_dnn)
-    execute(file, f"UPDATE schema_version SET version = {tables.SCHEMA_VERSION + 1}; CREATE TABLE what_comes (id INTEGER)")
+    execute(
+        file,
+        f"UPDATE schema_version SET version = {tables.SCHEMA_VERSION + 1}; CREATE TABLE what_comes "
+        "(id INTEGER)",
+    )
     before = all_of(file)
     newer = RunStore()
-    for attempt in (newer.runs, lambda: newer.create(tiny_dnn), newer.interrupt_orphans, newer.purge):
-        with pytest.raises(StoreError, match=rf"newer version.* of version {tables.SCHEMA_VERSION + 1}, .*DATABASE_URL.*\.$"):
+    for attempt in (
+        newer.runs,
+        lambda: newer.create(tiny_dnn),
+        newer.interrupt_orphans,
+        newer.purge,
+    ):
+        with pytest.raises(
+            StoreError,
+            match=rf"newer version.* of version {tables.SCHEMA_VERSION + 1}, .*DATABASE_URL.*\.$",
+        ):
             attempt()
     assert all_of(file) == before
     assert newer.run("shipped-dnn").readable
@@ -504,7 +611,8 @@ def test_processes_that_come_first_at_the_same_moment_migrate_a_database_once(st
     assert len(store.runs()) == 4
 
 
-# What a person does with runs -------------------------------------------------------------------------------------------
+# What a person does with runs
+# -------------------------------------------------------------------------------------------
 
 
 def finished(store, hyperparameters, trained, name=None):
@@ -519,7 +627,11 @@ def test_a_run_has_the_name_that_it_is_given(store, tiny_dnn, trained):
     store.rename(run_id, "my best")
     store.rename(waiting.id, "in a while")
     found = RunStore().run(run_id)
-    assert (found.name, found.label, found.state) == ("my best", f"my best {run_id[:4]}", RunState.FINISHED)
+    assert (found.name, found.label, found.state) == (
+        "my best",
+        f"my best {run_id[:4]}",
+        RunState.FINISHED,
+    )
     assert [run.name for run in store.runs()] == ["in a while", "my best"]
     assert store.weights(run_id) == trained.weights
 
@@ -540,7 +652,9 @@ def test_a_deleted_run_is_gone_and_can_be_brought_back(store, tiny_dnn, trained)
     other.restore([first, "unknown"])
     assert {run.id for run in store.runs()} == {kept, first}
     assert store.weights(first) == trained.weights and store.run(first).state == RunState.FINISHED
-    np.testing.assert_array_equal(store.readings(first).probabilities, trained.readings.probabilities)
+    np.testing.assert_array_equal(
+        store.readings(first).probabilities, trained.readings.probabilities
+    )
     other.restore([second])
     assert [run.id for run in store.runs()] == [second, first, kept]
 
@@ -558,7 +672,9 @@ def test_of_several_runs_all_are_deleted_or_none(store, tiny_dnn, trained, state
     done = finished(store, tiny_dnn, trained)
     going = store.create(tiny_dnn)
     store.set_state(going.id, state)
-    with pytest.raises(StoreError, match=rf"^{going.label} is still being trained: stop it first.*\.$"):
+    with pytest.raises(
+        StoreError, match=rf"^{going.label} is still being trained: stop it first.*\.$"
+    ):
         store.delete([done, going.id])
     with pytest.raises(StoreError, match=r"^DNN that ships comes with the app .*\.$"):
         store.delete([done, "shipped-dnn"])
@@ -571,13 +687,20 @@ def test_of_several_runs_all_are_deleted_or_none(store, tiny_dnn, trained, state
 
 
 def test_the_networks_that_ship_keep_their_names(store):
-    with pytest.raises(StoreError, match=r"^CNN that ships comes with the app and stays as it is; choose .*\.$"):
+    with pytest.raises(
+        StoreError, match=r"^CNN that ships comes with the app and stays as it is; choose .*\.$"
+    ):
         store.rename("shipped-cnn", "mine")
     with pytest.raises(UnknownRunError):
         store.rename("nothing", "something")
     assert [run.id for run in store.shipped()] == [
-        "shipped-dnn", "shipped-cnn", "quick-dnn", "quick-cnn", "scrambled-dnn", "scrambled-cnn",
-    ]  # fmt: skip
+        "shipped-dnn",
+        "shipped-cnn",
+        "quick-dnn",
+        "quick-cnn",
+        "scrambled-dnn",
+        "scrambled-cnn",
+    ]
     assert store.run("shipped-cnn").name == "CNN that ships"
 
 
@@ -588,18 +711,27 @@ def test_a_deleted_run_is_forgotten_after_a_day(store, file, tiny_dnn, trained):
     store.delete([young, old])
     now = datetime.now(UTC).replace(tzinfo=None)
     for run_id, hours in ((young, 23), (old, 25)):
-        execute(file, f"UPDATE runs SET deleted_at = '{now - timedelta(hours=hours)}' WHERE id = '{run_id}'")
+        execute(
+            file,
+            f"UPDATE runs SET deleted_at = '{now - timedelta(hours=hours)}' WHERE id = '{run_id}'",
+        )
     store.purge()
     store.restore([young, old])
     assert {run.id for run in store.runs()} == {kept, young}
-    assert store.weights(young) == trained.weights and store.sweep(young, "blur", 2_000, "here") == [0.5]
+    assert store.weights(young) == trained.weights and store.sweep(
+        young, "blur", 2_000, "here"
+    ) == [0.5]
     for line in all_of(file):
-        assert old not in line  # neither its curve, nor its weights, nor its readings, snapshots and sweeps
+        assert (
+            old not in line
+        )  # neither its curve, nor its weights, nor its readings, snapshots and sweeps
     store.purge()
     assert {run.id for run in store.runs()} == {kept, young}
 
 
-def test_snapshots_are_kept_in_the_order_of_their_epochs_and_can_be_forgotten(store, tiny_dnn, trained):
+def test_snapshots_are_kept_in_the_order_of_their_epochs_and_can_be_forgotten(
+    store, tiny_dnn, trained
+):
     run_id, other = (finished(store, tiny_dnn, trained) for _ in range(2))
     assert RunStore().snapshots(run_id) == list(trained.snapshots)
     assert store.snapshot_bytes() == 20
@@ -612,7 +744,9 @@ def test_snapshots_are_kept_in_the_order_of_their_epochs_and_can_be_forgotten(st
         store.snapshots("nothing")
 
 
-def test_the_snapshots_of_the_oldest_runs_make_room_for_those_of_new_ones(store, tiny_dnn, trained, monkeypatch):
+def test_the_snapshots_of_the_oldest_runs_make_room_for_those_of_new_ones(
+    store, tiny_dnn, trained, monkeypatch
+):
     monkeypatch.setattr("mnist_models.runs.store.MOST_BYTES_OF_ALL", 25)
     oldest, middle = (finished(store, tiny_dnn, trained) for _ in range(2))
     assert [len(store.snapshots(run_id)) for run_id in (oldest, middle)] == [2, 2]
@@ -622,7 +756,9 @@ def test_the_snapshots_of_the_oldest_runs_make_room_for_those_of_new_ones(store,
     assert store.weights(oldest) == trained.weights
 
 
-def test_a_run_that_was_trained_elsewhere_is_added_with_all_that_it_left_behind(store, tiny_cnn, trained):
+def test_a_run_that_was_trained_elsewhere_is_added_with_all_that_it_left_behind(
+    store, tiny_cnn, trained
+):
     added = store.add(tiny_cnn, "from a friend", trained)
     other = RunStore()
     found = other.run(added.id)
@@ -648,12 +784,17 @@ def test_a_run_that_cannot_be_added_whole_is_not_there_at_all(store, file, tiny_
     assert store.runs() == []
 
 
-def test_the_runs_of_a_race_are_found_in_the_order_in_which_they_entered(store, tiny_dnn, tiny_cnn, trained):
+def test_the_runs_of_a_race_are_found_in_the_order_in_which_they_entered(
+    store, tiny_dnn, tiny_cnn, trained
+):
     race = store.create_race((tiny_cnn, tiny_dnn, tiny_cnn), "a race")
     other = store.create_race((tiny_dnn, tiny_cnn))
     for run in (*race, *other):
         store.finish(run.id, trained)
-    assert {run.name for run in race} == {"a race"} and [run.name for run in other] == ["DNN", "CNN"]
+    assert {run.name for run in race} == {"a race"} and [run.name for run in other] == [
+        "DNN",
+        "CNN",
+    ]
     assert [run.id for run in racers(store, race[0].race)] == [run.id for run in race]
     assert [run.id for run in racers(store, other[0].race)] == [run.id for run in other]
     assert racers(store, "another") == [] and store.create(tiny_dnn).race is None
@@ -661,7 +802,9 @@ def test_the_runs_of_a_race_are_found_in_the_order_in_which_they_entered(store, 
     assert [run.id for run in racers(store, race[0].race)] == [race[0].id, race[2].id]
 
 
-def test_a_race_that_cannot_be_kept_whole_is_not_there_at_all(store, tiny_dnn, tiny_cnn, monkeypatch):
+def test_a_race_that_cannot_be_kept_whole_is_not_there_at_all(
+    store, tiny_dnn, tiny_cnn, monkeypatch
+):
     store.runs()
     ids = iter(["a race", "1234abcd", "1234abcd"])  # the second run cannot have the id of the first
     monkeypatch.setattr(store_module.secrets, "token_hex", lambda size: next(ids))
@@ -677,18 +820,29 @@ def test_what_a_run_reads_is_kept_and_what_ships_reads_is_there(store, tiny_dnn,
     store.save_readings(run_id, other)
     np.testing.assert_array_equal(store.readings(run_id).digits, range(10))
     for network in NETWORKS:
-        accuracy = (store.readings(pretrained.PREFIX + network).digits == dataset.load().test.labels).mean()
+        accuracy = (
+            store.readings(pretrained.PREFIX + network).digits == dataset.load().test.labels
+        ).mean()
         assert accuracy == store.run(pretrained.PREFIX + network).test_accuracy
 
 
-# Sweeps -----------------------------------------------------------------------------------------------------------------
+# Sweeps
+# -----------------------------------------------------------------------------------------------------------------
 
 
-def test_sweeps_of_a_trained_run_and_of_one_that_ships_are_kept_each_by_itself(store, tiny_dnn, trained):
-    run_ids = (finished(store, tiny_dnn, trained), store.add(tiny_dnn, "from elsewhere", trained).id, "shipped-dnn")
+def test_sweeps_of_a_trained_run_and_of_one_that_ships_are_kept_each_by_itself(
+    store, tiny_dnn, trained
+):
+    run_ids = (
+        finished(store, tiny_dnn, trained),
+        store.add(tiny_dnn, "from elsewhere", trained).id,
+        "shipped-dnn",
+    )
     kept = {
         (run_id, distortion, digits): [number / 7, 0.25, 1.0]
-        for number, (run_id, distortion, digits) in enumerate(itertools.product(run_ids, ("turn", "blur"), (2_000, 10_000)))
+        for number, (run_id, distortion, digits) in enumerate(
+            itertools.product(run_ids, ("turn", "blur"), (2_000, 10_000))
+        )
     }
     for what in kept:
         assert store.sweep(*what, "here") is None
@@ -715,7 +869,9 @@ def test_sweeps_are_kept_only_of_runs_that_are_there(store, file, tiny_dnn, trai
     assert not [line for line in all_of(file) if 'INTO "sweeps"' in line]
 
 
-def test_a_database_without_sweeps_gets_room_for_them_and_can_be_used_by_the_version_before(store, file, tiny_dnn, trained):
+def test_a_database_without_sweeps_gets_room_for_them_and_can_be_used_by_the_version_before(
+    store, file, tiny_dnn, trained
+):
     run_id = finished(store, tiny_dnn, trained)
     execute(file, "DROP TABLE sweeps")
     before = all_of(file)

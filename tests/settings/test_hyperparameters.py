@@ -1,4 +1,5 @@
-"""Hyperparameters: every one described, bounded, readable from text, and refused in sentences that help."""
+"""Hyperparameters: every one described, bounded, readable from text, and refused in sentences that
+help."""
 
 import json
 import math
@@ -19,7 +20,9 @@ from mnist_models.settings.hyperparameters import (
 )
 from mnist_models.settings.recipes import RECIPES
 
-EVERY = [(cls, choice) for cls in (*NETWORKS.values(), ConvLayer) for choice in cls.choices().values()]
+EVERY = [
+    (cls, choice) for cls in (*NETWORKS.values(), ConvLayer) for choice in cls.choices().values()
+]
 # Numbers between bounds; a list of units counts as one, with a single layer.
 NUMBERS = [(cls, choice) for cls, choice in EVERY if choice.low is not None]
 WHOLE_NUMBERS = [(cls, choice) for cls, choice in NUMBERS if isinstance(choice.step, int)]
@@ -47,7 +50,9 @@ def values_with(cls, choice, value):
 def accepted(cls, choice, value):
     """What the value has become."""
     hyperparameters = validate(values_with(cls, choice, value))
-    result = getattr(hyperparameters.conv_layers[0] if cls is ConvLayer else hyperparameters, choice.name)
+    result = getattr(
+        hyperparameters.conv_layers[0] if cls is ConvLayer else hyperparameters, choice.name
+    )
     return result[0] if choice.max_count else result
 
 
@@ -72,7 +77,9 @@ def test_every_description_is_complete(cls, choice):
     for sentence in (choice.help, choice.reason):
         assert sentence[0].isupper() and sentence.rstrip(")").endswith(".")
     assert choice.group in ("network", "training", "data")
-    assert choice.options or choice.low is not None or (choice.min_count, choice.max_count) == (1, 4)
+    assert (
+        choice.options or choice.low is not None or (choice.min_count, choice.max_count) == (1, 4)
+    )
     assert choice.allowed
     if choice.stops:
         assert list(choice.stops) == sorted(set(choice.stops))
@@ -103,13 +110,27 @@ def test_a_default_lies_within_its_bounds(cls, choice):
 
 @pytest.mark.parametrize(("cls", "choice"), NUMBERS, ids=identify)
 def test_both_bounds_and_every_stop_between_them_are_accepted(cls, choice):
-    for value in (choice.low, *choice.stops, choice.low + choice.step, choice.high - choice.step, choice.high):
+    for value in (
+        choice.low,
+        *choice.stops,
+        choice.low + choice.step,
+        choice.high - choice.step,
+        choice.high,
+    ):
         assert accepted(cls, choice, value) == value
 
 
 @pytest.mark.parametrize(("cls", "choice"), NUMBERS, ids=identify)
 def test_a_step_beyond_a_bound_is_refused_with_the_bounds(cls, choice):
-    for value in (choice.low - choice.step, choice.high + choice.step, -math.inf, math.inf, math.nan, "many", None):
+    for value in (
+        choice.low - choice.step,
+        choice.high + choice.step,
+        -math.inf,
+        math.inf,
+        math.nan,
+        "many",
+        None,
+    ):
         ((field, sentence),) = refused(values_with(cls, choice, value)).items()
         assert choice.name in field.split(".")
         assert choice.label in sentence
@@ -123,7 +144,11 @@ def test_half_a_step_is_refused_where_numbers_are_whole(cls, choice):
     assert "a whole number" in sentence
 
 
-@pytest.mark.parametrize(("cls", "choice"), [pair for pair in NUMBERS + OPTIONS if pair[0] is not ConvLayer], ids=identify)
+@pytest.mark.parametrize(
+    ("cls", "choice"),
+    [pair for pair in NUMBERS + OPTIONS if pair[0] is not ConvLayer],
+    ids=identify,
+)
 def test_text_is_read_as_the_command_line_has_it(cls, choice):
     for value in choice.options or (choice.low, choice.high):
         text = str(value)
@@ -134,12 +159,18 @@ def test_text_is_read_as_the_command_line_has_it(cls, choice):
 @pytest.mark.parametrize(("cls", "choice"), UNIT_LISTS, ids=identify)
 def test_a_list_has_as_many_layers_as_allowed_and_no_more(cls, choice):
     for count in range(choice.max_count + 3):
-        values = {"network": cls.model_fields["network"].default, choice.name: ",".join(["64"] * count)}
+        values = {
+            "network": cls.model_fields["network"].default,
+            choice.name: ",".join(["64"] * count),
+        }
         if choice.min_count <= count <= choice.max_count:
             assert getattr(validate(values), choice.name) == (64,) * count
         else:
             ((field, sentence),) = refused(values).items()
-            assert field == choice.name and f"{choice.min_count} to {choice.max_count} numbers" in sentence
+            assert (
+                field == choice.name
+                and f"{choice.min_count} to {choice.max_count} numbers" in sentence
+            )
 
 
 def test_one_wrong_layer_among_several_is_named_by_its_place():
@@ -185,21 +216,30 @@ def test_a_wrong_convolution_is_named_by_its_place(text, field):
 def test_pooling_the_image_away_names_the_layer_and_the_field():
     problems = refused({"network": "cnn", "conv_layers": "32x7/3+pool3,32x3"})
     assert list(problems) == ["conv_layers.1.kernel"]
-    assert "Convolution 2" in problems["conv_layers.1.kernel"] and "2×2 px" in problems["conv_layers.1.kernel"]
+    assert (
+        "Convolution 2" in problems["conv_layers.1.kernel"]
+        and "2×2 px" in problems["conv_layers.1.kernel"]
+    )
     problems = refused({"network": "cnn", "conv_layers": "32x7/3+pool2,32x3/3+pool2"})
     assert list(problems) == ["conv_layers.1.pool"]
-    assert "only 1×1 px" in problems["conv_layers.1.pool"] and "2×2 pooling" in problems["conv_layers.1.pool"]
+    assert (
+        "only 1×1 px" in problems["conv_layers.1.pool"]
+        and "2×2 pooling" in problems["conv_layers.1.pool"]
+    )
 
 
 def test_geometry_is_refused_exactly_where_keras_has_no_image_left():
-    """The oracle: Keras's own convolution and pooling layers, asked for the shape of what they pass on."""
+    """The oracle: Keras's own convolution and pooling layers, asked for the shape of what they pass
+    on."""
     import keras
 
     def keras_has_an_image_left(layers):
         shape = (None, 28, 28, 1)
         try:
             for layer in layers:
-                shape = keras.layers.Conv2D(layer["filters"], layer["kernel"], layer["stride"]).compute_output_shape(shape)
+                shape = keras.layers.Conv2D(
+                    layer["filters"], layer["kernel"], layer["stride"]
+                ).compute_output_shape(shape)
                 if layer["pool"]:
                     shape = keras.layers.MaxPooling2D(layer["pool"]).compute_output_shape(shape)
         except ValueError:
@@ -231,7 +271,12 @@ def test_geometry_is_refused_exactly_where_keras_has_no_image_left():
 def test_more_images_than_there_are_names_how_many_are_allowed():
     problems = refused({"network": "dnn", "train_images": 55_001, "validation_images": 5_000})
     assert list(problems) == ["train_images"] and "at most 55,000" in problems["train_images"]
-    assert validate({"network": "dnn", "train_images": 55_000, "validation_images": 5_000}).train_images == 55_000
+    assert (
+        validate(
+            {"network": "dnn", "train_images": 55_000, "validation_images": 5_000}
+        ).train_images
+        == 55_000
+    )
 
 
 def test_early_stopping_needs_validation_images():
@@ -241,26 +286,52 @@ def test_early_stopping_needs_validation_images():
 
 def test_early_stopping_by_the_training_needs_no_validation_images():
     for measure in ("training_loss", "training_accuracy"):
-        values = {"network": "dnn", "early_stopping": 2, "early_stopping_on": measure, "validation_images": 0}
+        values = {
+            "network": "dnn",
+            "early_stopping": 2,
+            "early_stopping_on": measure,
+            "validation_images": 0,
+        }
         assert validate(values).early_stopping_on == measure
     problems = refused(values | {"early_stopping_on": "validation_accuracy"})
     assert "the validation accuracy needs validation images" in problems["early_stopping"]
-    assert validate(values | {"early_stopping_on": "validation_accuracy", "early_stopping": 0}).early_stopping == 0
+    assert (
+        validate(
+            values | {"early_stopping_on": "validation_accuracy", "early_stopping": 0}
+        ).early_stopping
+        == 0
+    )
 
 
 def test_what_an_older_version_kept_is_read_with_todays_defaults():
     added = {"plain_layers", "early_stopping_on", "budget_images", "budget_s", "precision"}
-    kept = {name: value for name, value in CnnHyperparameters().model_dump(mode="json").items() if name not in added}
+    kept = {
+        name: value
+        for name, value in CnnHyperparameters().model_dump(mode="json").items()
+        if name not in added
+    }
     assert len(kept) == len(CnnHyperparameters.model_fields) - len(added)
     assert validate(kept) == CnnHyperparameters()
 
 
 def test_everything_that_is_wrong_is_named_at_once():
-    problems = refused({"network": "cnn", "epochs": 0, "dropout": "x", "conv_layers": "1x3", "activation": "step", "units": 3})
+    problems = refused(
+        {
+            "network": "cnn",
+            "epochs": 0,
+            "dropout": "x",
+            "conv_layers": "1x3",
+            "activation": "step",
+            "units": 3,
+        }
+    )
     assert set(problems) == {"epochs", "dropout", "conv_layers.0.filters", "activation", "units"}
 
 
-@pytest.mark.parametrize(("network", "foreign"), [("dnn", "conv_layers"), ("cnn", "hidden_units"), ("dnn", "learning rate")])
+@pytest.mark.parametrize(
+    ("network", "foreign"),
+    [("dnn", "conv_layers"), ("cnn", "hidden_units"), ("dnn", "learning rate")],
+)
 def test_an_unknown_name_is_refused_with_the_known_ones(network, foreign):
     problems = refused({"network": network, foreign: "64"})
     assert list(problems) == [foreign]
@@ -276,7 +347,9 @@ def test_an_unknown_network_is_refused_with_the_known_ones(network):
 
 @pytest.mark.parametrize("hyperparameters", [recipe.hyperparameters for recipe in RECIPES.values()])
 def test_json_and_back_changes_nothing(hyperparameters):
-    assert validate(json.loads(json.dumps(hyperparameters.model_dump(mode="json")))) == hyperparameters
+    assert (
+        validate(json.loads(json.dumps(hyperparameters.model_dump(mode="json")))) == hyperparameters
+    )
 
 
 def test_validated_values_cannot_change():
@@ -288,4 +361,11 @@ def test_validated_values_cannot_change():
 
 
 def test_numbers_are_written_as_people_write_them():
-    assert [number(value) for value in (60_000, 0.00001, 0.003, 1.0, 0, 0.0)] == ["60,000", "0.00001", "0.003", "1", "0", "0"]
+    assert [number(value) for value in (60_000, 0.00001, 0.003, 1.0, 0, 0.0)] == [
+        "60,000",
+        "0.00001",
+        "0.003",
+        "1",
+        "0",
+        "0",
+    ]

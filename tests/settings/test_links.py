@@ -1,4 +1,5 @@
-"""Links: what is written is read back exactly, and whatever somebody makes of one is settings or a few short sentences."""
+"""Links: what is written is read back exactly, and whatever somebody makes of one is settings or a
+few short sentences."""
 
 import random
 import string
@@ -32,11 +33,20 @@ def random_value(choice, chance):
     if choice.max_count:
         count = chance.randint(choice.min_count, choice.max_count)
         if choice.low is None:
-            return [{"filters": chance.randint(4, 128), "kernel": 3, "stride": chance.choice((1, 1, 2)), "pool": 0}] * count
+            return [
+                {
+                    "filters": chance.randint(4, 128),
+                    "kernel": 3,
+                    "stride": chance.choice((1, 1, 2)),
+                    "pool": 0,
+                }
+            ] * count
         return [chance.randint(choice.low, choice.high) for _ in range(count)]
     if isinstance(choice.step, int):
         return chance.randint(choice.low, choice.high)
-    return chance.choice((chance.uniform(choice.low, choice.high), choice.low, choice.high, choice.low + 1e-5))
+    return chance.choice(
+        (chance.uniform(choice.low, choice.high), choice.low, choice.high, choice.low + 1e-5)
+    )
 
 
 def random_hyperparameters(chance):
@@ -46,7 +56,10 @@ def random_hyperparameters(chance):
         choices = NETWORKS[network].choices()
         changed = chance.sample(sorted(choices), chance.randint(0, len(choices)))
         try:
-            return validate({"network": network} | {name: random_value(choices[name], chance) for name in changed})
+            return validate(
+                {"network": network}
+                | {name: random_value(choices[name], chance) for name in changed}
+            )
         except HyperparametersError:  # too many images, or too little of the image left
             continue
 
@@ -57,7 +70,8 @@ def problems_of(query, read=links.from_query):
     return caught.value.problems
 
 
-# What is written ----------------------------------------------------------------------------------------------------------
+# What is written
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_defaults_are_the_network_alone():
@@ -67,13 +81,24 @@ def test_the_defaults_are_the_network_alone():
 
 def test_only_what_differs_is_written_and_as_a_person_would_write_it():
     hyperparameters = CnnHyperparameters(
-        conv_layers=("32x3", "64x3/2+pool2"), dense_units=(), batch_norm=False, learning_rate=0.0005, weight_decay=0.00001,
-        dropout=0, train_images=48_000,
-    )  # fmt: skip
+        conv_layers=("32x3", "64x3/2+pool2"),
+        dense_units=(),
+        batch_norm=False,
+        learning_rate=0.0005,
+        weight_decay=0.00001,
+        dropout=0,
+        train_images=48_000,
+    )
     assert links.to_query(hyperparameters) == {
-        "network": "cnn", "conv_layers": "32x3,64x3/2+pool2", "dense_units": "none", "batch_norm": "false",
-        "learning_rate": "0.0005", "weight_decay": "0.00001", "dropout": "0", "train_images": "48000",
-    }  # fmt: skip
+        "network": "cnn",
+        "conv_layers": "32x3,64x3/2+pool2",
+        "dense_units": "none",
+        "batch_norm": "false",
+        "learning_rate": "0.0005",
+        "weight_decay": "0.00001",
+        "dropout": "0",
+        "train_images": "48000",
+    }
     assert links.to_query(DnnHyperparameters(hidden_units=(512, 256)))["hidden_units"] == "512,256"
 
 
@@ -93,7 +118,9 @@ def test_any_valid_hyperparameters_come_back_from_their_link():
         assert links.from_query(query) == hyperparameters
         assert links.from_query(decoded(links.to_url(ADDRESS, query))) == hyperparameters
         choices = hyperparameters.choices()
-        assert {name for name in choices if getattr(hyperparameters, name) != choices[name].default} == set(query) - {"network"}
+        assert {
+            name for name in choices if getattr(hyperparameters, name) != choices[name].default
+        } == set(query) - {"network"}
 
 
 def test_a_number_of_many_digits_comes_back_exactly():
@@ -109,7 +136,8 @@ def test_a_url_encodes_what_browsers_would_misread_and_nothing_else():
     assert decoded(links.to_url(ADDRESS, {"network": "a b&c=d#é"})) == {"network": "a b&c=d#é"}
 
 
-# What is read -------------------------------------------------------------------------------------------------------------
+# What is read
+# -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_plus_that_became_a_space_is_read_as_a_plus():
@@ -119,8 +147,14 @@ def test_a_plus_that_became_a_space_is_read_as_a_plus():
 
 
 def test_an_address_is_a_link_when_it_names_a_network():
-    assert links.is_link({"network": "mlp"}) and links.is_link({"network": "dnn", "run": "1a2b3c4d"})
-    assert not links.is_link({}) and not links.is_link({"run": "1a2b3c4d"}) and not links.is_link({"race": "1"})
+    assert links.is_link({"network": "mlp"}) and links.is_link(
+        {"network": "dnn", "run": "1a2b3c4d"}
+    )
+    assert (
+        not links.is_link({})
+        and not links.is_link({"run": "1a2b3c4d"})
+        and not links.is_link({"race": "1"})
+    )
     assert links.is_race({"race": "1"}) and not links.is_race({"network": "dnn"})
 
 
@@ -132,19 +166,50 @@ def test_the_run_that_an_address_shows_is_no_setting():
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("epochs", " 5 ", 5), ("epochs", "007", 7), ("dropout", "0.50", 0.5), ("dropout", "0", 0.0),
-        ("hidden_units", "64, 32", (64, 32)), ("batch_norm", "false", False), ("optimizer", "sgd", "sgd"),
+        ("epochs", " 5 ", 5),
+        ("epochs", "007", 7),
+        ("dropout", "0.50", 0.5),
+        ("dropout", "0", 0.0),
+        ("hidden_units", "64, 32", (64, 32)),
+        ("batch_norm", "false", False),
+        ("optimizer", "sgd", "sgd"),
     ],
-)  # fmt: skip
+)
 def test_what_a_person_may_write_is_read(name, text, value):
     assert getattr(links.from_query({"network": "dnn", name: text}), name) == value
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "1e400", "1e0", "nan", "inf", "-1", "+1", "0x1", "1_0", "５", "1.", ".5", "1,", "1\n", "\x001", "1\u202e", "None",
-     "true", "1" * 400, "1" * 1_001, "1 1", "1;1", "[1]", "1/1", "one"],
-)  # fmt: skip
+    [
+        "",
+        " ",
+        "1e400",
+        "1e0",
+        "nan",
+        "inf",
+        "-1",
+        "+1",
+        "0x1",
+        "1_0",
+        "５",
+        "1.",
+        ".5",
+        "1,",
+        "1\n",
+        "\x001",
+        "1\u202e",
+        "None",
+        "true",
+        "1" * 400,
+        "1" * 1_001,
+        "1 1",
+        "1;1",
+        "[1]",
+        "1/1",
+        "one",
+    ],
+)
 @pytest.mark.parametrize("name", ["epochs", "dropout", "seed"])
 def test_what_is_no_plain_number_is_a_sentence(name, text):
     if (name, text) == ("dropout", "1 1"):
@@ -152,7 +217,9 @@ def test_what_is_no_plain_number_is_a_sentence(name, text):
     (problem,) = problems_of({"network": "dnn", name: text})
     label = DnnHyperparameters.choices()[name].label
     assert problem.field == name
-    assert problem.sentence.startswith(f"{label} cannot be ") and "; allowed is a" in problem.sentence
+    assert (
+        problem.sentence.startswith(f"{label} cannot be ") and "; allowed is a" in problem.sentence
+    )
     assert len(problem.sentence) < LONGEST_SENTENCE and problem.sentence.isprintable()
 
 
@@ -175,8 +242,14 @@ def test_a_switch_is_true_or_false(text):
         ({"network": "dnn", "hidden_units": "64,4"}, "Hidden layers cannot be '4'"),
         ({"network": "dnn", "hidden_units": "64," * 300}, "allowed is 1 to 5 numbers"),
         ({"network": "cnn", "conv_layers": "３2x3"}, "allowed is 1 to 4 layers, each like 32x3"),
-        ({"network": "cnn", "conv_layers": "32x3pool2"}, "allowed is 1 to 4 layers, each like 32x3"),
-        ({"network": "cnn", "conv_layers": "32x7/3+pool3,32x3"}, "only 2×2 px of the image are left"),
+        (
+            {"network": "cnn", "conv_layers": "32x3pool2"},
+            "allowed is 1 to 4 layers, each like 32x3",
+        ),
+        (
+            {"network": "cnn", "conv_layers": "32x7/3+pool3,32x3"},
+            "only 2×2 px of the image are left",
+        ),
         ({"network": "dnn", "train_images": "60000"}, "choose at most 55,000 training images"),
         ({"network": "dnn", "activation": "step\n"}, "allowed is one of relu"),
     ],
@@ -232,11 +305,14 @@ def test_whatever_a_link_says_it_is_settings_or_sentences():
     assert read > 30 and len(problems) > 30  # both were tried
     for some in problems:
         assert 1 <= len(some) <= links.MOST_PROBLEMS
-        assert all(len(sentence) < LONGEST_SENTENCE and sentence.isprintable() for _, sentence in some)
+        assert all(
+            len(sentence) < LONGEST_SENTENCE and sentence.isprintable() for _, sentence in some
+        )
     assert time.monotonic() - started < 20
 
 
-# Races --------------------------------------------------------------------------------------------------------------------
+# Races
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_race_is_written_with_what_both_share_once():
@@ -246,9 +322,13 @@ def test_a_race_is_written_with_what_both_share_once():
     }
     query = links.race_to_query(entrants)
     assert query == {
-        "race": "1", "epochs": "3", "dnn.dropout": "0.3", "dnn.hidden_units": "64", "cnn.dropout": "0.4",
+        "race": "1",
+        "epochs": "3",
+        "dnn.dropout": "0.3",
+        "dnn.hidden_units": "64",
+        "cnn.dropout": "0.4",
         "cnn.dense_units": "none",
-    }  # fmt: skip
+    }
     assert links.race_from_query(query) == entrants
 
 
@@ -265,9 +345,20 @@ def test_any_race_comes_back_from_its_link():
 
 
 def test_what_is_wrong_in_a_race_says_whose_it_is():
-    problems = problems_of({"race": "1", "dnn.epochs": "0", "cnn.hidden_units": "64"}, links.race_from_query)
+    problems = problems_of(
+        {"race": "1", "dnn.epochs": "0", "cnn.hidden_units": "64"}, links.race_from_query
+    )
     assert {problem.field for problem in problems} == {"dnn.epochs", "cnn.hidden_units"}
-    assert "DNN: Epochs cannot be '0'; allowed is a whole number from 1 to 100." in [sentence for _, sentence in problems]
+    assert "DNN: Epochs cannot be '0'; allowed is a whole number from 1 to 100." in [
+        sentence for _, sentence in problems
+    ]
     (problem,) = problems_of({"race": "1", "rnn.epochs": "3"}, links.race_from_query)
     assert problem.sentence == "There is no network 'rnn'; choose dnn or cnn."
-    assert len(problems_of({"race": "1"} | {"y" * 500 + str(n): "1" for n in range(50)}, links.race_from_query)) == 5
+    assert (
+        len(
+            problems_of(
+                {"race": "1"} | {"y" * 500 + str(n): "1" for n in range(50)}, links.race_from_query
+            )
+        )
+        == 5
+    )

@@ -64,7 +64,13 @@ def test_own_recipes_report_nothing_since_they_can_be_trained():
 
 @pytest.mark.parametrize(
     "spelling",
-    ["Optimal CNN, model 2", "optimal-cnn-model-2", "OPTIMAL CNN MODEL 2", " optimal_cnn_model_2 ", "optimal cnn-Model 2!"],
+    [
+        "Optimal CNN, model 2",
+        "optimal-cnn-model-2",
+        "OPTIMAL CNN MODEL 2",
+        " optimal_cnn_model_2 ",
+        "optimal cnn-Model 2!",
+    ],
 )
 def test_a_recipe_is_found_however_its_words_are_joined(spelling):
     assert recipes.find(spelling) is RECIPES["optimal-cnn-model-2"]
@@ -78,7 +84,10 @@ def test_the_networks_name_may_be_left_out_where_it_is_known():
     assert recipes.find("quick-dnn", "dnn") is RECIPES["quick-dnn"]
 
 
-@pytest.mark.parametrize(("name", "network"), [("quick", None), ("", None), ("", "dnn"), ("simple", "cnn nn"), ("none", "cnn")])
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [("quick", None), ("", None), ("", "dnn"), ("simple", "cnn nn"), ("none", "cnn")],
+)
 def test_a_recipe_that_is_none_is_not_found(name, network):
     assert recipes.find(name, network) is None
 

@@ -1,4 +1,5 @@
-"""The code of a run: a script that builds the same network and trains it as the app would, without the app."""
+"""The code of a run: a script that builds the same network and trains it as the app would, without
+the app."""
 
 import functools
 import math
@@ -22,9 +23,20 @@ from mnist_models.training.progress import planned_steps
 
 # What of a layer's configuration makes it the same layer.
 FACTS = (
-    "units", "activation", "rate", "momentum", "epsilon", "filters", "kernel_size", "strides", "padding", "pool_size", "scale",
-    "target_shape", "use_bias",
-)  # fmt: skip
+    "units",
+    "activation",
+    "rate",
+    "momentum",
+    "epsilon",
+    "filters",
+    "kernel_size",
+    "strides",
+    "padding",
+    "pool_size",
+    "scale",
+    "target_shape",
+    "use_bias",
+)
 COUNT = 250
 
 # What is compiled although the tests ask for nothing to be.
@@ -39,7 +51,11 @@ VARIANTS = {
     "adamw without decay": {"optimizer": "adamw"},
     "adam with weight decay": {"weight_decay": 0.0005},
     "label smoothing": {"label_smoothing": 0.1},
-    "label smoothing, weight decay": {"label_smoothing": 0.3, "weight_decay": 0.01, "early_stopping": 1},
+    "label smoothing, weight decay": {
+        "label_smoothing": 0.3,
+        "weight_decay": 0.01,
+        "early_stopping": 1,
+    },
     "wrong labels": {"wrong_labels": 0.25, "seed": 7},
     "scrambled": {"scrambled": True},
     "scrambled and varied": {"scrambled": True, "augmentation": "shift", "validation_images": 0},
@@ -49,16 +65,39 @@ VARIANTS = {
     "no validation": {"validation_images": 0, "label_smoothing": 0.1},
     "images": {"budget_images": 264, "epochs": 3},
     "seconds": {"budget_s": 1, "epochs": 100},
-    "all budgets": {"budget_s": 60, "budget_images": 300, "augmentation": "shift", "epochs": 4, "schedule": "cosine"},
+    "all budgets": {
+        "budget_s": 60,
+        "budget_images": 300,
+        "augmentation": "shift",
+        "epochs": 4,
+        "schedule": "cosine",
+    },
     "tanh": {"activation": "tanh", "plain_layers": 1},
     "sigmoid": {"activation": "sigmoid", "batch_norm": False, "dropout": 0.0},
-    **{f"early stopping on {measure}": {"early_stopping": 2, "early_stopping_on": measure, "epochs": 3} for measure in (
-        "validation_loss", "validation_accuracy", "training_loss", "training_accuracy")},
-}  # fmt: skip
+    **{
+        f"early stopping on {measure}": {
+            "early_stopping": 2,
+            "early_stopping_on": measure,
+            "epochs": 3,
+        }
+        for measure in (
+            "validation_loss",
+            "validation_accuracy",
+            "training_loss",
+            "training_accuracy",
+        )
+    },
+}
 
 
 def variant(name):
-    small = {"hidden_units": (16, 12), "train_images": 200, "validation_images": 50, "batch_size": 32, "epochs": 2}
+    small = {
+        "hidden_units": (16, 12),
+        "train_images": 200,
+        "validation_images": 50,
+        "batch_size": 32,
+        "epochs": 2,
+    }
     return DnnHyperparameters(**small | VARIANTS[name])
 
 
@@ -74,7 +113,9 @@ def run():
             text = re.sub(r"^EPOCHS = \d+$", f"EPOCHS = {epochs}", text, flags=re.MULTILINE)
         train = dataset.load().train.part(0, count)
         names = {"__name__": "__main__"}
-        tf.config.run_functions_eagerly(eager)  # compiling would take longer than these few steps do
+        tf.config.run_functions_eagerly(
+            eager
+        )  # compiling would take longer than these few steps do
         try:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(keras.datasets.mnist, "load_data", lambda: (train, test))
@@ -98,7 +139,8 @@ def layers(network):
     ]
 
 
-# Every recipe -------------------------------------------------------------------------------------------------------------
+# Every recipe
+# -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -131,14 +173,28 @@ def test_a_script_in_bfloat16_keeps_weights_and_logits_in_float32(run):
 
 
 def test_a_script_trains_a_network_that_reads_digits_with_the_app_far_away(tmp_path):
-    """As somebody else would run it: a process of its own in an empty folder, compiled, and without this project."""
+    """As somebody else would run it: a process of its own in an empty folder, compiled, and without
+    this project."""
     hyperparameters = CnnHyperparameters(
-        conv_layers=("8x5/2+pool2",), dense_units=(32,), epochs=4, train_images=2_000, validation_images=200,
-        optimizer="adamw", weight_decay=0.01, early_stopping=3, batch_size=64,
-    )  # fmt: skip
+        conv_layers=("8x5/2+pool2",),
+        dense_units=(32,),
+        epochs=4,
+        train_images=2_000,
+        validation_images=200,
+        optimizer="adamw",
+        weight_decay=0.01,
+        early_stopping=3,
+        batch_size=64,
+    )
     (tmp_path / "train.py").write_text(script(hyperparameters), encoding="utf-8")
     train, test = dataset.load().train, dataset.load().test
-    np.savez(tmp_path / "digits.npz", a=train.images[:3000], b=train.labels[:3000], c=test.images[:500], d=test.labels[:500])
+    np.savez(
+        tmp_path / "digits.npz",
+        a=train.images[:3000],
+        b=train.labels[:3000],
+        c=test.images[:500],
+        d=test.labels[:500],
+    )
     code = """
 import runpy, sys, keras, numpy as np
 a, b, c, d = np.load("digits.npz").values()
@@ -148,19 +204,27 @@ print("mnist_models" in sys.modules)
 """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-I", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
+        [sys.executable, "-I", "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     *_, result, imported = done.stdout.splitlines()
     assert float(re.fullmatch(r"test loss [\d.]+, test accuracy ([\d.]+)%", result)[1]) > 75
     assert imported == "False"
 
 
-# How it is written --------------------------------------------------------------------------------------------------------
+# How it is written
+# --------------------------------------------------------------------------------------------------------
 
 
-EVERY = {name: recipe.hyperparameters for name, recipe in RECIPES.items()} | {name: variant(name) for name in VARIANTS}
+EVERY = {name: recipe.hyperparameters for name, recipe in RECIPES.items()} | {
+    name: variant(name) for name in VARIANTS
+}
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +239,11 @@ def test_scripts_are_written_as_the_formatter_would(tmp_path, texts):
     rules = ["--select", "E,F,W,I,UP,B,C4,SIM,PT,N"]
     for arguments in (["format", "--diff"], ["check", *rules]):
         done = subprocess.run(
-            [sys.executable, "-m", "ruff", *arguments, *options], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-m", "ruff", *arguments, *options],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert done.returncode == 0, done.stdout
 
@@ -221,7 +289,8 @@ def test_the_same_hyperparameters_give_the_same_script():
     assert len(script(DnnHyperparameters(schedule="constant")).splitlines()) < 60
 
 
-# What it does -------------------------------------------------------------------------------------------------------------
+# What it does
+# -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["cosine", "rmsprop", "images", "all budgets", "seconds"])
@@ -230,7 +299,9 @@ def test_the_learning_rate_changes_as_in_the_app(run, name):
     names = run(hyperparameters)
     done = np.linspace(0, 1, 21)
     expected = loop.learning_rates(hyperparameters.schedule, hyperparameters.learning_rate, done)
-    assert [names["learning_rate"](share) for share in done] == pytest.approx(expected, rel=1e-5, abs=1e-10)
+    assert [names["learning_rate"](share) for share in done] == pytest.approx(
+        expected, rel=1e-5, abs=1e-10
+    )
     if hyperparameters.budget_s:
         assert "STEPS" not in names  # time alone says how far it is
         return
@@ -239,36 +310,59 @@ def test_the_learning_rate_changes_as_in_the_app(run, name):
     schedule.set_model(model)
     schedule.on_train_begin()
     steps = np.arange(names["STEPS"])
-    expected = loop.learning_rates(hyperparameters.schedule, hyperparameters.learning_rate, steps / names["STEPS"])
+    expected = loop.learning_rates(
+        hyperparameters.schedule, hyperparameters.learning_rate, steps / names["STEPS"]
+    )
     for step, rate in zip(steps, expected, strict=True):
         schedule.on_train_batch_begin(step)
         assert float(model.optimizer.learning_rate) == pytest.approx(float(rate), rel=1e-4)
 
 
 @pytest.mark.parametrize(
-    "name", ["constant", "sgd with weight decay", "rmsprop", "adamw", "adamw without decay", "adam with weight decay"]
+    "name",
+    [
+        "constant",
+        "sgd with weight decay",
+        "rmsprop",
+        "adamw",
+        "adamw without decay",
+        "adam with weight decay",
+    ],
 )
 def test_the_optimizer_is_that_of_the_app(run, name):
     hyperparameters = variant(name)
     model, ours = run(hyperparameters)["model"], loop._optimizer(hyperparameters)
     theirs = model.optimizer
     assert type(theirs) is type(ours)
-    assert theirs.get_config() | {"learning_rate": 0, "name": ""} == ours.get_config() | {"learning_rate": 0, "name": ""}
+    assert theirs.get_config() | {"learning_rate": 0, "name": ""} == ours.get_config() | {
+        "learning_rate": 0,
+        "name": "",
+    }
     kernels = [variable for variable in model.trainable_variables if variable.name == "kernel"]
     if hyperparameters.optimizer == "adamw":
         assert model.losses == []
     else:
-        penalty = hyperparameters.weight_decay / 2 * sum(float(np.square(kernel.numpy()).sum()) for kernel in kernels)
+        penalty = (
+            hyperparameters.weight_decay
+            / 2
+            * sum(float(np.square(kernel.numpy()).sum()) for kernel in kernels)
+        )
         assert sum(map(float, model.losses)) == pytest.approx(penalty, rel=1e-4)
 
 
 def test_adamw_leaves_all_but_kernels_alone(run):
     model = run(variant("adamw"))["model"]
-    pulled = {variable.name for variable in model.trainable_variables if model.optimizer._use_weight_decay(variable)}
+    pulled = {
+        variable.name
+        for variable in model.trainable_variables
+        if model.optimizer._use_weight_decay(variable)
+    }
     assert pulled == {"kernel"}
 
 
-@pytest.mark.parametrize("name", ["label smoothing", "label smoothing, weight decay", "no validation"])
+@pytest.mark.parametrize(
+    "name", ["label smoothing", "label smoothing, weight decay", "no validation"]
+)
 def test_label_smoothing_is_that_of_the_app(run, name):
     hyperparameters = variant(name)
     names = run(hyperparameters)
@@ -278,7 +372,9 @@ def test_label_smoothing_is_that_of_the_app(run, name):
     cross_entropy = -log_probabilities[np.arange(50), labels].mean()
     share = hyperparameters.label_smoothing
     expected = cross_entropy + share * (-log_probabilities.mean() - cross_entropy)
-    assert float(names["model"].loss(keras.utils.to_categorical(labels, 10), logits)) == pytest.approx(expected, rel=1e-5)
+    assert float(
+        names["model"].loss(keras.utils.to_categorical(labels, 10), logits)
+    ) == pytest.approx(expected, rel=1e-5)
     history = names["model"].history.history
     assert history["cross_entropy"][-1] < history["loss"][-1]
     assert ("val_cross_entropy" in history) == bool(hyperparameters.validation_images)
@@ -288,7 +384,9 @@ def test_the_same_labels_are_wrong(run):
     hyperparameters = variant("wrong labels")
     labels = dataset.load().train.labels
     names = run(hyperparameters)
-    np.testing.assert_array_equal(names["train_labels"], batches.wrong_labels(labels[:200], hyperparameters))
+    np.testing.assert_array_equal(
+        names["train_labels"], batches.wrong_labels(labels[:200], hyperparameters)
+    )
     np.testing.assert_array_equal(names["validation_labels"], labels[COUNT - 50 : COUNT])
 
 
@@ -302,8 +400,12 @@ def test_the_same_pixels_are_scrambled(run):
     names = run(variant("scrambled"))
     expected = {"train_images": (0, 200), "validation_images": (COUNT - 50, COUNT)}
     for name, (start, stop) in expected.items():
-        np.testing.assert_array_equal(names[name], dataset.scrambled(mnist.train.images[start:stop]))
-    np.testing.assert_array_equal(names["test_images"], dataset.scrambled(mnist.test.images[: len(names["test_images"])]))
+        np.testing.assert_array_equal(
+            names[name], dataset.scrambled(mnist.train.images[start:stop])
+        )
+    np.testing.assert_array_equal(
+        names["test_images"], dataset.scrambled(mnist.test.images[: len(names["test_images"])])
+    )
 
 
 def test_images_are_varied_before_they_are_scrambled(run):
@@ -369,10 +471,12 @@ def test_a_time_budget_ends_the_schedule_with_it(run):
 @pytest.mark.parametrize(
     ("measure", "monitor"),
     [
-        ("validation_loss", "val_loss"), ("validation_accuracy", "val_accuracy"), ("training_loss", "loss"),
+        ("validation_loss", "val_loss"),
+        ("validation_accuracy", "val_accuracy"),
+        ("training_loss", "loss"),
         ("training_accuracy", "accuracy"),
     ],
-)  # fmt: skip
+)
 def test_early_stopping_judges_by_the_measure(run, measure, monitor):
     names = run(variant(f"early stopping on {measure}"))
     history, callback = names["model"].history.history, names["early_stopping"]
@@ -385,7 +489,13 @@ def test_early_stopping_judges_by_the_measure(run, measure, monitor):
 
 def test_early_stopping_ends_a_training_that_learns_by_heart(run):
     by_heart = variant("wrong labels").model_copy(
-        update={"early_stopping": 1, "epochs": 60, "learning_rate": 0.02, "schedule": "constant", "wrong_labels": 0.5}
+        update={
+            "early_stopping": 1,
+            "epochs": 60,
+            "learning_rate": 0.02,
+            "schedule": "constant",
+            "wrong_labels": 0.5,
+        }
     )
     names = run(by_heart, eager=False)
     assert len(names["model"].history.history["loss"]) < 60

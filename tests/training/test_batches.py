@@ -1,4 +1,5 @@
-"""Batches: the right images with the right labels, in their styles of writing, and drawings that are no digits."""
+"""Batches: the right images with the right labels, in their styles of writing, and drawings that
+are no digits."""
 
 import numpy as np
 import pytest
@@ -21,7 +22,9 @@ def digits():
 
 
 def batch_of(digits, step=5, **values):
-    images, labels = batch_maker(DnnHyperparameters(batch_size=300, **values), digits)(tf.constant(PLACES), tf.constant(step))
+    images, labels = batch_maker(DnnHyperparameters(batch_size=300, **values), digits)(
+        tf.constant(PLACES), tf.constant(step)
+    )
     return images.numpy(), labels.numpy()
 
 
@@ -34,7 +37,9 @@ def test_a_plain_batch_is_the_images_and_labels_at_its_places(digits):
 def test_labels_that_are_told_wrong_stay_with_their_images(digits):
     images, labels = batch_of(digits, wrong_labels=0.2)
     np.testing.assert_array_equal(images, digits.images[PLACES])
-    np.testing.assert_array_equal(labels, wrong_labels(digits.labels, DnnHyperparameters(wrong_labels=0.2))[PLACES])
+    np.testing.assert_array_equal(
+        labels, wrong_labels(digits.labels, DnnHyperparameters(wrong_labels=0.2))[PLACES]
+    )
 
 
 def test_scrambled_pixels_are_scrambled_last(digits):
@@ -50,7 +55,9 @@ def test_drawings_that_are_no_digits_come_last_have_no_labels_and_take_turns(dig
         images, labels = batch_of(digits, step, non_digits=0.25)
         assert len(images) == 375 and len(labels) == 300
         np.testing.assert_array_equal(images[:300], digits.images[PLACES])
-        np.testing.assert_array_equal(images[300:], expected[(step * 75 + np.arange(75)) % SCRIBBLES])
+        np.testing.assert_array_equal(
+            images[300:], expected[(step * 75 + np.arange(75)) % SCRIBBLES]
+        )
 
 
 def test_full_augmentation_takes_half_of_the_digits_in_their_other_style(digits, monkeypatch):
@@ -81,7 +88,9 @@ def test_exactly_the_chosen_share_of_labels_is_wrong(share):
 
 def test_wrong_labels_are_spread_evenly_and_follow_the_seed():
     labels = dataset.load().train.labels[:20_000]
-    changed, same, other = (wrong_labels(labels, DnnHyperparameters(wrong_labels=0.5, seed=seed)) for seed in (1, 1, 2))
+    changed, same, other = (
+        wrong_labels(labels, DnnHyperparameters(wrong_labels=0.5, seed=seed)) for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(changed, same)
     assert (changed != other).any()
     offsets = np.bincount((changed.astype(int) - labels)[changed != labels] % 10, minlength=10)

@@ -30,7 +30,9 @@ def test_added_one_by_one_there_are_never_too_many_and_the_first_and_the_last_ar
         assert len(kept) == min(epoch, count)
         assert epochs(kept)[0] == 1 and epochs(kept)[-1] == epoch
         assert epochs(kept) == sorted(epochs(kept))
-    ratios = [later / earlier for earlier, later in zip(epochs(kept), epochs(kept)[1:], strict=False)]
+    ratios = [
+        later / earlier for earlier, later in zip(epochs(kept), epochs(kept)[1:], strict=False)
+    ]
     assert max(ratios) <= 100 ** (1 / (count - 1)) * 5
 
 

@@ -1,4 +1,5 @@
-"""Curves: as fine as a screen needs, made of the right batches, the same however progress arrives."""
+"""Curves: as fine as a screen needs, made of the right batches, the same however progress
+arrives."""
 
 import random
 
@@ -22,13 +23,26 @@ from mnist_models.training.progress import (
 
 def progress(step, losses, accuracies):
     return Progress(
-        step=step, epoch=0.5, losses=losses, accuracies=accuracies, learning_rate=0.01, images_per_s=1.0, elapsed_s=step / 100,
+        step=step,
+        epoch=0.5,
+        losses=losses,
+        accuracies=accuracies,
+        learning_rate=0.01,
+        images_per_s=1.0,
+        elapsed_s=step / 100,
         remaining_s=None,
-    )  # fmt: skip
+    )
 
 
 def epoch_end(epoch):
-    return EpochEnd(epoch=epoch, loss=0.5, accuracy=0.9, validation_loss=None, validation_accuracy=None, elapsed_s=3.0)
+    return EpochEnd(
+        epoch=epoch,
+        loss=0.5,
+        accuracy=0.9,
+        validation_loss=None,
+        validation_accuracy=None,
+        elapsed_s=3.0,
+    )
 
 
 def drawn(hyperparameters, losses, accuracies, sizes):
@@ -53,13 +67,20 @@ def batches_of(hyperparameters):
     [(100, 8, 13), (1_000, 1_000, 1), (1_001, 1_000, 2), (100, 1_024, 1), (55_000, 128, 430)],
 )
 def test_an_epoch_has_as_many_batches_as_the_images_fill(train_images, batch_size, steps):
-    assert steps_per_epoch(DnnHyperparameters(train_images=train_images, batch_size=batch_size)) == steps
+    assert (
+        steps_per_epoch(DnnHyperparameters(train_images=train_images, batch_size=batch_size))
+        == steps
+    )
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 7, 100])
 @pytest.mark.parametrize(("train_images", "batch_size"), [(100, 100), (3_000, 128), (60_000, 128)])
-def test_a_curve_has_at_most_400_points_and_never_far_fewer_than_it_could(epochs, train_images, batch_size):
-    hyperparameters = DnnHyperparameters(epochs=epochs, train_images=train_images, batch_size=batch_size, validation_images=0)
+def test_a_curve_has_at_most_400_points_and_never_far_fewer_than_it_could(
+    epochs, train_images, batch_size
+):
+    hyperparameters = DnnHyperparameters(
+        epochs=epochs, train_images=train_images, batch_size=batch_size, validation_images=0
+    )
     losses, accuracies = batches_of(hyperparameters)
     curve = drawn(hyperparameters, losses, accuracies, [len(losses)])
     # It has halved whenever it came to 400.
@@ -67,7 +88,9 @@ def test_a_curve_has_at_most_400_points_and_never_far_fewer_than_it_could(epochs
 
 
 def test_a_point_is_the_mean_of_its_batches_and_stands_where_the_last_of_them_ended():
-    hyperparameters = DnnHyperparameters(epochs=5, train_images=25_600, batch_size=128, validation_images=0)
+    hyperparameters = DnnHyperparameters(
+        epochs=5, train_images=25_600, batch_size=128, validation_images=0
+    )
     losses, accuracies = batches_of(hyperparameters)  # 5 × 200, which is 4 batches a point
     curve = drawn(hyperparameters, losses, accuracies, [7])
     assert curve.batches_per_point == 4
@@ -80,7 +103,9 @@ def test_a_point_is_the_mean_of_its_batches_and_stands_where_the_last_of_them_en
 
 
 def test_a_curve_does_not_depend_on_how_batches_are_told_of():
-    hyperparameters = DnnHyperparameters(epochs=4, train_images=60_000, batch_size=128, validation_images=0)
+    hyperparameters = DnnHyperparameters(
+        epochs=4, train_images=60_000, batch_size=128, validation_images=0
+    )
     losses, accuracies = batches_of(hyperparameters)
     at_once = drawn(hyperparameters, losses, accuracies, [len(losses)])
     one_by_one = drawn(hyperparameters, losses, accuracies, [1])
@@ -88,7 +113,9 @@ def test_a_curve_does_not_depend_on_how_batches_are_told_of():
     anyhow = drawn(hyperparameters, losses, accuracies, [chance.randint(1, 40) for _ in range(100)])
     assert at_once.points == one_by_one.points == anyhow.points
     # Batches take equally long here, so that it does not matter either when they are told of.
-    assert at_once.seconds == pytest.approx(one_by_one.seconds) and at_once.seconds == pytest.approx(anyhow.seconds)
+    assert at_once.seconds == pytest.approx(
+        one_by_one.seconds
+    ) and at_once.seconds == pytest.approx(anyhow.seconds)
     assert one_by_one.model_copy(update={"seconds": [], "elapsed_s": 0}) == at_once.model_copy(
         update={"seconds": [], "elapsed_s": 0}
     )
@@ -103,7 +130,8 @@ def test_points_are_halved_at_400_and_each_is_the_mean_of_its_batches(count):
     while count // size >= POINTS:
         size *= 2
     curves = [
-        drawn(hyperparameters, losses, accuracies, sizes) for sizes in ([1], [count], chance.integers(1, 90, 50).tolist())
+        drawn(hyperparameters, losses, accuracies, sizes)
+        for sizes in ([1], [count], chance.integers(1, 90, 50).tolist())
     ]
     for curve in curves:
         assert curve.batches_per_point == size and curve.batches == count
@@ -114,7 +142,9 @@ def test_points_are_halved_at_400_and_each_is_the_mean_of_its_batches(count):
         assert curve.points == curves[0].points
     for place, point in enumerate(curves[0].points):
         batches = slice(size * place, min(size * (place + 1), count))
-        assert point == pytest.approx((batches.stop / 10, np.mean(losses[batches]), np.mean(accuracies[batches])))
+        assert point == pytest.approx(
+            (batches.stop / 10, np.mean(losses[batches]), np.mean(accuracies[batches]))
+        )
 
 
 def test_there_are_never_more_than_400_points_and_none_is_forgotten():
@@ -132,12 +162,22 @@ def test_there_are_never_more_than_400_points_and_none_is_forgotten():
 
 
 def test_each_point_knows_when_it_was_reached():
-    """Two epochs of ten batches, the second half as fast, half a second of validation after each."""
+    """Two epochs of ten batches, the second half as fast, half a second of validation after
+    each."""
     curve = Curve.empty(DnnHyperparameters(train_images=1_000, batch_size=100, validation_images=0))
     told = {"images_per_s": 1.0, "learning_rate": 0.01, "remaining_s": None}
 
     def batches(step, epoch, count, elapsed_s):
-        curve.add(Progress(step=step, epoch=epoch, losses=(1,) * count, accuracies=(0,) * count, elapsed_s=elapsed_s, **told))
+        curve.add(
+            Progress(
+                step=step,
+                epoch=epoch,
+                losses=(1,) * count,
+                accuracies=(0,) * count,
+                elapsed_s=elapsed_s,
+                **told,
+            )
+        )
 
     batches(4, 0.4, 4, 0.4)
     batches(10, 1.0, 6, 1.0)
@@ -159,8 +199,11 @@ def test_each_point_knows_when_it_was_reached():
 
 
 def test_time_never_goes_back_where_a_budget_ends_within_an_epoch():
-    """44 of 300 images are two batches of 32 and 12, a fifth of the epoch's batches, but less than a sixth of its images."""
-    curve = Curve.empty(DnnHyperparameters(train_images=300, batch_size=32, validation_images=0, budget_images=44))
+    """44 of 300 images are two batches of 32 and 12, a fifth of the epoch's batches, but less than
+    a sixth of its images."""
+    curve = Curve.empty(
+        DnnHyperparameters(train_images=300, batch_size=32, validation_images=0, budget_images=44)
+    )
     curve.add(progress(2, [1.0, 1.0], [0.5, 0.5]))
     curve.add(epoch_end(44 / 300))
     seconds = curve.seconds_of(np.linspace(0, 0.3, 50))
@@ -234,7 +277,9 @@ def test_json_and_back_changes_nothing():
 
 
 def test_a_curve_that_is_closed_early_keeps_the_batches_that_made_no_whole_point():
-    hyperparameters = DnnHyperparameters(epochs=100, train_images=12_800, batch_size=128, validation_images=0)
+    hyperparameters = DnnHyperparameters(
+        epochs=100, train_images=12_800, batch_size=128, validation_images=0
+    )
     curve = Curve.empty(hyperparameters)
     curve.add(progress(400, [2.0] * 400, [0.5] * 400))
     assert curve.batches_per_point == 2 and len(curve.points) == 200

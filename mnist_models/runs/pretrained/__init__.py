@@ -1,9 +1,9 @@
-"""The networks that come with the app, a folder for each pair of a DNN and a CNN: for each its weights (.npz), what it reads in
-the test images (.readings.npz), its weights after earlier epochs (.epoch-1.npz), and a card (.json) that says how it was
-trained.
+"""The networks that come with the app, a folder for each pair of a DNN and a CNN: for each its
+weights (.npz), what it reads in the test images (.readings.npz), its weights after earlier epochs
+(.epoch-1.npz), and a card (.json) that says how it was trained.
 
-Written by `python -m mnist_models train NETWORK --recipe PAIR --output mnist_models/runs/pretrained/PAIR`; nothing in a card is
-typed in by hand.
+Written by `python -m mnist_models train NETWORK --recipe PAIR --output
+mnist_models/runs/pretrained/PAIR`; nothing in a card is typed in by hand.
 """
 
 import json
@@ -86,7 +86,8 @@ def snapshots(run_id: str) -> list[Snapshot]:
 
 
 def write(folder: Path, hyperparameters: Hyperparameters, trained: Trained, command: str) -> None:
-    """Writes a trained network's weights, readings, card and snapshots; command: the one that trained it."""
+    """Writes a trained network's weights, readings, card and snapshots; command: the one that
+    trained it."""
     card = {
         "command": command,
         "created_at": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -97,7 +98,9 @@ def write(folder: Path, hyperparameters: Hyperparameters, trained: Trained, comm
     }
     folder.mkdir(parents=True, exist_ok=True)
     network = hyperparameters.network
-    for file in folder.glob(f"{network}.epoch-*.npz"):  # of an earlier training, which may have had other epochs
+    for file in folder.glob(
+        f"{network}.epoch-*.npz"
+    ):  # of an earlier training, which may have had other epochs
         file.unlink()
     (folder / f"{network}.npz").write_bytes(trained.weights)
     (folder / f"{network}.readings.npz").write_bytes(trained.readings.pack())

@@ -22,7 +22,8 @@ SEARCHED_IMAGES = 1_000
 
 @st.cache_data(show_spinner=False, max_entries=256)
 def everywhere(image: np.ndarray, prepared: bool) -> np.ndarray:
-    """A digit at each of shifts.SHIFTS, uint8 (441, 28, 28). prepared: each is prepared as a drawing is before it is read."""
+    """A digit at each of shifts.SHIFTS, uint8 (441, 28, 28). prepared: each is prepared as a
+    drawing is before it is read."""
     return shifts.moved_and_prepared(image) if prepared else shifts.moved(image)
 
 
@@ -55,13 +56,17 @@ def history(run_id: str):
 
 @st.cache_data(show_spinner=False, max_entries=256)
 def read_history(_history, run_id: str, epochs: tuple[float, ...], image: np.ndarray) -> np.ndarray:
-    """The probability of each digit at each of a history's moments, float32 (moments, 10). run_id, epochs: which it is."""
+    """The probability of each digit at each of a history's moments, float32 (moments, 10). run_id,
+    epochs: which it is."""
     return _history.probabilities(image[np.newaxis])[:, 0]
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def look(_history, run_id: str, epochs: tuple[float, ...], place: int, image: np.ndarray, digit: int) -> tuple:
-    """What the network made of a digit at one of a history's moments, see History.look. run_id, epochs: which history it is."""
+def look(
+    _history, run_id: str, epochs: tuple[float, ...], place: int, image: np.ndarray, digit: int
+) -> tuple:
+    """What the network made of a digit at one of a history's moments, see History.look. run_id,
+    epochs: which history it is."""
     return _history.look(place, image, digit)
 
 
@@ -72,8 +77,8 @@ def forget_snapshots() -> None:
 
 
 class Swept(NamedTuple):
-    """accuracies: see robustness.sweep. unkept: why they are kept in memory only, a sentence; None where they are in the
-    store."""
+    """accuracies: see robustness.sweep. unkept: why they are kept in memory only, a sentence; None
+    where they are in the store."""
 
     accuracies: list[float]
     unkept: str | None = None
@@ -81,8 +86,8 @@ class Swept(NamedTuple):
 
 @st.cache_resource(show_spinner=False, max_entries=1_024)
 def sweep(run_id: str, distortion: str, count: int) -> Sliced[Swept]:
-    """How many of the first test digits a run reads rightly along a distortion, for all visitors; over at once where the store
-    has kept it. Working at it raises StoreError."""
+    """How many of the first test digits a run reads rightly along a distortion, for all visitors;
+    over at once where the store has kept it. Working at it raises StoreError."""
     kept = None
     with suppress(StoreError):  # a store that cannot be read only costs the same time again
         kept = resources.store().sweep(run_id, distortion, count, _origin(run_id, distortion))
@@ -93,7 +98,9 @@ def _swept(run_id: str, distortion: str, count: int) -> Generator[float, None, S
     read, digits = resources.classifier(run_id).probabilities, dataset.load().test.part(0, count)
     accuracies = yield from robustness.sweep(read, DISTORTIONS[distortion], digits)
     try:
-        resources.store().save_sweep(run_id, distortion, count, _origin(run_id, distortion), accuracies)
+        resources.store().save_sweep(
+            run_id, distortion, count, _origin(run_id, distortion), accuracies
+        )
     except StoreError as error:
         return Swept(accuracies, str(error))
     return Swept(accuracies)
@@ -111,13 +118,15 @@ def replay(objects: str) -> strokes.Replay:
 
 @st.cache_data(show_spinner=False, max_entries=256)
 def read_replay(run_id: str, objects: str) -> np.ndarray:
-    """The probability of each digit at each moment of a drawing, float32 (moments, 10). Raises StoreError."""
+    """The probability of each digit at each moment of a drawing, float32 (moments, 10). Raises
+    StoreError."""
     return resources.classifier(run_id).probabilities(replay(objects).images)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def inspector(run_id: str):
-    """The network of a readable run, compiled to tell what each of its layers passes on. Raises StoreError."""
+    """The network of a readable run, compiled to tell what each of its layers passes on. Raises
+    StoreError."""
     reader = resources.classifier(run_id)
     from mnist_models.explain.activations import Inspector
 
@@ -128,8 +137,8 @@ def inspector(run_id: str):
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def search(run_id: str):
-    """The search for the training digits that excite the filters of a readable run most, as far as any visitor has brought
-    it. Raises StoreError."""
+    """The search for the training digits that excite the filters of a readable run most, as far as
+    any visitor has brought it. Raises StoreError."""
     this = inspector(run_id)
     from mnist_models.explain.feature_maps import Search
 
@@ -138,7 +147,8 @@ def search(run_id: str):
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def gradient(run_id: str):
-    """How a readable run's reading changes with each pixel, an explanations.Gradient. Raises StoreError."""
+    """How a readable run's reading changes with each pixel, an explanations.Gradient. Raises
+    StoreError."""
     from mnist_models.explain.explanations import gradient_of
 
     return gradient_of(resources.classifier(run_id).network, resources.classifier(run_id).seen)
@@ -146,16 +156,23 @@ def gradient(run_id: str):
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def last_hidden(run_id: str):
-    """What a readable run passes on to its last layer, a neighbours.LastHidden. Raises StoreError."""
+    """What a readable run passes on to its last layer, a neighbours.LastHidden. Raises
+    StoreError."""
     from mnist_models.explain.neighbours import last_hidden
 
     return last_hidden(resources.classifier(run_id).network, resources.classifier(run_id).seen)
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
-def occlusion(run_id: str, image: np.ndarray, side_px: int, ink: int) -> Sliced[explanations.Occlusion]:
+def occlusion(
+    run_id: str, image: np.ndarray, side_px: int, ink: int
+) -> Sliced[explanations.Occlusion]:
     """What covering any part of a digit does to its reading. Raises StoreError."""
-    return Sliced(lambda: explanations.occlusion(resources.classifier(run_id).probabilities, image, side_px, ink))
+    return Sliced(
+        lambda: explanations.occlusion(
+            resources.classifier(run_id).probabilities, image, side_px, ink
+        )
+    )
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
@@ -166,7 +183,8 @@ def attribution(run_id: str, image: np.ndarray, digit: int) -> Sliced[explanatio
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def change(run_id: str, image: np.ndarray, by: str) -> Sliced[explanations.Search]:
-    """A small change that has a digit read as another. by: one of explanations.TOOLS, or "pixels". Raises StoreError."""
+    """A small change that has a digit read as another. by: one of explanations.TOOLS, or "pixels".
+    Raises StoreError."""
     read = resources.classifier(run_id).probabilities
     if by in explanations.TOOLS:
         return Sliced(lambda: explanations.smallest_stroke(read, image, by))
@@ -175,5 +193,10 @@ def change(run_id: str, image: np.ndarray, by: str) -> Sliced[explanations.Searc
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def known(run_id: str) -> Sliced[neighbours.Known]:
-    """The first training digits as a run's last hidden layer sees them, for all visitors. Raises StoreError."""
-    return Sliced(lambda: neighbours.know(last_hidden(run_id), dataset.load().train.images[: neighbours.COUNT]))
+    """The first training digits as a run's last hidden layer sees them, for all visitors. Raises
+    StoreError."""
+    return Sliced(
+        lambda: neighbours.know(
+            last_hidden(run_id), dataset.load().train.images[: neighbours.COUNT]
+        )
+    )

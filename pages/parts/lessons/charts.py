@@ -1,4 +1,5 @@
-"""The charts of the lessons: as in `charts`, pure functions from data to a Vega-Lite chart, each kind written once."""
+"""The charts of the lessons: as in `charts`, pure functions from data to a Vega-Lite chart, each
+kind written once."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -14,9 +15,10 @@ from pages.parts.lessons import pictures
 
 
 class Place(NamedTuple):
-    """What was read of a digit that was moved. dx, dy: in pixels, to the right and down. probability: of the right digit.
-    read: what is told where it was not read rightly, else nothing. told: what each network read, by its title. picture: the
-    digit there, the address of a picture."""
+    """What was read of a digit that was moved. dx, dy: in pixels, to the right and down.
+    probability: of the right digit. read: what is told where it was not read rightly, else
+    nothing. told: what each network read, by its title. picture: the digit there, the address of
+    a picture."""
 
     dx: int
     dy: int
@@ -27,10 +29,17 @@ class Place(NamedTuple):
 
 
 def places(found: Sequence[Place]) -> dict[str, Any]:
-    """How probable one network finds the right digit at each place, on one scale for all networks; the digit that it read
-    instead stands where it was wrong."""
+    """How probable one network finds the right digit at each place, on one scale for all networks;
+    the digit that it read instead stands where it was wrong."""
     rows = [
-        {"dx": one.dx, "dy": one.dy, "probability": one.probability, "read": one.read, "image": one.picture, **one.told}
+        {
+            "dx": one.dx,
+            "dy": one.dy,
+            "probability": one.probability,
+            "read": one.read,
+            "image": one.picture,
+            **one.told,
+        }
         for one in found
     ]
     return _places(tuple(found[0].told)) | {"datasets": tables(places=rows)}
@@ -38,21 +47,33 @@ def places(found: Sequence[Place]) -> dict[str, Any]:
 
 @functools.cache
 def _places(titles: tuple[str, ...]) -> dict[str, Any]:
-    # The labels are not chosen by `values`: of these Vega drops one whose place is rounded to just outside of the axis.
+    # The labels are not chosen by `values`: of these Vega drops one whose place is rounded to just
+    # outside of the axis.
     axis = alt.Axis(
-        labelExpr="datum.value % 5 ? '' : datum.value > 0 ? '+' + datum.value : datum.value", labelAngle=0, labelOverlap=False,
-        ticks=False, domain=False, grid=False,
-    )  # fmt: skip
+        labelExpr="datum.value % 5 ? '' : datum.value > 0 ? '+' + datum.value : datum.value",
+        labelAngle=0,
+        labelOverlap=False,
+        ticks=False,
+        domain=False,
+        grid=False,
+    )
     probability = alt.Color(
-        "probability:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1]),
-        legend=alt.Legend(title="probability of the right digit", format=".0%", orient="top", gradientLength=200),
-    )  # fmt: skip
+        "probability:Q",
+        scale=alt.Scale(scheme="viridis", domain=[0, 1]),
+        legend=alt.Legend(
+            title="probability of the right digit", format=".0%", orient="top", gradientLength=200
+        ),
+    )
     tooltip = [
-        alt.Tooltip("image:N", title="image"), alt.Tooltip("dx:Q", title="px to the right", format="+d"),
-        alt.Tooltip("dy:Q", title="px down", format="+d"), *(alt.Tooltip(f"{title}:N", title=title) for title in titles),
-    ]  # fmt: skip
+        alt.Tooltip("image:N", title="image"),
+        alt.Tooltip("dx:Q", title="px to the right", format="+d"),
+        alt.Tooltip("dy:Q", title="px down", format="+d"),
+        *(alt.Tooltip(f"{title}:N", title=title) for title in titles),
+    ]
     base = alt.Chart(alt.NamedData("places")).encode(
-        x=alt.X("dx:O", title="px to the right", axis=axis), y=alt.Y("dy:O", title="px down", axis=axis), tooltip=tooltip
+        x=alt.X("dx:O", title="px to the right", axis=axis),
+        y=alt.Y("dy:O", title="px down", axis=axis),
+        tooltip=tooltip,
     )
     cells = base.mark_rect().encode(color=probability)
     # Where it is wrong the right digit is improbable, so the cell is dark.
@@ -61,64 +82,94 @@ def _places(titles: tuple[str, ...]) -> dict[str, Any]:
 
 
 def along(
-    amounts: Sequence[float], probabilities: Mapping[str, Sequence[float]], read: Mapping[str, Sequence[int]], label: int,
-    amount: float, title: str,
-) -> dict[str, Any]:  # fmt: skip
-    """How probable each network finds the right digit along a scale of amounts; a cross where it reads another one.
+    amounts: Sequence[float],
+    probabilities: Mapping[str, Sequence[float]],
+    read: Mapping[str, Sequence[int]],
+    label: int,
+    amount: float,
+    title: str,
+) -> dict[str, Any]:
+    """How probable each network finds the right digit along a scale of amounts; a cross where it
+    reads another one.
 
-    probabilities, read: of each amount, by network. amount: the one that is looked at. title: of the scale.
+    probabilities, read: of each amount, by network. amount: the one that is looked at. title: of
+    the scale.
     """
     rows = [
         {
-            "network": NETWORKS[network].title, "amount": place, "probability": round(float(value), 4), "read": str(digit),
+            "network": NETWORKS[network].title,
+            "amount": place,
+            "probability": round(float(value), 4),
+            "read": str(digit),
             "is_wrong": digit != label,
         }
         for network, values in probabilities.items()
         for place, value, digit in zip(amounts, values, read[network], strict=True)
-    ]  # fmt: skip
-    return _along(tuple(probabilities), title) | {"datasets": tables(readings=rows, chosen=[{"amount": amount}])}
+    ]
+    return _along(tuple(probabilities), title) | {
+        "datasets": tables(readings=rows, chosen=[{"amount": amount}])
+    }
 
 
 @functools.lru_cache(maxsize=64)
 def _along(networks: tuple[str, ...], title: str) -> dict[str, Any]:
     x = alt.X("amount:Q", title=title, scale=alt.Scale(zero=False, nice=False))
     color = alt.Color(
-        "network:N", title=None,
+        "network:N",
+        title=None,
         scale=alt.Scale(
-            domain=[NETWORKS[network].title for network in networks], range=[COLORS[network] for network in networks]
+            domain=[NETWORKS[network].title for network in networks],
+            range=[COLORS[network] for network in networks],
         ),
         legend=alt.Legend(orient="top", symbolType="stroke"),
-    )  # fmt: skip
+    )
     base = alt.Chart(alt.NamedData("readings")).encode(
-        x=x, color=color,
+        x=x,
+        color=color,
         y=alt.Y(
-            "probability:Q", title="probability of the right digit", scale=alt.Scale(domain=[0, 1]),
+            "probability:Q",
+            title="probability of the right digit",
+            scale=alt.Scale(domain=[0, 1]),
             axis=alt.Axis(format=".0%", tickCount=5),
         ),
         tooltip=[
-            alt.Tooltip("network:N"), alt.Tooltip("amount:Q", title=title),
-            alt.Tooltip("probability:Q", title="probability of the right digit", format=".1%"), alt.Tooltip("read:N"),
+            alt.Tooltip("network:N"),
+            alt.Tooltip("amount:Q", title=title),
+            alt.Tooltip("probability:Q", title="probability of the right digit", format=".1%"),
+            alt.Tooltip("read:N"),
         ],
-    )  # fmt: skip
-    chosen = alt.Chart(alt.NamedData("chosen")).mark_rule(color=NEUTRAL, strokeDash=[4, 3], strokeWidth=2).encode(x=x)
+    )
+    chosen = (
+        alt.Chart(alt.NamedData("chosen"))
+        .mark_rule(color=NEUTRAL, strokeDash=[4, 3], strokeWidth=2)
+        .encode(x=x)
+    )
     points = base.mark_point(size=45, strokeWidth=2, opacity=1).encode(
         shape=alt.Shape(
-            "is_wrong:N", scale=alt.Scale(domain=[False, True], range=["circle", "cross"]),
+            "is_wrong:N",
+            scale=alt.Scale(domain=[False, True], range=["circle", "cross"]),
             legend=alt.Legend(
-                title=None, orient="bottom", labelExpr="datum.value ? 'read wrongly' : 'read rightly'", symbolStrokeWidth=2,
+                title=None,
+                orient="bottom",
+                labelExpr="datum.value ? 'read wrongly' : 'read rightly'",
+                symbolStrokeWidth=2,
                 symbolFillColor="transparent",
             ),
         )
-    )  # fmt: skip
+    )
     return (chosen + base.mark_line(strokeWidth=2.5) + points).properties(height=300).to_dict()
 
 
 def sweeps(
-    amounts: Sequence[float], accuracies: Mapping[str, Sequence[float]], networks: Sequence[str], title: str
+    amounts: Sequence[float],
+    accuracies: Mapping[str, Sequence[float]],
+    networks: Sequence[str],
+    title: str,
 ) -> dict[str, Any]:
     """The accuracy of several networks along a scale of amounts.
 
-    accuracies: at each amount, by what the legend calls the network. networks: "dnn" or "cnn" for each.
+    accuracies: at each amount, by what the legend calls the network. networks: "dnn" or "cnn" for
+    each.
     """
     rows = [
         {"run": name, "amount": place, "accuracy": round(value, 4)}
@@ -130,25 +181,36 @@ def sweeps(
 
 
 @functools.lru_cache(maxsize=64)
-def _sweeps(names: tuple[str, ...], networks: tuple[str, ...], title: str, low: float, high: float) -> dict[str, Any]:
+def _sweeps(
+    names: tuple[str, ...], networks: tuple[str, ...], title: str, low: float, high: float
+) -> dict[str, Any]:
     x = alt.X("amount:Q", title=title, scale=alt.Scale(domain=[low, high], nice=False))
     base = alt.Chart(alt.NamedData("accuracies")).encode(
         x=x,
         y=alt.Y(
-            "accuracy:Q", title="test digits read right", scale=alt.Scale(domain=[0, 1]),
+            "accuracy:Q",
+            title="test digits read right",
+            scale=alt.Scale(domain=[0, 1]),
             axis=alt.Axis(format=".0%", tickCount=5),
         ),
         color=alt.Color(
-            "run:N", title=None, scale=alt.Scale(domain=list(names), range=shades(networks)),
+            "run:N",
+            title=None,
+            scale=alt.Scale(domain=list(names), range=shades(networks)),
             legend=names_of_runs(),
         ),
         tooltip=[
-            alt.Tooltip("run:N"), alt.Tooltip("amount:Q", title=title),
+            alt.Tooltip("run:N"),
+            alt.Tooltip("amount:Q", title=title),
             alt.Tooltip("accuracy:Q", title="test digits read right", format=".1%"),
         ],
-    )  # fmt: skip
+    )
     height = 280 + 20 * len(names)
-    return base.mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=40)).properties(height=height).to_dict()
+    return (
+        base.mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=40))
+        .properties(height=height)
+        .to_dict()
+    )
 
 
 def mistakes(found: Sequence[tuple[str, str, str, int]]) -> dict[str, Any]:
@@ -157,7 +219,13 @@ def mistakes(found: Sequence[tuple[str, str, str, int]]) -> dict[str, Any]:
     found: for each bar the network's title, "dnn" or "cnn", the way, and the number.
     """
     rows = [
-        {"network": title, "way": way, "wrong": wrong, "label": f"{wrong:,}", "color": COLORS[network]}
+        {
+            "network": title,
+            "way": way,
+            "wrong": wrong,
+            "label": f"{wrong:,}",
+            "color": COLORS[network],
+        }
         for title, network, way, wrong in found
     ]
     return _mistakes() | {"datasets": tables(bars=rows)}
@@ -167,24 +235,37 @@ def mistakes(found: Sequence[tuple[str, str, str, int]]) -> dict[str, Any]:
 def _mistakes() -> dict[str, Any]:
     base = alt.Chart(alt.NamedData("bars")).encode(
         y=alt.Y("way:N", title=None, axis=alt.Axis(labelFontSize=13, ticks=False, domain=False)),
-        x=alt.X("wrong:Q", title="test digits read wrongly, of 10,000", axis=alt.Axis(grid=False, format=",d", tickCount=5)),
-        tooltip=[alt.Tooltip("network:N"), alt.Tooltip("way:N"), alt.Tooltip("wrong:Q", title="read wrongly", format=",")],
+        x=alt.X(
+            "wrong:Q",
+            title="test digits read wrongly, of 10,000",
+            axis=alt.Axis(grid=False, format=",d", tickCount=5),
+        ),
+        tooltip=[
+            alt.Tooltip("network:N"),
+            alt.Tooltip("way:N"),
+            alt.Tooltip("wrong:Q", title="read wrongly", format=","),
+        ],
         yOffset=alt.YOffset("network:N", sort="descending"),
-    )  # fmt: skip
+    )
     bars = base.mark_bar(cornerRadiusEnd=3).encode(color=alt.Color("color:N", scale=None))
-    labels = base.mark_text(align="left", dx=5, fontSize=12, color=NEUTRAL).encode(
-        text=alt.Text("text:N")
-    ).transform_calculate(text="datum.network + ': ' + datum.label")  # fmt: skip
+    labels = (
+        base.mark_text(align="left", dx=5, fontSize=12, color=NEUTRAL)
+        .encode(text=alt.Text("text:N"))
+        .transform_calculate(text="datum.network + ': ' + datum.label")
+    )
     return (bars + labels).properties(height=190).configure_view(strokeWidth=0).to_dict()
 
 
-# The ten probabilities of one network along something ----------------------------------------------------------------------
+# The ten probabilities of one network along something
+# ----------------------------------------------------------------------
 
 # Room above for names.
 PROBABILITY = alt.Y(
-    "probability:Q", title="probability", scale=alt.Scale(domain=[0, 1.2]),
+    "probability:Q",
+    title="probability",
+    scale=alt.Scale(domain=[0, 1.2]),
     axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1], gridOpacity=0.4),
-)  # fmt: skip
+)
 # Below this probability all along, a line is not told from the axis.
 SEEN_FROM = 0.01
 # With less than this it leads only because all ten are nearly level, and is not named.
@@ -194,9 +275,10 @@ NAME_SHARE, NUMBER_SHARE = 0.13, 0.03
 
 
 class Course(NamedTuple):
-    """What one network read along a drawing. ink: how much there was at each moment, 0 to 1. strokes: the stroke that was drawn
-    then, from 0; -1 where there was only a picture. read: the probability of each digit, float (moments, 10). sure_from: the
-    network is sure of a digit from this probability on."""
+    """What one network read along a drawing. ink: how much there was at each moment, 0 to 1.
+    strokes: the stroke that was drawn then, from 0; -1 where there was only a picture. read: the
+    probability of each digit, float (moments, 10). sure_from: the network is sure of a digit from
+    this probability on."""
 
     network: str
     ink: Sequence[float]
@@ -205,21 +287,33 @@ class Course(NamedTuple):
     sure_from: float
 
 
-def _digit_rows(places: Sequence[dict[str, Any]], read: np.ndarray) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The data of a line for each digit, and of their names: that of what is read at the end stands there, each other's where
-    it leads most clearly. places: on the x-axis. read: the probability of each digit, float (places, 10)."""
+def _digit_rows(
+    places: Sequence[dict[str, Any]], read: np.ndarray
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The data of a line for each digit, and of their names: that of what is read at the end stands
+    there, each other's where it leads most clearly. places: on the x-axis. read: the probability of
+    each digit, float (places, 10)."""
     read = read.round(4)
     leads = read.argmax(axis=1)
     final = leads[-1]
 
     def row(digit: int, place: int) -> dict[str, Any]:
         return {
-            **places[place], "probability": float(read[place, digit]), "digit": str(digit), "final": bool(digit == final)
-        }  # fmt: skip
+            **places[place],
+            "probability": float(read[place, digit]),
+            "digit": str(digit),
+            "final": bool(digit == final),
+        }
 
-    lines = [row(digit, place) for digit in np.flatnonzero(read.max(axis=0) >= SEEN_FROM) for place in range(len(places))]
+    lines = [
+        row(digit, place)
+        for digit in np.flatnonzero(read.max(axis=0) >= SEEN_FROM)
+        for place in range(len(places))
+    ]
     peaks = {digit: np.where(leads == digit, read[:, digit], 0).argmax() for digit in set(leads)}
-    named = {digit: place for digit, place in peaks.items() if read[place, digit] >= NAMED_FROM} | {final: len(leads) - 1}
+    named = {digit: place for digit, place in peaks.items() if read[place, digit] >= NAMED_FROM} | {
+        final: len(leads) - 1
+    }
     return lines, [row(digit, place) for digit, place in named.items()]
 
 
@@ -237,11 +331,15 @@ def _digit_layers(network: str, x: alt.X) -> tuple[list[alt.Chart], list[alt.Cha
     names = _chart("names", x=x, y=PROBABILITY, text="digit:N")
     bold = {"fontSize": 14, "fontWeight": "bold"}
     return [
-        lines.transform_filter("!datum.final").mark_line(color=NEUTRAL, strokeWidth=1.5, opacity=0.7),
+        lines.transform_filter("!datum.final").mark_line(
+            color=NEUTRAL, strokeWidth=1.5, opacity=0.7
+        ),
         lines.transform_filter("datum.final").mark_line(color=COLORS[network], strokeWidth=3),
     ], [
         names.transform_filter("!datum.final").mark_text(color=NEUTRAL, dy=-10, **bold),
-        names.transform_filter("datum.final").mark_text(color=COLORS[network], dy=-12, dx=-2, align="right", **bold),
+        names.transform_filter("datum.final").mark_text(
+            color=COLORS[network], dy=-12, dx=-2, align="right", **bold
+        ),
     ]
 
 
@@ -250,9 +348,11 @@ def _of_layers(*layers: alt.Chart) -> dict[str, Any]:
 
 
 def course(drawn: Course, at: int) -> dict[str, Any]:
-    """How probable one network finds each digit along a drawing: what it reads at the end in its colour, each other digit named
-    where it leads most clearly. at: the moment that is marked."""
-    return _course(drawn.network) | {"datasets": tables(**_course_rows(drawn), now=[{"ink": drawn.ink[at]}])}
+    """How probable one network finds each digit along a drawing: what it reads at the end in its
+    colour, each other digit named where it leads most clearly. at: the moment that is marked."""
+    return _course(drawn.network) | {
+        "datasets": tables(**_course_rows(drawn), now=[{"ink": drawn.ink[at]}])
+    }
 
 
 def _course_rows(drawn: Course) -> dict[str, list[dict[str, Any]]]:
@@ -262,15 +362,27 @@ def _course_rows(drawn: Course) -> dict[str, list[dict[str, Any]]]:
         for ink, stroke, row in zip(drawn.ink, drawn.strokes, drawn.read, strict=True)
     ]
     # Where each stroke ends: the last moment before the next begins.
-    ends = {stroke: ink for ink, stroke in zip(drawn.ink, drawn.strokes, strict=True) if stroke >= 0}
+    ends = {
+        stroke: ink for ink, stroke in zip(drawn.ink, drawn.strokes, strict=True) if stroke >= 0
+    }
     strokes = []
     for begins, (stroke, end) in zip([0.0, *ends.values()], ends.items(), strict=False):
         width = end - begins
-        name = f"stroke {stroke + 1}" if width > NAME_SHARE else str(stroke + 1) if width > NUMBER_SHARE else ""
+        name = (
+            f"stroke {stroke + 1}"
+            if width > NAME_SHARE
+            else str(stroke + 1)
+            if width > NUMBER_SHARE
+            else ""
+        )
         strokes.append({"middle": (begins + end) / 2, "end": end, "name": name})
     return {
-        "lines": lines, "names": names, "moments": moments, "strokes": strokes, "sure": [{"probability": drawn.sure_from}],
-    }  # fmt: skip
+        "lines": lines,
+        "names": names,
+        "moments": moments,
+        "strokes": strokes,
+        "sure": [{"probability": drawn.sure_from}],
+    }
 
 
 @functools.cache
@@ -280,14 +392,17 @@ def _course(network: str) -> dict[str, Any]:
     ink = alt.X("ink:Q", title="share of the ink drawn", axis=share, scale=scale)
     lines, names = _digit_layers(network, ink)
     moment = [
-        alt.Tooltip("ink:Q", title="ink drawn", format=".0%"), alt.Tooltip("stroke:Q", title="stroke"),
+        alt.Tooltip("ink:Q", title="ink drawn", format=".0%"),
+        alt.Tooltip("stroke:Q", title="stroke"),
         alt.Tooltip("reads:N", title="reads"),
-    ]  # fmt: skip
+    ]
     return _of_layers(
-        _chart("strokes", x=alt.X("end:Q", scale=scale)).mark_rule(color=NEUTRAL, strokeWidth=1, opacity=0.6),
-        _chart("strokes", x=alt.X("middle:Q", scale=scale), text="name:N", y=alt.value(0)).mark_text(
-            color=NEUTRAL, fontSize=11, baseline="top"
+        _chart("strokes", x=alt.X("end:Q", scale=scale)).mark_rule(
+            color=NEUTRAL, strokeWidth=1, opacity=0.6
         ),
+        _chart(
+            "strokes", x=alt.X("middle:Q", scale=scale), text="name:N", y=alt.value(0)
+        ).mark_text(color=NEUTRAL, fontSize=11, baseline="top"),
         _chart("sure", y=PROBABILITY).mark_rule(color=NEUTRAL, strokeDash=[4, 4], opacity=0.8),
         *lines,
         _chart("now", x=ink).mark_rule(color=COLORS[network], strokeWidth=2, opacity=0.8),
@@ -298,21 +413,32 @@ def _course(network: str) -> dict[str, Any]:
 
 
 def learned(network: str, epochs: Sequence[str], read: np.ndarray, at: int) -> dict[str, Any]:
-    """How probable one network found each digit after each of the epochs that were kept: what it reads at the end in its
-    colour, each other digit named where it led most clearly.
+    """How probable one network found each digit after each of the epochs that were kept: what it
+    reads at the end in its colour, each other digit named where it led most clearly.
 
-    epochs: their names, in their order. read: the probability of each digit, float (epochs, 10). at: the epoch that is marked.
+    epochs: their names, in their order. read: the probability of each digit, float (epochs, 10).
+    at: the epoch that is marked.
     """
     lines, names = _digit_rows([{"epoch": epoch} for epoch in epochs], read)
-    moments = [{"epoch": epoch, "reads": _reads(row)} for epoch, row in zip(epochs, read, strict=True)]
+    moments = [
+        {"epoch": epoch, "reads": _reads(row)} for epoch, row in zip(epochs, read, strict=True)
+    ]
     spec = _learned(network, tuple(epochs))
-    return spec | {"datasets": tables(lines=lines, names=names, moments=moments, now=[{"epoch": epochs[at]}])}
+    return spec | {
+        "datasets": tables(lines=lines, names=names, moments=moments, now=[{"epoch": epochs[at]}])
+    }
 
 
 @functools.lru_cache(maxsize=64)
 def _learned(network: str, epochs: tuple[str, ...]) -> dict[str, Any]:
-    # In their order, and not to scale: much happens in the first epochs, and little in many later ones.
-    epoch = alt.X("epoch:O", title="epochs of training", sort=list(epochs), axis=alt.Axis(labelAngle=0, grid=False))
+    # In their order, and not to scale: much happens in the first epochs, and little in many later
+    # ones.
+    epoch = alt.X(
+        "epoch:O",
+        title="epochs of training",
+        sort=list(epochs),
+        axis=alt.Axis(labelAngle=0, grid=False),
+    )
     lines, names = _digit_layers(network, epoch)
     moment = [alt.Tooltip("epoch:O", title="epochs"), alt.Tooltip("reads:N", title="reads")]
     return _of_layers(
@@ -324,9 +450,15 @@ def _learned(network: str, epochs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def by_channel(added: np.ndarray, chosen: int) -> dict[str, Any]:
-    """What each map of the layer before adds to one pixel, float (channels,), the chosen one in full colour."""
+    """What each map of the layer before adds to one pixel, float (channels,), the chosen one in
+    full colour."""
     rows = [
-        {"map": index + 1, "added": float(value), "above": bool(value > 0), "chosen": index == chosen}
+        {
+            "map": index + 1,
+            "added": float(value),
+            "above": bool(value > 0),
+            "chosen": index == chosen,
+        }
         for index, value in enumerate(added)
     ]
     return _by_channel() | {"datasets": tables(maps=rows)}
@@ -334,20 +466,31 @@ def by_channel(added: np.ndarray, chosen: int) -> dict[str, Any]:
 
 @functools.cache
 def _by_channel() -> dict[str, Any]:
-    above, below = ("#{:02x}{:02x}{:02x}".format(*color) for color in (pictures.ABOVE, pictures.BELOW))
-    bars = alt.Chart(alt.NamedData("maps")).mark_bar().encode(
-        x=alt.X("map:O", title="map of the layer before", axis=alt.Axis(labelAngle=0, labelOverlap=True, ticks=False)),
-        y=alt.Y("added:Q", title="adds"),
-        color=alt.when("datum.above").then(alt.value(above)).otherwise(alt.value(below)),
-        opacity=alt.when("datum.chosen").then(alt.value(1)).otherwise(alt.value(MUTED_OPACITY)),
-        tooltip=[alt.Tooltip("map:O"), alt.Tooltip("added:Q", title="adds", format="+.3f")],
-    )  # fmt: skip
+    above, below = (
+        "#{:02x}{:02x}{:02x}".format(*color) for color in (pictures.ABOVE, pictures.BELOW)
+    )
+    bars = (
+        alt.Chart(alt.NamedData("maps"))
+        .mark_bar()
+        .encode(
+            x=alt.X(
+                "map:O",
+                title="map of the layer before",
+                axis=alt.Axis(labelAngle=0, labelOverlap=True, ticks=False),
+            ),
+            y=alt.Y("added:Q", title="adds"),
+            color=alt.when("datum.above").then(alt.value(above)).otherwise(alt.value(below)),
+            opacity=alt.when("datum.chosen").then(alt.value(1)).otherwise(alt.value(MUTED_OPACITY)),
+            tooltip=[alt.Tooltip("map:O"), alt.Tooltip("added:Q", title="adds", format="+.3f")],
+        )
+    )
     return bars.properties(height=190).configure_view(strokeWidth=0).to_dict()
 
 
 class Counted(NamedTuple):
-    """What each pixel of a digit counted. values: floats (28, 28), in powers of ten of the odds. marks: what is written on each
-    pixel, if anything, and told: what its tooltip says beside the value, both row by row."""
+    """What each pixel of a digit counted. values: floats (28, 28), in powers of ten of the odds.
+    marks: what is written on each pixel, if anything, and told: what its tooltip says beside the
+    value, both row by row."""
 
     values: np.ndarray
     marks: Sequence[str]
@@ -357,17 +500,31 @@ class Counted(NamedTuple):
 PIXEL_PX = 12
 
 
-def counted(found: Counted, image: np.ndarray, most: float, value_title: str, told_title: str) -> dict[str, Any]:
-    """What each pixel of an image, uint8 (28, 28), counted: green for the digit, purple against it, with the edge of the ink.
+def counted(
+    found: Counted, image: np.ndarray, most: float, value_title: str, told_title: str
+) -> dict[str, Any]:
+    """What each pixel of an image, uint8 (28, 28), counted: green for the digit, purple against it,
+    with the edge of the ink.
 
     most: where the colours end on either side, the same for all that is to be compared.
     """
     pixels = [
-        {"x": column, "y": row, "value": round(float(found.values[row, column]), 3), "mark": mark, "told": told}
-        for (row, column), mark, told in zip(np.ndindex(image.shape), found.marks, found.told, strict=True)
+        {
+            "x": column,
+            "y": row,
+            "value": round(float(found.values[row, column]), 3),
+            "mark": mark,
+            "told": told,
+        }
+        for (row, column), mark, told in zip(
+            np.ndindex(image.shape), found.marks, found.told, strict=True
+        )
     ]
     inked = np.pad(image >= 128, 1)
-    down, across = np.argwhere(inked[1:] != inked[:-1]).tolist(), np.argwhere(inked[:, 1:] != inked[:, :-1]).tolist()
+    down, across = (
+        np.argwhere(inked[1:] != inked[:-1]).tolist(),
+        np.argwhere(inked[:, 1:] != inked[:, :-1]).tolist(),
+    )
     edge = [{"x": column - 1, "x2": column, "y": row, "y2": row} for row, column in down]
     edge += [{"x": column, "x2": column, "y": row - 1, "y2": row} for row, column in across]
     return _counted(most, value_title, told_title) | {"datasets": tables(pixels=pixels, edge=edge)}
@@ -376,50 +533,81 @@ def counted(found: Counted, image: np.ndarray, most: float, value_title: str, to
 @functools.lru_cache(maxsize=64)
 def _counted(most: float, value_title: str, told_title: str) -> dict[str, Any]:
     def place(field: str, domain: list[int]) -> dict[str, Any]:
-        return {"shorthand": f"{field}:Q", "axis": None, "scale": alt.Scale(domain=domain, nice=False)}
+        return {
+            "shorthand": f"{field}:Q",
+            "axis": None,
+            "scale": alt.Scale(domain=domain, nice=False),
+        }
 
     x, y = alt.X(**place("x", [0, IMAGE_SIZE_PX])), alt.Y(**place("y", [IMAGE_SIZE_PX, 0]))
     # Green and purple can be told apart by the colour-blind, and are no network's colours.
     color = alt.Color(
-        "value:Q", scale=alt.Scale(scheme="purplegreen", domain=[-most, most], clamp=True),
+        "value:Q",
+        scale=alt.Scale(scheme="purplegreen", domain=[-most, most], clamp=True),
         legend=alt.Legend(
-            title=value_title, format="~f", labelExpr="datum.value > 0 ? '+' + datum.label : datum.label", orient="top",
-            gradientLength=200, titleLimit=330, tickCount=5,
+            title=value_title,
+            format="~f",
+            labelExpr="datum.value > 0 ? '+' + datum.label : datum.label",
+            orient="top",
+            gradientLength=200,
+            titleLimit=330,
+            tickCount=5,
         ),
-    )  # fmt: skip
+    )
     pixels = (
         alt.Chart(alt.NamedData("pixels"))
-        .transform_calculate(right="datum.x + 1", below="datum.y + 1", row="datum.y + 1", column="datum.x + 1")
+        .transform_calculate(
+            right="datum.x + 1", below="datum.y + 1", row="datum.y + 1", column="datum.x + 1"
+        )
         .encode(
-            x=x, y=y,
+            x=x,
+            y=y,
             tooltip=[
-                alt.Tooltip("row:Q"), alt.Tooltip("column:Q"), alt.Tooltip("value:Q", title=value_title, format="+.2f"),
+                alt.Tooltip("row:Q"),
+                alt.Tooltip("column:Q"),
+                alt.Tooltip("value:Q", title=value_title, format="+.2f"),
                 alt.Tooltip("told:N", title=told_title),
             ],
         )
-    )  # fmt: skip
+    )
     cells = pixels.mark_rect().encode(x2="right:Q", y2="below:Q", color=color)
     is_dark = f"abs(datum.value) > {0.6 * most}"
     marks = pixels.mark_text(fontSize=9, dx=PIXEL_PX / 2, dy=PIXEL_PX / 2).encode(
-        text="mark:N", color=alt.when(is_dark).then(alt.value("white")).otherwise(alt.value("black"))
+        text="mark:N",
+        color=alt.when(is_dark).then(alt.value("white")).otherwise(alt.value("black")),
     )
-    edge = alt.Chart(alt.NamedData("edge")).mark_rule(color="black", strokeWidth=1.5, strokeCap="square")
+    edge = alt.Chart(alt.NamedData("edge")).mark_rule(
+        color="black", strokeWidth=1.5, strokeCap="square"
+    )
     edge = edge.encode(x=x, y=y, x2="x2:Q", y2="y2:Q")
     side = IMAGE_SIZE_PX * PIXEL_PX
     # Square pixels, however much room the legend takes.
-    chart = (cells + edge + marks).properties(width=side, height=side, autosize=alt.AutoSizeParams(type="pad"))
+    chart = (cells + edge + marks).properties(
+        width=side, height=side, autosize=alt.AutoSizeParams(type="pad")
+    )
     return chart.configure_view(strokeWidth=0).to_dict()
 
 
-# After the palettes "bright" and "vibrant" by Paul Tol (https://personal.sron.nl/~pault/), which colour-blind people can tell
-# apart as far as ten colours allow, all to be seen on light and on dark pages; each digit is written out besides.
+# After the palettes "bright" and "vibrant" by Paul Tol (https://personal.sron.nl/~pault/), which
+# colour-blind people can tell apart as far as ten colours allow, all to be seen on light and on
+# dark pages; each digit is written out besides.
 DIGIT_COLORS = (
-    "#4F8AC9", "#EE6677", "#3A9E4C", "#B59A1D", "#33AACC", "#BF4F95", "#888888", "#EE7733", "#009988", "#A08060",
-)  # fmt: skip
+    "#4F8AC9",
+    "#EE6677",
+    "#3A9E4C",
+    "#B59A1D",
+    "#33AACC",
+    "#BF4F95",
+    "#888888",
+    "#EE7733",
+    "#009988",
+    "#A08060",
+)
 
 
 class Dot(NamedTuple):
-    """A digit on a map. x, y: where. label: which one it is. picture: the address of a picture of it."""
+    """A digit on a map. x, y: where. label: which one it is. picture: the address of a picture of
+    it."""
 
     x: float
     y: float
@@ -427,14 +615,21 @@ class Dot(NamedTuple):
     picture: str
 
 
-def digit_map(network: str, dots: Sequence[Dot], nearest: Sequence[Dot], here: tuple[float, float]) -> dict[str, Any]:
-    """Digits as a network sees them, those nearest to a drawing with a ring around them, and the drawing as a star."""
+def digit_map(
+    network: str, dots: Sequence[Dot], nearest: Sequence[Dot], here: tuple[float, float]
+) -> dict[str, Any]:
+    """Digits as a network sees them, those nearest to a drawing with a ring around them, and the
+    drawing as a star."""
 
     def rows(some: Sequence[Dot]) -> list[dict[str, Any]]:
-        return [{"x": dot.x, "y": dot.y, "label": str(dot.label), "image": dot.picture} for dot in some]
+        return [
+            {"x": dot.x, "y": dot.y, "label": str(dot.label), "image": dot.picture} for dot in some
+        ]
 
     star = [{"x": here[0], "y": here[1]}]
-    return _digit_map(network) | {"datasets": tables(digits=rows(dots), nearest=rows(nearest), star=star)}
+    return _digit_map(network) | {
+        "datasets": tables(digits=rows(dots), nearest=rows(nearest), star=star)
+    }
 
 
 @functools.cache
@@ -442,14 +637,31 @@ def _digit_map(network: str) -> dict[str, Any]:
     labels = [str(digit) for digit in range(len(DIGIT_COLORS))]
     scale = alt.Scale(zero=False, nice=False, padding=12)
     x, y = alt.X("x:Q", axis=None, scale=scale), alt.Y("y:Q", axis=None, scale=scale)
-    color = alt.Color("label:N", scale=alt.Scale(domain=labels, range=list(DIGIT_COLORS)), legend=None)
+    color = alt.Color(
+        "label:N", scale=alt.Scale(domain=labels, range=list(DIGIT_COLORS)), legend=None
+    )
     tooltip = [alt.Tooltip("image:N", title="image"), alt.Tooltip("label:N", title="labelled")]
 
     def chart(rows: str) -> alt.Chart:
         return alt.Chart(alt.NamedData(rows)).encode(x=x, y=y)
 
-    digits = chart("digits").mark_text(fontSize=11).encode(text="label:N", color=color, tooltip=tooltip)
-    rings = chart("nearest").mark_point(size=260, strokeWidth=1.5, color=NEUTRAL, opacity=1).encode(tooltip=tooltip)
-    near = chart("nearest").mark_text(fontSize=13, fontWeight="bold").encode(text="label:N", color=color, tooltip=tooltip)
+    digits = (
+        chart("digits").mark_text(fontSize=11).encode(text="label:N", color=color, tooltip=tooltip)
+    )
+    rings = (
+        chart("nearest")
+        .mark_point(size=260, strokeWidth=1.5, color=NEUTRAL, opacity=1)
+        .encode(tooltip=tooltip)
+    )
+    near = (
+        chart("nearest")
+        .mark_text(fontSize=13, fontWeight="bold")
+        .encode(text="label:N", color=color, tooltip=tooltip)
+    )
     star = chart("star").mark_text(text="★", fontSize=30, color=COLORS[network])
-    return (digits + rings + near + star).properties(height=420).configure_view(strokeWidth=0).to_dict()
+    return (
+        (digits + rings + near + star)
+        .properties(height=420)
+        .configure_view(strokeWidth=0)
+        .to_dict()
+    )

@@ -1,4 +1,5 @@
-"""What every lesson begins with: the digit that it is about, the two networks that read it, and a link to all of it."""
+"""What every lesson begins with: the digit that it is about, the two networks that read it, and a
+link to all of it."""
 
 import functools
 import hashlib
@@ -21,7 +22,8 @@ from pages.parts.lessons import ready_made
 # A 2 of the test set: shown to whoever comes without a drawing.
 EXAMPLE = 1
 DIGIT_PX = 140
-# What a drawing in a link tells: a row of 28 pixels after the other, one letter a pixel, from paper to ink.
+# What a drawing in a link tells: a row of 28 pixels after the other, one letter a pixel, from paper
+# to ink.
 SHADES = "0123456789abcdef"
 BROUGHT = "A drawing that came with a link."
 # In a link, beside the page's own settings.
@@ -33,8 +35,8 @@ Settings = Mapping[str, Sequence[Any]]
 
 
 def begin(script: str, settings: Settings) -> bool:
-    """Sets a lesson's page up and follows the link by which the visitor came, if there is one. True when the visitor has just
-    come from elsewhere.
+    """Sets a lesson's page up and follows the link by which the visitor came, if there is one. True
+    when the visitor has just come from elsewhere.
 
     settings: what can be chosen for each of the page's widgets, by their keys.
     """
@@ -81,19 +83,27 @@ def _follow(query: Mapping[str, str], keys: Mapping[str, str], settings: Setting
             if text in options:
                 st.session_state[keys[name]] = options[text]
             else:
-                problems.append(f"{name} cannot be {text[:40]!r}; allowed is {_allowed(list(options))}.")
+                problems.append(
+                    f"{name} cannot be {text[:40]!r}; allowed is {_allowed(list(options))}."
+                )
         elif name == ready_made.NAME:
             if text not in ready_made.LESSONS:
-                problems.append(f"There is no lesson {text[:40]!r}; there are {', '.join(ready_made.LESSONS)}.")
+                problems.append(
+                    f"There is no lesson {text[:40]!r}; there are {', '.join(ready_made.LESSONS)}."
+                )
         else:
-            problems.append(f"This page has no {name[:40]!r}; it has {', '.join(['digit', *NETWORKS, *keys])}.")
+            problems.append(
+                f"This page has no {name[:40]!r}; it has {', '.join(['digit', *NETWORKS, *keys])}."
+            )
     return problems
 
 
 def _allowed(options: Sequence[str]) -> str:
     """All of a few options, the ends of many."""
     return (
-        f"one of {', '.join(options)}" if len(options) <= MOST_NAMED else f"one of {options[0]}, {options[1]} … {options[-1]}"
+        f"one of {', '.join(options)}"
+        if len(options) <= MOST_NAMED
+        else f"one of {options[0]}, {options[1]} … {options[-1]}"
     )
 
 
@@ -103,7 +113,9 @@ def _choose_network(network: str, run_id: str) -> list[str]:
     except StoreError as error:
         return [str(error)]
     if run.network != network or not run.readable:
-        return [f"{run.label} is no {NETWORKS[network].title} that can read; choose another one below."]
+        return [
+            f"{run.label} is no {NETWORKS[network].title} that can read; choose another one below."
+        ]
     canvas.read_with(run)
     return []
 
@@ -112,14 +124,22 @@ def _show_digit(query: Mapping[str, str]) -> list[str]:
     """Puts the digit of a link on the visitor's canvas."""
     if "digit" in query:
         text = query["digit"]
-        if not (text.isascii() and text.isdecimal() and len(text) < 6 and int(text) < dataset.TEST_COUNT):
-            return [f"digit cannot be {text[:40]!r}; allowed is a whole number from 0 to {dataset.TEST_COUNT - 1}."]
+        if not (
+            text.isascii() and text.isdecimal() and len(text) < 6 and int(text) < dataset.TEST_COUNT
+        ):
+            return [
+                f"digit cannot be {text[:40]!r}; allowed is a whole number from 0 to "
+                f"{dataset.TEST_COUNT - 1}."
+            ]
         canvas.show_test_digit(int(text))
     elif "ink" in query or "strokes" in query:
         label = query.get("label", "")
         if label not in [str(digit) for digit in range(CLASS_COUNT)]:
             return [f"label cannot be {label[:40]!r}; allowed is a digit from 0 to 9."]
-        drawing, image = strokes.from_text(query.get("strokes", "")), _from_text(query.get("ink", ""))
+        drawing, image = (
+            strokes.from_text(query.get("strokes", "")),
+            _from_text(query.get("ink", "")),
+        )
         if drawing:
             canvas.show_strokes(drawing.strokes, BROUGHT, int(label))
         elif image is not None:
@@ -130,7 +150,8 @@ def _show_digit(query: Mapping[str, str]) -> list[str]:
 
 
 def _digit_query(image: np.ndarray, label: int) -> dict[str, str]:
-    """What tells of the digit in a link: a number where it is one of the test images, else its strokes, else its pixels."""
+    """What tells of the digit in a link: a number where it is one of the test images, else its
+    strokes, else its pixels."""
     board = canvas.board()
     if board.index is not None:
         return {"digit": str(board.index)}
@@ -139,7 +160,8 @@ def _digit_query(image: np.ndarray, label: int) -> dict[str, str]:
 
 
 def to_text(image: np.ndarray) -> str:
-    """An image, uint8 (28, 28), as a link has it, with 16 shades: what follows the last ink is left out."""
+    """An image, uint8 (28, 28), as a link has it, with 16 shades: what follows the last ink is left
+    out."""
     return "".join(SHADES[shade] for shade in (image.astype(int).ravel() + 8) // 17).rstrip("0")
 
 
@@ -152,7 +174,8 @@ def _from_text(text: str) -> np.ndarray | None:
 
 
 def digit() -> tuple[np.ndarray, int]:
-    """The digit on the visitor's canvas, or an example, as both networks read it, uint8 (28, 28); and which one it is.
+    """The digit on the visitor's canvas, or an example, as both networks read it, uint8 (28, 28);
+    and which one it is.
 
     It is asked for here: of a drawing, only its maker knows.
     """
@@ -163,26 +186,43 @@ def digit() -> tuple[np.ndarray, int]:
     key = f"lesson-label-{hashlib.sha1(image).hexdigest()}"
     expected = board.label if board.label is not None else guess(image)
     with st.container(horizontal=True, gap="medium", key="lesson-digit"):
-        st.image(canvas.enlarged(image, DIGIT_PX), width=DIGIT_PX, alt="The digit as the networks read it")
+        st.image(
+            canvas.enlarged(image, DIGIT_PX),
+            width=DIGIT_PX,
+            alt="The digit as the networks read it",
+        )
         with st.container(width="content"):
-            st.caption("Your drawing, as both networks read it." if board.label is None else board.origin.split(". ")[0] + ".")
+            st.caption(
+                "Your drawing, as both networks read it."
+                if board.label is None
+                else board.origin.split(". ")[0] + "."
+            )
             if is_presented():
                 label = st.session_state.get(key, expected)
                 st.markdown(f"It is a **{label}**.")
                 return image, label
             label = st.selectbox(
-                "It is a", range(CLASS_COUNT), index=expected, key=key, persist_state="session", width=120
-            )  # fmt: skip
+                "It is a",
+                range(CLASS_COUNT),
+                index=expected,
+                key=key,
+                persist_state="session",
+                width=120,
+            )
             with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
                 st.button(
-                    "Another example", icon=":material/casino:", on_click=canvas.show_any_test_digit, key="lesson-example"
+                    "Another example",
+                    icon=":material/casino:",
+                    on_click=canvas.show_any_test_digit,
+                    key="lesson-example",
                 )
                 st.page_link("app.py", label="Draw one", icon=":material/draw:")
     return image, label
 
 
 def guess(image: np.ndarray) -> int:
-    """What the last of the networks, the convolutional one, reads: nearly always what its maker says too."""
+    """What the last of the networks, the convolutional one, reads: nearly always what its maker
+    says too."""
     with resources.while_loading():
         return resources.classifier(pretrained.PREFIX + list(NETWORKS)[-1]).read(image).digit
 
@@ -197,12 +237,19 @@ def networks() -> dict[str, Run]:
 
 
 def pairs(titles: Mapping[str, str]) -> None:
-    """A button for each of some pairs of networks that ship, which then read. titles: by pair, see pretrained.PAIRS."""
+    """A button for each of some pairs of networks that ship, which then read. titles: by pair, see
+    pretrained.PAIRS."""
     if is_presented():
         return
     with st.container(horizontal=True, gap="xsmall"):
         for pair, title in titles.items():
-            st.button(title, icon=":material/compare_arrows:", on_click=_choose_pair, args=[pair], key=f"lesson-pair-{pair}")
+            st.button(
+                title,
+                icon=":material/compare_arrows:",
+                on_click=_choose_pair,
+                args=[pair],
+                key=f"lesson-pair-{pair}",
+            )
 
 
 def _choose_pair(pair: str) -> None:
@@ -210,26 +257,45 @@ def _choose_pair(pair: str) -> None:
         canvas.read_with(resources.store().run(run_id))
 
 
-def present(script: str, image: np.ndarray, label: int, runs: Mapping[str, Run], settings: Mapping[str, Any]) -> None:
-    """How to show the lesson to others: in large type, and by a link to it as it is now. settings: those of the page's widgets
-    that matter now, by their keys."""
+def present(
+    script: str, image: np.ndarray, label: int, runs: Mapping[str, Run], settings: Mapping[str, Any]
+) -> None:
+    """How to show the lesson to others: in large type, and by a link to it as it is now. settings:
+    those of the page's widgets that matter now, by their keys."""
     query = _digit_query(image, label)
-    query |= {network: run.id for network, run in runs.items() if run.id != pretrained.PREFIX + network}
+    query |= {
+        network: run.id for network, run in runs.items() if run.id != pretrained.PREFIX + network
+    }
     query |= {_name(key): links.to_text(value) for key, value in settings.items()}
     if is_presented():
-        st.page_link(script, label="Show all that can be chosen", icon=":material/tune:", query_params=query)
+        st.page_link(
+            script, label="Show all that can be chosen", icon=":material/tune:", query_params=query
+        )
         return
-    # Opening it runs what it stands in anew, so that the link tells of what was set elsewhere on the page too.
-    with st.popover("Present", icon=":material/present_to_all:", key="lesson-present", on_change="rerun"):
+    # Opening it runs what it stands in anew, so that the link tells of what was set elsewhere on
+    # the page too.
+    with st.popover(
+        "Present", icon=":material/present_to_all:", key="lesson-present", on_change="rerun"
+    ):
         large_type.choose()
-        hide = st.toggle("The link hides what else could be chosen", key="lesson-hide", persist_state="session")
-        st.markdown("This link opens the lesson as it is now: the digit, the networks, and what is set on this page.")
+        hide = st.toggle(
+            "The link hides what else could be chosen", key="lesson-hide", persist_state="session"
+        )
+        st.markdown(
+            "This link opens the lesson as it is now: the digit, the networks, and what is set on "
+            "this page."
+        )
         query |= {name: "1" for name, is_on in ((HIDE, hide), (LARGE, large_type.is_on())) if is_on}
-        st.code(links.to_url((st.context.url or "").split("?")[0], query), language=None, wrap_lines=True)
+        st.code(
+            links.to_url((st.context.url or "").split("?")[0], query),
+            language=None,
+            wrap_lines=True,
+        )
 
 
 @functools.lru_cache(maxsize=4096)
 def address(pixels: bytes) -> str:
-    """The address of a picture, itself in it, of a digit: 28×28 bytes, dark ink on white, twice as large."""
+    """The address of a picture, itself in it, of a digit: 28×28 bytes, dark ink on white, twice as
+    large."""
     image = np.frombuffer(pixels, np.uint8).reshape(IMAGE_SIZE_PX, IMAGE_SIZE_PX)
     return canvas.data_address(canvas.enlarged(image, 2 * IMAGE_SIZE_PX))

@@ -1,10 +1,12 @@
-"""Pictures of numbers: weights, feature maps, activations. Pure functions from arrays to a picture and its width.
+"""Pictures of numbers: weights, feature maps, activations. Pure functions from arrays to a picture
+and its width.
 
-Zero is white, what is above it orange, what is below it blue: two hues that colour-blind people can tell apart, and neither is
-the colour of a network. Around the tiles nothing is painted, so that the page's own colour shows, light or dark.
+Zero is white, what is above it orange, what is below it blue: two hues that colour-blind people can
+tell apart, and neither is the colour of a network. Around the tiles nothing is painted, so that the
+page's own colour shows, light or dark.
 
-They are SVG, in which only the numbers are pixels: as sharp as the screen is, and made in a fifth of the time that a PNG as
-large as it is shown would take.
+They are SVG, in which only the numbers are pixels: as sharp as the screen is, and made in a fifth
+of the time that a PNG as large as it is shown would take.
 """
 
 import base64
@@ -36,7 +38,8 @@ class Picture(NamedTuple):
 
 
 def coloured(values: np.ndarray, largest: float | None = None) -> np.ndarray:
-    """Numbers of any shape as colours, uint8 (..., 3). largest: what gets the full colour, by default the largest of them."""
+    """Numbers of any shape as colours, uint8 (..., 3). largest: what gets the full colour, by
+    default the largest of them."""
     if largest is None:
         largest = float(np.abs(values).max(initial=0))
     share = np.clip(values / (largest or 1), -1, 1)[..., np.newaxis]
@@ -45,18 +48,27 @@ def coloured(values: np.ndarray, largest: float | None = None) -> np.ndarray:
 
 
 def inked(image: np.ndarray) -> np.ndarray:
-    """An image, uint8 of any shape, 0 is paper and 255 is ink, as dark ink on white, uint8 (..., 3)."""
+    """An image, uint8 of any shape, 0 is paper and 255 is ink, as dark ink on white, uint8 (...,
+    3)."""
     return np.repeat(255 - image[..., np.newaxis], 3, axis=-1)
 
 
 def sheet(
-    tiles: Sequence[np.ndarray], labels: Sequence[str], columns: int, tile_px: int, framed: int | None = None,
+    tiles: Sequence[np.ndarray],
+    labels: Sequence[str],
+    columns: int,
+    tile_px: int,
+    framed: int | None = None,
     text_px: int = TEXT_PX,
-) -> Picture:  # fmt: skip
-    """Tiles, uint8 (side, side, 3), row by row, `tile_px` wide and with a label below each. framed: one that stands out."""
+) -> Picture:
+    """Tiles, uint8 (side, side, 3), row by row, `tile_px` wide and with a label below each. framed:
+    one that stands out."""
     columns, label_px = min(columns, len(tiles)), text_px + ROOM_PX
     width, height = tile_px + GAP_PX, tile_px + label_px + GAP_PX
-    corners = [(GAP_PX / 2 + index % columns * width, GAP_PX / 2 + index // columns * height) for index in range(len(tiles))]
+    corners = [
+        (GAP_PX / 2 + index % columns * width, GAP_PX / 2 + index // columns * height)
+        for index in range(len(tiles))
+    ]
     parts = []
     for (left, top), tile, label in zip(corners, tiles, labels, strict=True):
         parts += [
@@ -71,8 +83,8 @@ def sheet(
 
 
 def enlarged(tile: np.ndarray, width_px: int, frame: tuple[int, int, int]) -> Picture:
-    """One tile, uint8 (side, side, 3), large, with a frame around some of its pixels: the first one's row and column, and how
-    many each way."""
+    """One tile, uint8 (side, side, 3), large, with a frame around some of its pixels: the first
+    one's row and column, and how many each way."""
     margin = 2  # for a frame around pixels at the rim
     top, left, side = (width_px / len(tile) * some for some in frame)
     parts = [
@@ -83,15 +95,25 @@ def enlarged(tile: np.ndarray, width_px: int, frame: tuple[int, int, int]) -> Pi
     return _picture(width_px + 2 * margin, width_px + 2 * margin, parts)
 
 
-def grid(colours: np.ndarray, values: np.ndarray, width_px: int, number_px: int = NUMBER_PX) -> Picture:
-    """Numbers (side, side), each written in a cell of its colour, uint8 (side, side, 3). number_px: how large, where cells have
-    room for that."""
+def grid(
+    colours: np.ndarray, values: np.ndarray, width_px: int, number_px: int = NUMBER_PX
+) -> Picture:
+    """Numbers (side, side), each written in a cell of its colour, uint8 (side, side, 3). number_px:
+    how large, where cells have room for that."""
     cell = width_px / len(values)
     cells = [(column * cell, row * cell, cell) for row, column in np.ndindex(values.shape)]
     parts = [_pixels(colours, 0, 0, width_px, width_px), _outline(cells, EDGE)]
     for (row, column), value in np.ndenumerate(values):
         color = "white" if colours[row, column].mean() < 128 else "black"
-        parts.append(_text(decimal(value), (column + 0.5) * cell, (row + 0.5) * cell, color, min(number_px, cell / 3)))
+        parts.append(
+            _text(
+                decimal(value),
+                (column + 0.5) * cell,
+                (row + 0.5) * cell,
+                color,
+                min(number_px, cell / 3),
+            )
+        )
     return _picture(width_px, width_px, parts)
 
 
@@ -101,14 +123,23 @@ def strip(values: np.ndarray, columns: int, cell_px: int) -> Picture:
     colours = np.zeros((rows * columns, 4), np.uint8)
     colours[: len(values), :3], colours[: len(values), 3] = coloured(values), 255
     width, height = columns * cell_px, rows * cell_px
-    cells = [(index % columns * cell_px, index // columns * cell_px, cell_px) for index in range(len(values))]
+    cells = [
+        (index % columns * cell_px, index // columns * cell_px, cell_px)
+        for index in range(len(values))
+    ]
     return _picture(
-        width, height, [_pixels(colours.reshape(rows, columns, 4), 0, 0, width, height), _outline(cells, EDGE, 0.5)]
+        width,
+        height,
+        [
+            _pixels(colours.reshape(rows, columns, 4), 0, 0, width, height),
+            _outline(cells, EDGE, 0.5),
+        ],
     )
 
 
 def decimal(value: float, sign: str = "-") -> str:
-    """A number with two decimals, of which zero has no sign. sign: "+" where all others should have one."""
+    """A number with two decimals, of which zero has no sign. sign: "+" where all others should have
+    one."""
     return "0.00" if abs(value) < 0.005 else f"{value:{sign}.2f}"
 
 
@@ -135,4 +166,6 @@ def _picture(width: float, height: float, parts: Iterable[str]) -> Picture:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}" '
         f'font-family="sans-serif" text-anchor="middle" dominant-baseline="central">{"".join(parts)}</svg>'
     )
-    return Picture("data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(), round(width))
+    return Picture(
+        "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(), round(width)
+    )

@@ -1,4 +1,5 @@
-"""Results that take longer than a click may: a bar shows how far they are, and a visitor who leaves ends the work."""
+"""Results that take longer than a click may: a bar shows how far they are, and a visitor who leaves
+ends the work."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,13 +9,17 @@ import streamlit as st
 from mnist_models.explain.slices import Sliced
 from pages.parts import page
 
-# A slice is short enough for other visitors, and a turn long enough for what else this one does meanwhile.
+# A slice is short enough for other visitors, and a turn long enough for what else this one does
+# meanwhile.
 SLICE_S = 0.3
 TURN_S = 0.4
 
 
-def until_over(works: Mapping[str, Sliced], doing: str, show: Callable[[dict[str, Any]], None]) -> None:
-    """Has the results shown, at once where the work is done or quick, else as soon as it is. doing: said meanwhile."""
+def until_over(
+    works: Mapping[str, Sliced], doing: str, show: Callable[[dict[str, Any]], None]
+) -> None:
+    """Has the results shown, at once where the work is done or quick, else as soon as it is. doing:
+    said meanwhile."""
     go_on(works)
     is_over = all_over(works)
     # How often a fragment redraws itself is fixed when it is defined.
@@ -22,7 +27,9 @@ def until_over(works: Mapping[str, Sliced], doing: str, show: Callable[[dict[str
 
 
 @page.guarded
-def _turn(works: Mapping[str, Sliced], doing: str, show: Callable[[dict[str, Any]], None], was_over: bool) -> None:
+def _turn(
+    works: Mapping[str, Sliced], doing: str, show: Callable[[dict[str, Any]], None], was_over: bool
+) -> None:
     if was_over:
         show({name: work.result for name, work in works.items()})
         return

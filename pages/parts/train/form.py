@@ -1,6 +1,7 @@
 """The hyperparameter form: a widget for each hyperparameter, made from its description.
 
-What is chosen is read from the session before any widget is drawn: what depends on it can be shown first.
+What is chosen is read from the session before any widget is drawn: what depends on it can be shown
+first.
 """
 
 import dataclasses
@@ -42,7 +43,8 @@ Problems = Mapping[str, str]
 
 
 class Form(NamedTuple):
-    """What the visitor chose: one network to train, or both for a race, by name; or the problems with them."""
+    """What the visitor chose: one network to train, or both for a race, by name; or the problems
+    with them."""
 
     entrants: dict[str, Hyperparameters]
     problems: list[Problem]
@@ -50,7 +52,8 @@ class Form(NamedTuple):
 
 
 def read() -> Form:
-    """What the visitor has chosen so far, which at first is what the hyperparameters' defaults are."""
+    """What the visitor has chosen so far, which at first is what the hyperparameters' defaults
+    are."""
     for kind in NETWORKS.values():
         for key, value in _widget_values(kind()).items():
             st.session_state.setdefault(key, value)
@@ -59,7 +62,13 @@ def read() -> Form:
     chosen = st.session_state.setdefault("network", "cnn")
     is_race = chosen == RACE
     try:
-        entrants = _race() if is_race else {chosen: validate(_values(chosen, NETWORKS[chosen].choices()) | {"network": chosen})}
+        entrants = (
+            _race()
+            if is_race
+            else {
+                chosen: validate(_values(chosen, NETWORKS[chosen].choices()) | {"network": chosen})
+            }
+        )
     except HyperparametersError as error:
         return Form({}, error.problems, is_race)
     return Form(entrants, [], is_race)
@@ -71,7 +80,9 @@ def _race() -> dict[str, Hyperparameters]:
     budget = race.Budget(unit, st.session_state[f"{RACE}.{BUDGET_AMOUNTS[unit][0]}"])
     own = {
         network: {"network": network}
-        | _values(network, [name for name in kind.choices() if name not in {*race.SHARED, *race.LIMITS}])
+        | _values(
+            network, [name for name in kind.choices() if name not in {*race.SHARED, *race.LIMITS}]
+        )
         for network, kind in NETWORKS.items()
     }
     return race.entrants(own, _values(RACE, race.SHARED), budget)
@@ -89,7 +100,8 @@ def _value(key: str, choice: Choice) -> Any:
         return st.session_state[key]
     parts = choice.added.choices() if isinstance(choice.added, BaseModel) else {}
     return [
-        {name: st.session_state[f"{key}.{index}.{name}"] for name in parts} or st.session_state[f"{key}.{index}"]
+        {name: st.session_state[f"{key}.{index}.{name}"] for name in parts}
+        or st.session_state[f"{key}.{index}"]
         for index in range(st.session_state[f"{key}.count"])
     ]
 
@@ -98,9 +110,18 @@ def draw(form: Form) -> None:
     """The form, as `read` found it; problems stand below the widgets that cause them."""
     titles = {network: kind.title for network, kind in NETWORKS.items()} | {RACE: "Race both"}
     chosen = st.segmented_control(
-        "Train", titles, format_func=titles.get, required=True, key="network", persist_state="session", wrap=True
+        "Train",
+        titles,
+        format_func=titles.get,
+        required=True,
+        key="network",
+        persist_state="session",
+        wrap=True,
     )
-    problems = {problem.field if form.is_race else f"{chosen}.{problem.field}": problem.sentence for problem in form.problems}
+    problems = {
+        problem.field if form.is_race else f"{chosen}.{problem.field}": problem.sentence
+        for problem in form.problems
+    }
     if form.is_race:
         _draw_race(problems)
     else:
@@ -110,11 +131,15 @@ def draw(form: Form) -> None:
 def _draw_network(network: str, problems: Problems, without: Collection[str] = ()) -> None:
     """The widgets of one network, but for some hyperparameters."""
     _recipes(network, in_race=bool(without))
-    choices = [choice for choice in NETWORKS[network].choices().values() if choice.name not in without]
+    choices = [
+        choice for choice in NETWORKS[network].choices().values() if choice.name not in without
+    ]
     choices.sort(key=lambda choice: not choice.max_count)  # the layers first
     groups = {group: [choice for choice in choices if choice.group == group] for group in GROUPS}
     groups = {group: some for group, some in groups.items() if some}
-    for tab, (group, some) in zip(st.tabs([GROUPS[group] for group in groups]), groups.items(), strict=True):
+    for tab, (group, some) in zip(
+        st.tabs([GROUPS[group] for group in groups]), groups.items(), strict=True
+    ):
         with tab:
             _fields(network, some, problems)
             if group == "data":
@@ -125,15 +150,27 @@ def _recipes(network: str, in_race: bool) -> None:
     recipes = of_network(network)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         recipe = st.selectbox(
-            "Start from a recipe", recipes, format_func=lambda name: recipes[name].title,
-            key=f"{network}.recipe", persist_state="session",
-        )  # fmt: skip
-        st.button("Use it", on_click=fill, args=[recipes[recipe].hyperparameters, False], key=f"{network}.use-recipe")
+            "Start from a recipe",
+            recipes,
+            format_func=lambda name: recipes[name].title,
+            key=f"{network}.recipe",
+            persist_state="session",
+        )
+        st.button(
+            "Use it",
+            on_click=fill,
+            args=[recipes[recipe].hyperparameters, False],
+            key=f"{network}.use-recipe",
+        )
     reported = recipes[recipe].reported
     st.caption(
         recipes[recipe].origin
         + (f" It reported {reported:.2%} of the test digits read right." if reported else "")
-        + (" In a race it gives the network and how it learns; what both share stays." if in_race else "")
+        + (
+            " In a race it gives the network and how it learns; what both share stays."
+            if in_race
+            else ""
+        )
     )
 
 
@@ -142,24 +179,42 @@ def _draw_race(problems: Problems) -> None:
     kind = next(iter(NETWORKS.values()))
     tabs = st.tabs(["Both", *(kind.title for kind in NETWORKS.values())])
     with tabs[0]:
-        st.caption("Fair by construction: the same seed, the same images in the same order, and the same budget for both.")
+        st.caption(
+            "Fair by construction: the same seed, the same images in the same order, and the same "
+            "budget for both."
+        )
         unit = st.segmented_control(
-            "Budget", BUDGETS, format_func=BUDGETS.get, required=True, key="race.budget", persist_state="session", wrap=True
+            "Budget",
+            BUDGETS,
+            format_func=BUDGETS.get,
+            required=True,
+            key="race.budget",
+            persist_state="session",
+            wrap=True,
         )
         name, default, reason = BUDGET_AMOUNTS[unit]
         amount = dataclasses.replace(
-            kind.choices()[name], label=f"Budget: {BUDGETS[unit].lower()}", default=default, reason=reason, low=1, unit=""
+            kind.choices()[name],
+            label=f"Budget: {BUDGETS[unit].lower()}",
+            default=default,
+            reason=reason,
+            low=1,
+            unit="",
         )
         _field(f"{RACE}.{name}", amount, problems)
-        _fields(RACE, [choice for choice in kind.choices().values() if choice.name in race.SHARED], problems)
+        _fields(
+            RACE,
+            [choice for choice in kind.choices().values() if choice.name in race.SHARED],
+            problems,
+        )
     for tab, network in zip(tabs[1:], NETWORKS, strict=True):
         with tab:
             _draw_network(network, problems, without={*race.SHARED, *race.LIMITS})
 
 
 def fill(hyperparameters: Hyperparameters, switch: bool = True) -> None:
-    """Moves every widget of a network to these hyperparameters. To be called before the form is drawn, as from a button's
-    callback. switch: whether the form then shows this network."""
+    """Moves every widget of a network to these hyperparameters. To be called before the form is
+    drawn, as from a button's callback. switch: whether the form then shows this network."""
     st.session_state.update(_widget_values(hyperparameters))
     if switch:
         st.session_state["network"] = hyperparameters.network
@@ -168,7 +223,13 @@ def fill(hyperparameters: Hyperparameters, switch: bool = True) -> None:
 def fill_layers(hyperparameters: DnnHyperparameters) -> None:
     """Moves the widgets of a DNN's layers, and no others."""
     key = f"{hyperparameters.network}.hidden_units"
-    st.session_state.update({name: value for name, value in _widget_values(hyperparameters).items() if name.startswith(key)})
+    st.session_state.update(
+        {
+            name: value
+            for name, value in _widget_values(hyperparameters).items()
+            if name.startswith(key)
+        }
+    )
 
 
 def fill_race(entrants: Mapping[str, Hyperparameters]) -> None:
@@ -190,17 +251,25 @@ def _race_values(hyperparameters: Hyperparameters) -> dict[str, Any]:
 
 
 def _widget_values(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """The value of each widget of a network by its key, those of layers included that are not there yet."""
+    """The value of each widget of a network by its key, those of layers included that are not there
+    yet."""
     values: dict[str, Any] = {}
     for choice in hyperparameters.choices().values():
-        key, value = f"{hyperparameters.network}.{choice.name}", getattr(hyperparameters, choice.name)
+        key, value = (
+            f"{hyperparameters.network}.{choice.name}",
+            getattr(hyperparameters, choice.name),
+        )
         if not choice.max_count:
             values[key] = value
             continue
         values[f"{key}.count"] = len(value)
         for index in range(choice.max_count):
             item = value[index] if index < len(value) else choice.added
-            parts = {f".{name}": part for name, part in item} if isinstance(item, BaseModel) else {"": item}
+            parts = (
+                {f".{name}": part for name, part in item}
+                if isinstance(item, BaseModel)
+                else {"": item}
+            )
             values |= {f"{key}.{index}{name}": part for name, part in parts.items()}
     return values
 
@@ -222,7 +291,12 @@ def _field(key: str, choice: Choice, problems: Problems) -> None:
         _widget(key, choice, problems)
         return
     count = st.slider(
-        choice.label, choice.min_count, choice.max_count, key=f"{key}.count", persist_state="session", help=_help(choice)
+        choice.label,
+        choice.min_count,
+        choice.max_count,
+        key=f"{key}.count",
+        persist_state="session",
+        help=_help(choice),
     )
     _tell(key, problems)
     for index in range(count):
@@ -243,27 +317,46 @@ def _layer(key: str, title: str, choice: Choice, problems: Problems) -> None:
 
 
 def _widget(key: str, choice: Choice, problems: Problems) -> None:
-    """The widget that suits the choice: a switch, a list, a slider or, where a slider could not be exact, a number."""
-    label = f"{choice.label}, {choice.unit}" if choice.unit and choice.unit not in choice.label.lower() else choice.label
+    """The widget that suits the choice: a switch, a list, a slider or, where a slider could not be
+    exact, a number."""
+    label = (
+        f"{choice.label}, {choice.unit}"
+        if choice.unit and choice.unit not in choice.label.lower()
+        else choice.label
+    )
     shared = {"key": key, "persist_state": "session", "help": _help(choice)}
     if choice.options == (False, True):
         st.toggle(label, **shared)
     elif choice.options and isinstance(choice.default, int):
-        st.select_slider(label, choice.options, format_func=lambda option: str(option or "none"), **shared)
+        st.select_slider(
+            label, choice.options, format_func=lambda option: str(option or "none"), **shared
+        )
     elif choice.options:
-        st.selectbox(label, choice.options, format_func=lambda option: VALUE_LABELS[option], **shared)
+        st.selectbox(
+            label, choice.options, format_func=lambda option: VALUE_LABELS[option], **shared
+        )
     elif choice.stops:
         # A value between the stops, from a recipe or an older run, gets a stop of its own.
-        st.select_slider(label, sorted({*choice.stops, st.session_state[key]}), format_func=number, **shared)
+        st.select_slider(
+            label, sorted({*choice.stops, st.session_state[key]}), format_func=number, **shared
+        )
     elif choice.high > 1000 * choice.step:
         st.number_input(label, choice.low, choice.high, **shared)
     else:
-        st.slider(label, choice.low, choice.high, step=choice.step, format="percent" if choice.percent else None, **shared)
+        st.slider(
+            label,
+            choice.low,
+            choice.high,
+            step=choice.step,
+            format="percent" if choice.percent else None,
+            **shared,
+        )
     _tell(key, problems)
 
 
 def _tell(key: str, problems: Problems) -> None:
-    """What is wrong with a widget, below it. (A place in any case: widgets do not jump, and keep their focus.)"""
+    """What is wrong with a widget, below it. (A place in any case: widgets do not jump, and keep
+    their focus.)"""
     place = st.empty()
     if key in problems:
         place.error(problems[key])

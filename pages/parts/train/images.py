@@ -15,7 +15,8 @@ ENLARGED = 2
 
 
 def look(hyperparameters: Hyperparameters) -> None:
-    """The distribution of the digits in the training set, and samples, with the labels that the network is told."""
+    """The distribution of the digits in the training set, and samples, with the labels that the
+    network is told."""
     panel = st.expander("Look at the images to learn from", on_change="rerun", key="data")
     if not panel.open:
         return
@@ -24,11 +25,17 @@ def look(hyperparameters: Hyperparameters) -> None:
         with resources.while_loading():
             labels = resources.training_labels(hyperparameters)
         counts = np.bincount(labels, minlength=CLASS_COUNT)
-        large_type.chart(charts.distribution(counts), key="distribution", alt="How many images there are of each label")
+        large_type.chart(
+            charts.distribution(counts),
+            key="distribution",
+            alt="How many images there are of each label",
+        )
         fewest, most = int(counts.argmin()), int(counts.argmax())
         st.markdown(
-            f"Of the {len(labels):,} training images, most are labelled {most} ({counts[most]:,}), fewest {fewest} "
-            f"({counts[fewest]:,}): who always guesses {most} is right {counts[most] / len(labels):.0%} of the time."
+            f"Of the {len(labels):,} training images, most are labelled {most} ({counts[most]:,}), "
+            f"fewest {fewest} "
+            f"({counts[fewest]:,}): who always guesses {most} is right "
+            f"{counts[most] / len(labels):.0%} of the time."
         )
         st.image(montage(images, labels), width="stretch", alt="The first images of each label")
         st.caption(

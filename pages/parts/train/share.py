@@ -17,7 +17,8 @@ TAKEN = "link-taken"
 
 
 def follow_link() -> None:
-    """Moves the form to the settings in the page's address, once; says what is wrong with a link that cannot be used."""
+    """Moves the form to the settings in the page's address, once; says what is wrong with a link
+    that cannot be used."""
     query = {name: text for name, text in st.query_params.items() if name not in links.NOT_OURS}
     if not (links.is_link(query) or links.is_race(query)):
         query = {}
@@ -25,7 +26,10 @@ def follow_link() -> None:
         st.session_state[TAKEN], st.session_state["link-shown"] = query, None
         st.session_state["link-problem"] = _follow(query) if query else None
     if problem := st.session_state.get("link-problem"):
-        st.warning(f"This link cannot be used as it is, so the settings are as they were. {page.plain(problem)}")
+        st.warning(
+            "This link cannot be used as it is, so the settings are as they were. "
+            f"{page.plain(problem)}"
+        )
 
 
 def _follow(query: Mapping[str, str]) -> str | None:
@@ -45,7 +49,8 @@ def _follow(query: Mapping[str, str]) -> str | None:
 
 
 def keep_address_true(chosen: form.Form) -> None:
-    """Takes the settings of a link out of the address once the form shows others: the address never tells what is not so."""
+    """Takes the settings of a link out of the address once the form shows others: the address never
+    tells what is not so."""
     taken = st.session_state.get(TAKEN)
     if not taken:
         return
@@ -55,13 +60,19 @@ def keep_address_true(chosen: form.Form) -> None:
     if shown != st.session_state["link-shown"]:
         st.session_state[TAKEN] = {}
         # At once: each change is a step of the browser's history.
-        st.query_params.from_dict({name: text for name, text in st.query_params.items() if name not in taken})
+        st.query_params.from_dict(
+            {name: text for name, text in st.query_params.items() if name not in taken}
+        )
         if st.session_state.pop("link-problem", None):
             st.rerun()  # the sentence about it stands outside of this part of the page
 
 
 def _query(chosen: form.Form) -> dict[str, str]:
-    return links.race_to_query(chosen.entrants) if chosen.is_race else links.to_query(*chosen.entrants.values())
+    return (
+        links.race_to_query(chosen.entrants)
+        if chosen.is_race
+        else links.to_query(*chosen.entrants.values())
+    )
 
 
 def settings(chosen: form.Form) -> None:
@@ -78,15 +89,25 @@ def take_home(run: Run, suffix: str) -> None:
     with st.popover("Take home", icon=":material/download:"):
         if run.readable:
             st.markdown(
-                "Everything of this run in one file: hyperparameters, curves (CSV), weights, the Keras model and the code. It "
+                "Everything of this run in one file: hyperparameters, curves (CSV), weights, the "
+                "Keras model and the code. It "
                 "can be opened on another machine, with this app or without it."
             )
             st.download_button(
-                "Download", lambda: resources.exported(run.id), file_name=f"{run.network}-{run.id}.zip",
-                mime="application/zip", icon=":material/download:", key=f"download{suffix}", on_click="ignore",
-            )  # fmt: skip
+                "Download",
+                lambda: resources.exported(run.id),
+                file_name=f"{run.network}-{run.id}.zip",
+                mime="application/zip",
+                icon=":material/download:",
+                key=f"download{suffix}",
+                on_click="ignore",
+            )
         st.markdown("A link to its settings:")
-        st.code(links.to_url(_address(), links.to_query(run.hyperparameters)), language=None, wrap_lines=True)
+        st.code(
+            links.to_url(_address(), links.to_query(run.hyperparameters)),
+            language=None,
+            wrap_lines=True,
+        )
         _code(run.hyperparameters)
 
 
@@ -100,12 +121,17 @@ def _address() -> str:
 
 
 def bring(show: Callable[[str], None]) -> None:
-    """A place for a file that somebody took home. show: called with the id of its run once it was brought here."""
+    """A place for a file that somebody took home. show: called with the id of its run once it was
+    brought here."""
     with st.popover("Bring a run", icon=":material/upload:"):
-        file = st.file_uploader("A run as a file, from Take home on another machine", type=["zip"], key="brought")
+        file = st.file_uploader(
+            "A run as a file, from Take home on another machine", type=["zip"], key="brought"
+        )
         if file is None:
             return
-        if st.session_state.get("brought-file") != file.file_id:  # each file once, however often the page is drawn
+        if (
+            st.session_state.get("brought-file") != file.file_id
+        ):  # each file once, however often the page is drawn
             with st.spinner("It is checked, rebuilt, and reads the 10,000 test digits."):
                 run_id, st.session_state["brought-problem"] = resources.brought(file)
             st.session_state["brought-file"] = file.file_id

@@ -1,4 +1,5 @@
-"""Watching a run, or the two of a race: how far it is, what can be done while it runs, its curves, and how it ended."""
+"""Watching a run, or the two of a race: how far it is, what can be done while it runs, its curves,
+and how it ended."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:  # importing it imports Dask
     from mnist_models.runs.engine import Live
 
 REDRAW_S = 0.95
-# So much of a training at once: a browser moves the bar for half a second each time, picture by picture.
+# So much of a training at once: a browser moves the bar for half a second each time, picture by
+# picture.
 BAR_STEP = 0.05
 
 
@@ -30,7 +32,10 @@ def choose() -> None:
     """A list of all runs, those of a race as one, and the chosen one as it is at this moment."""
     runs = resources.store().runs()
     if not runs:
-        st.info("No network was trained here yet. Start one, and its curves appear here.", icon=":material/show_chart:")
+        st.info(
+            "No network was trained here yet. Start one, and its curves appear here.",
+            icon=":material/show_chart:",
+        )
         return
     together: dict[str, list[Run]] = {}
     for run in reversed(runs):
@@ -40,22 +45,33 @@ def choose() -> None:
     asked = st.query_params.get("run")
     if asked is not None and asked not in firsts:
         st.warning("There is no such run here; it may have been deleted. Another one is shown.")
-    if asked in firsts and asked != st.session_state.get("run-in-address"):  # a link, or the browser's Back
+    if asked in firsts and asked != st.session_state.get(
+        "run-in-address"
+    ):  # a link, or the browser's Back
         show(asked)
     newest = next((run.id for run in runs if run.in_progress), runs[0].id)
-    st.session_state["run"] = firsts[st.session_state["run"] if st.session_state.get("run") in firsts else newest]
+    st.session_state["run"] = firsts[
+        st.session_state["run"] if st.session_state.get("run") in firsts else newest
+    ]
     run_id = st.selectbox(
-        "Run", listed, key="run", persist_state="session", format_func=lambda run_id: _title(listed[run_id]),
+        "Run",
+        listed,
+        key="run",
+        persist_state="session",
+        format_func=lambda run_id: _title(listed[run_id]),
         on_change=lambda: show(st.session_state["run"]),
-    )  # fmt: skip
+    )
     # Only a run that was chosen or started belongs to the address: a link to settings stays one.
     if st.session_state.get("run-was-chosen"):
         st.session_state["run-in-address"] = run_id
         if asked != run_id:  # each change is a step of the browser's history
             st.query_params["run"] = run_id
     in_progress = any(run.in_progress for run in listed[run_id])
-    # A fragment redraws itself as often as was fixed when it was defined, so that depends on whether there is news to come.
-    st.fragment(_panel, run_every=REDRAW_S if in_progress else None)([run.id for run in listed[run_id]], in_progress)
+    # A fragment redraws itself as often as was fixed when it was defined, so that depends on
+    # whether there is news to come.
+    st.fragment(_panel, run_every=REDRAW_S if in_progress else None)(
+        [run.id for run in listed[run_id]], in_progress
+    )
 
 
 def show(run_id: str) -> None:
@@ -67,14 +83,18 @@ def show(run_id: str) -> None:
 def _title(runs: Sequence[Run]) -> str:
     # Nothing that changes while it is shown: a list does not notice when one of its labels does.
     names = " against ".join(run.label for run in runs)
-    return f"{'Race: ' if runs[0].race else ''}{names} · {runs[0].created_at.astimezone():%d %b %H:%M}"
+    return (
+        f"{'Race: ' if runs[0].race else ''}{names} · {runs[0].created_at.astimezone():%d %b %H:%M}"
+    )
 
 
 @page.guarded
 def _panel(run_ids: Sequence[str], was_in_progress: bool) -> None:
     """Where the runs stand, what can be done with them, their curves, and what they read."""
     engine, store = resources.engine(), resources.store()
-    lives = {run_id: engine.live(run_id) for run_id in run_ids}  # first: the engine forgets a run only after its end is kept
+    lives = {
+        run_id: engine.live(run_id) for run_id in run_ids
+    }  # first: the engine forgets a run only after its end is kept
     try:
         runs = [store.run(run_id) for run_id in run_ids]
     except UnknownRunError:
@@ -103,7 +123,10 @@ def _outcomes(over: Sequence[Run], curves: Mapping[str, Curve]) -> None:
     if len(over) > 1 and all(run.readable for run in over):
         readings = [resources.readings(run.id) for run in over]
         changed = any(curves[run.id].changes for run in over)
-        st.success(race.verdict(over, readings, dataset.load().test.labels, changed=changed), icon=":material/flag:")
+        st.success(
+            race.verdict(over, readings, dataset.load().test.labels, changed=changed),
+            icon=":material/flag:",
+        )
         if st.button("Compare them, digit by digit", icon=":material/compare:", key="compare-them"):
             pair = dict(zip(("first", "second"), (run.id for run in over), strict=True))
             st.switch_page("pages/compare.py", query_params=pair)
@@ -126,7 +149,8 @@ def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
     elif live.unkept:
         done, text = 1.0, "Trained, but not kept yet."
         st.warning(
-            f"This network is trained, but could not be kept. {page.plain(live.unkept)} Until then it is held in memory and "
+            f"This network is trained, but could not be kept. {page.plain(live.unkept)} Until then "
+            "it is held in memory and "
             "tried again every few seconds: leave the app running."
         )
     elif live.state == RunState.QUEUED and live.position:
@@ -143,10 +167,15 @@ def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
         if live.paused_at:
             doing = "paused"
         else:
-            left = f", about {_duration(latest.remaining_s)} left" if latest.remaining_s is not None else ""
+            left = (
+                f", about {_duration(latest.remaining_s)} left"
+                if latest.remaining_s is not None
+                else ""
+            )
             doing = f"{latest.images_per_s:,.0f} images a second{left}"
         text = (
-            f"Epoch {latest.epoch:.2f} of {budget} · {doing} · {_duration(latest.elapsed_s)} so far · learning rate now "
+            f"Epoch {latest.epoch:.2f} of {budget} · {doing} · {_duration(latest.elapsed_s)} so "
+            "far · learning rate now "
             f"{latest.learning_rate:.2g}"
         )
     st.progress(math.floor(done / BAR_STEP) * BAR_STEP, title + text)
@@ -156,7 +185,9 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def _share_done(hyperparameters: Hyperparameters, epochs: float, seconds: float) -> tuple[float, str]:
+def _share_done(
+    hyperparameters: Hyperparameters, epochs: float, seconds: float
+) -> tuple[float, str]:
     """How much of the training is over, 0 to 1, and of what: such as "5" epochs or "20 seconds"."""
     budget = race.Budget.of(hyperparameters)
     shares = {
@@ -164,7 +195,8 @@ def _share_done(hyperparameters: Hyperparameters, epochs: float, seconds: float)
         "seconds": (seconds / budget.amount, f"as many as {budget.amount} s allow"),
         "images": (
             epochs * hyperparameters.train_images / planned_images(hyperparameters),
-            f"{planned_images(hyperparameters) / hyperparameters.train_images:.2f} ({budget.amount:,} images)",
+            f"{planned_images(hyperparameters) / hyperparameters.train_images:.2f} "
+            f"({budget.amount:,} images)",
         ),
     }
     done, of = shares[budget.kind]
@@ -173,7 +205,9 @@ def _share_done(hyperparameters: Hyperparameters, epochs: float, seconds: float)
 
 def _controls(going: Sequence[tuple[Run, Live]]) -> None:
     """What can be done with runs of this app that are in progress, all of a race together."""
-    learning = [(run, live) for run, live in going if live.latest and live.state == RunState.RUNNING]
+    learning = [
+        (run, live) for run, live in going if live.latest and live.state == RunState.RUNNING
+    ]
     stopping = all(live.wanted.stop for _, live in going)
     holding = any(live.wanted.hold_at is not None for _, live in learning)
     if not going or all(live.state == RunState.MEASURING for _, live in going):
@@ -182,19 +216,41 @@ def _controls(going: Sequence[tuple[Run, Live]]) -> None:
     with st.container(horizontal=True):
         if holding:
             st.button(
-                "Resume", icon=":material/play_arrow:", disabled=off, key="train-resume",
-                on_click=_tell, args=[learning], kwargs={"hold_at": None},
-            )  # fmt: skip
+                "Resume",
+                icon=":material/play_arrow:",
+                disabled=off,
+                key="train-resume",
+                on_click=_tell,
+                args=[learning],
+                kwargs={"hold_at": None},
+            )
         else:
             st.button(
-                "Pause", icon=":material/pause:", disabled=off, key="train-pause",
-                on_click=_tell, args=[learning], kwargs={"hold_at": 0},
-            )  # fmt: skip
-        st.button("One epoch", icon=":material/skip_next:", disabled=off, key="train-step", on_click=_step, args=[learning])
+                "Pause",
+                icon=":material/pause:",
+                disabled=off,
+                key="train-pause",
+                on_click=_tell,
+                args=[learning],
+                kwargs={"hold_at": 0},
+            )
         st.button(
-            "Stopping" if stopping else "Stop", icon=":material/stop:", disabled=stopping, key="train-stop",
-            on_click=_tell, args=[going], kwargs={"stop": True},
-        )  # fmt: skip
+            "One epoch",
+            icon=":material/skip_next:",
+            disabled=off,
+            key="train-step",
+            on_click=_step,
+            args=[learning],
+        )
+        st.button(
+            "Stopping" if stopping else "Stop",
+            icon=":material/stop:",
+            disabled=stopping,
+            key="train-stop",
+            on_click=_tell,
+            args=[going],
+            kwargs={"stop": True},
+        )
         if learning:
             with st.popover("Learning rate", icon=":material/speed:", key="train-rate"):
                 for run, live in learning:
@@ -215,13 +271,19 @@ def _step(going: Sequence[tuple[Run, Live]]) -> None:
 def _learning_rate(run: Run, live: Live) -> None:
     rate = live.wanted.learning_rate or run.hyperparameters.learning_rate
     choice = NETWORKS[run.network].choices()["learning_rate"]
-    # Another widget for each rate: so it shows what somebody else has chosen, and what it shows is true when it is opened late.
+    # Another widget for each rate: so it shows what somebody else has chosen, and what it shows is
+    # true when it is opened late.
     key = f"rate-{run.id}-{number(rate)}"
     st.select_slider(
-        f"Highest learning rate of the {NETWORKS[run.network].title}", sorted({*choice.stops, rate}), rate, format_func=number,
-        key=key, on_change=_change_rate, args=[run.id, key],
+        f"Highest learning rate of the {NETWORKS[run.network].title}",
+        sorted({*choice.stops, rate}),
+        rate,
+        format_func=number,
+        key=key,
+        on_change=_change_rate,
+        args=[run.id, key],
         help="From now on. Its schedule goes on below it, and the curves show where it was changed.",
-    )  # fmt: skip
+    )
 
 
 def _change_rate(run_id: str, key: str) -> None:
@@ -237,25 +299,36 @@ def _outcome(run: Run, in_race: bool) -> None:
             st.error(page.plain(run.error))
         case RunState.INTERRUPTED:
             st.warning(
-                "The app was ended while this network was being trained, so it was not kept; this is its curve until then."
+                "The app was ended while this network was being trained, so it was not kept; this "
+                "is its curve until then."
             )
         case RunState.STOPPED:
-            st.info(f"Stopped after {run.epochs:.2f} epochs. What it had learned by then was kept and can read digits.")
+            st.info(
+                f"Stopped after {run.epochs:.2f} epochs. What it had learned by then was kept and "
+                "can read digits."
+            )
     if run.readable:
         with st.container(horizontal=True):
             st.metric("Test digits read right", f"{run.test_accuracy:.2%}", width="content")
             st.metric("Test loss", f"{run.test_loss:.3f}", width="content")
         st.caption(
-            f"{run.parameters:,} parameters · {number(round(run.epochs, 2))} epochs, {run.images_seen:,} images in "
+            f"{run.parameters:,} parameters · {number(round(run.epochs, 2))} epochs, "
+            f"{run.images_seen:,} images in "
             f"{run.elapsed_s:.1f} s · measured on MNIST's 10,000 test digits"
         )
     suffix = f"-{run.network}" if in_race else ""
     with st.container(horizontal=True):
-        if run.readable and st.button("Draw for it", icon=":material/draw:", type="primary", key=f"draw-for{suffix}"):
+        if run.readable and st.button(
+            "Draw for it", icon=":material/draw:", type="primary", key=f"draw-for{suffix}"
+        ):
             canvas.read_with(run)
             st.switch_page("app.py")
         if st.button(
-            "Use its settings", icon=":material/tune:", key=f"use-run{suffix}", on_click=form.fill, args=[run.hyperparameters]
+            "Use its settings",
+            icon=":material/tune:",
+            key=f"use-run{suffix}",
+            on_click=form.fill,
+            args=[run.hyperparameters],
         ):
             st.rerun()
         share.take_home(run, suffix)
@@ -263,7 +336,11 @@ def _outcome(run: Run, in_race: bool) -> None:
 
 def _readings(run: Run) -> None:
     """What a trained network reads in the test set: report, confusion matrix, digits."""
-    panel = st.expander(f"What the {NETWORKS[run.network].title} reads", on_change="rerun", key=f"readings-{run.network}")
+    panel = st.expander(
+        f"What the {NETWORKS[run.network].title} reads",
+        on_change="rerun",
+        key=f"readings-{run.network}",
+    )
     if not panel.open:
         return
     with panel:
@@ -279,18 +356,30 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
     if not drawn:
         some_are_left = any(run.in_progress for run in runs)
         st.info(
-            "The curves appear with the first batches." if some_are_left else "It ended before the first point of its curve."
+            "The curves appear with the first batches."
+            if some_are_left
+            else "It ended before the first point of its curve."
         )
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         axis = st.segmented_control(
-            "Over", charts.AXES, format_func=lambda name: charts.AXES[name].capitalize(), default="epochs", required=True,
-            key="axis", persist_state="session", label_visibility="collapsed", wrap=True,
-        )  # fmt: skip
+            "Over",
+            charts.AXES,
+            format_func=lambda name: charts.AXES[name].capitalize(),
+            default="epochs",
+            required=True,
+            key="axis",
+            persist_state="session",
+            label_visibility="collapsed",
+            wrap=True,
+        )
         log = st.toggle("Log scale for the loss", key="log", persist_state="session")
     lines = [
         charts.Drawn(
-            NETWORKS[run.network].title if run.race else run.label, run.network, curves[run.id], run.values["train_images"]
+            NETWORKS[run.network].title if run.race else run.label,
+            run.network,
+            curves[run.id],
+            run.values["train_images"],
         )
         for run in drawn
     ]
@@ -298,23 +387,34 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
     of = " and ".join(line.label for line in lines)
     going = [run for run in drawn if run.in_progress]
     for quantity in ("loss", "accuracy"):
-        spec = charts.curves(lines, quantity, axis, log=log, end=_end(going, axis), live=bool(going))
+        spec = charts.curves(
+            lines, quantity, axis, log=log, end=_end(going, axis), live=bool(going)
+        )
         large_type.chart(spec, key=f"{quantity}-chart", alt=f"{quantity.capitalize()} of {of}")
     for run, finding in zip(drawn, findings, strict=True):
         st.markdown(f"**{NETWORKS[run.network].title}**: {finding}" if len(drawn) > 1 else finding)
-    counts = [f"{curves[run.id].batches_per_point} × {run.values['batch_size']} images" for run in drawn]
+    counts = [
+        f"{curves[run.id].batches_per_point} × {run.values['batch_size']} images" for run in drawn
+    ]
     st.caption(
-        f"Training: a smoothed line over raw points, each the mean of {' and '.join(dict.fromkeys(counts))}, measured while "
-        "learning from them, with dropout and augmentation where chosen. Validation: all held-back images at the end of each "
+        "Training: a smoothed line over raw points, each the mean of "
+        f"{' and '.join(dict.fromkeys(counts))}, measured while "
+        "learning from them, with dropout and augmentation where chosen. Validation: all held-back "
+        "images at the end of each "
         "epoch, without both, so it can look better than training; the ring marks the best epoch."
     )
 
 
 def _end(runs: Sequence[Run], axis: str) -> float | None:
-    """Where the x-axis ends, as far as that is known before the training has ended; None where the curves themselves tell."""
+    """Where the x-axis ends, as far as that is known before the training has ended; None where the
+    curves themselves tell."""
     budgets = [(run.hyperparameters, race.Budget.of(run.hyperparameters)) for run in runs]
     ends = {
-        "epochs": [planned_images(hp) / hp.train_images for hp, budget in budgets if budget.kind != "seconds"],
+        "epochs": [
+            planned_images(hp) / hp.train_images
+            for hp, budget in budgets
+            if budget.kind != "seconds"
+        ],
         "seconds": [budget.amount for _, budget in budgets if budget.kind == "seconds"],
         "images": [planned_images(hp) for hp, budget in budgets if budget.kind != "seconds"],
     }[axis]

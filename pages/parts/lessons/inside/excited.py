@@ -20,7 +20,8 @@ PAUSE_S = 0.1
 
 
 class Patch(NamedTuple):
-    """A part of a digit that excites a filter: the filter's answer, the part, and what is said of it."""
+    """A part of a digit that excites a filter: the filter's answer, the part, and what is said of
+    it."""
 
     value: float
     part: np.ndarray
@@ -29,13 +30,16 @@ class Patch(NamedTuple):
 
 
 def patches(run_id: str, inspector: Inspector, look: Look, stage: Stage, filter_index: int) -> None:
-    """The patches that excite a filter most: of the digit that was looked at, and of training digits, until all were seen or
-    nobody is interested any more."""
+    """The patches that excite a filter most: of the digit that was looked at, and of training
+    digits, until all were seen or nobody is interested any more."""
     search = cached.search(run_id)
     wanted = st.toggle(
-        f"Look through {len(search.images):,} training digits for what excites filter {filter_index + 1} most",
-        value=True, key="inside-search", persist_state="session",
-    )  # fmt: skip
+        f"Look through {len(search.images):,} training digits for what excites filter "
+        f"{filter_index + 1} most",
+        value=True,
+        key="inside-search",
+        persist_state="session",
+    )
     # A fragment redraws itself as often as was fixed when it was defined.
     st.fragment(_search, run_every=PAUSE_S if wanted and not search.is_done else None)(
         inspector, look, stage, filter_index, search if wanted else None
@@ -43,14 +47,19 @@ def patches(run_id: str, inspector: Inspector, look: Look, stage: Stage, filter_
 
 
 @page.guarded
-def _search(inspector: Inspector, look: Look, stage: Stage, filter_index: int, search: Search | None) -> None:
-    """The patches found so far, and the next part of the search; None for the digit's own patch only."""
+def _search(
+    inspector: Inspector, look: Look, stage: Stage, filter_index: int, search: Search | None
+) -> None:
+    """The patches found so far, and the next part of the search; None for the digit's own patch
+    only."""
     own = _own(inspector, look, stage, filter_index)
     patches = [own]
     if search:
         train = dataset.load().train
         for one in search.most_excited(stage, filter_index, MOST_EXCITED):
-            part = receptive_field(inspector.convolutions, stage, one.row, one.column).of(search.images[one.index])
+            part = receptive_field(inspector.convolutions, stage, one.row, one.column).of(
+                search.images[one.index]
+            )
             digit = int(train.labels[one.index])
             patches.append(Patch(one.value, part, digit, f"digit {digit}"))
     patches = sorted(patches, key=lambda patch: -patch.value)[:MOST_EXCITED]
@@ -61,13 +70,18 @@ def _search(inspector: Inspector, look: Look, stage: Stage, filter_index: int, s
         for patch, label in zip(patches, told, strict=True)
     ]
     st.image(
-        [picture.address for picture in shown], width=shown[0].width_px,
+        [picture.address for picture in shown],
+        width=shown[0].width_px,
         alt=[f"A patch that excites filter {filter_index + 1}, {label}" for label in told],
-    )  # fmt: skip
+    )
     st.markdown(findings(patches, own, search.seen if search else 0))
     if search and not search.is_done:
-        st.progress(search.seen / len(search.images), f"{search.seen:,} of {len(search.images):,} training digits looked at")
-        # Last, so that the browser draws what is there meanwhile; and a little at a time, so that who leaves ends it.
+        st.progress(
+            search.seen / len(search.images),
+            f"{search.seen:,} of {len(search.images):,} training digits looked at",
+        )
+        # Last, so that the browser draws what is there meanwhile; and a little at a time, so that
+        # who leaves ends it.
         search.advance(waiting.SLICE_S)
         if search.is_done:
             st.rerun()  # nothing needs to be redrawn by itself any more
@@ -82,7 +96,8 @@ def _own(inspector: Inspector, look: Look, stage: Stage, filter_index: int) -> P
 
 
 def findings(patches: list[Patch], own: Patch, seen: int) -> str:
-    """What the patches have in common, in words. seen: of how many training digits they are the strongest."""
+    """What the patches have in common, in words. seen: of how many training digits they are the
+    strongest."""
     if patches[0].value <= 0:
         return "Nothing here makes this filter answer above zero."
     if not seen:
@@ -94,4 +109,7 @@ def findings(patches: list[Patch], own: Patch, seen: int) -> str:
     told += f" {count} of the {len(patches)} patches come from the digit {digit}."
     if any(patch is own for patch in patches):
         return told + " This digit is among them."
-    return told + f" This digit's own highest answer is {own.value:.2f}, {own.value / patches[0].value:.0%} of the first."
+    return (
+        told
+        + f" This digit's own highest answer is {own.value:.2f}, {own.value / patches[0].value:.0%} of the first."
+    )

@@ -6,7 +6,13 @@ import numpy as np
 import streamlit as st
 
 from mnist_models.explain.activations import Inspector, Look, Stage
-from mnist_models.explain.feature_maps import Arithmetic, arithmetic, pooled, receptive_field, strongest
+from mnist_models.explain.feature_maps import (
+    Arithmetic,
+    arithmetic,
+    pooled,
+    receptive_field,
+    strongest,
+)
 from mnist_models.settings.hyperparameters import VALUE_LABELS
 from pages.parts import large_type, page
 from pages.parts.lessons import charts, pictures
@@ -36,7 +42,8 @@ class Pixel(NamedTuple):
 @st.fragment
 @page.guarded
 def explain(run_id: str, inspector: Inspector, look: Look) -> None:
-    """A pixel that is chosen here, and all about it. A fragment: choosing redraws this and nothing else."""
+    """A pixel that is chosen here, and all about it. A fragment: choosing redraws this and nothing
+    else."""
     stage = layers.choose_layer(inspector.convolutions, "inside-layer")
     maps = look.outputs[stage.output]
     left, right = st.columns([1, 1.1], gap="medium")
@@ -46,18 +53,25 @@ def explain(run_id: str, inspector: Inspector, look: Look) -> None:
     with left:
         sheet = layers.contact_sheet(stage, look, np.arange(stage.count), framed=pixel.filter_index)
         layers.show(sheet, f"All feature maps of {layers.title(stage)}")
-        st.caption(f"{layers.title(stage)}: all {stage.count} maps of this digit, by the number of their filter.")
+        st.caption(
+            f"{layers.title(stage)}: all {stage.count} maps of this digit, by the number of their "
+            "filter."
+        )
     _steps(pixel, look)
     excited.patches(run_id, inspector, look, stage, pixel.filter_index)
 
 
 def _pixel(stage: Stage, maps: np.ndarray) -> Pixel:
-    """The pixel that is looked at: of the filter, the row and the column that were chosen, the one with the highest value."""
+    """The pixel that is looked at: of the filter, the row and the column that were chosen, the one
+    with the highest value."""
     side = len(maps)
     filter_index = _choose("Filter", stage.count, "inside-filter")
     if filter_index is None:
         filter_index = int(maps.max(axis=(0, 1)).argmax())
-    row, column = _choose("Row of the map", side, "inside-row"), _choose("Column of the map", side, "inside-column")
+    row, column = (
+        _choose("Row of the map", side, "inside-row"),
+        _choose("Column of the map", side, "inside-column"),
+    )
     return Pixel(stage, filter_index, *strongest(maps[..., filter_index], row, column))
 
 
@@ -67,9 +81,12 @@ def _choose(label: str, count: int, key: str) -> int | None:
     if st.session_state.get(key) not in numbers:  # another layer has fewer
         st.session_state[key] = STRONGEST
     chosen = st.select_slider(
-        label, numbers, key=key, persist_state="session",
+        label,
+        numbers,
+        key=key,
+        persist_state="session",
         format_func=lambda number: "strongest" if number == STRONGEST else str(number),
-    )  # fmt: skip
+    )
     return None if chosen == STRONGEST else chosen - 1
 
 
@@ -86,10 +103,13 @@ def _places(inspector: Inspector, pixel: Pixel, look: Look) -> None:
         )
         layers.show(
             pictures.enlarged(
-                pictures.coloured(feature_map, float(np.abs(maps).max())), LARGE_PX, (pixel.row, pixel.column, 1)
+                pictures.coloured(feature_map, float(np.abs(maps).max())),
+                LARGE_PX,
+                (pixel.row, pixel.column, 1),
             ),
             "The feature map, and the pixel in it",
-            f"Map {pixel.filter_index + 1}. The pixel in row {pixel.row + 1}, column {pixel.column + 1} is "
+            f"Map {pixel.filter_index + 1}. The pixel in row {pixel.row + 1}, column "
+            f"{pixel.column + 1} is "
             f"{feature_map[pixel.row, pixel.column]:.3f}.",
         )
 
@@ -100,7 +120,8 @@ def _steps(pixel: Pixel, look: Look) -> None:
     result = arithmetic(stage, look, *place)
     size, channels = result.kernel.shape[1:]
     st.markdown(
-        f"**How the {result.value:.3f} comes about** in map {pixel.filter_index + 1}, row {pixel.row + 1}, "
+        f"**How the {result.value:.3f} comes about** in map {pixel.filter_index + 1}, row "
+        f"{pixel.row + 1}, "
         f"column {pixel.column + 1}"
     )
     channel = 0
@@ -110,9 +131,10 @@ def _steps(pixel: Pixel, look: Look) -> None:
         if channel is None:
             channel = int(np.abs(result.by_channel).argmax())
         large_type.chart(
-            charts.by_channel(result.by_channel, channel), key="inside-by-channel",
+            charts.by_channel(result.by_channel, channel),
+            key="inside-by-channel",
             alt="What each map of the layer before adds to the sum",
-        )  # fmt: skip
+        )
     seen = f"map {channel + 1}" if channels > 1 else "ink, 0 to 1"
     added = result.by_channel[channel]
     with st.container(horizontal=True, gap="small"):
@@ -133,7 +155,8 @@ def _inputs(by_channel: np.ndarray) -> str:
     order = np.argsort(-np.abs(by_channel), kind="stable")
     most = ", ".join(f"{by_channel[index]:+.2f} from map {index + 1}" for index in order[:3])
     return (
-        f"This filter has a kernel for each of the {len(by_channel)} maps of the layer before, and adds up what they give: "
+        f"This filter has a kernel for each of the {len(by_channel)} maps of the layer before, and "
+        "adds up what they give: "
         f"most of all {most}; all others together {by_channel[order[3:]].sum():+.2f}."
     )
 
@@ -148,13 +171,20 @@ def _table(result: Arithmetic, stage: Stage, kept: float | None) -> str:
     if norm := result.normalisation:
         rows.append(
             (
-                f"batch normalisation: minus the mean {norm.mean:.3f}, divided by the spread {norm.spread:.3f}, times "
+                f"batch normalisation: minus the mean {norm.mean:.3f}, divided by the spread "
+                f"{norm.spread:.3f}, times "
                 f"{norm.scale:.3f}, plus {norm.shift:.3f}",
                 result.summed,
             )
         )
     rows.append((f"{VALUE_LABELS[bend]}: {BENDS[bend]}. **This is the pixel**", result.value))
-    told = "\n".join(["| step | leads to |", "| --- | ---: |", *(f"| {step} | {value:.3f} |" for step, value in rows)])
+    told = "\n".join(
+        [
+            "| step | leads to |",
+            "| --- | ---: |",
+            *(f"| {step} | {value:.3f} |" for step, value in rows),
+        ]
+    )
     if stage.pool:
         size = stage.pool.pool_size[0]
         if kept is None:
@@ -162,5 +192,7 @@ def _table(result: Arithmetic, stage: Stage, kept: float | None) -> str:
         elif kept == result.value:
             told += f"\n\nMax-pooling keeps it: no pixel of its {size}×{size} square is higher."
         else:
-            told += f"\n\nMax-pooling drops it: the highest of its {size}×{size} square is {kept:.3f}."
+            told += (
+                f"\n\nMax-pooling drops it: the highest of its {size}×{size} square is {kept:.3f}."
+            )
     return told

@@ -1,4 +1,5 @@
-"""What would change a network's mind: digits as they were changed, what is read in them now, and how much that took."""
+"""What would change a network's mind: digits as they were changed, what is read in them now, and
+how much that took."""
 
 from collections.abc import Mapping
 
@@ -6,7 +7,14 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from mnist_models.explain.explanations import INK, MOST_PIXELS, PIXELS_TRIED, TOOLS, Search, ink_changed_px
+from mnist_models.explain.explanations import (
+    INK,
+    MOST_PIXELS,
+    PIXELS_TRIED,
+    TOOLS,
+    Search,
+    ink_changed_px,
+)
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import large_type
 
@@ -18,13 +26,23 @@ ADDED, TAKEN = (0, 158, 115), (204, 121, 167)
 
 
 def show(
-    found: Mapping[str, Search], image: np.ndarray, digits: Mapping[str, int], sure_from: Mapping[str, float], by: str
+    found: Mapping[str, Search],
+    image: np.ndarray,
+    digits: Mapping[str, int],
+    sure_from: Mapping[str, float],
+    by: str,
 ) -> None:
-    """The changes found. digits: what each network reads in the image. sure_from: see tables.Run. by: what was allowed to
-    change the digit, a tool or "pixels"."""
-    sizes = {network: size(image, one.image, by) for network, one in found.items() if one.image is not None}
+    """The changes found. digits: what each network reads in the image. sure_from: see tables.Run.
+    by: what was allowed to change the digit, a tool or "pixels"."""
+    sizes = {
+        network: size(image, one.image, by)
+        for network, one in found.items()
+        if one.image is not None
+    }
     st.markdown(verdict(sizes, list(found), by))
-    for column, (network, one) in zip(st.columns(len(found), gap="medium"), found.items(), strict=True):
+    for column, (network, one) in zip(
+        st.columns(len(found), gap="medium"), found.items(), strict=True
+    ):
         title, digit = NETWORKS[network].title, digits[network]
         with column:
             if one.image is None:
@@ -32,26 +50,38 @@ def show(
                 st.markdown(_nothing(one, by))
                 continue
             with st.container(horizontal=True, gap="small"):
-                st.image(recoloured(image, one.image), width=PICTURE_PX, alt=f"The digit, changed for the {title}")
+                st.image(
+                    recoloured(image, one.image),
+                    width=PICTURE_PX,
+                    alt=f"The digit, changed for the {title}",
+                )
                 with st.container(width=large_type.px(WORDS_PX)):
                     st.metric(f"The {title} now reads", int(one.probabilities.argmax()))
                     ink_px = float(ink_changed_px(np.zeros_like(image), image))
                     probability = float(one.probabilities.max())
-                    unsure = ", so it would say that it is not sure" if probability < sure_from[network] else ""
+                    unsure = (
+                        ", so it would say that it is not sure"
+                        if probability < sure_from[network]
+                        else ""
+                    )
                     st.markdown(
-                        f"with probability {probability:.1%}{unsure}; before, it read {digit}. Changed: "
+                        f"with probability {probability:.1%}{unsure}; before, it read {digit}. "
+                        "Changed: "
                         f"**{measured(sizes[network], by)}**; the digit has {ink_px:.0f} px of ink."
                     )
             st.caption(_tried(one, by))
     st.caption(
-        "Green ink was added, purple ink was taken away; a px of ink is a pixel full of it. The networks read the digit as it "
+        "Green ink was added, purple ink was taken away; a px of ink is a pixel full of it. The "
+        "networks read the digit as it "
         "stands here: it is not prepared again."
     )
 
 
 def size(before: np.ndarray, after: np.ndarray, by: str) -> float:
     """How large a change is: the number of pixels, or the ink in pixels full of it."""
-    return float((before != after).sum()) if by == "pixels" else float(ink_changed_px(before, after))
+    return (
+        float((before != after).sum()) if by == "pixels" else float(ink_changed_px(before, after))
+    )
 
 
 def measured(size: float, by: str) -> str:
@@ -72,18 +102,22 @@ def verdict(sizes: Mapping[str, float], networks: list[str], by: str) -> str:
         firm = next(network for network in networks if network not in sizes)
         (moved,) = sizes
         return (
-            f"The {titles[moved]} changes its mind after {told[moved]}. The {titles[firm]} does not: none of the {what} that "
+            f"The {titles[moved]} changes its mind after {told[moved]}. The {titles[firm]} does "
+            f"not: none of the {what} that "
             "were tried moves it."
         )
     (weaker, least), (firmer, most) = sorted(sizes.items(), key=lambda one: one[1])
     if most <= CLOSE * least:
         return (
-            f"The {titles[weaker]} changes its mind after {told[weaker]}, the {titles[firmer]} after {told[firmer]}: neither "
+            f"The {titles[weaker]} changes its mind after {told[weaker]}, the {titles[firmer]} "
+            f"after {told[firmer]}: neither "
             "holds on to this digit much more firmly."
         )
     return (
-        f"The {titles[weaker]} changes its mind after {told[weaker]}, the {titles[firmer]} only after {told[firmer]}. So "
-        f"it is the {titles[firmer]} that holds on to this digit more firmly. One digit can be luck: try others."
+        f"The {titles[weaker]} changes its mind after {told[weaker]}, the {titles[firmer]} only "
+        f"after {told[firmer]}. So "
+        f"it is the {titles[firmer]} that holds on to this digit more firmly. One digit can be "
+        "luck: try others."
     )
 
 
@@ -98,17 +132,24 @@ def _tried(search: Search, by: str) -> str:
     """What was tried until a change was found."""
     if by == "pixels":
         return (
-            f"{search.tried:,} changes were tried: one pixel after the other was made ink or paper, each time the best of the "
+            f"{search.tried:,} changes were tried: one pixel after the other was made ink or "
+            "paper, each time the best of the "
             f"{PIXELS_TRIED} of which the gradient promised most. Fewer pixels might do."
         )
     return (
-        f"Of {search.among:,} strokes of a {by} {TOOLS[by].width_px} px wide, straight from point to point of a grid, the "
+        f"Of {search.among:,} strokes of a {by} {TOOLS[by].width_px} px wide, straight from point "
+        "to point of a grid, the "
         f"{search.tried - 1:,} that change less ink do not change what it reads."
     )
 
 
 def recoloured(before: np.ndarray, after: np.ndarray) -> Image.Image:
-    """The changed digit, dark ink on white, with the ink that was added in green and the ink that was taken away in purple."""
+    """The changed digit, dark ink on white, with the ink that was added in green and the ink that
+    was taken away in purple."""
     old, new = (one[..., np.newaxis] / INK for one in (before, after))
-    colors = (1 - np.maximum(old, new)) * INK + (new - old).clip(0) * ADDED + (old - new).clip(0) * TAKEN
-    return Image.fromarray(colors.round().astype(np.uint8)).resize((PICTURE_PX, PICTURE_PX), Image.Resampling.NEAREST)
+    colors = (
+        (1 - np.maximum(old, new)) * INK + (new - old).clip(0) * ADDED + (old - new).clip(0) * TAKEN
+    )
+    return Image.fromarray(colors.round().astype(np.uint8)).resize(
+        (PICTURE_PX, PICTURE_PX), Image.Resampling.NEAREST
+    )
