@@ -19,7 +19,7 @@ from mnist_models.data.preprocessing import (
 )
 from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, large_type, page, readers, resources
+from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.lessons import ready_made
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
@@ -52,7 +52,7 @@ def main() -> None:
     runs = {}
     for network, card in cards.items():
         with card:
-            runs[network] = readers.choose(network)
+            runs[network] = selection.choose(network)
     readings = {network: card.container() for network, card in cards.items()}
     for network, card in cards.items():
         run = runs[network]
@@ -78,7 +78,7 @@ def draw_and_read(
 
     places, below: where the readings are told, and how the drawing was prepared for them.
     """
-    if awaited_is_ready():
+    if selection.has_news():
         st.rerun()
     with st.container(key="canvas"):
         preparation = canvas.draw(st.session_state.get("brush", canvas.BRUSH_PX))
@@ -201,19 +201,6 @@ def details(network: str, prediction: Prediction) -> None:
         key=f"probabilities-{network}",
         alt=f"How probable the {NETWORKS[network].title} finds each digit",
     )
-
-
-def awaited_is_ready() -> bool:
-    """Whether a network that this visitor trained can read by now, and is to be chosen for them."""
-    awaited = st.session_state.get("reads-next", {})
-    try:
-        return any(
-            run.id == awaited[network]
-            for network in awaited
-            for run in resources.store().readable(network)
-        )
-    except StoreError:
-        return False
 
 
 def agreement(predictions: dict[str, Prediction]) -> None:

@@ -10,7 +10,7 @@ from mnist_models.data import dataset
 from mnist_models.data.corruptions import DISTORTIONS, Distortion, breaking_points
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS, number
-from pages.parts import canvas, large_type, page, readers, resources
+from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.lessons import cached, charts, frame, waiting
 
 SCRIPT = "pages/breaking.py"
@@ -224,11 +224,12 @@ def choose_runs() -> dict[str, Run]:
     """The networks whose curves are to be seen, by id; chosen here, at first the two that read
     above."""
     runs = {
-        run_id: run for network in NETWORKS for run_id, run in readers.readable(network).items()
+        run_id: run for network in NETWORKS for run_id, run in selection.available(network).items()
     }
     labels = {run_id: run.label for run_id, run in runs.items()}
-    reading = [st.session_state[f"reads-{network}"] for network in NETWORKS]
-    if not set(st.session_state.setdefault(RUNS, reading)) <= set(labels):  # one was deleted
+    if not set(st.session_state.setdefault(RUNS, selection.selected_ids())) <= set(
+        labels
+    ):  # one was deleted
         st.session_state[RUNS] = [run_id for run_id in st.session_state[RUNS] if run_id in labels]
     chosen = st.multiselect(
         "Networks",

@@ -10,7 +10,7 @@ from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run
 from mnist_models.settings import links, recipes
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, large_type, page, readers, resources
+from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.lessons import charts, frame
 
 SCRIPT = "pages/scramble.py"
@@ -73,7 +73,7 @@ def learned_scrambled(network: str) -> dict[str, Run]:
     those trained here."""
     return {
         run_id: run
-        for run_id, run in readers.readable(network).items()
+        for run_id, run in selection.available(network).items()
         if run.values.get("scrambled")
     }
 

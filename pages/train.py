@@ -4,7 +4,7 @@ import streamlit as st
 
 from mnist_models.runs.tables import NAME_CHARACTERS, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
-from pages.parts import large_type, page, resources
+from pages.parts import large_type, page, resources, selection
 from pages.parts.train import form, images, share, watch
 
 # A browser needs this long to show a number and a short table.
@@ -95,8 +95,7 @@ def begin(chosen: form.Form, name: str | None) -> None:
     except StoreError as error:
         st.error(page.plain(error))
         return
-    awaited = dict(zip(chosen.entrants, run_ids, strict=True))
-    st.session_state["reads-next"] = st.session_state.get("reads-next", {}) | awaited
+    selection.select_when_finished(dict(zip(chosen.entrants, run_ids, strict=True)))
     st.session_state["run-has-begun"] = True
     watch.show(run_ids[0])
     st.rerun()

@@ -190,3 +190,16 @@ def test_what_is_required_is_what_is_imported():
     outside = imported - own - {"pydantic_core"}
     distributions = packages_distributions()
     assert required == {re.sub("[_.]", "-", distributions[name][0].lower()) for name in outside}
+
+
+@pytest.mark.parametrize("file", OURS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_one_module_knows_where_the_selected_model_is_kept(file):
+    """Others ask it, so that the session's keys can change in one place."""
+    keys = [
+        node.value
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.match(r"reads-(next)?$", node.value)
+    ]
+    assert bool(keys) == (file == ROOT / "pages" / "parts" / "selection.py")

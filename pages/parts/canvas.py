@@ -22,7 +22,6 @@ from mnist_models.data.preprocessing import (
     prepare_ink,
     prepare_picture,
 )
-from mnist_models.runs.tables import Run
 
 SIZE_PX = strokes.CANVAS_PX
 # A digit put on the canvas by the app stands as large as people draw: MNIST's 20 of 28 pixels.
@@ -142,12 +141,6 @@ def show_strokes(drawn: Sequence[strokes.Stroke], origin: str, label: int) -> No
     objects = [_stroke(stroke) for stroke in drawn]
     preparation = prepare_ink(strokes.ink(strokes.from_canvas(objects)))
     board().show(preparation, origin, label, objects=objects)
-
-
-def read_with(run: Run) -> None:
-    """Has this network read on the Draw page, whatever else was chosen or awaited there."""
-    st.session_state[f"reads-{run.network}"] = run.id
-    st.session_state.get("reads-next", {}).pop(run.network, None)
 
 
 def draw(brush_px: int) -> Preparation | None:

@@ -17,7 +17,7 @@ from mnist_models.runs import comparison
 from mnist_models.runs.comparison import Box
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, charts, large_type, page, resources
+from pages.parts import canvas, charts, large_type, page, resources, selection
 
 MEASURES = {
     "precision": ("Precision", "the share right of what was read as this digit"),
@@ -332,7 +332,7 @@ def gallery(indexes: np.ndarray, runs: Sequence[Run], key: str) -> None:
 def _read_with(runs: Sequence[Run], right: Sequence[bool]) -> None:
     """Has these networks read on the Draw page; of two of one kind, the one that misread."""
     for run, _ in sorted(zip(runs, right, strict=True), key=lambda pair: not pair[1]):
-        canvas.read_with(run)
+        selection.select(run)
 
 
 def _show_more(key: str) -> None:

@@ -16,7 +16,7 @@ from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, large_type, page, readers, resources
+from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.lessons import ready_made
 
 # A 2 of the test set: shown to whoever comes without a drawing.
@@ -116,7 +116,7 @@ def _choose_network(network: str, run_id: str) -> list[str]:
         return [
             f"{run.label} is no {NETWORKS[network].title} that can read; choose another one below."
         ]
-    canvas.read_with(run)
+    selection.select(run)
     return []
 
 
@@ -232,7 +232,7 @@ def networks() -> dict[str, Run]:
     chosen = {}
     for network, column in zip(NETWORKS, st.columns(len(NETWORKS), gap="medium"), strict=True):
         with column:
-            chosen[network] = readers.choose(network, fixed=is_presented())
+            chosen[network] = selection.choose(network, fixed=is_presented())
     return chosen
 
 
@@ -254,7 +254,7 @@ def pairs(titles: Mapping[str, str]) -> None:
 
 def _choose_pair(pair: str) -> None:
     for run_id in pretrained.ids(pair).values():
-        canvas.read_with(resources.store().run(run_id))
+        selection.select(resources.store().run(run_id))
 
 
 def present(

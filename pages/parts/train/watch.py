@@ -15,7 +15,7 @@ from mnist_models.runs import race
 from mnist_models.runs.tables import Run, RunState, UnknownRunError
 from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters, number
 from mnist_models.training.progress import Curve, planned_images
-from pages.parts import canvas, charts, large_type, page, report, resources
+from pages.parts import charts, large_type, page, report, resources, selection
 from pages.parts.train import form, share
 
 if TYPE_CHECKING:  # importing it imports Dask
@@ -321,7 +321,7 @@ def _outcome(run: Run, in_race: bool) -> None:
         if run.readable and st.button(
             "Draw for it", icon=":material/draw:", type="primary", key=f"draw-for{suffix}"
         ):
-            canvas.read_with(run)
+            selection.select(run)
             st.switch_page("app.py")
         if st.button(
             "Use its settings",
