@@ -5,15 +5,14 @@ Of convolutions without padding, as `networks.build` makes them.
 """
 
 import math
-import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from mnist_models.explain.activations import Inspector, Look, Peaks, Stage
+from mnist_models.explain.slices import Sliced
 
 
 class Field(NamedTuple):
@@ -144,40 +143,28 @@ class Excited(NamedTuple):
     column: int
 
 
-class Search:
-    """Looks at many images for those that excite each filter most, as long as it is told to; what
-    it has found is for all who ask, also at the same moment."""
+class Search(Sliced[None]):
+    """The search for the images that activate each filter most: work in slices whose findings so
+    far can be asked for at any moment, by any number of threads."""
 
     def __init__(self, inspector: Inspector, images: np.ndarray, batch_size: int = 50) -> None:
         """images: uint8 (N, 28, 28)."""
-        self.inspector, self.images, self.batch_size = (
-            inspector,
-            inspector.given(images),
-            batch_size,
-        )
-        self._lock = threading.Lock()
+        super().__init__(self._look_through)
+        self.inspector, self.batch_size = inspector, batch_size
+        self.images = inspector.given(images)
         self._found: list[dict[str, Peaks]] = []
 
     @property
     def seen(self) -> int:
-        """How many images were looked at."""
+        """The number of images searched so far."""
         return min(len(self._found) * self.batch_size, len(self.images))
 
-    @property
-    def is_done(self) -> bool:
-        """Whether all images were looked at."""
-        return self.seen == len(self.images)
-
-    def advance(self, seconds: float) -> None:
-        """Goes on for so long, or to the end; one batch at least."""
-        end_s = time.perf_counter() + seconds
-        while not self.is_done:
-            with self._lock:
-                if not self.is_done:  # another one may have looked at the last of them meanwhile
-                    batch = self.images[self.seen : self.seen + self.batch_size]
-                    self._found.append(self.inspector.peaks(batch))
-            if time.perf_counter() >= end_s:
-                return
+    def _look_through(self) -> Generator[float, None, None]:
+        self._found = []
+        while self.seen < len(self.images):
+            batch = self.images[self.seen : self.seen + self.batch_size]
+            self._found.append(self.inspector.peaks(batch))
+            yield self.seen / len(self.images)
 
     def most_excited(self, stage: Stage, filter_index: int, count: int) -> list[Excited]:
         """The images that excite a filter most, of those seen so far, the highest first."""

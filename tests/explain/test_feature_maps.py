@@ -110,10 +110,10 @@ def test_a_search_finds_what_looking_at_each_image_does():
     this = inspector(LAYERS[1])
     search = Search(this, IMAGES[:70], batch_size=32)
     assert search.most_excited(this.convolutions[0], 2, 9) == [] and search.seen == 0
-    search.advance(0)
-    assert search.seen == 32 and not search.is_done
-    search.advance(60)
-    assert search.seen == 70 and search.is_done
+    search.go_on(0)
+    assert search.seen == 32 and not search.is_over
+    search.go_on(60)
+    assert search.seen == 70 and search.is_over
     for stage in this.convolutions:
         found = search.most_excited(stage, 2, 9)
         maps = [this.look(image, 0).outputs[stage.output][..., 2] for image in IMAGES[:70]]
@@ -125,7 +125,7 @@ def test_a_search_finds_what_looking_at_each_image_does():
 
 def test_who_search_at_the_same_time_look_at_each_image_once():
     search = Search(inspector(LAYERS[0]), IMAGES[:120], batch_size=10)
-    together = [threading.Thread(target=search.advance, args=[60]) for _ in range(4)]
+    together = [threading.Thread(target=search.go_on, args=[60]) for _ in range(4)]
     for thread in together:
         thread.start()
     for thread in together:

@@ -155,7 +155,7 @@ def test_what_excites_a_filter_is_looked_for_in_the_training_digits_until_all_we
     monkeypatch.setattr(cached, "SEARCHED_IMAGES", 100)
     cached.search.clear()
     app = page().run()
-    while not cached.search(CNN).is_done:
+    while not cached.search(CNN).is_over:
         app.run()
     assert not app.exception
     assert "The strongest of 100 training digits" in texts(app.run())

@@ -16,25 +16,44 @@ TURN_S = 0.4
 
 
 def until_over(
-    works: Mapping[str, Sliced], doing: str, show: Callable[[dict[str, Any]], None]
+    works: Mapping[str, Sliced],
+    doing: str,
+    show: Callable[[dict[str, Any]], None],
+    meanwhile: Callable[[], None] | None = None,
 ) -> None:
-    """Has the results shown, at once where the work is done or quick, else as soon as it is. doing:
-    said meanwhile."""
-    go_on(works)
+    """Shows the results: at once where the work is done or quick, else as soon as it is.
+
+    Args:
+        works: What has to be done, by any names.
+        doing: Said beside the progress bar.
+        show: Draws the results, by the same names.
+        meanwhile: Draws what is known so far, where that is worth seeing; then the first slice is
+            done only after it.
+    """
+    if not meanwhile:
+        go_on(works)
     is_over = all_over(works)
     # How often a fragment redraws itself is fixed when it is defined.
-    st.fragment(_turn, run_every=None if is_over else TURN_S)(works, doing, show, is_over)
+    st.fragment(_turn, run_every=None if is_over else TURN_S)(
+        works, doing, show, meanwhile, is_over
+    )
 
 
 @page.guarded
 def _turn(
-    works: Mapping[str, Sliced], doing: str, show: Callable[[dict[str, Any]], None], was_over: bool
+    works: Mapping[str, Sliced],
+    doing: str,
+    show: Callable[[dict[str, Any]], None],
+    meanwhile: Callable[[], None] | None,
+    was_over: bool,
 ) -> None:
     if was_over:
         show({name: work.result for name, work in works.items()})
         return
+    if meanwhile:
+        meanwhile()
     st.progress(share(works), doing)
-    go_on(works)
+    go_on(works)  # last, so that the browser draws the rest in the meantime
     if all_over(works):
         st.rerun()  # the whole page: nothing needs to be redrawn again and again any more
 

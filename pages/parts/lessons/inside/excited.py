@@ -9,14 +9,12 @@ import streamlit as st
 from mnist_models.data import dataset
 from mnist_models.explain.activations import Inspector, Look, Stage
 from mnist_models.explain.feature_maps import Search, receptive_field, strongest
-from pages.parts import large_type, page
+from pages.parts import large_type
 from pages.parts.lessons import cached, pictures, waiting
 from pages.parts.lessons.inside import layers
 
 PATCH_PX = 84
 MOST_EXCITED = 9
-# How soon the next part of the search begins.
-PAUSE_S = 0.1
 
 
 class Patch(NamedTuple):
@@ -40,18 +38,25 @@ def patches(run_id: str, inspector: Inspector, look: Look, stage: Stage, filter_
         key="inside-search",
         persist_state="session",
     )
-    # A fragment redraws itself as often as was fixed when it was defined.
-    st.fragment(_search, run_every=PAUSE_S if wanted and not search.is_done else None)(
-        inspector, look, stage, filter_index, search if wanted else None
+    if not wanted:
+        _show(inspector, look, stage, filter_index, None)
+        return
+
+    def show() -> None:
+        _show(inspector, look, stage, filter_index, search)
+
+    waiting.until_over(
+        {"search": search},
+        f"Searching {len(search.images):,} training images",
+        lambda _: show(),
+        meanwhile=show,
     )
 
 
-@page.guarded
-def _search(
+def _show(
     inspector: Inspector, look: Look, stage: Stage, filter_index: int, search: Search | None
 ) -> None:
-    """The patches found so far, and the next part of the search; None for the digit's own patch
-    only."""
+    """The patches found so far; without a search, the digit's own patch only."""
     own = _own(inspector, look, stage, filter_index)
     patches = [own]
     if search:
@@ -75,16 +80,6 @@ def _search(
         alt=[f"A patch that excites filter {filter_index + 1}, {label}" for label in told],
     )
     st.markdown(findings(patches, own, search.seen if search else 0))
-    if search and not search.is_done:
-        st.progress(
-            search.seen / len(search.images),
-            f"{search.seen:,} of {len(search.images):,} training digits looked at",
-        )
-        # Last, so that the browser draws what is there meanwhile; and a little at a time, so that
-        # who leaves ends it.
-        search.advance(waiting.SLICE_S)
-        if search.is_done:
-            st.rerun()  # nothing needs to be redrawn by itself any more
 
 
 def _own(inspector: Inspector, look: Look, stage: Stage, filter_index: int) -> Patch:
