@@ -18,6 +18,7 @@ from mnist_models.data.preprocessing import (
     THICKEST_STROKE_PX,
     THINNEST_STROKE_PX,
 )
+from mnist_models.data.segments import squared_distance
 
 INK = 255
 MOST_STROKES = 4
@@ -136,7 +137,6 @@ def _bows(count: int, is_sign: np.ndarray, random: np.random.Generator) -> np.nd
 def _distance_to(paths: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """How far each pixel is from the nearest stroke that is drawn, float (count, 28, 28), in
     pixels."""
-    rows, columns = np.mgrid[:IMAGE_SIZE_PX, :IMAGE_SIZE_PX].astype(np.float32)
     nearest = np.full((len(paths), IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.inf, np.float32)
     for stroke in range(MOST_STROKES):
         chosen = np.flatnonzero(drawn[:, stroke])
@@ -144,9 +144,6 @@ def _distance_to(paths: np.ndarray, drawn: np.ndarray) -> np.ndarray:
         for start, end in zip(
             points[:, :-1].swapaxes(0, 1), points[:, 1:].swapaxes(0, 1), strict=True
         ):
-            x, y = (start[:, axis, np.newaxis, np.newaxis] for axis in (0, 1))
-            dx, dy = ((end - start)[:, axis, np.newaxis, np.newaxis] for axis in (0, 1))
-            along = (((columns - x) * dx + (rows - y) * dy) / (dx**2 + dy**2 + 1e-6)).clip(0, 1)
-            squared = (columns - x - along * dx) ** 2 + (rows - y - along * dy) ** 2
+            squared = squared_distance(tuple(start.T), tuple(end.T))
             nearest[chosen] = np.minimum(nearest[chosen], squared)
     return np.sqrt(nearest)

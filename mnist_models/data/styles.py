@@ -8,6 +8,7 @@ import numpy as np
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.data.preprocessing import THICKEST_STROKE_PX, THINNEST_STROKE_PX
+from mnist_models.data.segments import squared_distance
 
 INK = 255
 # What counts as ink where a digit's ends are looked for: more than the soft edge of a stroke.
@@ -68,13 +69,12 @@ class _Pen:
         self, x: np.ndarray, y: np.ndarray, end_x: np.ndarray, end_y: np.ndarray
     ) -> np.ndarray:
         """A straight stroke in each image, uint8 (N, 28, 28)."""
-        x, y, dx, dy, width = (
-            values[:, np.newaxis, np.newaxis].astype(np.float32)
-            for values in (x, y, end_x - x, end_y - y, self.width)
+        start, end = (
+            tuple(values.astype(np.float32) for values in point)
+            for point in ((x, y), (end_x, end_y))
         )
-        rows, columns = np.mgrid[:IMAGE_SIZE_PX, :IMAGE_SIZE_PX].astype(np.float32)
-        along = (((columns - x) * dx + (rows - y) * dy) / (dx**2 + dy**2).clip(1e-6)).clip(0, 1)
-        distance = np.hypot(columns - x - along * dx, rows - y - along * dy)
+        width = self.width[:, np.newaxis, np.newaxis].astype(np.float32)
+        distance = np.sqrt(squared_distance(start, end))
         return ((width / 2 + 0.5 - distance).clip(0, 1) * INK).astype(np.uint8)
 
 

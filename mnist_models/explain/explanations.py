@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
+from mnist_models.data.segments import squared_distance
 from mnist_models.models.predictions import Read
 
 if TYPE_CHECKING:
@@ -190,16 +191,11 @@ def strokes(width_px: int) -> np.ndarray:
     """Every straight stroke between two points of a grid, and a dot at each of them: the ink of a
     pen so wide, with a soft edge, uint8 (2080, 28, 28)."""
     points = np.array(list(itertools.product(GRID_PX, GRID_PX)), np.float32)
-    starts, ends = np.array(list(itertools.combinations_with_replacement(points, 2)))[
-        :, :, np.newaxis
-    ].transpose(1, 0, 2, 3)
-    pixels = np.array(list(np.ndindex(IMAGE_SIZE_PX, IMAGE_SIZE_PX)), np.float32)
-    along = ends - starts
-    # How far along the stroke its point nearest to each pixel is, 0 to 1.
-    nearest = ((pixels - starts) * along).sum(axis=2) / np.maximum((along**2).sum(axis=2), 1)
-    away = np.linalg.norm(pixels - starts - nearest.clip(0, 1)[..., np.newaxis] * along, axis=2)
+    # (2080, start or end, row and column), turned into x and y.
+    pairs = np.array(list(itertools.combinations_with_replacement(points, 2)))[..., ::-1]
+    away = np.sqrt(squared_distance(tuple(pairs[:, 0].T), tuple(pairs[:, 1].T)))
     ink = (width_px / 2 + 0.5 - away).clip(0, 1)
-    return (ink * INK).round().astype(np.uint8).reshape(-1, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
+    return (ink * INK).round().astype(np.uint8)
 
 
 def ink_changed_px(before: np.ndarray, after: np.ndarray) -> np.ndarray:
