@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout, "reconfigure"
     ):  # a file's name may have letters that the terminal does not know
         sys.stdout.reconfigure(errors="backslashreplace" if os.name == "nt" else "surrogateescape")
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         return options.command(options)
     except (HyperparametersError, StoreError, dataset.DatasetError) as error:
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mnist_models",
         description="Train networks that read handwritten digits, evaluate them, read pictures.",

@@ -11,7 +11,7 @@ import streamlit as st
 
 from mnist_models.runs import comparison
 from mnist_models.runs.tables import NAME_CHARACTERS, Run, StoreError
-from mnist_models.settings.hyperparameters import NETWORKS, VALUE_LABELS, Choice
+from mnist_models.settings.hyperparameters import NETWORKS, Choice, value_label
 from pages.parts import charts, large_type, page, report, resources
 
 REFRESH_S = 5
@@ -223,7 +223,7 @@ def _written(choice: Choice, value: Any) -> Any:
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, bool):
         return "on" if value else "off"
-    return VALUE_LABELS[value]
+    return value_label(value)
 
 
 def actions(ticked: Sequence[Run]) -> None:

@@ -8,6 +8,7 @@ import keras
 
 from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.settings.hyperparameters import (
+    ACTIVATIONS,
     UNITS_HIGH,
     UNITS_LOW,
     CnnHyperparameters,
@@ -30,15 +31,14 @@ class _Initializers:
 
     def __init__(self, hyperparameters: Hyperparameters, blank: bool) -> None:
         self.seeds = itertools.count(hyperparameters.seed * 1000)
-        self.two_sided = hyperparameters.activation in ("tanh", "sigmoid")
+        self.saturates = ACTIVATIONS[hyperparameters.activation].saturates
         self.blank = blank
 
     def hidden(self) -> keras.Initializer:
-        """He et al. 2015 for activations that cut off one side, Glorot and Bengio 2010 for those
-        that bend both."""
+        """As the activation wants it, see hyperparameters.Activation."""
         return (
             self.output()
-            if self.two_sided or self.blank
+            if self.saturates or self.blank
             else keras.initializers.HeNormal(next(self.seeds))
         )
 

@@ -9,7 +9,15 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -17,13 +25,31 @@ from mnist_models.data.dataset import IMAGE_SIZE_PX, TRAIN_COUNT
 
 Group = Literal["network", "training", "data"]
 
+
+class Activation(NamedTuple):
+    """An activation function, under the name that Keras gives it.
+
+    label: The name that people write. effect: What it does to a unit's sum, for people. saturates:
+    Whether it levels off on both sides, as tanh does; layers before it start as X. Glorot and
+    Y. Bengio 2010 propose, the others as K. He et al. 2015 do.
+    """
+
+    label: str
+    effect: str
+    saturates: bool = False
+
+
+# All that a new one needs, provided that Keras has it.
+ACTIVATIONS = {
+    "relu": Activation("ReLU", "what is below zero becomes zero"),
+    "gelu": Activation("GELU", "what is below zero nearly vanishes"),
+    "silu": Activation("SiLU", "what is below zero nearly vanishes"),
+    "tanh": Activation("tanh", "bent to lie between -1 and 1", saturates=True),
+    "sigmoid": Activation("sigmoid", "bent to lie between 0 and 1", saturates=True),
+}
+
 # How the values of a choice are written for people; one that is not listed is written as it is.
 VALUE_LABELS = {
-    "relu": "ReLU",
-    "gelu": "GELU",
-    "silu": "SiLU",
-    "tanh": "tanh",
-    "sigmoid": "sigmoid",
     "adam": "Adam",
     "adamw": "AdamW",
     "sgd": "SGD with momentum",
@@ -42,6 +68,11 @@ VALUE_LABELS = {
     "training_loss": "training loss",
     "training_accuracy": "training accuracy",
 }
+
+
+def value_label(value: str) -> str:
+    """How one of the options of a choice is written for people, such as "ReLU" for "relu"."""
+    return ACTIVATIONS[value].label if value in ACTIVATIONS else VALUE_LABELS[value]
 
 
 def number(value: float) -> str:
@@ -152,19 +183,14 @@ class Described(BaseModel):
 
 
 def _described(name: str, field: FieldInfo) -> Choice:
-    options: tuple = ()
+    details = dict(field.json_schema_extra)
     if get_origin(field.annotation) is Literal:
-        options = get_args(field.annotation)
+        details["options"] = get_args(field.annotation)
     elif field.annotation is bool:
-        options = (False, True)
-    return Choice(
-        name,
-        field.title,
-        field.description,
-        default=field.default,
-        options=options,
-        **field.json_schema_extra,
-    )
+        details["options"] = (False, True)
+    elif "options" in details:  # a table with a row for each
+        details["options"] = tuple(details["options"])
+    return Choice(name, field.title, field.description, default=field.default, **details)
 
 
 def _split(value: Any) -> Any:
@@ -176,6 +202,12 @@ def _split(value: Any) -> Any:
             else ()
         )
     return value
+
+
+def _known_activation(name: str) -> str:
+    if name not in ACTIVATIONS:
+        raise PydanticCustomError("activation", "not an activation")
+    return name
 
 
 UNITS_LOW, UNITS_HIGH = 8, 1024
@@ -256,9 +288,10 @@ class Hyperparameters(Described):
     network: str
     title: ClassVar[str]
 
-    activation: Literal["relu", "gelu", "silu", "tanh", "sigmoid"] = choice(
+    activation: Annotated[str, AfterValidator(_known_activation)] = choice(
         "relu",
         "Activation",
+        options=ACTIVATIONS,
         group="network",
         help="The curve that each unit bends its sum through; without one, many layers are no more than one.",
         reason="Cheap, and learns fastest in most networks.",
@@ -525,7 +558,7 @@ class Hyperparameters(Described):
         ):
             raise PydanticCustomError(
                 "no_validation",
-                f"Early stopping on the {VALUE_LABELS[self.early_stopping_on]} needs validation "
+                f"Early stopping on the {value_label(self.early_stopping_on)} needs validation "
                 "images to judge by: hold some "
                 "back, let it judge by the training loss or accuracy, or set early stopping to 0.",
                 {"field": "early_stopping"},

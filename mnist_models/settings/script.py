@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.settings.hyperparameters import (
+    ACTIVATIONS,
     CnnHyperparameters,
     DnnHyperparameters,
     Hyperparameters,
@@ -406,7 +407,7 @@ def _dense_layers(hp: Hyperparameters, units: tuple[int, ...]) -> list[str]:
 
 def _weighted(hp: Hyperparameters, kind: str, size: str, *, hidden: bool = True) -> str:
     """A layer with a kernel. Where none is named, Keras starts it as Glorot and Bengio did."""
-    starts = hidden and hp.activation not in ("tanh", "sigmoid")
+    starts = hidden and not ACTIVATIONS[hp.activation].saturates
     details = [
         size,
         *(['kernel_initializer="he_normal"'] if starts else []),

@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from mnist_models.settings.hyperparameters import (
     NETWORKS,
-    VALUE_LABELS,
     CnnHyperparameters,
     ConvLayer,
     DnnHyperparameters,
     HyperparametersError,
     number,
     validate,
+    value_label,
 )
 from mnist_models.settings.recipes import RECIPES
 
@@ -90,7 +90,7 @@ def test_every_description_is_complete(cls, choice):
 def test_every_option_is_accepted_and_written_for_people(cls, choice):
     for option in choice.options:
         assert accepted(cls, choice, option) == option
-        assert not isinstance(option, str) or option in VALUE_LABELS
+        assert not isinstance(option, str) or value_label(option)
 
 
 @pytest.mark.parametrize(("cls", "choice"), OPTIONS, ids=identify)

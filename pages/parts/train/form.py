@@ -14,7 +14,6 @@ from pydantic import BaseModel
 from mnist_models.runs import race
 from mnist_models.settings.hyperparameters import (
     NETWORKS,
-    VALUE_LABELS,
     Choice,
     DnnHyperparameters,
     Hyperparameters,
@@ -22,6 +21,7 @@ from mnist_models.settings.hyperparameters import (
     Problem,
     number,
     validate,
+    value_label,
 )
 from mnist_models.settings.recipes import of_network
 
@@ -332,9 +332,7 @@ def _widget(key: str, choice: Choice, problems: Problems) -> None:
             label, choice.options, format_func=lambda option: str(option or "none"), **shared
         )
     elif choice.options:
-        st.selectbox(
-            label, choice.options, format_func=lambda option: VALUE_LABELS[option], **shared
-        )
+        st.selectbox(label, choice.options, format_func=value_label, **shared)
     elif choice.stops:
         # A value between the stops, from a recipe or an older run, gets a stop of its own.
         st.select_slider(

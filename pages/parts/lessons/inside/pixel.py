@@ -13,7 +13,7 @@ from mnist_models.explain.feature_maps import (
     receptive_field,
     strongest,
 )
-from mnist_models.settings.hyperparameters import VALUE_LABELS
+from mnist_models.settings.hyperparameters import ACTIVATIONS
 from pages.parts import large_type, page
 from pages.parts.lessons import charts, pictures
 from pages.parts.lessons.inside import excited, layers
@@ -21,13 +21,6 @@ from pages.parts.lessons.inside import excited, layers
 # Of the numbers that can be chosen, which count from 1.
 STRONGEST = 0
 LARGE_PX, GRID_PX = 220, 270
-BENDS = {
-    "relu": "what is below zero becomes zero",
-    "gelu": "what is below zero nearly vanishes",
-    "silu": "what is below zero nearly vanishes",
-    "tanh": "bent to lie between -1 and 1",
-    "sigmoid": "bent to lie between 0 and 1",
-}
 
 
 class Pixel(NamedTuple):
@@ -163,7 +156,7 @@ def _inputs(by_channel: np.ndarray) -> str:
 
 def _table(result: Arithmetic, stage: Stage, kept: float | None) -> str:
     """Each step with the number that it leads to, as a table."""
-    bend = stage.activation.activation.__name__
+    activation = ACTIVATIONS[stage.activation.name.removeprefix(f"{stage.name}_")]
     rows = [
         (f"All {result.products.size:,} products, added", result.total - result.bias),
         (f"plus the bias of {result.bias:.3f}", result.total),
@@ -177,7 +170,7 @@ def _table(result: Arithmetic, stage: Stage, kept: float | None) -> str:
                 result.summed,
             )
         )
-    rows.append((f"{VALUE_LABELS[bend]}: {BENDS[bend]}. **This is the pixel**", result.value))
+    rows.append((f"{activation.label}: {activation.effect}. **This is the pixel**", result.value))
     told = "\n".join(
         [
             "| step | leads to |",
