@@ -78,6 +78,36 @@ class Live:
     unkept: str | None = None
 
 
+@dataclass
+class _Job:
+    """All that the engine knows of one run. Changed in the engine's own thread only.
+
+    live: What others see of it; None once it has ended for them. future: Of the worker that trains
+    it, or may still be building its model after a stop. curve: As far as the worker has reported.
+    saved_at: When (time.monotonic) the curve was last saved. at_start_of: The race at whose start
+    it stands, until the others of the race are there. trained: What could not be saved yet. error:
+    Why it failed, where the store does not know yet.
+    """
+
+    live: Live | None
+    future: Any = None
+    curve: Curve | None = None
+    saved_at: float = 0.0
+    at_start_of: str | None = None
+    trained: Trained | None = None
+    error: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing left to do or to remember."""
+        return self.live is None and self.future is None and self.error is None
+
+    def update(self, **changes: Any) -> None:
+        """Replaces what others see, as a whole."""
+        assert self.live
+        self.live = replace(self.live, **changes)
+
+
 def train_on_worker(run_id: str, values: dict[str, Any], topic: str) -> Trained:
     """Runs in a worker of the cluster: trains, tells what happens under `topic`, and does what the
     run's variable wants."""
@@ -132,16 +162,9 @@ class Engine:
         self._processes = processes
         self._topic = f"training-{os.getpid()}-{id(self)}"
         self._messages: queue.SimpleQueue[tuple[Callable, tuple] | None] = queue.SimpleQueue()
-        self._live: dict[str, Live] = {}
-        self._waiting: list[
-            list[Run]
-        ] = []  # runs that start together: one alone, or those of a race
-        self._racers: dict[str, list[str]] = {}  # those that stand at the start, by race
-        self._futures: dict[str, Any] = {}
-        self._curves: dict[str, Curve] = {}
-        self._saved_at: dict[str, float] = {}
-        self._unkept: dict[str, Trained] = {}
-        self._untold: dict[str, str] = {}  # why runs failed, of which the store does not know yet
+        self._jobs: dict[str, _Job] = {}
+        # Runs that start together: one alone, or those of a race.
+        self._waiting: list[list[Run]] = []
         self._tried_at = 0.0
         self._cluster: Cluster | None = None
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
@@ -160,7 +183,7 @@ class Engine:
 
     def _start(self, runs: list[Run]) -> list[str]:
         for run in runs:
-            self._live[run.id] = Live(run.id)  # here already, so that whoever asks next finds it
+            self._jobs[run.id] = _Job(Live(run.id))  # here already: the page asks for it next
         self._post(self._enqueue, runs)
         return [run.id for run in runs]
 
@@ -174,11 +197,13 @@ class Engine:
 
     def live(self, run_id: str) -> Live | None:
         """A run of this engine that is in progress; None once it has ended."""
-        return self._live.get(run_id)
+        job = self._jobs.get(run_id)
+        return job.live if job else None
 
     def curve(self, run_id: str) -> Curve:
         """How a run's training went so far, whether in progress or not. Raises UnknownRunError."""
-        return self._curves.get(run_id) or self.store.curve(run_id)
+        job = self._jobs.get(run_id)
+        return (job and job.curve) or self.store.curve(run_id)
 
     def close(self) -> None:
         """Ends the embedded cluster, and with it the runs in progress."""
@@ -189,6 +214,17 @@ class Engine:
 
     # What follows runs in the engine's own thread.
 
+    @property
+    def _training(self) -> dict[str, _Job]:
+        """The runs that were handed to the cluster, and whose worker has not ended."""
+        return {run_id: job for run_id, job in list(self._jobs.items()) if job.future}
+
+    @property
+    def _unsaved(self) -> dict[str, _Job]:
+        """The runs of which the store does not know yet how they ended."""
+        jobs = list(self._jobs.items())
+        return {run_id: job for run_id, job in jobs if job.trained or job.error}
+
     def _post(self, what: Callable, *arguments: Any) -> None:
         self._messages.put((what, arguments))
 
@@ -196,16 +232,15 @@ class Engine:
         looked_at = 0.0
         while True:
             try:
-                is_busy = self._futures or self._waiting or self._unkept or self._untold
+                is_busy = self._waiting or self._training or self._unsaved
                 message = self._messages.get(timeout=LOOK_EVERY_S if is_busy else None)
             except queue.Empty:
                 message = (self._look, ())
             if message is None:
                 return
             self._try(*message)
-            if (
-                time.monotonic() - looked_at > LOOK_EVERY_S
-            ):  # though there may always be a next message
+            # Even while one message follows the other.
+            if time.monotonic() - looked_at > LOOK_EVERY_S:
                 self._try(self._look, ())
                 looked_at = time.monotonic()
 
@@ -220,10 +255,11 @@ class Engine:
     def _look(self) -> None:
         """Sees to what no message tells of: runs that have ended, workers that have come, a cluster
         that has gone."""
-        for run_id, future in list(self._futures.items()):
+        for run_id, job in self._training.items():
+            future = job.future
             if future.done():
                 try:
-                    self._done(run_id, future)
+                    self._done(run_id, job)
                 finally:
                     # Until it is released, Dask would train it again should the worker that holds
                     # the result die, and a reference to it may be left in the traceback of what
@@ -232,21 +268,23 @@ class Engine:
         if time.monotonic() - self._tried_at > RETRY_EVERY_S:
             self._catch_up()
         if self._waiting:
-            for live in list(self._live.values()):
-                if _is_long_ago(live.paused_at):
-                    self._control(live.run_id, {"hold_at": None})
+            for run_id, job in list(self._jobs.items()):
+                if job.live and _is_long_ago(job.live.paused_at):
+                    self._control(run_id, {"hold_at": None})
         self._start_races()
         self._fill_places()
 
     def _catch_up(self) -> None:
         """Writes to the store what it could not take before."""
         self._tried_at = time.monotonic()
-        for run_id, trained in list(self._unkept.items()):
-            self._keep(run_id, trained)
-        for run_id, error in list(self._untold.items()):
-            with suppress(StoreError):
-                self.store.set_state(run_id, RunState.FAILED, error)
-                del self._untold[run_id]
+        for run_id, job in self._unsaved.items():
+            if job.trained:
+                self._save(run_id, job, job.trained)
+            else:
+                with suppress(StoreError):
+                    self.store.set_state(run_id, RunState.FAILED, job.error)
+                    job.error = None
+                    self._drop_if_over(run_id, job)
 
     def _connect(self) -> None:
         try:
@@ -277,12 +315,13 @@ class Engine:
     def _reconnect_if_lost(self) -> None:
         """Starts afresh when the cluster cannot be used any more; the runs that it trained have
         failed."""
-        if self._cluster and self._cluster.is_lost(is_busy=bool(self._futures)):
-            self._racers.clear()
-            for run_id in list(self._futures):
-                self._futures.pop(run_id)
-                if run_id in self._live:
+        training = self._training
+        if self._cluster and self._cluster.is_lost(is_busy=bool(training)):
+            for run_id, job in training.items():
+                job.future = job.at_start_of = None
+                if job.live:
                     self._fail(run_id, CLUSTER_LOST)
+                self._drop_if_over(run_id, job)
             self._disconnect()
         if self._cluster is None:
             self._connect()
@@ -292,13 +331,13 @@ class Engine:
         self._fill_places()
 
     def _fill_places(self) -> None:
-        if self._waiting or self._futures:
+        if self._waiting or self._training:
             self._reconnect_if_lost()
         places = self._cluster.places if self._waiting and self._cluster else 0
-        while (
-            self._waiting
-            and len(self._futures) + min(len(self._waiting[0]), max(places, 1)) <= places
-        ):
+        while self._waiting:
+            free = places - len(self._training)
+            if free < min(len(self._waiting[0]), max(places, 1)):
+                break
             together = self._waiting[0]
             if len(together) > places:  # they would wait for each other for ever
                 self._waiting[:1] = [[run] for run in together]
@@ -309,105 +348,103 @@ class Engine:
                 break
             self._waiting.pop(0)
             if len(together) > 1:  # they stand at the start until all are there
-                self._racers[together[0].race] = [run.id for run in together]
+                for run in together:
+                    self._jobs[run.id].at_start_of = run.race
             for run in together:
                 try:
                     self._submit(run)
-                except (
-                    Exception
-                ):  # Dask raises nearly anything when the cluster is lost at this very moment
+                # Dask raises nearly anything when the cluster is lost at this very moment.
+                except Exception:
                     logging.getLogger(__name__).exception(
                         "The run %s could not be handed to the cluster", run.id
                     )
                     self._fail(run.id, CLUSTER_LOST)
         for position, together in enumerate(self._waiting, start=1):
             for run in together:
-                self._live[run.id] = replace(self._live[run.id], position=position)
+                self._jobs[run.id].update(position=position)
 
     def _submit(self, run: Run) -> None:
-        self._curves[run.id] = Curve.empty(run.hyperparameters)
-        self._live[run.id] = replace(self._live[run.id], position=0)
-        self._say(run.id)
-        self._futures[run.id] = self._cluster.client.submit(
+        job = self._jobs[run.id]
+        job.curve = Curve.empty(run.hyperparameters)
+        job.update(position=0)
+        self._instruct(run.id, job)
+        job.future = self._cluster.client.submit(
             train_on_worker, run.id, run.values, self._topic, key=run.id, pure=False, retries=0
         )
 
-    def _say(self, run_id: str) -> None:
+    def _instruct(self, run_id: str, job: _Job) -> None:
         """Tells the worker of a run what is wanted of it."""
-        wanted = self._live[run_id].wanted
-        if any(run_id in racers for racers in self._racers.values()):
+        wanted = job.live.wanted
+        if job.at_start_of:
             wanted = wanted.model_copy(update={"hold_at": 0})
         Variable(_variable_name(run_id), client=self._cluster.client).set(wanted.model_dump())
 
     def _control(self, run_id: str, wanted: dict[str, Any]) -> None:
-        if run_id in self._futures:
+        job = self._jobs.get(run_id)
+        if job and job.future:
             self._reconnect_if_lost()
-        live = self._live.get(run_id)
-        if (
-            live is None
-        ):  # it has ended by itself in the meantime, or the cluster was lost, and the run with it
+        # It may have ended by itself in the meantime, or with a cluster that was lost.
+        if not job or not job.live:
             return
-        self._live[run_id] = replace(live, wanted=live.wanted.model_copy(update=wanted))
-        if run_id in self._futures:
-            self._say(run_id)
-        if self._live[run_id].wanted.stop and not live.latest:
+        job.update(wanted=job.live.wanted.model_copy(update=wanted))
+        if job.future:
+            self._instruct(run_id, job)
+        if job.live.wanted.stop and not job.live.latest:
             # Its worker, if it has one, is still building the network and is not waited for.
-            self._waiting = [
-                rest
-                for group in self._waiting
-                if (rest := [run for run in group if run.id != run_id])
-            ]
+            groups = ([run for run in group if run.id != run_id] for group in self._waiting)
+            self._waiting = [group for group in groups if group]
             self._fail(run_id, STOPPED_TOO_EARLY)
 
     def _start_races(self) -> None:
         """Lets the runs of a race go once all that are left of them stand at the start, or one of
         them has for very long."""
-        for race, racers in list(self._racers.items()):
-            left = [racer for racer in racers if racer in self._live]
-            standing_since = [self._live[racer].paused_at for racer in left]
+        races: dict[str, dict[str, _Job]] = {}
+        for run_id, job in list(self._jobs.items()):
+            if job.live and job.at_start_of:
+                races.setdefault(job.at_start_of, {})[run_id] = job
+        for racers in races.values():
+            standing_since = [job.live.paused_at for job in racers.values()]
             if all(standing_since) or any(map(_is_long_ago, standing_since)):
-                del self._racers[race]
-                for racer in left:
-                    self._control(racer, {})
+                for job in racers.values():
+                    job.at_start_of = None
+                for run_id in racers:
+                    self._control(run_id, {})
 
     def _told(self, message: dict[str, Any]) -> None:
         run_id, kind = message["run_id"], message["kind"]
-        live = self._live.get(run_id)
-        if live is None:  # it was stopped before its first batch
+        job = self._jobs.get(run_id)
+        if not job or not job.live:  # it was stopped before its first batch
             return
         if kind == "Started":
-            if (
-                live.state != RunState.QUEUED
-            ):  # Dask gave it to another worker because the first one died
-                self._futures[run_id].cancel()
+            if job.live.state != RunState.QUEUED:
+                job.future.cancel()  # Dask gave it to another worker because the first one died
                 return
-            self._live[run_id] = replace(live, state=RunState.RUNNING)
+            job.update(state=RunState.RUNNING)
             self.store.set_state(run_id, RunState.RUNNING)
             return
         event = EVENTS[kind].model_validate(message["fields"])
-        curve = self._curves[run_id].copy_of()
+        curve = job.curve.copy_of()
         curve.add(event)
-        self._curves[run_id] = curve
+        job.curve = curve
         match event:
             case progress.Measuring():
-                self._live[run_id] = replace(live, state=RunState.MEASURING)
+                job.update(state=RunState.MEASURING)
             case progress.Progress():
-                self._live[run_id] = replace(live, latest=event, paused_at=None)
+                job.update(latest=event, paused_at=None)
             case progress.Paused():
-                self._live[run_id] = replace(live, paused_at=time.monotonic())
+                job.update(paused_at=time.monotonic())
                 self._start_races()
-        if (
-            kind not in ("Progress", "EpochEnd")
-            or time.monotonic() - self._saved_at.get(run_id, 0) > SAVE_CURVE_EVERY_S
-        ):
-            self._saved_at[run_id] = time.monotonic()
-            self.store.save_curve(run_id, self._curves[run_id])
+        is_rare = kind not in ("Progress", "EpochEnd")
+        if is_rare or time.monotonic() - job.saved_at > SAVE_CURVE_EVERY_S:
+            job.saved_at = time.monotonic()
+            self.store.save_curve(run_id, curve)
 
-    def _done(self, run_id: str, future: Any) -> None:
-        self._futures.pop(run_id)
+    def _done(self, run_id: str, job: _Job) -> None:
+        future, job.future = job.future, None
         if self._cluster and self._cluster.is_connected:
             Variable(_variable_name(run_id), client=self._cluster.client).delete()
-        if run_id not in self._live:  # it was stopped before its first batch
+        if not job.live:  # it was stopped before its first batch
+            self._drop_if_over(run_id, job)
             return
         try:
             trained = future.result()
@@ -416,9 +453,9 @@ class Engine:
         except BaseException as error:
             self._fail(run_id, _explained(error))
         else:
-            self._keep(run_id, trained)
+            self._save(run_id, job, trained)
 
-    def _keep(self, run_id: str, trained: Trained) -> None:
+    def _save(self, run_id: str, job: _Job, trained: Trained) -> None:
         """Writes a trained network to the store; where that fails it stays here, to be tried
         again."""
         try:
@@ -426,33 +463,36 @@ class Engine:
         except UnknownRunError as error:  # another app with the same store has forgotten it
             logging.getLogger(__name__).error("A trained network could not be kept: %s", error)
         except StoreError as error:
-            self._unkept[run_id] = trained
-            self._live[run_id] = replace(
-                self._live[run_id], state=RunState.MEASURING, unkept=str(error)
-            )
+            job.trained = trained
+            job.update(state=RunState.MEASURING, unkept=str(error))
             return
-        self._unkept.pop(run_id, None)
-        self._forget(run_id)
+        job.trained = None
+        self._end(run_id, job)
 
     def _fail(self, run_id: str, error: str) -> None:
+        job = self._jobs[run_id]
         try:
-            self.store.set_state(
-                run_id, RunState.FAILED, error
-            )  # first: without its end a run would look as if it went on
-            if run_id in self._curves:
-                self.store.save_curve(run_id, self._curves[run_id])
+            # First: without its end a run would look as if it went on.
+            self.store.set_state(run_id, RunState.FAILED, error)
+            if job.curve:
+                self.store.save_curve(run_id, job.curve)
         except StoreError:
             logging.getLogger(__name__).exception(
                 "That the run %s has ended (%s) could not be kept yet", run_id, error
             )
-            self._untold[run_id] = error
+            job.error = error
         finally:  # whoever waits for it, and whoever is next, waits no longer
-            self._forget(run_id)
+            self._end(run_id, job)
 
-    def _forget(self, run_id: str) -> None:
-        for memory in (self._live, self._curves, self._saved_at):
-            memory.pop(run_id, None)
+    def _end(self, run_id: str, job: _Job) -> None:
+        """From now on the store tells of the run."""
+        job.live = job.curve = None
+        self._drop_if_over(run_id, job)
         self._start_races()
+
+    def _drop_if_over(self, run_id: str, job: _Job) -> None:
+        if job.is_over:
+            self._jobs.pop(run_id, None)
 
 
 def _is_long_ago(paused_at: float | None) -> bool:
@@ -463,9 +503,8 @@ def _is_long_ago(paused_at: float | None) -> bool:
 
 def _explained(error: BaseException) -> str:
     """A sentence for what ended a training."""
-    kind = (
-        type(error).__name__
-    )  # of a module that imports TensorFlow, or of Dask's scheduler: known here by name only
+    # Of a module that imports TensorFlow, or of Dask's scheduler: known here by name only.
+    kind = type(error).__name__
     if kind == "TrainingError":
         return str(error)
     if kind == "KilledWorker" or isinstance(error, CancelledError):

@@ -148,7 +148,7 @@ def trainer(only_trainer):
     """The one engine. A test that fails leaves its runs; they must not keep the next one
     waiting."""
     yield only_trainer
-    stop_all(only_trainer, *only_trainer._live)
+    stop_all(only_trainer, *only_trainer._jobs)
 
 
 # Trainings
