@@ -189,7 +189,9 @@ def reading(run: Run, preparation: Preparation | None) -> Prediction | None:
 
 def details(network: str, prediction: Prediction) -> None:
     """How sure the network is, and of which digits."""
-    from pages.parts import charts  # imports Altair, which the first canvas need not wait for
+    from pages.parts.charts import (
+        digits,  # imports Altair, which the first canvas need not wait for
+    )
 
     perhaps = "" if prediction.is_sure else f"perhaps **{prediction.digit}**, "
     st.markdown(
@@ -197,7 +199,7 @@ def details(network: str, prediction: Prediction) -> None:
         f"{prediction.elapsed_ms:.1f} ms"
     )
     large_type.chart(
-        charts.probabilities(network, prediction.probabilities),
+        digits.probabilities(network, prediction.probabilities),
         key=f"probabilities-{network}",
         alt=f"How probable the {NETWORKS[network].title} finds each digit",
     )

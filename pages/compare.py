@@ -12,7 +12,8 @@ import streamlit as st
 from mnist_models.runs import comparison
 from mnist_models.runs.tables import NAME_CHARACTERS, Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, Choice, value_label
-from pages.parts import charts, large_type, page, report, resources
+from pages.parts import large_type, page, report, resources
+from pages.parts.charts import learning_curves
 
 REFRESH_S = 5
 MOST_CURVES = 8
@@ -334,7 +335,9 @@ def curves(runs: Sequence[Run], ticked: bool) -> None:
                 else resources.ended_curve(run.id)
             )
             drawn.append(
-                charts.Drawn(run.label, run.network, curve, run.hyperparameters.train_images)
+                learning_curves.Drawn(
+                    run.label, run.network, curve, run.hyperparameters.train_images
+                )
             )
         except StoreError as error:
             problems.append(str(error))
@@ -359,9 +362,9 @@ def curves(runs: Sequence[Run], ticked: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         axis = st.segmented_control(
             "Over",
-            list(charts.AXES),
-            format_func=charts.AXES.__getitem__,
-            default=next(iter(charts.AXES)),
+            list(learning_curves.AXES),
+            format_func=learning_curves.AXES.__getitem__,
+            default=next(iter(learning_curves.AXES)),
             required=True,
             key="compare-axis",
             persist_state="session",
@@ -370,7 +373,7 @@ def curves(runs: Sequence[Run], ticked: bool) -> None:
         log = st.toggle("Logarithmic loss", key="compare-log", persist_state="session")
     for column, quantity in zip(st.columns(2, gap="medium"), ("loss", "accuracy"), strict=True):
         with column:
-            spec = charts.curves(drawn, quantity, axis, log=log)
+            spec = learning_curves.curves(drawn, quantity, axis, log=log)
             large_type.chart(spec, key=f"compare-{quantity}", alt=f"The {quantity} of these runs")
 
 

@@ -17,7 +17,8 @@ from mnist_models.runs import comparison
 from mnist_models.runs.comparison import Box
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, charts, large_type, page, resources, selection
+from pages.parts import canvas, large_type, page, resources, selection
+from pages.parts.charts import model_comparison
 
 MEASURES = {
     "precision": ("Precision", "the share right of what was read as this digit"),
@@ -78,7 +79,7 @@ def confusion(runs: Sequence[Run], key: str) -> None:
     for index, column in enumerate(st.columns(len(runs), gap="medium")):
         with column:
             st.markdown(comparison.confused(evaluations[index].confusion, called[index]))
-            chart = charts.confusion(
+            chart = model_comparison.confusion(
                 runs[index].network,
                 evaluations[index].confusion,
                 normalised=normalised,
@@ -155,7 +156,7 @@ def four_boxes(first: Run, second: Run, key: str) -> None:
     st.markdown(comparison.verdict(counts, one, other))
     left, right = st.columns([1, 1], gap="medium", vertical_alignment="center")
     with left:
-        chart = charts.four_boxes(
+        chart = model_comparison.four_boxes(
             {RIGHT[box]: count for box, count in counts.items()},
             (_capital(one), _capital(other)),
             (first.network, second.network),
@@ -231,7 +232,9 @@ def per_digit(runs: Sequence[Run], key: str) -> None:
     )
     with left:
         large_type.chart(
-            charts.by_digit(values, tuple(called), tuple(run.network for run in runs), title),
+            model_comparison.by_digit(
+                values, tuple(called), tuple(run.network for run in runs), title
+            ),
             key=f"{key}-chart",
             alt=f"{title} of each digit",
         )

@@ -152,7 +152,7 @@ def _load(ready: threading.Event) -> None:
         ready.set()  # if it cannot be imported, whoever waits meets the same error, instead of waiting for ever
     for network in NETWORKS:
         classifier(pretrained.PREFIX + network)
-    from pages.parts import charts  # noqa: F401, imports Altair
+    from pages.parts.charts import digits  # noqa: F401, imports Altair
 
     for network in NETWORKS:  # imports scikit-learn
         evaluation(pretrained.PREFIX + network)

@@ -5,7 +5,8 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts import charts, large_type
+from pages.parts import large_type
+from pages.parts.charts import digits
 from tests.pages.conftest import APP
 
 
@@ -51,5 +52,5 @@ def test_one_visitor_with_large_type_changes_the_charts_of_no_other():
 
 
 def test_the_data_of_a_chart_is_the_same_in_large_type():
-    spec = charts.probabilities("dnn", (0.1,) * 10)
+    spec = digits.probabilities("dnn", (0.1,) * 10)
     assert large_type.enlarged(spec)["datasets"] is spec["datasets"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts.charts import COLORS, MUTED_OPACITY, NEUTRAL, names_of_runs, shades, tables
+from pages.parts.charts.palette import COLORS, MUTED_OPACITY, NEUTRAL, names_of_runs, shades, tables
 from pages.parts.lessons import pictures
 
 

@@ -7,7 +7,8 @@ from PIL import Image
 from mnist_models.data import dataset
 from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.settings.hyperparameters import Hyperparameters
-from pages.parts import charts, large_type, resources
+from pages.parts import large_type, resources
+from pages.parts.charts import digits
 
 EXAMPLES = 3
 GAP_PX = 4
@@ -26,7 +27,7 @@ def look(hyperparameters: Hyperparameters) -> None:
             labels = resources.training_labels(hyperparameters)
         counts = np.bincount(labels, minlength=CLASS_COUNT)
         large_type.chart(
-            charts.distribution(counts),
+            digits.distribution(counts),
             key="distribution",
             alt="How many images there are of each label",
         )

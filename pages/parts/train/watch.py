@@ -15,7 +15,8 @@ from mnist_models.runs import race
 from mnist_models.runs.tables import Run, RunState, UnknownRunError
 from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters, number
 from mnist_models.training.progress import Curve, planned_images
-from pages.parts import charts, large_type, page, report, resources, selection
+from pages.parts import large_type, page, report, resources, selection
+from pages.parts.charts import learning_curves
 from pages.parts.train import form, share
 
 if TYPE_CHECKING:  # importing it imports Dask
@@ -364,8 +365,8 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         axis = st.segmented_control(
             "Over",
-            charts.AXES,
-            format_func=lambda name: charts.AXES[name].capitalize(),
+            learning_curves.AXES,
+            format_func=lambda name: learning_curves.AXES[name].capitalize(),
             default="epochs",
             required=True,
             key="axis",
@@ -375,7 +376,7 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
         )
         log = st.toggle("Log scale for the loss", key="log", persist_state="session")
     lines = [
-        charts.Drawn(
+        learning_curves.Drawn(
             NETWORKS[run.network].title if run.race else run.label,
             run.network,
             curves[run.id],
@@ -383,11 +384,13 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
         )
         for run in drawn
     ]
-    findings = [charts.finding(curves[run.id], is_over=not run.in_progress) for run in drawn]
+    findings = [
+        learning_curves.finding(curves[run.id], is_over=not run.in_progress) for run in drawn
+    ]
     of = " and ".join(line.label for line in lines)
     going = [run for run in drawn if run.in_progress]
     for quantity in ("loss", "accuracy"):
-        spec = charts.curves(
+        spec = learning_curves.curves(
             lines, quantity, axis, log=log, end=_end(going, axis), live=bool(going)
         )
         large_type.chart(spec, key=f"{quantity}-chart", alt=f"{quantity.capitalize()} of {of}")
