@@ -17,7 +17,8 @@ from mnist_models.data.preprocessing import (
     open_picture,
     prepare_picture,
 )
-from mnist_models.runs.tables import Run, StoreError
+from mnist_models.errors import UnavailableError
+from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.lessons import ready_made
@@ -32,6 +33,7 @@ PICTURE_MB = 20
 DIGITS_FIRST_S = 0.05
 
 
+@page.guarded
 def main() -> None:
     """The page."""
     if page.begin("app.py"):
@@ -83,10 +85,16 @@ def draw_and_read(
     with st.container(key="canvas"):
         preparation = canvas.draw(st.session_state.get("brush", canvas.BRUSH_PX))
     # Both digits come first, whatever else is to be drawn: they are what a stroke is waited for.
-    predictions = {}
+    predictions: dict[str, Prediction | None] = {}
+    problems = []
     for network, place in places.items():
         with place:
-            predictions[network] = reading(runs[network], preparation)
+            try:
+                predictions[network] = read(runs[network], preparation)
+            except UnavailableError as error:
+                predictions[network] = None
+                problems.append(str(error))
+            reading(network, predictions[network])
     if preparation:
         page.let_browser_draw(DIGITS_FIRST_S)
     board = canvas.board()
@@ -106,6 +114,8 @@ def draw_and_read(
             key="clear",
         )
         st.button("Example", icon=":material/casino:", on_click=_example, key="example")
+    for problem in dict.fromkeys(problems):  # of both networks, it is often the same
+        st.error(page.plain(problem))
     if problem := st.session_state.get("picture_problem"):
         st.error(page.plain(problem))
     if origin := board.origin:
@@ -168,23 +178,22 @@ def _uploaded() -> None:
         st.session_state["picture_problem"] = f"{file.name}: {error}"
 
 
-def reading(run: Run, preparation: Preparation | None) -> Prediction | None:
-    """What the network reads, as one large digit, or that it is not sure; None where there is no
-    drawing or no network."""
-    prediction = None
-    if preparation:
-        try:
-            with resources.while_loading():
-                classifier = resources.classifier(run.id)
-            prediction = classifier.read(preparation.image)
-        except StoreError as error:
-            st.error(page.plain(error))
-    with st.container(key=f"prediction-{run.network}"):
+def read(run: Run, preparation: Preparation | None) -> Prediction | None:
+    """What the network reads in the drawing, if there is one. Raises UnavailableError."""
+    if not preparation:
+        return None
+    with resources.while_loading():
+        classifier = resources.classifier(run.id)
+    return classifier.read(preparation.image)
+
+
+def reading(network: str, prediction: Prediction | None) -> None:
+    """What the network reads, as one large digit, or that it is not sure."""
+    with st.container(key=f"prediction-{network}"):
         st.metric(
-            f"{NETWORKS[run.network].title} reads",
+            f"{NETWORKS[network].title} reads",
             "–" if prediction is None else prediction.digit if prediction.is_sure else "not sure",
         )
-    return prediction
 
 
 def details(network: str, prediction: Prediction) -> None:

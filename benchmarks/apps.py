@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.visitor import Visitor, drawings
-from mnist_models import import_tensorflow
+from mnist_models import tensorflow_loader
 from mnist_models.runs import pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, RunState
@@ -65,7 +65,7 @@ def export_networks(folder: Path) -> None:
 
 
 def _export(folder: Path) -> None:
-    import_tensorflow()
+    tensorflow_loader.load()
     from mnist_models.models import networks
     from mnist_models.models.classifier import unpack_weights
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from benchmarks import drawing, results
-from mnist_models import import_tensorflow
+from mnist_models import tensorflow_loader
 from mnist_models.data import dataset
 from mnist_models.data.preprocessing import prepare_drawing
 from mnist_models.models.calibration import expected_calibration_error, tempered
@@ -53,7 +53,7 @@ def main() -> None:
         help="the picture of the worst misreadings",
     )
     options = parser.parse_args()
-    import_tensorflow()
+    tensorflow_loader.load()
     from mnist_models.runs.loading import load_classifier
 
     store = RunStore()

@@ -14,7 +14,7 @@ from benchmarks import apps, results
 from benchmarks.browser import launched, visitor
 from benchmarks.page import DRAWN, METRICS, REST_MS, figures, timed
 from benchmarks.results import Row
-from mnist_models import import_tensorflow
+from mnist_models import tensorflow_loader
 from mnist_models.data import dataset, shifts
 from mnist_models.data.corruptions import DISTORTIONS
 from mnist_models.runs import pretrained
@@ -26,7 +26,7 @@ SLID, SPOILED, TIMES = 300, 2_000, 30
 
 def measure_claims(folder: Path) -> Iterator[Row]:
     """How many digits each network follows, of each pair that ships, and how far."""
-    import_tensorflow()
+    tensorflow_loader.load()
     from mnist_models.runs.loading import load_classifier
 
     store = RunStore(f"sqlite:///{folder}/runs.sqlite3")

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import apps, results
 from benchmarks.browser import Page, launched, visitor
 from benchmarks.results import Row
-from mnist_models import import_tensorflow
+from mnist_models import tensorflow_loader
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import RunState
 from mnist_models.settings import links
@@ -348,7 +348,7 @@ PARTS: dict[str, results.Part] = {
 
 def main() -> None:
     if sys.argv[1:2] == [MEASURE]:
-        import_tensorflow()
+        tensorflow_loader.load()
         kind, what = json.loads(sys.argv[2])
         (measure,) = (measure for measure in MEASURES if measure.__name__ == kind)
         print(json.dumps(measure(**what)))

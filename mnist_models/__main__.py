@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mnist_models import commands
 from mnist_models.data import dataset
+from mnist_models.errors import UnavailableError
 from mnist_models.runs import pretrained
-from mnist_models.runs.tables import StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, HyperparametersError
 
 # The Train page of an app on this machine that was started with `make run`.
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     try:
         return options.command(options)
-    except (HyperparametersError, StoreError, dataset.DatasetError) as error:
+    except (HyperparametersError, UnavailableError, dataset.DatasetError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

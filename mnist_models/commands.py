@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-import mnist_models
+from mnist_models import tensorflow_loader
 from mnist_models.data import dataset
 from mnist_models.data.preprocessing import PictureError, open_picture, prepare_picture
 from mnist_models.runs import pretrained
@@ -97,7 +97,7 @@ def print_link(options: argparse.Namespace) -> int:
 def export_run(options: argparse.Namespace) -> int:
     store = RunStore()
     run = store.run(options.run)
-    mnist_models.import_tensorflow()
+    tensorflow_loader.load()
     from mnist_models.runs import exports
 
     content = exports.export(store, run.id)
@@ -122,7 +122,7 @@ def import_run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    mnist_models.import_tensorflow()
+    tensorflow_loader.load()
     from mnist_models.runs import exports
 
     with file:
@@ -153,7 +153,7 @@ def _recipe(name: str, network: str | None = None) -> recipes.Recipe:
 
 
 def list_recipes(options: argparse.Namespace) -> int:
-    mnist_models.import_tensorflow()
+    tensorflow_loader.load()
     if options.train:
         return _train_earlier_projects(options.train)
     from mnist_models.models import networks
@@ -228,7 +228,7 @@ def train_one(options: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
             return 1
-    mnist_models.import_tensorflow()
+    tensorflow_loader.load()
     stop = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     store = RunStore()
@@ -326,7 +326,7 @@ def _chosen(store: RunStore, network: str, run_id: str | None) -> Run:
 def evaluate_run(options: argparse.Namespace) -> int:
     store = RunStore()
     run = _chosen(store, options.network, options.run)
-    mnist_models.import_tensorflow()
+    tensorflow_loader.load()
     from mnist_models.models.evaluation import evaluate
     from mnist_models.runs.loading import load_classifier
 
@@ -382,7 +382,7 @@ def _prepared(paths: Iterable[str]) -> Iterator[_Picture]:
 def predict(options: argparse.Namespace) -> int:
     store = RunStore()
     chosen = {network: _chosen(store, network, getattr(options, network)) for network in NETWORKS}
-    mnist_models.import_tensorflow()
+    tensorflow_loader.load()
     from mnist_models.runs.loading import load_classifier
 
     classifiers = {network: load_classifier(store, run.id) for network, run in chosen.items()}

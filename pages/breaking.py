@@ -27,6 +27,7 @@ PICTURE_PX = 150
 HALF = 0.5
 
 
+@page.guarded
 def main() -> None:
     """The page."""
     amounts = {_key(name): distortion.amounts for name, distortion in DISTORTIONS.items()}

@@ -26,6 +26,7 @@ PLACES = {"first": "First network", "second": "Second network"}
 Runs = Mapping[str, Run]
 
 
+@page.guarded
 def main() -> None:
     """The page."""
     come = page.begin("pages/compare.py")

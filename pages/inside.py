@@ -34,6 +34,7 @@ READABLE = {
 }
 
 
+@page.guarded
 def main() -> None:
     """The page."""
     frame.begin(SCRIPT, SETTINGS)

@@ -32,6 +32,7 @@ SETTINGS = {
 STARTS = {WAY: "cover", SIDE: 5, COVER: "paper", CHANGE: "pen"}
 
 
+@page.guarded
 def main() -> None:
     """The page."""
     frame.begin(SCRIPT, SETTINGS)

@@ -19,6 +19,7 @@ PICTURE_PX = 140
 CLOSE = 0.002
 
 
+@page.guarded
 def main() -> None:
     """The page."""
     runs = {network: learned_scrambled(network) for network in NETWORKS}

@@ -18,6 +18,7 @@ DIGIT_PX = 112
 CLOSE = 0.02
 
 
+@page.guarded
 def main() -> None:
     """The page."""
     frame.begin(SCRIPT, {PREPARED: (False, True), RIGHT: STEPS, DOWN: STEPS})

@@ -24,6 +24,7 @@ INK, PLAYED = "strokes-drawn", "strokes-played"
 EXAMPLE = strokes.EXAMPLES[0]
 
 
+@page.guarded
 def main() -> None:
     """The page."""
     if frame.begin(SCRIPT, {INK: tuple(range(101))}):

@@ -20,6 +20,7 @@ SETTINGS = {
 }
 
 
+@page.guarded
 def main() -> None:
     """The page."""
     frame.begin(SCRIPT, SETTINGS)

@@ -13,6 +13,7 @@ COUNT_FIRST_S = 0.04
 FORM_PX, RUN_PX = 230, 400
 
 
+@page.guarded
 def main() -> None:
     """The page."""
     page.begin("pages/train.py")
@@ -36,6 +37,7 @@ def main() -> None:
 
 
 @st.fragment
+@page.guarded
 def choose_and_start() -> None:
     """The form, what it builds, and the button. A fragment: moving a slider redraws this and
     nothing else."""

@@ -30,6 +30,8 @@ WINGS = {
     ),
 }  # fmt: skip
 ORDER = [
+    "errors",
+    "tensorflow_loader",
     *(f"{wing}.{module}" for wing, modules in WINGS.items() for module in modules),
     "commands",
     "__main__",

@@ -19,12 +19,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from mnist_models.errors import UnavailableError
 from mnist_models.models.predictions import SURE_FROM
 from mnist_models.settings import hyperparameters
 from mnist_models.settings.hyperparameters import Hyperparameters
 
 
-class StoreError(Exception):
+class StoreError(UnavailableError):
     """The store cannot be read or written. Its text is a sentence for users."""
 
 

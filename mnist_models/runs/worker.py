@@ -10,7 +10,7 @@ import os
 import threading
 import time
 
-import mnist_models
+from mnist_models import tensorflow_loader
 
 # The environment variable that holds the number of the process that started the cluster: it may
 # have ended before this module was imported, and then the parent that is found is already another
@@ -46,7 +46,7 @@ def _end_with_parent(parent: int) -> None:
 def warm_up() -> None:
     """Imports TensorFlow, reads the digits and learns from a few of them, which are seconds that
     the first training saves."""
-    mnist_models.import_tensorflow()
+    tensorflow_loader.load()
     from mnist_models.settings.hyperparameters import CnnHyperparameters
     from mnist_models.training.loop import train
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from mnist_models.runs.tables import StoreError
-from pages.parts import large_type
+from mnist_models.errors import UnavailableError
+from pages.parts import large_type, resources
 
 # The first digit of the test set. (An icon named by Streamlit would be fetched from the internet.)
 ICON = Path(__file__).with_name("icon.png")
@@ -51,14 +51,14 @@ def plain(text: object) -> str:
 
 
 def guarded(draw: Callable[..., None]) -> Callable[..., None]:
-    """A function that says what is wrong with the store where `draw` cannot be done: for fragments,
-    whose exceptions never reach the page that called them."""
+    """A function that says what is wrong where `draw` cannot be done, because of the store or of
+    TensorFlow. Fragments need one each: their exceptions never reach the page that called them."""
 
     @functools.wraps(draw)
     def drawn(*args, **kwargs) -> None:
         try:
             draw(*args, **kwargs)
-        except StoreError as error:
+        except UnavailableError as error:
             st.error(plain(error))
 
     return drawn
@@ -82,6 +82,8 @@ def begin(script: str, *, navigation: bool = True) -> bool:
             _links(PAGES, script)
             with st.popover("Lessons", icon=":material/school:", type="tertiary"):
                 _links(LESSONS, script)
+    if problem := resources.tensorflow().problem:
+        st.error(plain(problem))
     has_come = st.session_state.get("page") != script
     st.session_state["page"] = script
     large_type.begin()

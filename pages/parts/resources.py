@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import logging
 import threading
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import BinaryIO
@@ -9,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 import streamlit as st
 
-from mnist_models import import_tensorflow
+from mnist_models import tensorflow_loader
 from mnist_models.data import dataset
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.models.predictions import Readings
@@ -17,6 +18,7 @@ from mnist_models.runs import pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
+from mnist_models.tensorflow_loader import TensorFlowError
 from mnist_models.training.progress import Curve
 
 PAGE_FIRST_S = 0.5
@@ -46,7 +48,7 @@ def engine():
 def classifier(run_id: str):
     """The network of a readable run, compiled. Raises StoreError. The first time takes a tenth of a
     second, and TensorFlow's import."""
-    tensorflow_ready().wait()
+    tensorflow().wait()
     from mnist_models.runs.loading import load_classifier
 
     reader = load_classifier(store(), run_id)
@@ -85,7 +87,7 @@ def ended_curve(run_id: str) -> Curve:
 @st.cache_data(show_spinner=False, max_entries=256)
 def layers(hyperparameters: Hyperparameters) -> list:
     """The layers that the hyperparameters build, each a networks.LayerSummary."""
-    tensorflow_ready().wait()
+    tensorflow().wait()
     from mnist_models.models import networks
 
     return networks.summary(networks.build(hyperparameters, blank=True))
@@ -93,7 +95,7 @@ def layers(hyperparameters: Hyperparameters) -> list:
 
 def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:
     """The labels that a network is told of its training images, uint8 (N,), wrong ones included."""
-    tensorflow_ready().wait()
+    tensorflow().wait()
     from mnist_models.training.batches import wrong_labels
 
     return wrong_labels(dataset.split(hyperparameters.train_images, 0)[0].labels, hyperparameters)
@@ -103,7 +105,7 @@ def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:
 def matched(hyperparameters: Hyperparameters, other: Hyperparameters) -> Hyperparameters | str:
     """A DNN with as many parameters as another network, or the sentence that says why there is
     none."""
-    tensorflow_ready().wait()
+    tensorflow().wait()
     from mnist_models.models import networks
 
     try:
@@ -114,7 +116,7 @@ def matched(hyperparameters: Hyperparameters, other: Hyperparameters) -> Hyperpa
 
 def exported(run_id: str) -> bytes:
     """A run as a file."""
-    tensorflow_ready().wait()
+    tensorflow().wait()
     from mnist_models.runs.exports import export
 
     return export(store(), run_id)
@@ -122,7 +124,7 @@ def exported(run_id: str) -> bytes:
 
 def brought(file: BinaryIO) -> tuple[str | None, str | None]:
     """Takes a run as a file into the store: its id there, or why it cannot be taken, a sentence."""
-    tensorflow_ready().wait()
+    tensorflow().wait()
     from mnist_models.runs.exports import ExportError, import_run
 
     try:
@@ -131,25 +133,58 @@ def brought(file: BinaryIO) -> tuple[str | None, str | None]:
         return None, str(error)
 
 
+class Loading:
+    """The import of TensorFlow, which everybody who needs it waits for."""
+
+    def __init__(self) -> None:
+        # Why TensorFlow cannot be used, a sentence, as soon as that is known.
+        self.problem = tensorflow_loader.machine_problem()
+        self._over = threading.Event()
+        self._begun = threading.Lock()
+
+    def begin(self) -> None:
+        """Begins to import it, in the background; only the first call does anything."""
+        if self._begun.acquire(blocking=False):
+            threading.Thread(target=self._load, name="load TensorFlow", daemon=True).start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody has to wait any more."""
+        return self._over.is_set()
+
+    def wait(self) -> None:
+        """Waits until TensorFlow can be used. Raises TensorFlowError when it cannot."""
+        self.begin()
+        self._over.wait()
+        if self.problem:
+            raise TensorFlowError(self.problem)
+
+    def _load(self) -> None:
+        try:
+            tensorflow_loader.load()
+            import keras
+
+            # After every script run Streamlit clears Keras's state, for all threads: it would
+            # spoil a network that is being built for another visitor, and takes a quarter of a
+            # second of garbage collection. The networks here need no clearing.
+            keras.backend.clear_session = lambda free_memory=True: None
+        except TensorFlowError as error:
+            self.problem = str(error)
+            logging.getLogger(__name__).error("%s", error, exc_info=error.__cause__)
+        finally:
+            self._over.set()
+        if not self.problem:
+            _make_ready()
+
+
 @st.cache_resource(show_spinner=False)
-def tensorflow_ready() -> threading.Event:
-    """Set once TensorFlow can be used; the first call begins to import it, in the background."""
-    ready = threading.Event()
-    threading.Thread(target=_load, args=(ready,), name="load TensorFlow", daemon=True).start()
-    return ready
+def tensorflow() -> Loading:
+    """TensorFlow, whether it is loaded or not."""
+    return Loading()
 
 
-def _load(ready: threading.Event) -> None:
-    try:
-        import_tensorflow()
-        import keras
-
-        # After every script run Streamlit clears Keras's state, for all threads: it would spoil a
-        # network that is being built for another visitor, and takes a quarter of a second of
-        # garbage collection. The networks here need no clearing.
-        keras.backend.clear_session = lambda free_memory=True: None
-    finally:
-        ready.set()  # if it cannot be imported, whoever waits meets the same error, instead of waiting for ever
+def _make_ready() -> None:
+    """Loads what the first drawing and the first training need."""
     for network in NETWORKS:
         classifier(pretrained.PREFIX + network)
     from pages.parts.charts import digits  # noqa: F401, imports Altair
@@ -167,7 +202,7 @@ def while_loading() -> AbstractContextManager:
     """Says that TensorFlow is loading, if it still is, while what is inside waits for it."""
     return (
         nullcontext()
-        if tensorflow_ready().is_set()
+        if tensorflow().is_over
         else st.spinner("TensorFlow is loading; this happens once.")
     )
 
@@ -179,4 +214,4 @@ def prepare() -> None:
     Not at once: while TensorFlow is imported, little else is done, and the browser of the first
     visitor still asks for the scripts of what the page shows.
     """
-    threading.Timer(PAGE_FIRST_S, tensorflow_ready).start()
+    threading.Timer(PAGE_FIRST_S, tensorflow().begin).start()

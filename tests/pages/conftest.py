@@ -21,7 +21,7 @@ def one_store(tmp_path_factory):
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('pages')}/runs.sqlite3")
         st.cache_resource.clear()
         yield
-        resources.tensorflow_ready().wait()
+        resources.tensorflow().wait()
         resources.engine().close()
         st.cache_resource.clear()
 

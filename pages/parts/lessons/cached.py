@@ -48,7 +48,7 @@ def read_along(run_id: str, image: np.ndarray, distortion: str) -> np.ndarray:
 @st.cache_resource(show_spinner=False, max_entries=4)
 def history(run_id: str):
     """A readable run at earlier moments, a history.History. Raises StoreError."""
-    resources.tensorflow_ready().wait()
+    resources.tensorflow().wait()
     from mnist_models.explain.history import History
 
     return History(resources.store(), run_id)
