@@ -1,5 +1,7 @@
 # make run: installs what the app needs, once, and starts it.
-# make test: installs what the tests need, once, and runs every check.
+# make check: installs what the tests need, once, and runs the checks that take less than a minute: all that
+#   need no TensorFlow.
+# make test: runs every check.
 # make pretrained: trains the networks that come with the app anew.
 # make bench STROKES=recorded.jsonl: runs every benchmark and writes the README's table.
 
@@ -7,19 +9,21 @@ PYTHON ?= python3
 PORT ?= 8501
 BIN = .venv/bin
 
-.PHONY: run test format pretrained bench
+.PHONY: run check test format pretrained bench
 
 run: .venv/run-installed
 	@$(BIN)/python -c 'import socket, sys; sys.exit(socket.socket().connect_ex(("127.0.0.1", $(PORT))) == 0 and \
 	"Port $(PORT) is in use by another program. Stop that, or choose another port: make run PORT=8601")'
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
-# pytest ends with 5 where it has no test to run, as without a browser.
-test: .venv/test-installed
+check: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser
-	$(BIN)/python -m pytest tests/browser || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --without-tensorflow
+
+# What the checks leave out; so each test runs once, and those that say they need no TensorFlow have shown it.
+test: check
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m tensorflow
 
 format: .venv/test-installed
 	$(BIN)/ruff check --fix .

@@ -1,13 +1,63 @@
-"""What several tests share: small networks to train, and a store that is thrown away."""
+"""What several tests share: small networks to train, and a store that is thrown away.
+
+`pytest --without-tensorflow` runs what needs no TensorFlow, in processes where it cannot be imported;
+`pytest -m tensorflow` runs the rest. A test that needs it is marked `tensorflow`: by hand, or because
+its file imports it.
+"""
+
+from __future__ import annotations
 
 import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 import pytest
 
 from mnist_models.runs.store import RunStore
+from mnist_models.runs.worker import WARM_UP
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
+from tests import needs
+
+if TYPE_CHECKING:
+    import keras
+
+BROWSER = Path(__file__).parent / "browser"
+
+
+def pytest_addoption(parser) -> None:
+    parser.addoption(
+        "--without-tensorflow",
+        action="store_true",
+        help="only what needs no TensorFlow, where it cannot be imported",
+    )
+
+
+def pytest_configure(config) -> None:
+    if config.getoption("--without-tensorflow"):
+        config.option.markexpr = "not tensorflow"
+        for name in needs.TENSORFLOW:
+            sys.modules[name] = None  # an import of it raises ImportError
+
+
+def pytest_ignore_collect(collection_path: Path, config) -> bool | None:
+    file = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
+    if config.getoption("--without-tensorflow") and file.suffix == ".py" and file.exists():
+        return needs.imports_tensorflow(file) or None
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are left out by their marks
+def pytest_collection_modifyitems(items) -> None:
+    for item in items:
+        in_browser = item.path.parent == BROWSER
+        if in_browser or needs.imports_tensorflow(item.path):
+            item.add_marker("tensorflow")
+        # Where several processes test, each file is tested by one, which prepares once what its
+        # tests share, and all that opens a browser by one, with one server.
+        item.add_marker(pytest.mark.xdist_group("browser" if in_browser else item.path.stem))
+    items.sort(key=lambda item: item.path.parent != BROWSER)  # it takes longest, so it comes first
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,6 +67,7 @@ def _nothing_is_kept(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('store')}/runs.sqlite3")
         patch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
+        patch.setenv(WARM_UP, "0")  # most tests train nothing
         yield
 
 
@@ -62,9 +113,9 @@ def scrambled(network: keras.Sequential, seed: int = 0) -> keras.Sequential:
     scales below zero."""
     chance = np.random.default_rng(seed)
     for layer in network.layers:
-        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
+        if type(layer).__name__ in ("Conv2D", "Dense"):
             layer.bias.assign(chance.normal(0, 0.3, layer.bias.shape))
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if type(layer).__name__ == "BatchNormalization":
             for variable in (layer.gamma, layer.beta, layer.moving_mean):
                 variable.assign(chance.normal(0, 1, variable.shape))
             layer.moving_variance.assign(chance.uniform(0.2, 3, layer.moving_variance.shape))

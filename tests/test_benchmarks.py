@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import drawing, plain_training, results, training
 from benchmarks.drawing import WAYS, Way
+from mnist_models.data import dataset
 from mnist_models.settings.recipes import RECIPES
 
 SEVEN = [[(0, 0), (50, 0), (20, 100)]]
@@ -143,9 +144,12 @@ def test_parts_that_are_not_asked_for_stay_as_they_were_measured(monkeypatch, ke
 def test_the_plain_training_has_the_network_of_ours_and_ends_where_it_is_asked_to(
     monkeypatch, recipe, parameters
 ):
-    monkeypatch.setattr(plain_training, "TRAIN_IMAGES", 500)
+    test = dataset.load().test
+    few = dataset.load()._replace(test=test.part(0, 1_000))
+    monkeypatch.setattr(dataset, "load", lambda: few)
+    monkeypatch.setattr(plain_training, "TRAIN_IMAGES", 100)
     monkeypatch.setattr(plain_training, "VALIDATION_IMAGES", 100)
-    small = {"train_images": 500, "validation_images": 100, "epochs": 1}
+    small = {"train_images": 100, "validation_images": 100, "epochs": 1}
     hyperparameters = RECIPES[recipe].hyperparameters.model_copy(update=small)
     ours = training.train_here(hyperparameters.model_dump(mode="json"))
     until = plain_training.train(hyperparameters.network, 32, seed=1, epochs=None, until=0.1)

@@ -97,7 +97,10 @@ def test_the_package_itself_imports_none_of_its_modules():
     assert siblings(PACKAGE / "__init__.py") == set()
 
 
-def test_the_networks_work_where_streamlit_cannot_be_imported():
+@pytest.mark.tensorflow
+def test_training_knows_nothing_of_the_store_and_no_module_of_streamlit():
+    """A worker that only trains needs neither; one process shows both, since importing TensorFlow
+    takes seconds."""
     code = f"""
 import importlib, sys
 sys.modules["streamlit"] = None  # an import of it raises ImportError
@@ -105,6 +108,8 @@ try:
     import streamlit
 except ImportError:
     print("no streamlit")
+import mnist_models.training.loop
+print("keras" in sys.modules, "sqlalchemy" in sys.modules)
 for module in {ORDER}:
     importlib.import_module(f"mnist_models.{{module}}")
 print("all imported")
@@ -117,7 +122,7 @@ print("all imported")
         check=True,
         timeout=120,
     )
-    assert done.stdout.splitlines() == ["no streamlit", "all imported"]
+    assert done.stdout.splitlines() == ["no streamlit", "True False", "all imported"]
 
 
 def test_pages_can_be_shown_before_tensorflow_is_there():
@@ -138,23 +143,6 @@ print(sorted({{"tensorflow", "keras", "sklearn"}} & set(sys.modules)))
         timeout=120,
     )
     assert done.stdout.strip() == "[]"
-
-
-def test_training_knows_nothing_of_the_store_or_of_pages():
-    """A worker that only trains needs neither."""
-    code = """
-import sys, mnist_models.training.loop
-print(sorted({"sqlalchemy", "streamlit"} & set(sys.modules)), "keras" in sys.modules)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert done.stdout.strip() == "[] True"
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda file: str(file.relative_to(ROOT)))

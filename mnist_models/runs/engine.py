@@ -169,7 +169,11 @@ class Engine:
         self._cluster: Cluster | None = None
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._thread.start()
-        self._post(self._connect)
+
+    def connect(self) -> None:
+        """Starts the embedded cluster, or looks for the other one, before anybody trains: else the
+        first training waits for it."""
+        self._post(self._reconnect_if_lost)
 
     def start(self, hyperparameters: Hyperparameters, name: str | None = None) -> str:
         """Puts a new run into the queue and returns its id at once. Raises StoreError when it

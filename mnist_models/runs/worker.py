@@ -16,6 +16,9 @@ from mnist_models import tensorflow_loader
 # have ended before this module was imported, and then the parent that is found is already another
 # one.
 OWNER = "MNIST_MODELS_OWNER"
+# The environment variable that, set to 0, leaves everything until it is needed: processes that
+# train start with the first training and import TensorFlow then.
+WARM_UP = "MNIST_MODELS_WARM_UP"
 PARENT_CHECK_S = 0.5
 NICENESS = 10
 
@@ -30,9 +33,10 @@ def dask_setup(process) -> None:
     ).start()
     if type(process).__name__ == "Worker":
         os.nice(NICENESS)
-        # In the background, so that the worker is there at once; a training that comes earlier
-        # waits for the same import.
-        threading.Thread(target=warm_up, daemon=True).start()
+        if warms_up():
+            # In the background, so that the worker is there at once; a training that comes earlier
+            # waits for the same import.
+            threading.Thread(target=warm_up, daemon=True).start()
 
 
 def _end_with_parent(parent: int) -> None:
@@ -41,6 +45,11 @@ def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_S)
     os._exit(0)
+
+
+def warms_up() -> bool:
+    """Whether processes that train are started, and made ready, before somebody trains."""
+    return os.environ.get(WARM_UP) != "0"
 
 
 def warm_up() -> None:

@@ -14,7 +14,7 @@ from mnist_models import tensorflow_loader
 from mnist_models.data import dataset
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.models.predictions import Readings
-from mnist_models.runs import pretrained
+from mnist_models.runs import pretrained, worker
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
@@ -195,7 +195,8 @@ def _make_ready() -> None:
     # time.
     gc.collect()
     gc.freeze()
-    engine()
+    if worker.warms_up():
+        engine().connect()
 
 
 def while_loading() -> AbstractContextManager:

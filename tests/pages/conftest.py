@@ -1,10 +1,12 @@
 """Pages share one store, engine and set of networks, as the visitors of one app do."""
 
+import functools
 from pathlib import Path
 
 import pytest
 import streamlit as st
 
+from mnist_models.runs import engine
 from mnist_models.runs.store import RunStore
 from mnist_models.settings.hyperparameters import DnnHyperparameters
 from mnist_models.training.loop import train
@@ -19,6 +21,8 @@ def one_store(tmp_path_factory):
     """A store of its own for the pages of this test run; what they share is closed at the end."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('pages')}/runs.sqlite3")
+        # What trains for the pages are threads: processes would import TensorFlow for themselves.
+        patch.setattr(engine, "Engine", functools.partial(engine.Engine, processes=False))
         st.cache_resource.clear()
         yield
         resources.tensorflow().wait()

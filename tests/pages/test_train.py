@@ -52,6 +52,14 @@ def part_curve() -> Curve:
     return curve
 
 
+def until(condition):
+    """Waits for something that the engine does."""
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_form_opens_with_the_defaults_and_what_they_build(network):
     app = page(network=network).run()
@@ -218,9 +226,7 @@ def test_training_from_the_page_ends_in_a_network_that_is_chosen_for_drawing(sto
     app.button(key="train-start").click().run()
     assert not app.exception
     run_id = app.session_state["run"]
-    deadline = time.monotonic() + 100
-    while store.run(run_id).in_progress and time.monotonic() < deadline:
-        time.sleep(0.2)
+    until(lambda: not store.run(run_id).in_progress)
     assert store.run(run_id).state == RunState.FINISHED
     app.run()
     assert any(metric.label == "Test digits read right" for metric in app.metric)
@@ -255,38 +261,22 @@ def test_before_anything_was_trained_the_page_invites_to(monkeypatch, tmp_path):
 
 
 def test_a_third_training_waits_in_a_queue_and_each_can_be_stopped_from_the_page():
-    long = DnnHyperparameters(hidden_units=(64,), epochs=100)
+    long = DnnHyperparameters(hidden_units=(16,), epochs=100, train_images=20_000)
     engine = resources.engine()
     run_ids = [engine.start(long) for _ in range(3)]
-    deadline = time.monotonic() + 60
-    while not all((live := engine.live(run_id)) and live.latest for run_id in run_ids[:2]):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: all((live := engine.live(run_id)) and live.latest for run_id in run_ids[:2]))
     assert "Waiting: 1 in the queue." in texts(page(run=run_ids[2]).run())
     running = page(run=run_ids[0]).run()
     assert "Epoch" in texts(running) and "images a second" in texts(running)
     for run_id in reversed(run_ids):
         page(run=run_id).run().button(key="train-stop").click().run()
-    while any(map(engine.live, run_ids)):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: not any(map(engine.live, run_ids)))
     states = [resources.store().run(run_id).state for run_id in run_ids]
     assert states == [RunState.STOPPED, RunState.STOPPED, RunState.FAILED]
 
 
 # Driving
 # ----------------------------------------------------------------------------------------------------------------
-
-
-def until(condition, app: AppTest | None = None):
-    """Waits for something that another process does; redraws the page meanwhile where one is
-    given."""
-    deadline = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-        if app:
-            app.run()
 
 
 def test_a_training_is_paused_goes_on_for_an_epoch_and_at_another_learning_rate():
@@ -334,7 +324,7 @@ def test_a_race_ends_in_who_won_and_both_can_be_drawn_for(store):
     app.button(key="train-start").click().run()
     assert not app.exception
     race = store.run(app.session_state["run"]).race
-    until(lambda: all(run.readable for run in racers(store, race)), app)
+    until(lambda: all(run.readable for run in racers(store, race)))
     app.run()
     runs = racers(store, race)
     assert [run.network for run in runs] == list(NETWORKS)

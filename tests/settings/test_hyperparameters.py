@@ -228,6 +228,7 @@ def test_pooling_the_image_away_names_the_layer_and_the_field():
     )
 
 
+@pytest.mark.tensorflow
 def test_geometry_is_refused_exactly_where_keras_has_no_image_left():
     """The oracle: Keras's own convolution and pooling layers, asked for the shape of what they pass
     on."""
