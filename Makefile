@@ -1,6 +1,6 @@
 # make run: installs what the app needs, once, and starts it.
 # make test: installs what the tests need, once, and runs every check.
-# make install: installs what the app needs, and the command mnist-models.
+# make install: installs what the app needs, and the command mnist-models; make install-dev also what the tests need.
 # make lock: brings requirements.lock and requirements-dev.lock in line with requirements.txt and requirements-dev.txt;
 #   make lock UPGRADE=1 also takes the newest version of all that these need in turn.
 # make pretrained: trains the pretrained models again.
@@ -10,7 +10,7 @@ PYTHON ?= python3
 PORT ?= 8501
 BIN = .venv/bin
 
-.PHONY: run install test format lock pretrained bench
+.PHONY: run install install-dev test format lock pretrained bench
 
 run: .venv/run-installed
 	@$(BIN)/python -c 'import socket, sys; sys.exit(socket.socket().connect_ex(("127.0.0.1", $(PORT))) == 0 and \
@@ -18,6 +18,8 @@ run: .venv/run-installed
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
 install: .venv/run-installed
+
+install-dev: .venv/test-installed
 
 # pytest ends with 5 where it has no test to run, as without a browser.
 test: .venv/test-installed
