@@ -1,5 +1,5 @@
 # make run: installs what the app needs, once, and starts it.
-# make test: installs what the tests need, once, and runs every check.
+# make check: the linters and the tests that need no TensorFlow. make test: every check. Both install what they need, once.
 # make install: installs what the app needs, and the command mnist-models; make install-dev also what the tests need.
 # make lock: brings requirements.lock and requirements-dev.lock in line with requirements.txt and requirements-dev.txt;
 #   make lock UPGRADE=1 also takes the newest version of all that these need in turn.
@@ -10,7 +10,7 @@ PYTHON ?= python3
 PORT ?= 8501
 BIN = .venv/bin
 
-.PHONY: run install install-dev test format lock pretrained bench
+.PHONY: run install install-dev test check format lock pretrained bench
 
 run: .venv/run-installed
 	@$(BIN)/python -c 'import socket, sys; sys.exit(socket.socket().connect_ex(("127.0.0.1", $(PORT))) == 0 and \
@@ -27,6 +27,11 @@ test: .venv/test-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser
 	$(BIN)/python -m pytest tests/browser || [ $$? -eq 5 ]
+
+check: .venv/test-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest tests/test_docs.py tests/test_house.py tests/settings
 
 format: .venv/test-installed
 	$(BIN)/ruff check --fix .
