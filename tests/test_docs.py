@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from mnist_models import commands
-from mnist_models.__main__ import _parser
+from mnist_models.__main__ import build_parser
 from tests.test_house import MODULES, siblings
 
 ROOT = Path(__file__).parents[1]
@@ -107,7 +107,7 @@ def _is_understood(arguments: list[str]) -> bool:
     if not arguments:
         return True
     try:
-        options = _parser().parse_args(arguments)
+        options = build_parser().parse_args(arguments)
         if options.command is commands.train_one:
             commands._hyperparameters(options)
     except (SystemExit, ValueError):
