@@ -7,10 +7,7 @@ called "not sure"; and MNIST's own test set.
 """
 
 import argparse
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from PIL import Image, ImageDraw

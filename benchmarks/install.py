@@ -9,8 +9,6 @@ import venv
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from benchmarks import apps, results
 from benchmarks.browser import launched, visitor
 from benchmarks.page import begin_training, start_s
@@ -37,7 +35,7 @@ def install(folder: Path) -> Iterator[Row]:
         "--disable-pip-version-check",
         "--no-cache-dir",
     ]
-    subprocess.run([*pip, "-r", ROOT / "requirements.txt"], check=True)
+    subprocess.run([*pip, "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
     seconds = time.monotonic() - started
     size_mb = sum(file.lstat().st_size for file in environment.rglob("*")) / apps.MB
     yield Row(

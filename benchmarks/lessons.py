@@ -1,11 +1,8 @@
 """What the lessons claim, counted over many test digits, and how soon their pages answer, measured
 in a browser."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from playwright.sync_api import Page

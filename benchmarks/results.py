@@ -1,7 +1,7 @@
-"""What the benchmarks measure: in parts, each printed, kept in `saved/benchmarks/`, and written
-into the README as one table.
+"""What the benchmarks measure: in parts, each printed, kept in `saved/benchmarks/`, and written as
+one table.
 
-python benchmarks/results.py README.md   puts the kept results between the table's marks.
+python -m benchmarks.results docs/measured.md   puts the kept results between the table's marks.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "saved" / "benchmarks"
 MARKS = ("<!-- benchmarks -->", "<!-- end of benchmarks -->")
-# The parts of each benchmark in the order of the table. Each benchmark is a script beside this one
-# that takes `--help`.
+# The parts of each benchmark in the order of the table. Each benchmark is a module beside this one,
+# started from the project's folder: `python -m benchmarks.page --help`.
 BENCHMARKS = {
     "handwriting": ("test set", "strokes", "non-digits"),
     "training": ("same", "headline", "watching", "augmentation", "utilisation"),
@@ -61,7 +61,7 @@ def main(benchmark: str, description: str, parts: Mapping[str, Part]) -> None:
 
 
 def keep(benchmark: str, part: str, rows: Sequence[Row]) -> None:
-    """Prints the rows and keeps them for the README. part: of those in BENCHMARKS."""
+    """Prints the rows and keeps them for the table. part: of those in BENCHMARKS."""
     print("\n".join(table(rows)), flush=True)
     file = _file(benchmark, part)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -117,9 +117,10 @@ def write_table(file: Path) -> str | None:
         encoding="utf-8",
     )
     if missing:
-        return f"Not measured yet, so not in the table: {', '.join(missing)}. Run benchmarks/NAME.py for each, or `make bench`."
+        how = "Run `python -m benchmarks.NAME` for each, or `make bench`."
+        return f"Not measured yet, so not in the table: {', '.join(missing)}. {how}"
     return None
 
 
 if __name__ == "__main__":
-    sys.exit(write_table(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "README.md")))
+    sys.exit(write_table(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "docs" / "measured.md")))

@@ -15,8 +15,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from benchmarks import apps, results
 from benchmarks.browser import Page, launched, visitor
 from benchmarks.results import Row
@@ -75,8 +73,10 @@ MEASURE = "measure"
 
 def measured(kind: str, **what) -> dict:
     """What one of the functions in MEASURES measures, in a process of its own."""
-    command = [sys.executable, __file__, MEASURE, json.dumps([kind, what])]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=QUIET)
+    command = [sys.executable, "-m", "benchmarks.training", MEASURE, json.dumps([kind, what])]
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=QUIET, cwd=results.ROOT
+    )
     found = json.loads(done.stdout.splitlines()[-1])
     values = what.pop("values", {})
     said = (
