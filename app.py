@@ -1,4 +1,4 @@
-"""Draw: one canvas, two networks, their readings side by side."""
+"""Draw: one canvas, two networks, their predictions side by side."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def main() -> None:
     for network, card in cards.items():
         with card:
             runs[network] = selection.choose(network)
-    readings = {network: card.container() for network, card in cards.items()}
+    places = {network: card.container() for network, card in cards.items()}
     for network, card in cards.items():
         run = runs[network]
         card.caption(
@@ -64,7 +64,7 @@ def main() -> None:
         )
     below = st.container()
     with left:
-        draw_and_read(runs, readings, below)
+        draw_and_read(runs, places, below)
         brush_and_picture()
     with st.expander("Ready-made lessons for a class", icon=":material/school:", key="ready-made"):
         ready_made.listed()
@@ -78,7 +78,7 @@ def draw_and_read(
     """The canvas, and what both networks read on it. A fragment: a stroke redraws this and nothing
     else.
 
-    places, below: where the readings are told, and how the drawing was prepared for them.
+    places, below: where the predictions are shown, and how the drawing was prepared for them.
     """
     if selection.has_news():
         st.rerun()
@@ -192,7 +192,11 @@ def reading(network: str, prediction: Prediction | None) -> None:
     with st.container(key=f"prediction-{network}"):
         st.metric(
             f"{NETWORKS[network].title} reads",
-            "–" if prediction is None else prediction.digit if prediction.is_sure else "not sure",
+            "–"
+            if prediction is None
+            else prediction.digit
+            if prediction.is_confident
+            else "not sure",
         )
 
 
@@ -202,7 +206,7 @@ def details(network: str, prediction: Prediction) -> None:
         digits,  # imports Altair, which the first canvas need not wait for
     )
 
-    perhaps = "" if prediction.is_sure else f"perhaps **{prediction.digit}**, "
+    perhaps = "" if prediction.is_confident else f"perhaps **{prediction.digit}**, "
     st.markdown(
         f"{perhaps}with probability **{prediction.probability:.1%}**, in "
         f"{prediction.elapsed_ms:.1f} ms"
@@ -216,7 +220,9 @@ def details(network: str, prediction: Prediction) -> None:
 
 def agreement(predictions: dict[str, Prediction]) -> None:
     """A line that says whether the networks agree."""
-    read = {prediction.digit if prediction.is_sure else None for prediction in predictions.values()}
+    read = {
+        prediction.digit if prediction.is_confident else None for prediction in predictions.values()
+    }
     if read == {None}:
         st.info(
             "Neither is sure. Perhaps this is no digit, or one written as they never saw it.",
@@ -227,7 +233,7 @@ def agreement(predictions: dict[str, Prediction]) -> None:
     else:
         told = (
             f"the {NETWORKS[network].title} "
-            + (f"reads **{prediction.digit}**" if prediction.is_sure else "is not sure")
+            + (f"reads **{prediction.digit}**" if prediction.is_confident else "is not sure")
             for network, prediction in predictions.items()
         )
         st.warning(f"They disagree: {', '.join(told)}.", icon=":material/call_split:")

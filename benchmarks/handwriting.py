@@ -79,7 +79,7 @@ def _on_test_set(network: str, reader, run: Run) -> list[results.Row]:
     accuracy = (probabilities.argmax(axis=1) == test.labels).mean()
     before = expected_calibration_error(tempered(probabilities, 1 / run.temperature), test.labels)
     after = expected_calibration_error(probabilities, test.labels)
-    unsure = (probabilities.max(axis=1) < reader.sure_from).mean()
+    unsure = (probabilities.max(axis=1) < reader.confidence_threshold).mean()
     title = NETWORKS[network].title
     print(f"{title} on MNIST's test set: {accuracy:.2%} right, {unsure:.2%} not sure")
     print(
@@ -127,7 +127,7 @@ def on_strokes(networks: dict, options: argparse.Namespace) -> list[results.Row]
                 probabilities = reader.probabilities(images)
                 right[way] = probabilities.argmax(axis=1) == labels
                 if preparation == "prepared":
-                    unsure.append(probabilities.max(axis=1) < reader.sure_from)
+                    unsure.append(probabilities.max(axis=1) < reader.confidence_threshold)
                     worst += [
                         (
                             float(probabilities[place].max()),
@@ -219,7 +219,7 @@ def on_non_digits(networks: dict, options: argparse.Namespace) -> list[results.R
     for network, reader in networks.items():
         title = NETWORKS[network].title
         unsure = {
-            kind: reader.probabilities(images).max(axis=1) < reader.sure_from
+            kind: reader.probabilities(images).max(axis=1) < reader.confidence_threshold
             for kind, images in prepared.items()
         }
         for kind, called in unsure.items():

@@ -13,7 +13,7 @@ from benchmarks.page import DRAWN, METRICS, REST_MS, figures, timed
 from benchmarks.results import Row
 from mnist_models import tensorflow_loader
 from mnist_models.data import dataset, shifts
-from mnist_models.data.corruptions import DISTORTIONS
+from mnist_models.data.corruptions import CORRUPTIONS
 from mnist_models.runs import pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.settings.hyperparameters import NETWORKS
@@ -27,7 +27,7 @@ def measure_claims(folder: Path) -> Iterator[Row]:
     from mnist_models.runs.loading import load_classifier
 
     store = RunStore(f"sqlite:///{folder}/runs.sqlite3")
-    readers = {run.id: load_classifier(store, run.id) for run in store.shipped()}
+    readers = {run.id: load_classifier(store, run.id) for run in store.pretrained_runs()}
     for pair in ("shipped", "quick"):
         shares = {
             network: _followed(readers[run_id]) for network, run_id in pretrained.ids(pair).items()
@@ -50,11 +50,11 @@ def measure_claims(folder: Path) -> Iterator[Row]:
             f"{NETWORKS[network].title} {accuracy:.2%}" for network, accuracy in accuracies.items()
         )
         yield Row(f"Scramble, the pair “{pair}”: test digits read right", told)
-    for name, distortion in DISTORTIONS.items():
+    for name, corruption in CORRUPTIONS.items():
         means = {
             pair: {
                 network: np.mean(
-                    [_accuracy(readers[run_id], name, amount) for amount in distortion.amounts]
+                    [_accuracy(readers[run_id], name, amount) for amount in corruption.amounts]
                 )
                 for network, run_id in pretrained.ids(pair).items()
             }
@@ -66,7 +66,7 @@ def measure_claims(folder: Path) -> Iterator[Row]:
             for pair, found in means.items()
         )
         yield Row(
-            f"{distortion.title}: {SPOILED:,} test digits read right, mean over the whole slider",
+            f"{corruption.title}: {SPOILED:,} test digits read right, mean over the whole slider",
             told,
         )
 
@@ -85,7 +85,7 @@ def _followed(reader) -> np.ndarray:
 
 def _accuracy(reader, name: str, amount: float) -> float:
     digits = dataset.load().test.part(0, SPOILED)
-    read = reader.probabilities(DISTORTIONS[name].apply(digits.images, amount)).argmax(axis=1)
+    read = reader.probabilities(CORRUPTIONS[name].apply(digits.images, amount)).argmax(axis=1)
     return float((read == digits.labels).mean())
 
 

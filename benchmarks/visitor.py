@@ -110,10 +110,10 @@ class Visitor:
         others = [{"id": widget, **state} for widget, state in self.widgets.states.items()]
         states = {"widgets": [*others, canvas]}
         message = {**self._at, "fragment_id": self.widgets.fragment, "widget_states": states}
-        readings = await self._run(BackMsg(rerun_script=message))
-        if len(readings) != NETWORKS:
-            raise VisitError(f"{len(readings)} readings instead of {NETWORKS}")
-        return max(readings.values()) - drawn
+        predictions = await self._run(BackMsg(rerun_script=message))
+        if len(predictions) != NETWORKS:
+            raise VisitError(f"{len(predictions)} readings instead of {NETWORKS}")
+        return max(predictions.values()) - drawn
 
     async def press(self, label: str) -> None:
         """Presses a button."""
@@ -157,7 +157,7 @@ class Visitor:
             raise VisitError(f"connection lost ({error!r})") from error
 
     async def _answer(self) -> dict[str, float]:
-        readings: dict[str, float] = {}
+        predictions: dict[str, float] = {}
         pictures: list[str] = []
         while True:
             data = await self._connection.recv()
@@ -174,7 +174,7 @@ class Visitor:
                     element = message.delta.new_element
                     match element.WhichOneof("type"):
                         case "metric" if element.metric.body != NO_READING:
-                            readings[element.metric.label] = received
+                            predictions[element.metric.label] = received
                         case "imgs":
                             pictures += [picture.url for picture in element.imgs.imgs]
                         case "exception":
@@ -191,7 +191,7 @@ class Visitor:
                     message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
                 ):
                     await self._fetch(pictures)
-                    return readings
+                    return predictions
 
     async def _fetch(self, pictures: list[str]) -> None:
         """Fetches pictures over one connection, but for those that a browser would have in its

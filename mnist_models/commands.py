@@ -332,7 +332,7 @@ def evaluate_run(options: argparse.Namespace) -> int:
 
     test = dataset.load().test
     result = evaluate(
-        load_classifier(store, run.id).readings(test.images), test.labels, run.temperature
+        load_classifier(store, run.id).predictions(test.images), test.labels, run.temperature
     )
     if options.json:
         print(
@@ -396,7 +396,7 @@ def predict(options: argparse.Namespace) -> int:
             else np.empty((0, 28, 28), np.uint8)
         )
         rows = {
-            network: iter(classifier.read_all(images))
+            network: iter(classifier.predict_all(images))
             for network, classifier in classifiers.items()
         }
         for picture in chunk:
@@ -420,7 +420,7 @@ def _reading_as_json(path: str, read: dict[str, Prediction]) -> str:
         | {
             network: {
                 "digit": prediction.digit,
-                "sure": prediction.is_sure,
+                "sure": prediction.is_confident,
                 "probability": prediction.probability,
                 "probabilities": prediction.probabilities,
             }
@@ -431,7 +431,7 @@ def _reading_as_json(path: str, read: dict[str, Prediction]) -> str:
 
 def _reading_as_text(path: str, read: dict[str, Prediction]) -> str:
     return f"{path}: " + ", ".join(
-        f"{NETWORKS[network].title} {'reads' if prediction.is_sure else 'is not sure, perhaps'} "
+        f"{NETWORKS[network].title} {'reads' if prediction.is_confident else 'is not sure, perhaps'} "
         f"{prediction.digit} "
         f"({prediction.probability:.1%})"
         for network, prediction in read.items()

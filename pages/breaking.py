@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from mnist_models.data import dataset
-from mnist_models.data.corruptions import DISTORTIONS, Distortion, breaking_points
+from mnist_models.data.corruptions import CORRUPTIONS, Corruption, breaking_points
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS, number
 from pages.parts import canvas, large_type, page, resources, selection
@@ -30,8 +30,8 @@ HALF = 0.5
 @page.guarded
 def main() -> None:
     """The page."""
-    amounts = {_key(name): distortion.amounts for name, distortion in DISTORTIONS.items()}
-    frame.begin(SCRIPT, {CHOSEN: tuple(DISTORTIONS), COUNT: COUNTS} | amounts)
+    amounts = {_key(name): corruption.amounts for name, corruption in CORRUPTIONS.items()}
+    frame.begin(SCRIPT, {CHOSEN: tuple(CORRUPTIONS), COUNT: COUNTS} | amounts)
     for key, first in ((CHOSEN, FIRST), (COUNT, COUNTS[0]), (READING, False)):
         st.session_state.setdefault(key, first)
     st.header("Where does it break?")
@@ -66,23 +66,23 @@ def one_digit() -> None:
     runs = frame.networks()
     name = st.segmented_control(
         "Spoil it",
-        list(DISTORTIONS),
-        format_func=lambda name: DISTORTIONS[name].title,
+        list(CORRUPTIONS),
+        format_func=lambda name: CORRUPTIONS[name].title,
         key=CHOSEN,
         required=True,
         persist_state="session",
     )
-    distortion = DISTORTIONS[name]
+    corruption = CORRUPTIONS[name]
     # What a link has set, or what was chosen before, comes before what a widget could be told to
     # start with.
-    st.session_state.setdefault(_key(name), distortion.harmless)
+    st.session_state.setdefault(_key(name), corruption.harmless)
     amount = st.select_slider(
-        f"{distortion.title}, {distortion.unit}",
-        distortion.amounts,
+        f"{corruption.title}, {corruption.unit}",
+        corruption.amounts,
         key=_key(name),
         format_func=number,
         persist_state="session",
-        help=distortion.help,
+        help=corruption.help,
     )
     frame.present(SCRIPT, image, label, runs, {CHOSEN: name, _key(name): amount})
     if name != st.session_state.setdefault("breaking-shown", name):
@@ -90,7 +90,7 @@ def one_digit() -> None:
         st.rerun()  # the chart of the whole test set stands outside of this part of the page
     with resources.while_loading():
         found = {network: cached.read_along(run.id, image, name) for network, run in runs.items()}
-    place = distortion.amounts.index(amount)
+    place = corruption.amounts.index(amount)
     spoiled = cached.spoiled(image, name)
     left, *columns = st.columns([1, 1, 1], gap="medium", vertical_alignment="center")
     picture = canvas.enlarged(spoiled[place], PICTURE_PX)
@@ -107,46 +107,46 @@ def one_digit() -> None:
         )
     st.markdown(
         finding(
-            distortion,
+            corruption,
             {network: read.argmax(axis=1) == label for network, read in found.items()},
             label,
         )
     )
     large_type.chart(
         charts.along(
-            distortion.amounts,
+            corruption.amounts,
             {network: read[:, label] for network, read in found.items()},
             {network: read.argmax(axis=1).tolist() for network, read in found.items()},
             label,
             amount,
-            _scale(distortion),
+            _scale(corruption),
         ),
         key="breaking-along",
         alt=f"How probable each network finds {label}, the more the digit is spoiled",
     )
 
 
-def _scale(distortion: Distortion) -> str:
-    return f"{distortion.title.lower()}, {distortion.unit}"
+def _scale(corruption: Corruption) -> str:
+    return f"{corruption.title.lower()}, {corruption.unit}"
 
 
-def _told(distortion: Distortion, amounts: list[float]) -> str:
-    space = "" if distortion.unit.startswith(("°", "%")) else " "
-    return " and ".join(f"**{number(amount)}**{space}{distortion.unit}" for amount in amounts)
+def _told(corruption: Corruption, amounts: list[float]) -> str:
+    space = "" if corruption.unit.startswith(("°", "%")) else " "
+    return " and ".join(f"**{number(amount)}**{space}{corruption.unit}" for amount in amounts)
 
 
-def finding(distortion: Distortion, right: Mapping[str, np.ndarray], label: int) -> str:
+def finding(corruption: Corruption, right: Mapping[str, np.ndarray], label: int) -> str:
     """Where both networks break, in words. right: whether the digit was read rightly at each
     amount, by network."""
     sentences = []
     for network, found in right.items():
-        title, points = NETWORKS[network].title, breaking_points(distortion, found)
+        title, points = NETWORKS[network].title, breaking_points(corruption, found)
         if not points:
             sentences.append(f"The {title} reads it as {label} all along.")
-        elif points == [distortion.harmless]:
+        elif points == [corruption.harmless]:
             sentences.append(f"The {title} does not read it as {label} even unspoiled.")
         else:
-            sentences.append(f"The {title} first fails at {_told(distortion, points)}.")
+            sentences.append(f"The {title} first fails at {_told(corruption, points)}.")
     shares = {network: found.mean() for network, found in right.items()}
     (_, worst), (best, most) = sorted(shares.items(), key=lambda share: share[1])
     if worst == most:
@@ -175,7 +175,7 @@ def whole_test_set(was_reading: bool) -> None:
         required=True,
         persist_state="session",
     )
-    sweeps = {run_id: cached.sweep(run_id, name, count) for run_id in runs}
+    robustness_curves = {run_id: cached.robustness_curve(run_id, name, count) for run_id in runs}
     if was_reading:
         right.button(
             "Stop",
@@ -186,12 +186,12 @@ def whole_test_set(was_reading: bool) -> None:
             args=[False],
         )
         st.progress(
-            waiting.share(sweeps),
-            f"{count:,} digits at each of {len(DISTORTIONS[name].amounts)} steps, read by "
-            f"{len(sweeps)} networks",
+            waiting.share(robustness_curves),
+            f"{count:,} digits at each of {len(CORRUPTIONS[name].amounts)} steps, read by "
+            f"{len(robustness_curves)} networks",
         )
-        waiting.go_on(sweeps)
-        if waiting.all_over(sweeps):
+        waiting.go_on(robustness_curves)
+        if waiting.all_over(robustness_curves):
             _read(False)
     else:
         right.button(
@@ -200,13 +200,17 @@ def whole_test_set(was_reading: bool) -> None:
             key="breaking-start",
             type="primary",
             width="stretch",
-            disabled=waiting.all_over(sweeps),
+            disabled=waiting.all_over(robustness_curves),
             on_click=_read,
             args=[True],
         )
     if st.session_state[READING] != was_reading:
         st.rerun()
-    found = {runs[run_id]: sweep.result for run_id, sweep in sweeps.items() if sweep.is_over}
+    found = {
+        runs[run_id]: robustness_curve.result
+        for run_id, robustness_curve in robustness_curves.items()
+        if robustness_curve.is_over
+    }
     if unkept := [swept.unkept for swept in found.values() if swept.unkept]:
         st.warning(
             page.plain(
@@ -244,7 +248,7 @@ def choose_runs() -> dict[str, Run]:
 
 def show(found: Mapping[Run, list[float]], name: str, count: int) -> None:
     """The curves of some runs along a distortion, and in words where each of them breaks."""
-    distortion = DISTORTIONS[name]
+    corruption = CORRUPTIONS[name]
     if not found:
         st.caption(
             "Press “Read them” to see how many of the test digits each network reads, at each step "
@@ -252,13 +256,13 @@ def show(found: Mapping[Run, list[float]], name: str, count: int) -> None:
         )
         return
     for run, accuracies in found.items():
-        st.markdown(sentence(run, np.array(accuracies), distortion, count))
+        st.markdown(sentence(run, np.array(accuracies), corruption, count))
     large_type.chart(
-        charts.sweeps(
-            distortion.amounts,
+        charts.robustness_curves(
+            corruption.amounts,
             {run.label: accuracies for run, accuracies in found.items()},
             [run.network for run in found],
-            _scale(distortion),
+            _scale(corruption),
         ),
         key="breaking-sweeps",
         alt=f"How many of {count:,} test digits are read rightly, the more they are spoiled",
@@ -285,14 +289,14 @@ def why() -> None:
         )
 
 
-def sentence(run: Run, accuracies: np.ndarray, distortion: Distortion, count: int) -> str:
+def sentence(run: Run, accuracies: np.ndarray, corruption: Corruption, count: int) -> str:
     """How well a run reads the test set unspoiled, and where it reads fewer than half of it."""
-    whole = accuracies[distortion.amounts.index(distortion.harmless)]
+    whole = accuracies[corruption.amounts.index(corruption.harmless)]
     told = f"**{page.plain(run.label)}** reads {whole:.1%} of {count:,} unspoiled test digits"
-    points = breaking_points(distortion, accuracies >= HALF)
+    points = breaking_points(corruption, accuracies >= HALF)
     if not points:
         return f"{told}, and at least half of them all along; on average over the scale {accuracies.mean():.1%}."
-    return f"{told}, and fewer than half from {_told(distortion, points)} on; on average over the scale {accuracies.mean():.1%}."
+    return f"{told}, and fewer than half from {_told(corruption, points)} on; on average over the scale {accuracies.mean():.1%}."
 
 
 main()

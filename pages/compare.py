@@ -41,7 +41,7 @@ def main() -> None:
         runs = all_runs()
     except StoreError as error:
         st.error(page.plain(error))
-        runs = {run.id: run for run in resources.store().shipped()}
+        runs = {run.id: run for run in resources.store().pretrained_runs()}
     else:
         with st.container(key="runs"):
             # A fragment redraws itself as often as was fixed when it was defined: only while
@@ -69,7 +69,7 @@ def main() -> None:
 def all_runs() -> dict[str, Run]:
     """Every run by its id: those in progress, then the best reader first, then those that came to
     nothing."""
-    runs = [*resources.store().runs(), *resources.store().shipped()]
+    runs = [*resources.store().runs(), *resources.store().pretrained_runs()]
     runs.sort(key=lambda run: (not run.in_progress, not run.readable, -(run.test_accuracy or 0)))
     return {run.id: run for run in runs}
 

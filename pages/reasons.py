@@ -136,8 +136,10 @@ def what_would_change(
         persist_state="session",
     )
     works = {network: cached.change(run.id, image, by) for network, run in runs.items()}
-    sure_from = {network: run.sure_from for network, run in runs.items()}
-    show = functools.partial(changes.show, image=image, digits=digits, sure_from=sure_from, by=by)
+    confidence_threshold = {network: run.confidence_threshold for network, run in runs.items()}
+    show = functools.partial(
+        changes.show, image=image, digits=digits, confidence_threshold=confidence_threshold, by=by
+    )
     waiting.until_over(works, "Small changes are tried.", show)
 
 

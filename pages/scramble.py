@@ -39,7 +39,7 @@ def main() -> None:
         "under scrambling: you cannot read it, but can they?"
     )
     scrambled = {network: choose(network, some) for network, some in runs.items()}
-    plain = shipped("quick")
+    plain = pretrained_runs("quick")
     draw_and_read(plain, scrambled)
     st.subheader("What it costs over the whole test set")
     st.markdown(verdict(plain, scrambled))
@@ -58,7 +58,7 @@ def main() -> None:
     resources.prepare()
 
 
-def shipped(pair: str) -> dict[str, Run]:
+def pretrained_runs(pair: str) -> dict[str, Run]:
     """A pair of networks that comes with the app, by network."""
     return {
         network: resources.store().run(run_id) for network, run_id in pretrained.ids(pair).items()

@@ -69,7 +69,8 @@ def replayed() -> None:
     with resources.while_loading():
         read = {network: cached.read_replay(run.id, objects) for network, run in runs.items()}
     decisions = {
-        network: strokes.decide(read[network], run.sure_from) for network, run in runs.items()
+        network: strokes.decide(read[network], run.confidence_threshold)
+        for network, run in runs.items()
     }
     st.markdown(verdict(decisions, replay))
     # A fragment redraws itself as often as was fixed when it was defined.
@@ -155,13 +156,13 @@ def watch(
     for column, (network, run) in zip(right, runs.items(), strict=True):
         title = NETWORKS[network].title
         with column:
-            reading(title, read[network][at], run.sure_from)
+            reading(title, read[network][at], run.confidence_threshold)
             inks, drawn = zip(
                 *((round(one.ink, 4), one.stroke) for one in replay.moments), strict=True
             )
             large_type.chart(
                 charts.course(
-                    charts.Course(network, inks, drawn, read[network], run.sure_from), at
+                    charts.Course(network, inks, drawn, read[network], run.confidence_threshold), at
                 ),
                 key=f"course-{network}",
                 alt=f"How probable the {title} finds each digit along the drawing",
@@ -203,13 +204,13 @@ def choose_moment(percent: int, is_playing: bool) -> None:
         )
 
 
-def reading(title: str, probabilities: np.ndarray, sure_from: float) -> None:
+def reading(title: str, probabilities: np.ndarray, confidence_threshold: float) -> None:
     """What a network reads at a moment."""
     digit, probability = probabilities.argmax(), probabilities.max()
-    is_sure = probability >= sure_from
-    st.metric(f"{title} reads", str(digit) if is_sure else "not sure")
+    is_confident = probability >= confidence_threshold
+    st.metric(f"{title} reads", str(digit) if is_confident else "not sure")
     st.markdown(
-        f"{'' if is_sure else f'perhaps **{digit}**, '}with probability **{probability:.1%}**"
+        f"{'' if is_confident else f'perhaps **{digit}**, '}with probability **{probability:.1%}**"
     )
 
 
@@ -221,7 +222,7 @@ def verdict(decisions: Mapping[str, Decision], replay: Replay) -> str:
     sure = {
         NETWORKS[network].title: decision
         for network, decision in decisions.items()
-        if decision.is_sure
+        if decision.is_confident
     }
     if not sure:
         return f"{told} So neither knows it at the end."
@@ -237,8 +238,8 @@ def verdict(decisions: Mapping[str, Decision], replay: Replay) -> str:
 
 
 def _told(title: str, decision: Decision, replay: Replay) -> str:
-    says = f"has read **{decision.digit}**" if decision.is_sure else "has been **not sure**"
-    guess = "" if decision.is_sure else f" Its best guess at the end is {decision.digit}."
+    says = f"has read **{decision.digit}**" if decision.is_confident else "has been **not sure**"
+    guess = "" if decision.is_confident else f" Its best guess at the end is {decision.digit}."
     if decision.since == 0:
         return f"The {title} {says} from the first moment on.{guess}"
     moment = replay.moments[decision.since]

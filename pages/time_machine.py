@@ -101,7 +101,7 @@ def kept() -> None:
     if frame.is_presented():
         return
     with st.expander("What is kept"):
-        taken = resources.store().snapshot_bytes()
+        taken = resources.store().checkpoint_bytes()
         st.markdown(
             f"The epochs of all runs take **{taken / 1e6:,.1f} MB** of the disk; they may take "
             f"{checkpoints.MOST_BYTES_OF_ALL / 1e6:,.0f} MB. Where that is not enough, the oldest "
@@ -116,7 +116,7 @@ def kept() -> None:
                 "they took of the disk is used again for the epochs of new runs."
             )
             if st.button("Forget them for good", key="time-forget", disabled=not taken):
-                cached.forget_snapshots()
+                cached.delete_checkpoints()
                 st.rerun()
 
 

@@ -136,7 +136,7 @@ def test_train_writes_a_card_and_weights_that_can_be_read_back(run, store, tmp_p
     assert store.weights(kept.id) == weights
     test = dataset.load().test
     result = evaluate(
-        Classifier.from_weights(hyperparameters, weights).readings(test.images), test.labels
+        Classifier.from_weights(hyperparameters, weights).predictions(test.images), test.labels
     )
     assert (card["test_accuracy"], card["test_loss"]) == pytest.approx(
         (result.accuracy, result.loss)
@@ -206,7 +206,7 @@ def test_a_recipe_knows_its_network_and_what_is_chosen_takes_the_place_of_its_ow
     expected = {"epochs": 1, "train_images": 300, "validation_images": 100}
     assert kept.hyperparameters == RECIPES["simple-nn"].hyperparameters.model_copy(update=expected)
     assert json.loads(out)["parameters"] == kept.parameters == 91_860
-    assert store.readings(kept.id).digits.shape == (10_000,)
+    assert store.predictions(kept.id).digits.shape == (10_000,)
     # With the network its own name is enough, and so is the network alone.
     for arguments, recipe in ((["cnn", "--recipe", "quick"], "quick-cnn"), (["cnn"], "quick-cnn")):
         small = ["--conv-layers", "4x3/3", "--dense-units", "none", *chosen]
@@ -400,11 +400,11 @@ def test_predict_reads_each_picture_with_both_networks(run, pictures):
     assert [row["image"] for row in rows] == [str(path) for path in pictures]
     images = np.stack([prepare_picture(open_picture(path)).image for path in pictures])
     for network in NETWORKS:
-        shipped = pretrained.facts()[pretrained.PREFIX + network]
-        weights = pretrained.weights(shipped["id"])
-        expected = Classifier.from_weights(validate(shipped["values"]), weights).probabilities(
-            images
-        )
+        pretrained_runs = pretrained.facts()[pretrained.PREFIX + network]
+        weights = pretrained.weights(pretrained_runs["id"])
+        expected = Classifier.from_weights(
+            validate(pretrained_runs["values"]), weights
+        ).probabilities(images)
         for row, probabilities in zip(rows, expected, strict=True):
             assert list(row) == ["image", *NETWORKS]
             reading = row[network]

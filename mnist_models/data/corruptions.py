@@ -11,7 +11,7 @@ from mnist_models.data.preprocessing import CENTER_PX, INK
 
 
 @dataclass(frozen=True)
-class Distortion:
+class Corruption:
     """title, unit: for people. help: what it does, a sentence. amounts: those that can be chosen,
     in their order. harmless: the one that leaves a digit as it is. apply: uint8 images (N, 28, 28)
     and an amount in, the same shape and type out; always the same for the same images."""
@@ -115,27 +115,27 @@ def _steps(low: float, high: float, step: float) -> tuple[float, ...]:
     )
 
 
-DISTORTIONS = {
-    "turn": Distortion(
+CORRUPTIONS = {
+    "turn": Corruption(
         "Turn", "°", "Turns the digit about its middle.", _steps(-180, 180, 10), 0, turn
     ),
-    "scale": Distortion(
+    "scale": Corruption(
         "Scale", "%", "Makes the digit smaller or larger.", _steps(20, 200, 10), 100, scale
     ),
-    "shear": Distortion(
+    "shear": Corruption(
         "Shear", "px per px", "Slants the digit to either side.", _steps(-1.5, 1.5, 0.1), 0.0, shear
     ),
-    "thicken": Distortion(
+    "thicken": Corruption(
         "Thicken", "px on each side", "Widens the strokes.", _steps(0, 5, 0.25), 0.0, thicken
     ),
-    "thin": Distortion(
+    "thin": Corruption(
         "Thin", "px on each side", "Narrows the strokes.", _steps(0, 3, 0.125), 0.0, thin
     ),
-    "blur": Distortion("Blur", "px", "Puts the digit out of focus.", _steps(0, 6, 0.5), 0.0, blur),
-    "noise": Distortion(
+    "blur": Corruption("Blur", "px", "Puts the digit out of focus.", _steps(0, 6, 0.5), 0.0, blur),
+    "noise": Corruption(
         "Noise", "% of ink", "Speckles ink and paper.", _steps(0, 150, 5), 0, add_noise
     ),
-    "cover": Distortion(
+    "cover": Corruption(
         "Cover",
         "rows from the top",
         "Covers the digit with paper.",
@@ -143,23 +143,23 @@ DISTORTIONS = {
         0,
         cover,
     ),
-    "invert": Distortion(
+    "invert": Corruption(
         "Invert", "%", "Turns ink into paper and paper into ink.", _steps(0, 100, 5), 0, invert
     ),
 }
 
 
-def breaking_points(distortion: Distortion, right: np.ndarray) -> list[float]:
+def breaking_points(corruption: Corruption, right: np.ndarray) -> list[float]:
     """The first amounts, going from the harmless one to either end, at which the digit is not read
     rightly any more.
 
     right: bool (len(amounts),). Nothing where it is read rightly to the end; the harmless amount
     where it never is.
     """
-    middle = distortion.amounts.index(distortion.harmless)
+    middle = corruption.amounts.index(corruption.harmless)
     lower = [place for place in range(middle, -1, -1) if not right[place]]
     higher = [place for place in range(middle, len(right)) if not right[place]]
     return [
-        distortion.amounts[place]
+        corruption.amounts[place]
         for place in sorted({found[0] for found in (lower, higher) if found})
     ]

@@ -126,9 +126,12 @@ def _bows(count: int, is_sign: np.ndarray, random: np.random.Generator) -> np.nd
     """Points along parts of ellipses, a quarter of one at least, as in `_paths`; in signs they
     begin at a side."""
     shape = (count, MOST_STROKES, 1)
-    begin, sweep = random.uniform(0, 2 * np.pi, shape), random.uniform(np.pi / 2, 2 * np.pi, shape)
+    begin, robustness_curve = (
+        random.uniform(0, 2 * np.pi, shape),
+        random.uniform(np.pi / 2, 2 * np.pi, shape),
+    )
     begin = np.where(is_sign[..., 0], np.round(begin / (np.pi / 2)) * np.pi / 2, begin)
-    angles = begin + sweep * np.linspace(0, 1, POINTS_PER_STROKE)
+    angles = begin + robustness_curve * np.linspace(0, 1, POINTS_PER_STROKE)
     radii = random.uniform(0.15, 0.5, (count, MOST_STROKES, 1, 2))
     centers = radii + random.random((count, MOST_STROKES, 1, 2)) * (1 - 2 * radii)
     return centers + radii * np.stack([np.cos(angles), np.sin(angles)], axis=-1)

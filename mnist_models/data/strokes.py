@@ -76,7 +76,7 @@ class Decision(NamedTuple):
     earlier: the last digit before that of which it was sure; None where there was none."""
 
     digit: int
-    is_sure: bool
+    is_confident: bool
     since: int
     was_sure: bool
     earlier: int | None
@@ -295,11 +295,11 @@ class Replay(NamedTuple):
         return max(sum(moment.percent <= percent for moment in self.moments) - 1, 0)
 
 
-def decide(probabilities: np.ndarray, sure_from: float) -> Decision:
+def decide(probabilities: np.ndarray, confidence_threshold: float) -> Decision:
     """When a network last changed its mind. probabilities: at each moment, float (moments, 10).
     sure_from: below this probability, 0 to 1, it is not sure of a digit."""
     read = probabilities.argmax(axis=1)
-    said = np.where(probabilities.max(axis=1) >= sure_from, read, NOT_SURE)
+    said = np.where(probabilities.max(axis=1) >= confidence_threshold, read, NOT_SURE)
     changes = np.flatnonzero(np.diff(said))
     since = int(changes[-1]) + 1 if changes.size else 0
     before = said[:since]

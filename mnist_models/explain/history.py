@@ -17,7 +17,7 @@ from mnist_models.runs.loading import load_classifier
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, RunState, StoreError
 from mnist_models.settings.hyperparameters import Hyperparameters
-from mnist_models.training.checkpoints import Snapshot
+from mnist_models.training.checkpoints import Checkpoint
 from mnist_models.training.progress import Curve
 
 
@@ -37,8 +37,8 @@ class History:
         end = _end(run, hyperparameters, store.curve(run_id))
         self._classifier = load_classifier(store, run_id)
         last = pack_half(self._classifier.network)
-        kept = [snapshot for snapshot in store.snapshots(run_id) if snapshot.epoch < end]
-        moments = [Snapshot(0, first), *kept, Snapshot(end, last)]
+        kept = [checkpoint for checkpoint in store.checkpoints(run_id) if checkpoint.epoch < end]
+        moments = [Checkpoint(0, first), *kept, Checkpoint(end, last)]
         self.epochs = tuple(moment.epoch for moment in moments)
         try:
             weights = [read_weights(self.network, moment.weights) for moment in moments]

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Generator
 
 from mnist_models.data import dataset
-from mnist_models.data.corruptions import Distortion
+from mnist_models.data.corruptions import Corruption
 from mnist_models.data.dataset import Digits
 from mnist_models.models.predictions import Read
 from mnist_models.runs.tables import Run
@@ -15,37 +15,37 @@ BATCH = 250
 SAMPLE = 20
 
 
-def sweep(
-    read: Read, distortion: Distortion, digits: Digits
+def robustness_curve(
+    read: Read, corruption: Corruption, digits: Digits
 ) -> Generator[float, None, list[float]]:
     """The share of the digits that are read rightly, 0 to 1, at each of the distortion's amounts. A
     generator that yields what share of the work is done, see slices.Sliced."""
     accuracies = []
-    for amount in distortion.amounts:
+    for amount in corruption.amounts:
         right = 0
         for start in range(0, len(digits), BATCH):
             some = digits.part(start, min(start + BATCH, len(digits)))
             right += int(
-                (read(distortion.apply(some.images, amount)).argmax(axis=1) == some.labels).sum()
+                (read(corruption.apply(some.images, amount)).argmax(axis=1) == some.labels).sum()
             )
-            yield (len(accuracies) + (start + len(some)) / len(digits)) / len(distortion.amounts)
+            yield (len(accuracies) + (start + len(some)) / len(digits)) / len(corruption.amounts)
         accuracies.append(right / len(digits))
     return accuracies
 
 
-def origin(run: Run, distortion: Distortion) -> str:
+def origin(run: Run, corruption: Corruption) -> str:
     """What a sweep of a readable run follows from, as 64 hexadecimal digits: others where the
     network was trained anew, as one that ships may be for a later version, and where the distortion
     does something else to the test digits."""
     network = f"{run.created_at.isoformat()} {run.test_loss}"
-    return hashlib.sha256(network.encode() + _effect(distortion)).hexdigest()
+    return hashlib.sha256(network.encode() + _effect(corruption)).hexdigest()
 
 
 @functools.cache
-def _effect(distortion: Distortion) -> bytes:
+def _effect(corruption: Corruption) -> bytes:
     sample = dataset.load().test.images[:SAMPLE]
     # Noise is the same for the first digit of each batch, for the second one, and so on.
-    told = hashlib.sha256(repr((distortion.amounts, BATCH)).encode())
-    for amount in distortion.amounts:
-        told.update(distortion.apply(sample, amount).tobytes())
+    told = hashlib.sha256(repr((corruption.amounts, BATCH)).encode())
+    for amount in corruption.amounts:
+        told.update(corruption.apply(sample, amount).tobytes())
     return told.digest()

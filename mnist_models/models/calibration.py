@@ -31,7 +31,7 @@ def temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def sure_from(digits: np.ndarray, non_digits: np.ndarray) -> float:
+def confidence_threshold(digits: np.ndarray, non_digits: np.ndarray) -> float:
     """The probability of the digit read from which on a network may be called sure of it, 0 to 1.
 
     The lowest that only one drawing in 25 that is no digit reaches, but never so high that more

@@ -12,7 +12,7 @@ import tensorflow as tf
 from mnist_models.data import dataset, npz
 from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX, SCRAMBLE
 from mnist_models.models import networks
-from mnist_models.models.predictions import SURE_FROM, Readings
+from mnist_models.models.predictions import CONFIDENCE_THRESHOLD, Predictions
 from mnist_models.settings.hyperparameters import Hyperparameters
 
 
@@ -33,7 +33,7 @@ class Prediction:
     probability: float
     probabilities: tuple[float, ...]
     elapsed_ms: float
-    is_sure: bool
+    is_confident: bool
 
 
 class Classifier:
@@ -48,14 +48,18 @@ class Classifier:
         self,
         network: keras.Model,
         batch_size: int = 500,
-        sure_from: float = SURE_FROM,
+        confidence_threshold: float = CONFIDENCE_THRESHOLD,
         *,
         scrambles: bool = False,
     ) -> None:
         """sure_from: below this probability of the digit that it reads, 0 to 1, the network is not
         sure of it. scrambles: whether the network learned from scrambled images, so that it has to
         be given such."""
-        self.network, self.sure_from, self.scrambles = network, sure_from, scrambles
+        self.network, self.confidence_threshold, self.scrambles = (
+            network,
+            confidence_threshold,
+            scrambles,
+        )
         self.batch_size = batch_size
         images = tf.TensorSpec((None, IMAGE_SIZE_PX, IMAGE_SIZE_PX), tf.uint8)
         self._probabilities = tf.function(
@@ -65,13 +69,18 @@ class Classifier:
 
     @classmethod
     def from_weights(
-        cls, hyperparameters: Hyperparameters, weights: bytes, sure_from: float = SURE_FROM
+        cls,
+        hyperparameters: Hyperparameters,
+        weights: bytes,
+        confidence_threshold: float = CONFIDENCE_THRESHOLD,
     ) -> "Classifier":
         """The network of these hyperparameters with weights from `pack_weights`. Raises
         WeightsError when they do not fit."""
         network = networks.build(hyperparameters, blank=True)
         unpack_weights(network, weights)
-        return cls(network, sure_from=sure_from, scrambles=hyperparameters.scrambled)
+        return cls(
+            network, confidence_threshold=confidence_threshold, scrambles=hyperparameters.scrambled
+        )
 
     def seen(self, images: tf.Tensor) -> tf.Tensor:
         """The images, (N, 28, 28), as the network itself is given them: scrambled where it learned
@@ -92,15 +101,15 @@ class Classifier:
         """The probability of each digit: uint8 (N, 28, 28) in, float32 (N, 10) out."""
         return np.concatenate([np.empty((0, CLASS_COUNT), np.float32), *self.batches(images)])
 
-    def readings(self, images: np.ndarray) -> Readings:
+    def predictions(self, images: np.ndarray) -> Predictions:
         """What the network reads in each of many images, uint8 (N, 28, 28)."""
-        return Readings.of(self.probabilities(images))
+        return Predictions.of(self.probabilities(images))
 
     def read(self, image: np.ndarray) -> Prediction:
         """What the network reads in one image, uint8 (28, 28)."""
-        return self.read_all(image[np.newaxis])[0]
+        return self.predict_all(image[np.newaxis])[0]
 
-    def read_all(self, images: np.ndarray) -> list[Prediction]:
+    def predict_all(self, images: np.ndarray) -> list[Prediction]:
         """What the network reads in each of many images, uint8 (N, 28, 28); each took an equal
         share of the time."""
         start = time.perf_counter()
@@ -108,7 +117,11 @@ class Classifier:
         elapsed_ms = (time.perf_counter() - start) * 1000 / max(len(images), 1)
         return [
             Prediction(
-                row.index(max(row)), max(row), tuple(row), elapsed_ms, max(row) >= self.sure_from
+                row.index(max(row)),
+                max(row),
+                tuple(row),
+                elapsed_ms,
+                max(row) >= self.confidence_threshold,
             )
             for row in rows
         ]

@@ -7,7 +7,7 @@ from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_
 
 from mnist_models.data.dataset import CLASS_COUNT
 from mnist_models.models.calibration import expected_calibration_error, tempered
-from mnist_models.models.predictions import Readings
+from mnist_models.models.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,25 @@ class Evaluation:
     digits: tuple[DigitReport, ...]
 
 
-def evaluate(readings: Readings, labels: np.ndarray, temperature: float = 1.0) -> Evaluation:
+def evaluate(predictions: Predictions, labels: np.ndarray, temperature: float = 1.0) -> Evaluation:
     """Compares what was read with the labels, uint8 (N,). temperature: what the logits were divided
     by after training."""
-    probabilities = readings.probabilities.astype(np.float64)
+    probabilities = predictions.probabilities.astype(np.float64)
     probabilities /= probabilities.sum(
         axis=1, keepdims=True
     )  # as floats of few places they sum to 1 only nearly
     classes = np.arange(CLASS_COUNT)
     columns = precision_recall_fscore_support(
-        labels, readings.digits, labels=classes, zero_division=0
+        labels, predictions.digits, labels=classes, zero_division=0
     )
     return Evaluation(
         loss=float(log_loss(labels, probabilities, labels=classes)),
-        accuracy=float((readings.digits == labels).mean()),
+        accuracy=float((predictions.digits == labels).mean()),
         calibration_error=expected_calibration_error(probabilities, labels),
         untempered_calibration_error=expected_calibration_error(
             tempered(probabilities, 1 / temperature), labels
         ),
-        confusion=confusion_matrix(labels, readings.digits, labels=classes),
+        confusion=confusion_matrix(labels, predictions.digits, labels=classes),
         digits=tuple(
             DigitReport(float(p), float(r), float(f), int(n))
             for p, r, f, n in zip(*columns, strict=True)

@@ -11,8 +11,8 @@ from mnist_models.data import npz
 from mnist_models.data.dataset import CLASS_COUNT
 
 # Below it a reading would more likely be wrong than right. Networks are given a limit of their own
-# after training, see calibration.sure_from; this one is for those that were not.
-SURE_FROM = 0.5
+# after training, see calibration.confidence_threshold; this one is for those that were not.
+CONFIDENCE_THRESHOLD = 0.5
 
 
 # Images, uint8 (N, 28, 28), to the probability of each digit, float32 (N, 10): see
@@ -20,11 +20,11 @@ SURE_FROM = 0.5
 Read = Callable[[np.ndarray], np.ndarray]
 
 
-class ReadingsError(ValueError):
+class PredictionsError(ValueError):
     """Readings that cannot be read."""
 
 
-class Readings(NamedTuple):
+class Predictions(NamedTuple):
     """digits: uint8 (N,), the most probable digit in each image. probabilities: floats (N, 10), of
     all ten.
 
@@ -36,7 +36,7 @@ class Readings(NamedTuple):
     probabilities: np.ndarray
 
     @classmethod
-    def of(cls, probabilities: np.ndarray) -> "Readings":
+    def of(cls, probabilities: np.ndarray) -> "Predictions":
         """The readings that these probabilities, (N, 10), are."""
         return cls(probabilities.argmax(axis=1).astype(np.uint8), probabilities)
 
@@ -54,16 +54,16 @@ class Readings(NamedTuple):
         return archive.getvalue()
 
     @classmethod
-    def unpack(cls, packed: bytes) -> "Readings":
+    def unpack(cls, packed: bytes) -> "Predictions":
         """What `pack` made. Raises ReadingsError when it is damaged or something else."""
         try:
             arrays = npz.read(io.BytesIO(packed))
-            readings = cls(arrays["digits"], arrays["probabilities"])
+            predictions = cls(arrays["digits"], arrays["probabilities"])
         except (npz.ArchiveError, KeyError) as error:
-            raise ReadingsError(f"The readings cannot be read ({error}).") from error
-        digits, probabilities = readings
+            raise PredictionsError(f"The readings cannot be read ({error}).") from error
+        digits, probabilities = predictions
         if (digits.dtype, probabilities.dtype) != (np.uint8, np.float16) or digits.ndim != 1:
-            raise ReadingsError("The readings are something else.")
+            raise PredictionsError("The readings are something else.")
         if probabilities.shape != (len(digits), CLASS_COUNT) or (digits >= CLASS_COUNT).any():
-            raise ReadingsError("The readings are something else.")
-        return readings
+            raise PredictionsError("The readings are something else.")
+        return predictions

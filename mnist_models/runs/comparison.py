@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mnist_models.models.predictions import Readings
+from mnist_models.models.predictions import Predictions
 from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, Choice
 from mnist_models.training.progress import Curve
@@ -30,7 +30,7 @@ class Box(enum.StrEnum):
     NEITHER = "neither"
 
 
-def boxes(first: Readings, second: Readings, labels: np.ndarray) -> dict[Box, np.ndarray]:
+def boxes(first: Predictions, second: Predictions, labels: np.ndarray) -> dict[Box, np.ndarray]:
     """The digits of each box. Those that somebody misread: the most confident mistakes first (where
     both misread it, in the mean); those that both read right: the least sure first. labels: uint8
     (N,)."""
@@ -83,12 +83,12 @@ def mistakes(confusion: np.ndarray) -> int:
     return int(confusion.sum() - np.trace(confusion))
 
 
-def in_cell(readings: Readings, labels: np.ndarray, digit: int, read: int) -> np.ndarray:
+def in_cell(predictions: Predictions, labels: np.ndarray, digit: int, read: int) -> np.ndarray:
     """The digits in one cell of the confusion matrix: of mistakes the most confident first, of
     right ones the least sure."""
-    sure = readings.confidences.astype(np.float32)
+    sure = predictions.confidences.astype(np.float32)
     return _ascending(
-        (labels == digit) & (readings.digits == read), sure if digit == read else -sure
+        (labels == digit) & (predictions.digits == read), sure if digit == read else -sure
     )
 
 

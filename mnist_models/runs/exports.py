@@ -17,14 +17,14 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 
 import keras
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnist_models.data import dataset
 from mnist_models.models import networks
 from mnist_models.models.calibration import COLDEST, HOTTEST
 from mnist_models.models.classifier import Classifier, WeightsError, pack_weights
 from mnist_models.models.evaluation import evaluate
-from mnist_models.models.predictions import SURE_FROM
+from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.runs.loading import load_classifier
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import NAME_CHARACTERS, Run, RunState, clean_name
@@ -103,11 +103,14 @@ class ExportError(ValueError):
 
 
 class _Measures(BaseModel):
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
     parameters: int
     epochs: float
     elapsed_s: float
     temperature: float = 1.0
-    sure_from: float = SURE_FROM
+    # Under the name that it had in the first version of the format.
+    confidence_threshold: float = Field(CONFIDENCE_THRESHOLD, alias="sure_from")
     test_loss: float
     test_accuracy: float
 
@@ -160,7 +163,7 @@ def export(store: RunStore, run_id: str) -> bytes:
             accuracy=f"{run.test_accuracy:.2%}",
             scramble=SCRAMBLE_TEXT if values.scrambled else "",
         ),
-        CARD: card.model_dump_json(),
+        CARD: card.model_dump_json(by_alias=True),
         WEIGHTS: weights,
         MODEL: _saved(load_classifier(store, run_id).network),
         SCRIPT: script(values),
@@ -271,23 +274,23 @@ def _read(file: BinaryIO) -> Import:
     if not all(np.isfinite(array).all() for array in classifier.network.get_weights()):
         raise ExportError("some of its weights are no numbers")
     test = dataset.load().test
-    readings = classifier.readings(test.images)
-    if not np.isfinite(readings.probabilities).all():
+    predictions = classifier.predictions(test.images)
+    if not np.isfinite(predictions.probabilities).all():
         raise ExportError("with its weights, what the network reads is no number")
-    evaluation = evaluate(readings, test.labels)
+    evaluation = evaluate(predictions, test.labels)
     return Import(
         name=clean_name(card.name) or values.title,
         hyperparameters=values,
         trained=Trained(
             weights=pack_weights(classifier.network),
-            readings=readings,
+            predictions=predictions,
             parameters=parameters,
             curve=card.curve,
             stopped=card.state == RunState.STOPPED,
             epochs=card.measures.epochs,
             elapsed_s=card.measures.elapsed_s,
             temperature=card.measures.temperature,
-            sure_from=card.measures.sure_from,
+            confidence_threshold=card.measures.confidence_threshold,
             test_loss=evaluation.loss,
             test_accuracy=evaluation.accuracy,
         ),
@@ -411,7 +414,7 @@ def _check_course(card: _Card, values: Hyperparameters) -> None:
         and _between([measures.epochs], 0, most_epochs)
         and _between([measures.elapsed_s], 0, LONGEST_S)
         and _between([measures.temperature], COLDEST, HOTTEST)
-        and _between([measures.sure_from], 0, 1)
+        and _between([measures.confidence_threshold], 0, 1)
     )
     if not is_sound:
         raise ExportError("its curve cannot be that of its training")

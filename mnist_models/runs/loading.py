@@ -10,6 +10,8 @@ def load_classifier(store: RunStore, run_id: str) -> Classifier:
     none."""
     run = store.run(run_id)
     try:
-        return Classifier.from_weights(run.hyperparameters, store.weights(run_id), run.sure_from)
+        return Classifier.from_weights(
+            run.hyperparameters, store.weights(run_id), run.confidence_threshold
+        )
     except WeightsError as error:
         raise StoreError(f"{run.label} cannot be used: {error} Choose another run.") from error

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from mnist_models.models.predictions import Readings
+from mnist_models.models.predictions import Predictions
 from mnist_models.runs import comparison
 from mnist_models.runs.tables import Run, RunState
 from mnist_models.settings.hyperparameters import (
@@ -122,11 +122,15 @@ def check(entered: Mapping[str, Hyperparameters]) -> None:
 
 
 def verdict(
-    runs: Sequence[Run], readings: Sequence[Readings], labels: np.ndarray, *, changed: bool = False
+    runs: Sequence[Run],
+    predictions: Sequence[Predictions],
+    labels: np.ndarray,
+    *,
+    changed: bool = False,
 ) -> str:
     """Who won by what, in Markdown: of two runs that have read the test images. labels: of these
     images, uint8 (N,). changed: somebody changed the learning rate of one of them."""
-    right = [reading.digits == labels for reading in readings]
+    right = [reading.digits == labels for reading in predictions]
     only_first, only_second = int((right[0] & ~right[1]).sum()), int((~right[0] & right[1]).sum())
     lead = only_first - only_second
     order = (0, 1) if lead >= 0 else (1, 0)

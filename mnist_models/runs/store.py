@@ -28,25 +28,25 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from mnist_models.models.predictions import Readings, ReadingsError
+from mnist_models.models.predictions import Predictions, PredictionsError
 from mnist_models.runs import pretrained
 from mnist_models.runs.tables import (
     IN_PROGRESS,
     READABLE,
+    CheckpointRow,
     CurveRow,
-    ReadingsRow,
+    PredictionsRow,
+    RobustnessCurveRow,
     Run,
     RunState,
-    SnapshotRow,
     StoreError,
-    SweepRow,
     UnknownRunError,
     WeightsRow,
     bring_up_to_date,
     clean_name,
 )
 from mnist_models.settings.hyperparameters import Hyperparameters
-from mnist_models.training.checkpoints import MOST_BYTES_OF_ALL, Snapshot
+from mnist_models.training.checkpoints import MOST_BYTES_OF_ALL, Checkpoint
 from mnist_models.training.progress import Curve, Trained
 
 DEFAULT_FILE = Path(__file__).parents[2] / "saved" / "runs.sqlite3"
@@ -173,10 +173,10 @@ class RunStore:
             setattr(run, name, value)
         session.merge(CurveRow(run_id=run.id, curve=trained.curve.model_dump(mode="json")))
         session.merge(WeightsRow(run_id=run.id, weights=trained.weights))
-        session.merge(ReadingsRow(run_id=run.id, readings=trained.readings.pack()))
-        for epoch, weights in trained.snapshots:
+        session.merge(PredictionsRow(run_id=run.id, predictions=trained.predictions.pack()))
+        for epoch, weights in trained.checkpoints:
             session.merge(
-                SnapshotRow(run_id=run.id, epoch=epoch, bytes=len(weights), weights=weights)
+                CheckpointRow(run_id=run.id, epoch=epoch, bytes=len(weights), weights=weights)
             )
         session.flush()
         self._make_room(session)
@@ -185,8 +185,8 @@ class RunStore:
         """Forgets the snapshots of the oldest runs while those of all take more of the disk than
         they may."""
         sizes = (
-            select(Run.id, func.sum(SnapshotRow.bytes))
-            .join(SnapshotRow)
+            select(Run.id, func.sum(CheckpointRow.bytes))
+            .join(CheckpointRow)
             .group_by(Run.id)
             .order_by(Run.created_at.desc())
         )
@@ -194,29 +194,31 @@ class RunStore:
         for run_id, size in session.execute(sizes).all():
             taken += size
             if taken > MOST_BYTES_OF_ALL:
-                session.execute(delete(SnapshotRow).where(SnapshotRow.run_id == run_id))
+                session.execute(delete(CheckpointRow).where(CheckpointRow.run_id == run_id))
 
-    def snapshots(self, run_id: str) -> list[Snapshot]:
+    def checkpoints(self, run_id: str) -> list[Checkpoint]:
         """A run's network after earlier epochs, in their order; none where they were not kept.
         Raises UnknownRunError."""
         self.run(run_id)
         if run_id in self._shipped:
-            return pretrained.snapshots(run_id)
+            return pretrained.checkpoints(run_id)
         with self._session() as session:
             rows = session.scalars(
-                select(SnapshotRow).where(SnapshotRow.run_id == run_id).order_by(SnapshotRow.epoch)
+                select(CheckpointRow)
+                .where(CheckpointRow.run_id == run_id)
+                .order_by(CheckpointRow.epoch)
             )
-            return [Snapshot(row.epoch, row.weights) for row in rows]
+            return [Checkpoint(row.epoch, row.weights) for row in rows]
 
-    def snapshot_bytes(self) -> int:
+    def checkpoint_bytes(self) -> int:
         """How much of the disk the snapshots of all runs take."""
         with self._session() as session:
-            return session.scalar(select(func.coalesce(func.sum(SnapshotRow.bytes), 0)))
+            return session.scalar(select(func.coalesce(func.sum(CheckpointRow.bytes), 0)))
 
-    def forget_snapshots(self) -> None:
+    def delete_checkpoints(self) -> None:
         """Deletes the snapshots of all runs, for good; the runs stay as they are."""
         with self._session() as session:
-            session.execute(delete(SnapshotRow))
+            session.execute(delete(CheckpointRow))
 
     def rename(self, run_id: str, name: str) -> None:
         """Gives a run another name. Raises UnknownRunError, StoreError for a network that ships and
@@ -263,7 +265,7 @@ class RunStore:
             gone = list(
                 session.scalars(select(Run.id).where(Run.deleted_at < datetime.now(UTC) - UNDO_FOR))
             )
-            for table in (CurveRow, WeightsRow, ReadingsRow, SnapshotRow, SweepRow):
+            for table in (CurveRow, WeightsRow, PredictionsRow, CheckpointRow, RobustnessCurveRow):
                 session.execute(delete(table).where(table.run_id.in_(gone)))
             session.execute(delete(Run).where(Run.id.in_(gone)))
 
@@ -297,21 +299,21 @@ class RunStore:
                 )
             )
 
-    def shipped(self) -> list[Run]:
+    def pretrained_runs(self) -> list[Run]:
         """The networks that come with the app."""
         return list(self._shipped.values())
 
     def readable(self, network: str) -> list[Run]:
         """The networks that can read digits: those that ship, then finished and stopped runs, the
         newest first."""
-        shipped = [run for run in self._shipped.values() if run.network == network]
+        pretrained_runs = [run for run in self._shipped.values() if run.network == network]
         query = (
             select(Run)
             .where(Run.network == network, Run.state.in_(READABLE), Run.deleted_at.is_(None))
             .order_by(Run.created_at.desc())
         )
         with self._session() as session:
-            return shipped + list(session.scalars(query))
+            return pretrained_runs + list(session.scalars(query))
 
     def curve(self, run_id: str) -> Curve:
         """How the run's training went so far. Raises UnknownRunError."""
@@ -337,42 +339,44 @@ class RunStore:
             )
         return row.weights
 
-    def readings(self, run_id: str) -> Readings | None:
+    def predictions(self, run_id: str) -> Predictions | None:
         """What a readable run reads in the 10,000 test images; None where that was not kept, as in
         older versions, or is damaged. Raises UnknownRunError."""
         self.run(run_id)
         if run_id in self._shipped:
-            return pretrained.readings(run_id)
+            return pretrained.predictions(run_id)
         with self._session() as session:
-            row = session.get(ReadingsRow, run_id)
+            row = session.get(PredictionsRow, run_id)
         try:
-            return row and Readings.unpack(row.readings)
-        except ReadingsError:
+            return row and Predictions.unpack(row.predictions)
+        except PredictionsError:
             return None
 
-    def save_readings(self, run_id: str, readings: Readings) -> None:
+    def save_predictions(self, run_id: str, predictions: Predictions) -> None:
         """Keeps what a run of an older version reads in the 10,000 test images."""
         with self._session() as session:
-            session.merge(ReadingsRow(run_id=run_id, readings=readings.pack()))
+            session.merge(PredictionsRow(run_id=run_id, predictions=predictions.pack()))
 
-    def sweep(self, run_id: str, distortion: str, digits: int, origin: str) -> list[float] | None:
+    def robustness_curve(
+        self, run_id: str, corruption: str, digits: int, origin: str
+    ) -> list[float] | None:
         """How many of the first test digits a run reads rightly along a distortion, see
-        robustness.sweep; None where that was not kept, or is of another origin, see
+        robustness.robustness_curve; None where that was not kept, or is of another origin, see
         robustness.origin."""
         with self._session() as session:
-            row = session.get(SweepRow, (run_id, distortion, digits))
+            row = session.get(RobustnessCurveRow, (run_id, corruption, digits))
             return row.accuracies if row and row.origin == origin else None
 
-    def save_sweep(
-        self, run_id: str, distortion: str, digits: int, origin: str, accuracies: list[float]
+    def save_robustness_curve(
+        self, run_id: str, corruption: str, digits: int, origin: str, accuracies: list[float]
     ) -> None:
         """Keeps the same, in place of one of another origin. Raises UnknownRunError."""
         with self._session() as session:
             if run_id not in self._shipped:
                 self._get(session, run_id)  # no foreign key asks for it
-            row = SweepRow(
+            row = RobustnessCurveRow(
                 run_id=run_id,
-                distortion=distortion,
+                corruption=corruption,
                 digits=digits,
                 origin=origin,
                 accuracies=accuracies,

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from mnist_models.errors import UnavailableError
-from mnist_models.models.predictions import SURE_FROM
+from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.settings import hyperparameters
 from mnist_models.settings.hyperparameters import Hyperparameters
 
@@ -98,7 +98,7 @@ class Run(Base):
     epochs: Mapped[float | None]
     elapsed_s: Mapped[float | None]
     temperature: Mapped[float | None]
-    sure_from: Mapped[float | None]
+    confidence_threshold: Mapped[float | None] = mapped_column("sure_from")
     test_loss: Mapped[float | None]
     test_accuracy: Mapped[float | None]
     race: Mapped[str | None] = mapped_column(index=True)
@@ -119,10 +119,10 @@ class Run(Base):
     def label(self) -> str:
         """What a list calls it: the name, and something that tells it from others of the same
         name."""
-        return self.name if self.ships else f"{self.name} {self.id[:4]}"
+        return self.name if self.is_pretrained else f"{self.name} {self.id[:4]}"
 
     @property
-    def ships(self) -> bool:
+    def is_pretrained(self) -> bool:
         """Whether it comes with the app."""
         return "-" in self.id  # the ids of others are hexadecimal
 
@@ -155,14 +155,14 @@ class WeightsRow(Base):
     weights: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-class ReadingsRow(Base):
+class PredictionsRow(Base):
     __tablename__ = "readings"
 
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
-    readings: Mapped[bytes] = mapped_column(LargeBinary)
+    predictions: Mapped[bytes] = mapped_column("readings", LargeBinary)
 
 
-class SnapshotRow(Base):
+class CheckpointRow(Base):
     """See snapshots.Snapshot. bytes: how many its weights are."""
 
     __tablename__ = "snapshots"
@@ -173,15 +173,15 @@ class SnapshotRow(Base):
     weights: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-class SweepRow(Base):
+class RobustnessCurveRow(Base):
     """How many of the first test digits a run reads rightly along a distortion, see
-    robustness.sweep. run_id: no foreign key, for the networks that ship have no row. distortion:
+    robustness.robustness_curve. run_id: no foreign key, for the networks that ship have no row. distortion:
     its name in corruptions.DISTORTIONS. digits: how many. origin: see robustness.origin."""
 
     __tablename__ = "sweeps"
 
     run_id: Mapped[str] = mapped_column(primary_key=True)
-    distortion: Mapped[str] = mapped_column(primary_key=True)
+    corruption: Mapped[str] = mapped_column("distortion", primary_key=True)
     digits: Mapped[int] = mapped_column(primary_key=True)
     origin: Mapped[str]
     accuracies: Mapped[list] = mapped_column(JSON)
@@ -206,7 +206,7 @@ MIGRATIONS = {
     2: (
         "ALTER TABLE runs ADD COLUMN temperature FLOAT",
         "ALTER TABLE runs ADD COLUMN sure_from FLOAT",
-        f"UPDATE runs SET temperature = 1, sure_from = {SURE_FROM} WHERE test_accuracy IS NOT NULL",
+        f"UPDATE runs SET temperature = 1, sure_from = {CONFIDENCE_THRESHOLD} WHERE test_accuracy IS NOT NULL",
     ),
 }
 SCHEMA_VERSION = 1 + len(MIGRATIONS)

@@ -11,7 +11,7 @@ MOST_BYTES = 32_000_000
 MOST_BYTES_OF_ALL = 500_000_000
 
 
-class Snapshot(NamedTuple):
+class Checkpoint(NamedTuple):
     """epoch: how many passes over the training images there had been, more than 0. weights: see
     classifier.pack_weights, with half of the digits of each number."""
 
@@ -20,8 +20,8 @@ class Snapshot(NamedTuple):
 
 
 def thinned(
-    snapshots: Sequence[Snapshot], most_bytes: int, end: float = math.inf
-) -> tuple[Snapshot, ...]:
+    checkpoints: Sequence[Checkpoint], most_bytes: int, end: float = math.inf
+) -> tuple[Checkpoint, ...]:
     """As many of the snapshots, in the order of their epochs, as `most_bytes` have room for.
 
     A network changes most in its first epochs, so that is where they stay close together: as long
@@ -29,9 +29,9 @@ def thinned(
     stays longest. end: the epoch of the network itself, which is the last one's neighbour; without
     it the last one stays as long as there is another one between.
     """
-    kept = list(snapshots)
-    while sum(len(snapshot.weights) for snapshot in kept) > most_bytes:
-        epochs = [0.0, *(snapshot.epoch for snapshot in kept), end]
+    kept = list(checkpoints)
+    while sum(len(checkpoint.weights) for checkpoint in kept) > most_bytes:
+        epochs = [0.0, *(checkpoint.epoch for checkpoint in kept), end]
         apart = [
             later / earlier if earlier else math.inf
             for earlier, later in zip(epochs, epochs[2:], strict=False)

@@ -17,11 +17,11 @@ from mnist_models.data.outliers import scribbles
 from mnist_models.models import calibration, fast_layers, networks, precision
 from mnist_models.models.classifier import Classifier, copy_weights, pack_half, pack_weights
 from mnist_models.models.evaluation import evaluate
-from mnist_models.models.predictions import SURE_FROM
+from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.settings.hyperparameters import Hyperparameters, number
 from mnist_models.training import checkpoints
 from mnist_models.training.batches import batch_maker
-from mnist_models.training.checkpoints import Snapshot
+from mnist_models.training.checkpoints import Checkpoint
 from mnist_models.training.progress import (
     STOPPED_TOO_EARLY,
     Control,
@@ -73,7 +73,7 @@ def train(
     learn = _compile_steps(hp, learner, train_digits)
     course = _Course(hp, learn, report, control)
     early = _EarlyStopping(hp.early_stopping, hp.early_stopping_on, network)
-    kept: tuple[Snapshot, ...] = ()
+    kept: tuple[Checkpoint, ...] = ()
     stopped = False
     while not course.is_complete:
         loss, accuracy = course.learn_epoch()
@@ -86,7 +86,7 @@ def train(
             _check(np.array(validation_loss), course.peak, course.step)
         end = course.end_epoch(loss, accuracy, validation_loss, validation_accuracy)
         kept = checkpoints.thinned(
-            (*kept, Snapshot(end.epoch, pack_half(network))), checkpoints.MOST_BYTES
+            (*kept, Checkpoint(end.epoch, pack_half(network))), checkpoints.MOST_BYTES
         )
         if early.ends(end):
             break
@@ -98,25 +98,25 @@ def train(
     # tell.
     for weights in network.get_weights():
         _check(weights, course.peak, course.step)
-    temperature, sure_from = _temper(hp, network, classifier, validation_digits)
+    temperature, confidence_threshold = _temper(hp, network, classifier, validation_digits)
     course.tell(Measuring(stopped=stopped))
     test = dataset.load().test
-    readings = classifier.readings(test.images)
-    evaluation = evaluate(readings, test.labels, temperature)
+    predictions = classifier.predictions(test.images)
+    evaluation = evaluate(predictions, test.labels, temperature)
     course.curve.close()
     return Trained(
         weights=pack_weights(network),
-        readings=readings,
+        predictions=predictions,
         parameters=network.count_params(),
         curve=course.curve,
         stopped=stopped,
         epochs=course.epochs,
         elapsed_s=course.learned_at_s,
         temperature=temperature,
-        sure_from=sure_from,
+        confidence_threshold=confidence_threshold,
         test_loss=evaluation.loss,
         test_accuracy=evaluation.accuracy,
-        snapshots=tuple(snapshot for snapshot in kept if snapshot.epoch < course.epochs),
+        checkpoints=tuple(checkpoint for checkpoint in kept if checkpoint.epoch < course.epochs),
     )
 
 
@@ -385,14 +385,14 @@ def _temper(
     no digits to judge by, the logits stay as they are.
     """
     if not len(digits.labels):
-        return 1.0, SURE_FROM
+        return 1.0, CONFIDENCE_THRESHOLD
     probabilities = classifier.probabilities(digits.images)
     temperature = calibration.temperature(probabilities, digits.labels)
     for variable in network.get_layer("logits").variables:
         variable.assign(variable.value / temperature)
     # Of another seed than those that it may have been shown.
     others = classifier.probabilities(scribbles(NON_DIGITS_TO_JUDGE_BY, hp.seed + 1))
-    return temperature, calibration.sure_from(
+    return temperature, calibration.confidence_threshold(
         calibration.tempered(probabilities, temperature), others
     )
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from mnist_models.models.predictions import Readings
+from mnist_models.models.predictions import Predictions
 from mnist_models.settings.hyperparameters import Hyperparameters
-from mnist_models.training.checkpoints import Snapshot
+from mnist_models.training.checkpoints import Checkpoint
 
 # A curve this fine shows every bend on any screen, and a hundred epochs draw as quickly as two.
 POINTS = 400
@@ -22,7 +22,7 @@ MEASURES = (
     "epochs",
     "elapsed_s",
     "temperature",
-    "sure_from",
+    "confidence_threshold",
     "test_loss",
     "test_accuracy",
 )
@@ -242,23 +242,23 @@ class Trained:
     end early. epochs: passes over the training images, such as 2.4. elapsed_s: from the first batch
     to the last one, pauses not counted. temperature: what its logits were divided by after
     training, 1 for nothing, see calibration.temperature. sure_from: below this probability of the
-    digit it reads, the network is not sure of it, see calibration.sure_from. test_loss,
+    digit it reads, the network is not sure of it, see calibration.confidence_threshold. test_loss,
     test_accuracy: mean cross-entropy in nats and share read right of the 10,000 test images.
     snapshots: the network after earlier epochs, see checkpoints.thinned.
     """
 
     weights: bytes
-    readings: Readings
+    predictions: Predictions
     parameters: int
     curve: Curve
     stopped: bool
     epochs: float
     elapsed_s: float
     temperature: float
-    sure_from: float
+    confidence_threshold: float
     test_loss: float
     test_accuracy: float
-    snapshots: tuple[Snapshot, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
 
     @property
     def measures(self) -> dict[str, float]:

@@ -112,7 +112,7 @@ def confusion(runs: Sequence[Run], key: str) -> None:
     )
     labels = dataset.load().test.labels
     gallery(
-        comparison.in_cell(resources.readings(runs[place].id), labels, digit, read),
+        comparison.in_cell(resources.predictions(runs[place].id), labels, digit, read),
         runs,
         f"{key}-cell-digits",
     )
@@ -149,7 +149,9 @@ def four_boxes(first: Run, second: Run, key: str) -> None:
     key = _of(runs, key)
     one, other = names(runs)
     labels = dataset.load().test.labels
-    boxes = comparison.boxes(resources.readings(first.id), resources.readings(second.id), labels)
+    boxes = comparison.boxes(
+        resources.predictions(first.id), resources.predictions(second.id), labels
+    )
     counts = {box: len(indexes) for box, indexes in boxes.items()}
     chosen, version = f"{key}-box", st.session_state.setdefault(f"{key}-version", 0)
     st.session_state.setdefault(chosen, Box.SECOND)
@@ -292,7 +294,7 @@ def gallery(indexes: np.ndarray, runs: Sequence[Run], key: str) -> None:
     shown = min(st.session_state[key][1], len(indexes))
     labels = dataset.load().test.labels
     called = [name.split()[0] for name in names(runs)]
-    readings = [resources.readings(run.id) for run in runs]
+    predictions = [resources.predictions(run.id) for run in runs]
     st.caption(
         "What each digit is, what was read and how probable that seemed. The button with the "
         "number of its test image opens it "
@@ -301,7 +303,7 @@ def gallery(indexes: np.ndarray, runs: Sequence[Run], key: str) -> None:
     with st.container(horizontal=True, gap="small", key=f"{key}-tiles"):
         for index in map(int, indexes[:shown]):
             lines = [f"is **{labels[index]}**"]
-            for name, reading in zip(called, readings, strict=True):
+            for name, reading in zip(called, predictions, strict=True):
                 mark = "✓" if reading.digits[index] == labels[index] else "✗"
                 lines.append(
                     f"{name}: {reading.digits[index]} {mark} {reading.confidences[index]:.1%}"
@@ -318,7 +320,7 @@ def gallery(indexes: np.ndarray, runs: Sequence[Run], key: str) -> None:
                 ):
                     canvas.show_test_digit(index)
                     _read_with(
-                        runs, [reading.digits[index] == labels[index] for reading in readings]
+                        runs, [reading.digits[index] == labels[index] for reading in predictions]
                     )
                     st.switch_page("app.py")
     if shown < len(indexes):

@@ -13,7 +13,7 @@ import streamlit as st
 from mnist_models import tensorflow_loader
 from mnist_models.data import dataset
 from mnist_models.data.dataset import IMAGE_SIZE_PX
-from mnist_models.models.predictions import Readings
+from mnist_models.models.predictions import Predictions
 from mnist_models.runs import pretrained, worker
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import StoreError
@@ -58,14 +58,14 @@ def classifier(run_id: str):
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
-def readings(run_id: str) -> Readings:
+def predictions(run_id: str) -> Predictions:
     """What a readable run reads in the 10,000 test images; read now, and kept, where that was not
     done when it was trained. Raises StoreError."""
-    found = store().readings(run_id)
+    found = store().predictions(run_id)
     if found is None:
-        found = classifier(run_id).readings(dataset.load().test.images)
+        found = classifier(run_id).predictions(dataset.load().test.images)
         with suppress(StoreError):  # a store that cannot be written only costs the same time again
-            store().save_readings(run_id, found)
+            store().save_predictions(run_id, found)
     return found
 
 
@@ -75,7 +75,9 @@ def evaluation(run_id: str):
     StoreError."""
     from mnist_models.models.evaluation import evaluate  # imports scikit-learn: nearly a second
 
-    return evaluate(readings(run_id), dataset.load().test.labels, store().run(run_id).temperature)
+    return evaluate(
+        predictions(run_id), dataset.load().test.labels, store().run(run_id).temperature
+    )
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)

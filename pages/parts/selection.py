@@ -65,7 +65,7 @@ def available(network: str, *, tell: bool = False) -> dict[str, Run]:
     except StoreError as error:
         if tell:
             st.warning(page.plain(error))
-        found = [run for run in resources.store().shipped() if run.network == network]
+        found = [run for run in resources.store().pretrained_runs() if run.network == network]
     return {run.id: run for run in found}
 
 

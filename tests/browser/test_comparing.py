@@ -18,7 +18,7 @@ from mnist_models.training.loop import train
 from tests.browser.hand import expect_reading, open_draw
 
 TEST_LABELS = dataset.load().test.labels
-READ = {network: pretrained.readings(pretrained.PREFIX + network) for network in NETWORKS}
+READ = {network: pretrained.predictions(pretrained.PREFIX + network) for network in NETWORKS}
 BOXES = comparison.boxes(*READ.values(), TEST_LABELS)
 BOTH_WRONG = len(BOXES[Box.NEITHER])
 LEAD = (
@@ -39,10 +39,10 @@ def mistakes(network: str, label: int, digit: int) -> np.ndarray:
 def clear_mistake(network: str) -> tuple[int, int]:
     """A label and what the network read, surely, in the only test image of that label in which it
     read that."""
-    sure_from = pretrained.facts()[pretrained.PREFIX + network]["sure_from"]
+    confidence_threshold = pretrained.facts()[pretrained.PREFIX + network]["confidence_threshold"]
     for label, digit in itertools.permutations(range(10), 2):
         found = mistakes(network, label, digit)
-        if len(found) == 1 and READ[network].confidences[found[0]] > sure_from:
+        if len(found) == 1 and READ[network].confidences[found[0]] > confidence_threshold:
             return label, digit
     raise AssertionError("There is no such mistake.")
 

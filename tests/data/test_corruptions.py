@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mnist_models.data import dataset
-from mnist_models.data.corruptions import DISTORTIONS, breaking_points
+from mnist_models.data.corruptions import CORRUPTIONS, breaking_points
 
 IMAGES = dataset.load().test.images[:40]
 LEFT_TOP = np.zeros((1, 28, 28), np.uint8)
@@ -12,41 +12,41 @@ LEFT_TOP[0, 6, 8] = 200  # 8 rows above the middle, 6 columns to the left of it
 
 
 def apply(name, images, amount):
-    return DISTORTIONS[name].apply(images, amount)
+    return CORRUPTIONS[name].apply(images, amount)
 
 
-@pytest.mark.parametrize("name", DISTORTIONS)
+@pytest.mark.parametrize("name", CORRUPTIONS)
 def test_the_harmless_amount_changes_nothing_and_every_other_one_something(name):
-    distortion = DISTORTIONS[name]
-    for amount in distortion.amounts:
-        result = distortion.apply(IMAGES, amount)
+    corruption = CORRUPTIONS[name]
+    for amount in corruption.amounts:
+        result = corruption.apply(IMAGES, amount)
         assert result.shape == IMAGES.shape and result.dtype == np.uint8
         # (The topmost rows of a digit are paper; half and half of ink and paper is grey all over.)
-        if amount == distortion.harmless or (name == "cover" and amount <= 3):
+        if amount == corruption.harmless or (name == "cover" and amount <= 3):
             np.testing.assert_array_equal(result, IMAGES)
         else:
             assert (result != IMAGES).any()
 
 
-@pytest.mark.parametrize("name", DISTORTIONS)
+@pytest.mark.parametrize("name", CORRUPTIONS)
 def test_amounts_rise_in_even_steps_with_the_harmless_one_among_them(name):
-    distortion = DISTORTIONS[name]
-    steps = np.diff(distortion.amounts)
+    corruption = CORRUPTIONS[name]
+    steps = np.diff(corruption.amounts)
     assert (steps > 0).all() and np.ptp(steps) < 1e-6
-    assert distortion.harmless in distortion.amounts and len(distortion.amounts) <= 40
+    assert corruption.harmless in corruption.amounts and len(corruption.amounts) <= 40
 
 
-@pytest.mark.parametrize("name", DISTORTIONS)
+@pytest.mark.parametrize("name", CORRUPTIONS)
 def test_one_image_along_the_amounts_is_what_each_of_them_makes_of_it(name):
-    distortion = DISTORTIONS[name]
-    along = distortion.along(IMAGES[0])
-    for place, amount in enumerate(distortion.amounts):
-        np.testing.assert_array_equal(along[place], distortion.apply(IMAGES[:1], amount)[0])
+    corruption = CORRUPTIONS[name]
+    along = corruption.along(IMAGES[0])
+    for place, amount in enumerate(corruption.amounts):
+        np.testing.assert_array_equal(along[place], corruption.apply(IMAGES[:1], amount)[0])
 
 
-@pytest.mark.parametrize("name", [name for name in DISTORTIONS if name != "noise"])
+@pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name != "noise"])
 def test_an_image_comes_out_the_same_alone_and_among_others(name):
-    for amount in DISTORTIONS[name].amounts[::7]:
+    for amount in CORRUPTIONS[name].amounts[::7]:
         np.testing.assert_array_equal(
             apply(name, IMAGES[7:8], amount)[0], apply(name, IMAGES, amount)[7]
         )
@@ -150,6 +150,6 @@ def test_inverting_goes_through_grey_to_the_negative():
     ],
 )
 def test_the_breaking_points_are_the_first_wrong_readings_on_either_side(wrong, points):
-    distortion = DISTORTIONS["scale"]
-    right = np.array([amount not in wrong for amount in distortion.amounts])
-    assert breaking_points(distortion, right) == points
+    corruption = CORRUPTIONS["scale"]
+    right = np.array([amount not in wrong for amount in corruption.amounts])
+    assert breaking_points(corruption, right) == points

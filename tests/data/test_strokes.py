@@ -241,12 +241,12 @@ def test_the_moment_at_a_share_of_the_ink_is_the_last_that_has_come():
         )
 
 
-def decided_slowly(read, sure_from):
+def decided_slowly(read, confidence_threshold):
     """One moment after the other, as one would tell it."""
     said, since, was_sure, earlier, sure_of = "nothing", 0, False, None, None
     for index, row in enumerate(read):
         digit = max(range(10), key=lambda digit: row[digit])
-        now = digit if row[digit] >= sure_from else "not sure"
+        now = digit if row[digit] >= confidence_threshold else "not sure"
         if index and now != said:
             since, was_sure, earlier = index, said != "not sure", sure_of
         if now != "not sure":
@@ -274,7 +274,7 @@ def test_every_example_has_several_strokes_on_the_canvas_and_is_read_in_the_end(
     image = prepare_ink(strokes.ink(drawing)).image
     for network in ("dnn", "cnn"):
         reading = load_classifier(RunStore(), PREFIX + network).read(image)
-        assert reading.digit == example.digit and reading.is_sure
+        assert reading.digit == example.digit and reading.is_confident
 
 
 @pytest.mark.parametrize("example", strokes.EXAMPLES, ids=lambda example: str(example.digit))

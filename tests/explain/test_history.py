@@ -13,7 +13,7 @@ from mnist_models.models.classifier import Classifier, pack_half, pack_weights, 
 from mnist_models.runs import pretrained
 from mnist_models.runs.tables import StoreError, UnknownRunError
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
-from mnist_models.training.checkpoints import Snapshot
+from mnist_models.training.checkpoints import Checkpoint
 from mnist_models.training.loop import train
 from tests.conftest import passed_on_slowly
 
@@ -79,7 +79,7 @@ def test_what_every_layer_passes_on_at_a_moment_is_what_a_network_with_those_wei
 ):
     run = store.add(values, "mine", train(values))
     history = History(store, run.id)
-    kept = [snapshot.weights for snapshot in store.snapshots(run.id) if snapshot.epoch < 2]
+    kept = [checkpoint.weights for checkpoint in store.checkpoints(run.id) if checkpoint.epoch < 2]
     assert history.epochs == (0, 1, 2) and len(kept) == 1
     given = dataset.scrambled(IMAGES[:1])[0] if values.scrambled else IMAGES[0]
     told = {}
@@ -114,7 +114,7 @@ def test_whoever_looks_at_the_same_time_sees_the_epoch_that_they_asked_for(store
 
 
 def test_of_a_run_without_kept_epochs_there_are_the_beginning_and_the_end(store, run):
-    store.forget_snapshots()
+    store.delete_checkpoints()
     assert History(store, run.id).epochs == (0, 3)
 
 
@@ -123,7 +123,7 @@ def test_epochs_that_do_not_fit_the_network_get_a_sentence(store, longer, tiny_d
 
     values, trained = longer
     strange = dataclasses.replace(
-        trained, snapshots=(Snapshot(1, pack_weights(networks.build(tiny_dnn))),)
+        trained, checkpoints=(Checkpoint(1, pack_weights(networks.build(tiny_dnn))),)
     )
     with pytest.raises(StoreError, match=r"The epochs that were kept of mine .* cannot be used"):
         History(store, store.add(values, "mine", strange).id)

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from mnist_models.data import dataset
-from mnist_models.data.corruptions import DISTORTIONS
-from mnist_models.explain.robustness import origin, sweep
+from mnist_models.data.corruptions import CORRUPTIONS
+from mnist_models.explain.robustness import origin, robustness_curve
 from mnist_models.explain.slices import Sliced
 from mnist_models.models import networks
 from mnist_models.models.classifier import Classifier
@@ -22,51 +22,55 @@ def reader(tiny_cnn):
 
 
 def test_a_sweep_is_the_accuracy_at_each_amount(reader):
-    distortion = DISTORTIONS["scale"]
-    work = Sliced(lambda: sweep(reader.probabilities, distortion, DIGITS))
+    corruption = CORRUPTIONS["scale"]
+    work = Sliced(lambda: robustness_curve(reader.probabilities, corruption, DIGITS))
     work.go_on(60)
     assert work.is_over
-    for amount, accuracy in zip(distortion.amounts, work.result, strict=True):
-        digits = [read.digit for read in reader.read_all(distortion.apply(DIGITS.images, amount))]
+    for amount, accuracy in zip(corruption.amounts, work.result, strict=True):
+        digits = [
+            read.digit for read in reader.predict_all(corruption.apply(DIGITS.images, amount))
+        ]
         assert accuracy == pytest.approx((digits == DIGITS.labels).mean())
 
 
 def test_a_sweep_takes_small_steps_and_tells_how_far_it_is(reader):
-    shares = list(sweep(reader.probabilities, DISTORTIONS["blur"], DIGITS))
-    assert len(shares) == 2 * len(DISTORTIONS["blur"].amounts)
+    shares = list(robustness_curve(reader.probabilities, CORRUPTIONS["blur"], DIGITS))
+    assert len(shares) == 2 * len(CORRUPTIONS["blur"].amounts)
     assert shares == sorted(shares) and shares[-1] == 1 and shares[0] < 0.1
 
 
 @pytest.fixture
-def shipped():
+def pretrained_runs():
     """A network that ships, as each start of the app finds it."""
     return RunStore().run("quick-dnn")
 
 
-def test_the_origin_of_a_sweep_is_the_same_after_every_start_and_of_each_sweep_another_one(shipped):
+def test_the_origin_of_a_sweep_is_the_same_after_every_start_and_of_each_sweep_another_one(
+    pretrained_runs,
+):
     again, other = RunStore().run("quick-dnn"), RunStore().run("quick-cnn")
-    assert origin(again, DISTORTIONS["blur"]) == origin(shipped, DISTORTIONS["blur"])
+    assert origin(again, CORRUPTIONS["blur"]) == origin(pretrained_runs, CORRUPTIONS["blur"])
     assert (
         len(
             {
-                origin(run, distortion)
-                for run in (shipped, other)
-                for distortion in DISTORTIONS.values()
+                origin(run, corruption)
+                for run in (pretrained_runs, other)
+                for corruption in CORRUPTIONS.values()
             }
         )
         == 18
     )
 
 
-def test_a_network_that_was_trained_anew_has_sweeps_of_another_origin(shipped):
-    before = origin(shipped, DISTORTIONS["blur"])
-    shipped.name = "quicker"
-    assert origin(shipped, DISTORTIONS["blur"]) == before
-    shipped.created_at += timedelta(days=1)
-    assert origin(shipped, DISTORTIONS["blur"]) != before
+def test_a_network_that_was_trained_anew_has_sweeps_of_another_origin(pretrained_runs):
+    before = origin(pretrained_runs, CORRUPTIONS["blur"])
+    pretrained_runs.name = "quicker"
+    assert origin(pretrained_runs, CORRUPTIONS["blur"]) == before
+    pretrained_runs.created_at += timedelta(days=1)
+    assert origin(pretrained_runs, CORRUPTIONS["blur"]) != before
 
 
-NOISE = DISTORTIONS["noise"]
+NOISE = CORRUPTIONS["noise"]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +106,6 @@ NOISE = DISTORTIONS["noise"]
     ],
 )
 def test_a_distortion_that_does_something_else_has_sweeps_of_another_origin(
-    shipped, changed, is_another
+    pretrained_runs, changed, is_another
 ):
-    assert (origin(shipped, changed) != origin(shipped, NOISE)) == is_another
+    assert (origin(pretrained_runs, changed) != origin(pretrained_runs, NOISE)) == is_another

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mnist_models.models.calibration import (
+    confidence_threshold,
     expected_calibration_error,
-    sure_from,
     temperature,
     tempered,
 )
@@ -76,8 +76,10 @@ def test_sure_is_what_few_non_digits_reach_but_nearly_all_digits_do():
         most_probable(np.linspace(0.8, 1, 1_001)),
         most_probable(np.linspace(0, 0.5, 1_001)),
     )
-    assert sure_from(digits, scribbles) == pytest.approx(0.48)  # 96 % of the scribbles are below
+    assert confidence_threshold(digits, scribbles) == pytest.approx(
+        0.48
+    )  # 96 % of the scribbles are below
     doubtful = most_probable(np.linspace(0.2, 1, 1_001))
-    assert sure_from(doubtful, scribbles) == pytest.approx(
+    assert confidence_threshold(doubtful, scribbles) == pytest.approx(
         0.2 + 0.8 * 0.006
     )  # or too many digits would be lost

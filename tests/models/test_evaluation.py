@@ -34,7 +34,7 @@ def images_read_as(digits):
 def test_a_case_made_by_hand(certain):
     labels = [1, 1, 1, 7, 7, 1, 7, 2]
     read = [1, 1, 1, 7, 7, 7, 1, 0]
-    result = evaluate(certain.readings(images_read_as(read)), np.uint8(labels))
+    result = evaluate(certain.predictions(images_read_as(read)), np.uint8(labels))
     assert result.accuracy == 5 / 8
     expected = np.zeros((10, 10), int)
     expected[1, 1], expected[1, 7], expected[7, 7], expected[7, 1], expected[2, 0] = 3, 1, 2, 1, 1
@@ -49,7 +49,7 @@ def test_a_case_made_by_hand(certain):
 
 def test_a_perfect_network_has_no_loss_and_a_diagonal(certain):
     labels = np.uint8([*range(10), 3, 3])
-    result = evaluate(certain.readings(images_read_as(labels)), labels)
+    result = evaluate(certain.predictions(images_read_as(labels)), labels)
     assert (result.accuracy, result.loss) == (1, pytest.approx(0, abs=1e-6))
     np.testing.assert_array_equal(result.confusion, np.diag([1, 1, 1, 3, 1, 1, 1, 1, 1, 1]))
     assert [report.support for report in result.digits] == [1, 1, 1, 3, 1, 1, 1, 1, 1, 1]
@@ -58,7 +58,7 @@ def test_a_perfect_network_has_no_loss_and_a_diagonal(certain):
 def test_an_undecided_network_loses_the_logarithm_of_ten():
     digits = dataset.load().test.part(0, 500)
     result = evaluate(
-        Classifier(networks.build(HYPERPARAMETERS, blank=True)).readings(digits.images),
+        Classifier(networks.build(HYPERPARAMETERS, blank=True)).predictions(digits.images),
         digits.labels,
     )
     assert result.loss == pytest.approx(np.log(10), rel=1e-6)
@@ -68,7 +68,7 @@ def test_an_undecided_network_loses_the_logarithm_of_ten():
 def test_scikit_learn_and_keras_come_to_the_same_numbers():
     network = networks.build(DnnHyperparameters(hidden_units=(16,)))
     digits = dataset.load().test.part(0, 3_000)
-    result = evaluate(Classifier(network).readings(digits.images), digits.labels)
+    result = evaluate(Classifier(network).predictions(digits.images), digits.labels)
     read = network.predict(digits.images, verbose=0).argmax(axis=1)
     np.testing.assert_array_equal(result.confusion, metrics.confusion_matrix(digits.labels, read))
     assert result.accuracy == metrics.accuracy_score(digits.labels, read)

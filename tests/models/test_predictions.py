@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mnist_models.data import dataset
-from mnist_models.models.predictions import Readings, ReadingsError
+from mnist_models.models.predictions import Predictions, PredictionsError
 from mnist_models.runs import pretrained
 from mnist_models.settings.hyperparameters import NETWORKS
 
@@ -24,21 +24,21 @@ def packed(**arrays):
 
 
 def test_the_most_probable_digit_is_the_one_that_is_read(probabilities):
-    readings = Readings.of(probabilities)
-    assert readings.digits.dtype == np.uint8 and readings.digits.shape == (2_000,)
-    np.testing.assert_array_equal(readings.digits, probabilities.argmax(axis=1))
-    np.testing.assert_array_equal(readings.confidences, probabilities.max(axis=1))
-    assert readings.probabilities is probabilities
+    predictions = Predictions.of(probabilities)
+    assert predictions.digits.dtype == np.uint8 and predictions.digits.shape == (2_000,)
+    np.testing.assert_array_equal(predictions.digits, probabilities.argmax(axis=1))
+    np.testing.assert_array_equal(predictions.confidences, probabilities.max(axis=1))
+    assert predictions.probabilities is probabilities
 
 
 def test_what_is_packed_comes_back_with_three_digits_after_the_point(probabilities):
-    readings = Readings.of(probabilities)
-    found = Readings.unpack(readings.pack())
-    np.testing.assert_array_equal(found.digits, readings.digits)
+    predictions = Predictions.of(probabilities)
+    found = Predictions.unpack(predictions.pack())
+    np.testing.assert_array_equal(found.digits, predictions.digits)
     np.testing.assert_allclose(found.probabilities, probabilities, atol=0.0005)
     assert found.confidences.shape == (2_000,)
     # What was packed once does not change any more.
-    again = Readings.unpack(found.pack())
+    again = Predictions.unpack(found.pack())
     np.testing.assert_array_equal(again.probabilities, found.probabilities)
     np.testing.assert_array_equal(again.digits, found.digits)
 
@@ -46,13 +46,13 @@ def test_what_is_packed_comes_back_with_three_digits_after_the_point(probabiliti
 def test_which_digit_was_read_is_kept_even_where_rounding_makes_two_equal():
     close = np.full((1, 10), 0.05, np.float32)
     close[0, 3], close[0, 7] = 0.3000, 0.30001
-    found = Readings.unpack(Readings.of(close).pack())
+    found = Predictions.unpack(Predictions.of(close).pack())
     assert found.probabilities[0, 3] == found.probabilities[0, 7]
     assert found.digits.tolist() == [7]
 
 
 def test_no_image_at_all_is_packed_too():
-    found = Readings.unpack(Readings.of(np.empty((0, 10), np.float32)).pack())
+    found = Predictions.unpack(Predictions.of(np.empty((0, 10), np.float32)).pack())
     assert (
         found.digits.shape == (0,)
         and found.probabilities.shape == (0, 10)
@@ -62,9 +62,9 @@ def test_no_image_at_all_is_packed_too():
 
 def test_readings_of_the_whole_test_set_take_less_than_a_few_hundred_kilobytes():
     for network in NETWORKS:
-        readings = pretrained.readings(pretrained.PREFIX + network)
-        assert len(readings.digits) == len(dataset.load().test.labels)
-        assert len(readings.pack()) < 300_000
+        predictions = pretrained.predictions(pretrained.PREFIX + network)
+        assert len(predictions.digits) == len(dataset.load().test.labels)
+        assert len(predictions.pack()) < 300_000
 
 
 @pytest.mark.parametrize(
@@ -97,22 +97,22 @@ def test_readings_of_the_whole_test_set_take_less_than_a_few_hundred_kilobytes()
     ],
 )
 def test_damaged_readings_are_a_sentence(damaged):
-    with pytest.raises(ReadingsError, match=r"^The readings .*\.$"):
-        Readings.unpack(damaged)
+    with pytest.raises(PredictionsError, match=r"^The readings .*\.$"):
+        Predictions.unpack(damaged)
 
 
 def test_each_flipped_byte_is_noticed_or_harms_nothing(probabilities):
-    readings = Readings.of(probabilities[:20])
-    whole = readings.pack()
+    predictions = Predictions.of(probabilities[:20])
+    whole = predictions.pack()
     noticed = 0
     for place in range(0, len(whole), 7):
         try:
-            found = Readings.unpack(
+            found = Predictions.unpack(
                 whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
             )
-        except ReadingsError:
+        except PredictionsError:
             noticed += 1
         else:
-            np.testing.assert_array_equal(found.digits, readings.digits)
-            np.testing.assert_allclose(found.probabilities, readings.probabilities, atol=0.0005)
+            np.testing.assert_array_equal(found.digits, predictions.digits)
+            np.testing.assert_allclose(found.probabilities, predictions.probabilities, atol=0.0005)
     assert noticed > len(whole) / 7 / 2

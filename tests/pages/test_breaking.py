@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mnist_models.data import dataset
-from mnist_models.data.corruptions import DISTORTIONS
+from mnist_models.data.corruptions import CORRUPTIONS
 from pages.parts import resources
 from pages.parts.lessons import cached
 from tests.pages.conftest import APP
@@ -24,7 +24,7 @@ def page() -> AppTest:
 def read(app: AppTest, run_id: str, name: str, amount: float):
     """What a network reads in the digit of the page, spoiled, read by itself."""
     image = app.session_state["board"].preparation.image
-    return resources.classifier(run_id).read(DISTORTIONS[name].apply(image[np.newaxis], amount)[0])
+    return resources.classifier(run_id).read(CORRUPTIONS[name].apply(image[np.newaxis], amount)[0])
 
 
 def rows(app: AppTest, place: int, name: str) -> list[dict]:
@@ -36,12 +36,12 @@ def rows(app: AppTest, place: int, name: str) -> list[dict]:
 def resources_table(data: bytes) -> list[dict]:
     import pyarrow as pa
 
-    return pa.ipc.open_stream(data).read_all().to_pylist()
+    return pa.ipc.open_stream(data).predict_all().to_pylist()
 
 
-def choose(app: AppTest, run_ids: list[str], distortion: str) -> None:
+def choose(app: AppTest, run_ids: list[str], corruption: str) -> None:
     """Whose curves are to be seen, and along what."""
-    app.segmented_control(key="breaking-distortion").set_value(distortion).run()
+    app.segmented_control(key="breaking-distortion").set_value(corruption).run()
     app.multiselect(key="breaking-runs").set_value(run_ids).run()
     assert not app.exception
 
@@ -64,7 +64,7 @@ def has_curves(app: AppTest) -> bool:
 def start_again() -> AppTest:
     """The page when all that was kept in memory of runs and their curves is gone, as when the app
     is started again."""
-    for shared in (cached.sweep, resources.store, resources.classifier):
+    for shared in (cached.robustness_curve, resources.store, resources.classifier):
         shared.clear()
     return page().run()
 
@@ -86,9 +86,9 @@ def test_the_chart_and_the_words_are_those_of_reading_one_by_one():
     app = page().run()
     app.segmented_control(key="breaking-distortion").set_value("scale").run()
     assert not app.exception
-    amounts = DISTORTIONS["scale"].amounts
+    amounts = CORRUPTIONS["scale"].amounts
     expected = [read(app, "shipped-dnn", "scale", amount) for amount in amounts]
-    found = [row for row in rows(app, 0, "readings") if row["network"] == "DNN"]
+    found = [row for row in rows(app, 0, "predictions") if row["network"] == "DNN"]
     assert [row["read"] for row in found] == [str(one.digit) for one in expected]
     assert [row["probability"] for row in found] == pytest.approx(
         [one.probabilities[2] for one in expected], abs=2e-4
@@ -109,17 +109,17 @@ def test_the_whole_test_set_is_read_in_slices_and_kept(finished_run):
     app.selectbox(key="reads-dnn").select(finished_run.id).run()
     choose(app, [finished_run.id], "invert")
     app.button(key="breaking-start").click().run()
-    sweep = cached.sweep(finished_run.id, "invert", 2_000)
+    robustness_curve = cached.robustness_curve(finished_run.id, "invert", 2_000)
     deadline = time.monotonic() + 60
-    while not sweep.is_over and time.monotonic() < deadline:
+    while not robustness_curve.is_over and time.monotonic() < deadline:
         assert not app.exception
         assert app.button(key="breaking-stop")
         app.run()
-    accuracies = sweep.result.accuracies
-    amounts = DISTORTIONS["invert"].amounts
+    accuracies = robustness_curve.result.accuracies
+    amounts = CORRUPTIONS["invert"].amounts
     for place in (0, 10, 20):
-        images = DISTORTIONS["invert"].apply(TEST.images[:2_000], amounts[place])
-        digits = resources.classifier(finished_run.id).readings(images).digits
+        images = CORRUPTIONS["invert"].apply(TEST.images[:2_000], amounts[place])
+        digits = resources.classifier(finished_run.id).predictions(images).digits
         assert accuracies[place] == pytest.approx((digits == TEST.labels[:2_000]).mean())
     app.run()
     assert not app.exception
@@ -140,11 +140,11 @@ def test_reading_the_test_set_can_be_stopped(finished_run):
     assert not app.exception
     app.button(key="breaking-stop").click().run()
     assert not app.exception
-    sweep = cached.sweep(finished_run.id, "turn", 10_000)
-    share = sweep.share
+    robustness_curve = cached.robustness_curve(finished_run.id, "turn", 10_000)
+    share = robustness_curve.share
     assert 0 < share < 1
     app.run()
-    assert sweep.share == share
+    assert robustness_curve.share == share
     assert not app.button(key="breaking-start").disabled
 
 
@@ -155,7 +155,7 @@ def test_curves_are_there_when_the_app_is_started_again(finished_run):
     assert not has_curves(app)
     read_the_test_set(app)
     before = rows(app, 1, "accuracies")
-    assert len(before) == 2 * len(DISTORTIONS["blur"].amounts)
+    assert len(before) == 2 * len(CORRUPTIONS["blur"].amounts)
     app = start_again()
     choose(app, chosen, "blur")
     assert rows(app, 1, "accuracies") == before
@@ -167,7 +167,7 @@ def test_curves_are_there_when_the_app_is_started_again(finished_run):
 
 
 def test_of_several_curves_those_that_are_not_kept_yet_can_be_read(finished_run):
-    cached.sweep("quick-dnn", "blur", 2_000).go_on(60)
+    cached.robustness_curve("quick-dnn", "blur", 2_000).go_on(60)
     app = start_again()
     choose(app, [finished_run.id, "quick-dnn"], "blur")
     assert {row["run"] for row in rows(app, 1, "accuracies")} == {"DNN without augmentation"}
@@ -180,34 +180,34 @@ def test_of_several_curves_those_that_are_not_kept_yet_can_be_read(finished_run)
 
 @pytest.mark.parametrize("what", ["network", "distortion"])
 def test_a_curve_of_an_earlier_version_is_not_shown(monkeypatch, what):
-    cached.sweep("quick-dnn", "blur", 2_000).go_on(60)
+    cached.robustness_curve("quick-dnn", "blur", 2_000).go_on(60)
     app = start_again()
     choose(app, ["quick-dnn"], "blur")
     assert has_curves(app)
-    blur = DISTORTIONS["blur"]
+    blur = CORRUPTIONS["blur"]
     resources.store.clear()
     if what == "distortion":
         monkeypatch.setitem(
-            DISTORTIONS, "blur", replace(blur, apply=lambda images, px: blur.apply(images, px / 2))
+            CORRUPTIONS, "blur", replace(blur, apply=lambda images, px: blur.apply(images, px / 2))
         )
     else:
         run = resources.store().run("quick-dnn")
         monkeypatch.setattr(run, "created_at", run.created_at + timedelta(days=1))
-    cached.sweep.clear()
+    cached.robustness_curve.clear()
     app.run()
     assert not app.exception and not has_curves(app)
     assert not app.button(key="breaking-start").disabled
 
 
 def test_curves_that_cannot_be_kept_are_shown_all_the_same(broken_store):
-    cached.sweep.clear()
+    cached.robustness_curve.clear()
     app = page().run()
     choose(app, ["quick-dnn"], "blur")
     read_the_test_set(app)
     assert has_curves(app)
     (told,) = [warning.value for warning in app.warning if "could not be kept" in warning.value]
     assert "until the app ends" in told and "cannot be used" in told
-    cached.sweep.clear()
+    cached.robustness_curve.clear()
 
 
 def test_without_a_store_the_shipped_networks_can_still_be_broken(broken_store):

@@ -18,7 +18,7 @@ from tests.pages.conftest import APP, TINY
 from tests.pages.test_train import texts
 
 DNN, CNN = "shipped-dnn", "shipped-cnn"
-READINGS = [pretrained.readings(run_id) for run_id in (DNN, CNN)]
+READINGS = [pretrained.predictions(run_id) for run_id in (DNN, CNN)]
 LABELS = dataset.load().test.labels
 BOXES = comparison.boxes(*READINGS, LABELS)
 LEAD = f"The CNN reads **{len(BOXES[Box.SECOND]) - len(BOXES[Box.FIRST])} more digits** right"
@@ -172,15 +172,15 @@ def test_deleted_runs_are_gone_at_once_and_undo_brings_them_back_ticked(store, o
 
 
 @pytest.mark.parametrize("shipped", [True, False])
-def test_what_must_not_be_deleted_stays_with_a_sentence_why(store, others, shipped):
-    stays = DNN if shipped else store.create(TINY, "in progress").id
+def test_what_must_not_be_deleted_stays_with_a_sentence_why(store, others, pretrained_runs):
+    stays = DNN if pretrained_runs else store.create(TINY, "in progress").id
     app = page(**{"compare-ticked": {stays, others[0].id}}).run()
     app.button(key="delete-runs").click().run()
     assert not app.exception
-    assert ("comes with the app" if shipped else "stop it first") in app.error[0].value
+    assert ("comes with the app" if pretrained_runs else "stop it first") in app.error[0].value
     assert store.run(others[0].id) and store.run(stays)
     assert app.run().error  # until something else is done
-    if not shipped:
+    if not pretrained_runs:
         store.set_state(stays, RunState.INTERRUPTED)
 
 
@@ -309,11 +309,11 @@ def test_a_run_of_an_older_version_is_read_once_and_what_it_reads_kept(store, ot
     run_id = others[0].id
     with store._session() as session:
         session.execute(text("DELETE FROM readings WHERE run_id = :run"), {"run": run_id})
-    assert store.readings(run_id) is None
-    resources.readings.clear(run_id)
+    assert store.predictions(run_id) is None
+    resources.predictions.clear(run_id)
     app = page(**{"compare-second": run_id, "compare-address": (None, None)}).run()
     assert not app.exception
-    np.testing.assert_array_equal(store.readings(run_id).digits, trained.readings.digits)
+    np.testing.assert_array_equal(store.predictions(run_id).digits, trained.predictions.digits)
 
 
 def test_without_a_store_the_networks_that_ship_are_still_compared(broken_store):

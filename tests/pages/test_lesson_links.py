@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mnist_models.data import dataset
-from mnist_models.data.corruptions import DISTORTIONS
+from mnist_models.data.corruptions import CORRUPTIONS
 from mnist_models.data.preprocessing import prepare_ink
 from mnist_models.settings import links
 from pages.parts.lessons import frame, ready_made
@@ -99,7 +99,7 @@ def test_a_link_carries_strokes_where_a_digit_was_drawn():
     [
         *(
             ("breaking", {"distortion": name, name: links.to_text(one.amounts[-2])})
-            for name, one in DISTORTIONS.items()
+            for name, one in CORRUPTIONS.items()
         ),
         ("slide", {"prepared": "true", "right": "3", "down": "-2"}),
         ("time_machine", {"epoch": "2", "view": "probabilities"}),

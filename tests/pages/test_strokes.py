@@ -72,8 +72,8 @@ def test_the_finding_is_when_each_network_last_changed_its_mind(example):
     assert not app.exception
     first = {}
     for network in ("dnn", "cnn"):
-        replay, readings = read_slowly(app, f"shipped-{network}")
-        says = [reading.digit if reading.is_sure else None for reading in readings]
+        replay, predictions = read_slowly(app, f"shipped-{network}")
+        says = [reading.digit if reading.is_confident else None for reading in predictions]
         since = max(index for index, said in enumerate(says) if said != example.digit) + 1
         moment = replay.moments[since]
         told = f"The {network.upper()} has read **{example.digit}** since **{moment.percent}%** of the ink, in stroke"
@@ -97,10 +97,10 @@ def test_the_slider_chooses_the_moment_that_is_read():
     app.slider(key="strokes-drawn").set_value(40).run()
     assert not app.exception
     for metric, network in zip(app.metric, ("dnn", "cnn"), strict=True):
-        replay, readings = read_slowly(app, f"shipped-{network}")
+        replay, predictions = read_slowly(app, f"shipped-{network}")
         index = max(place for place, moment in enumerate(replay.moments) if moment.ink <= 0.4)
         assert metric.value == (
-            str(readings[index].digit) if readings[index].is_sure else "not sure"
+            str(predictions[index].digit) if predictions[index].is_confident else "not sure"
         )
     assert any(
         "As drawn: 40% of the ink, in stroke 1 of 2" in text.value or "39%" in text.value
@@ -112,12 +112,12 @@ def test_a_button_goes_to_the_moment_of_decision():
     app = page().run()
     app.button(key="strokes-decision-dnn").click().run()
     assert not app.exception
-    replay, readings = read_slowly(app, "shipped-dnn")
+    replay, predictions = read_slowly(app, "shipped-dnn")
     since = (
         max(
             index
-            for index, reading in enumerate(readings)
-            if reading.digit != 4 or not reading.is_sure
+            for index, reading in enumerate(predictions)
+            if reading.digit != 4 or not reading.is_confident
         )
         + 1
     )
@@ -229,15 +229,15 @@ def test_a_run_of_the_visitors_reads_along_the_drawing_too(finished_run):
     app = page().run()
     app.selectbox(key="reads-dnn").select(finished_run.id).run()
     assert not app.exception
-    replay, readings = read_slowly(app, finished_run.id)
-    says = [reading.digit if reading.is_sure else "not sure" for reading in readings]
+    replay, predictions = read_slowly(app, finished_run.id)
+    says = [reading.digit if reading.is_confident else "not sure" for reading in predictions]
     others = [index for index, said in enumerate(says) if said != says[-1]]
     since = (
         f"since **{replay.moments[others[-1] + 1].percent}%**"
         if others
         else "from the first moment on"
     )
-    said = f"read **{says[-1]}**" if readings[-1].is_sure else "been **not sure**"
+    said = f"read **{says[-1]}**" if predictions[-1].is_confident else "been **not sure**"
     assert f"The DNN has {said} {since}" in finding(app)
 
 

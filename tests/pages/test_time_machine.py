@@ -105,9 +105,9 @@ def test_what_a_layer_passed_on_is_told_of_the_weights_of_that_epoch(unusual):
     assert not app.exception
     image, told = app.session_state["board"].preparation.image, texts(app)
     for run, output in ((unusual["dnn"], "dense_1"), (unusual["cnn"], "conv_1")):
-        (snapshot,) = [one for one in resources.store().snapshots(run.id) if one.epoch == 1]
+        (checkpoint,) = [one for one in resources.store().checkpoints(run.id) if one.epoch == 1]
         for moment, weights in (
-            ("After 1 of 2 epochs", snapshot.weights),
+            ("After 1 of 2 epochs", checkpoint.weights),
             ("At the end", resources.store().weights(run.id)),
         ):
             network = networks.build(run.hyperparameters, blank=True)
@@ -246,16 +246,18 @@ def test_it_says_when_a_network_came_to_its_reading(digits, words, longer_run, m
 def test_what_is_kept_is_told_and_can_be_forgotten(longer_run):
     app = page().run()
     app.selectbox(key="reads-dnn").select(longer_run.id).run()
-    taken = resources.store().snapshot_bytes()
+    taken = resources.store().checkpoint_bytes()
     assert (
         taken
-        >= sum(len(snapshot.weights) for snapshot in resources.store().snapshots(longer_run.id))
+        >= sum(
+            len(checkpoint.weights) for checkpoint in resources.store().checkpoints(longer_run.id)
+        )
         > 0
     )
     assert any(f"**{taken / 1e6:,.1f} MB**" in text.value for text in app.markdown)
     app.button(key="time-forget").click().run()
     assert not app.exception
-    assert resources.store().snapshot_bytes() == 0
+    assert resources.store().checkpoint_bytes() == 0
     assert any("Of three epochs" in caption.value.replace("\\", "") for caption in app.caption)
     assert app.button(key="time-forget").disabled
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
-from mnist_models.models.predictions import Readings
+from mnist_models.models.predictions import Predictions
 from mnist_models.runs import comparison
 from mnist_models.runs.comparison import Box, Cell
 from mnist_models.runs.tables import Run, RunState
@@ -20,12 +20,12 @@ from mnist_models.settings.hyperparameters import (
 from mnist_models.training.progress import Curve, EpochEnd
 
 
-def read(*pairs: tuple[int, float]) -> Readings:
+def read(*pairs: tuple[int, float]) -> Predictions:
     """Readings of these digits with these probabilities; the rest is spread over the other nine."""
     probabilities = np.array([[rest] * 10 for _, sure in pairs for rest in [(1 - sure) / 9]])
     for row, (digit, sure) in zip(probabilities, pairs, strict=True):
         row[digit] = sure
-    return Readings.of(probabilities)
+    return Predictions.of(probabilities)
 
 
 LABELS = np.uint8([1, 1, 2, 2, 3, 3, 4, 4, 5])
@@ -52,7 +52,7 @@ def test_the_four_boxes_of_a_case_made_by_hand_begin_with_what_is_most_interesti
 def test_every_digit_is_in_one_box_and_their_numbers_fit_the_confusion_matrices():
     random = np.random.default_rng(1)
     labels = random.integers(0, 10, 2_000, dtype=np.uint8)
-    first, second = (Readings.of(random.dirichlet(np.ones(10), 2_000)) for _ in range(2))
+    first, second = (Predictions.of(random.dirichlet(np.ones(10), 2_000)) for _ in range(2))
     boxes = comparison.boxes(first, second, labels)
     assert sorted(np.concatenate(list(boxes.values()))) == list(range(2_000))
     right = np.trace(confusion_matrix(labels, first.digits))

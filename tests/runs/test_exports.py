@@ -90,7 +90,7 @@ def is_the_same(run, store, tiny_cnn, trained):
         and list(arrays) == list(expected)
         and all(np.array_equal(arrays[name], expected[name]) for name in expected)
         and store.curve(run.id) == Curve.model_validate(trained.curve.model_dump())
-        and np.array_equal(store.readings(run.id).digits, trained.readings.digits)
+        and np.array_equal(store.predictions(run.id).digits, trained.predictions.digits)
         and {name: getattr(run, name) for name in trained.measures}
         == pytest.approx(trained.measures)
     )
@@ -140,9 +140,9 @@ def test_a_stopped_run_comes_back_as_stopped(store, tiny_dnn):
 @pytest.mark.parametrize("run_id", SHIPPED)
 def test_a_network_that_ships_can_be_exported_and_becomes_a_run(store, run_id):
     run = exports.import_run(store, exports.export(store, run_id), "mine")
-    shipped = store.run(run_id)
-    assert (run.name, run.hyperparameters) == ("mine", shipped.hyperparameters)
-    assert run.test_accuracy == pytest.approx(shipped.test_accuracy, abs=0.0003)
+    pretrained_runs = store.run(run_id)
+    assert (run.name, run.hyperparameters) == ("mine", pretrained_runs.hyperparameters)
+    assert run.test_accuracy == pytest.approx(pretrained_runs.test_accuracy, abs=0.0003)
     assert store.curve(run.id) == store.curve(run_id)
     assert [kept.id for kept in store.runs()] == [run.id]
 
@@ -163,7 +163,7 @@ def test_how_well_it_reads_is_measured_and_not_believed(store, exported, trained
         (trained.test_accuracy, trained.test_loss)
     )
     assert run.parameters == trained.parameters
-    assert store.readings(run.id).digits.tolist() == trained.readings.digits.tolist()
+    assert store.predictions(run.id).digits.tolist() == trained.predictions.digits.tolist()
 
 
 @pytest.mark.parametrize(
@@ -633,8 +633,8 @@ def test_an_import_that_the_store_cannot_keep_leaves_nothing(store, exported, mo
 
 def test_an_imported_run_reads_digits(store, exported, trained):
     run = exports.import_run(store, exported)
-    readings = load_classifier(store, run.id).readings(dataset.load().test.images[:50])
-    assert readings.digits.tolist() == trained.readings.digits[:50].tolist()
+    predictions = load_classifier(store, run.id).predictions(dataset.load().test.images[:50])
+    assert predictions.digits.tolist() == trained.predictions.digits[:50].tolist()
 
 
 @pytest.mark.parametrize(

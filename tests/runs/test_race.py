@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mnist_models.models.predictions import Readings
+from mnist_models.models.predictions import Predictions
 from mnist_models.runs import race
 from mnist_models.runs.race import Budget
 from mnist_models.runs.tables import Run, RunState
@@ -83,7 +83,7 @@ LABELS = np.arange(1000, dtype=np.uint8) % 10
 def wrong_on(*places):
     digits = LABELS.copy()
     digits[list(places)] = (digits[list(places)] + 1) % 10
-    return Readings(digits, np.zeros((1000, 10)))
+    return Predictions(digits, np.zeros((1000, 10)))
 
 
 def racer(network):

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import event, inspect
 
 from mnist_models.data import dataset
-from mnist_models.models.predictions import Readings
+from mnist_models.models.predictions import Predictions
 from mnist_models.runs import pretrained, tables
 from mnist_models.runs import store as store_module
 from mnist_models.runs.store import RunStore
@@ -30,12 +30,12 @@ from mnist_models.runs.tables import (
     UnknownRunError,
 )
 from mnist_models.settings.hyperparameters import NETWORKS
-from mnist_models.training.checkpoints import Snapshot
+from mnist_models.training.checkpoints import Checkpoint
 from mnist_models.training.progress import Curve, EpochEnd, Progress, Trained
 from tests.conftest import racers
 
 ROOT = Path(__file__).parents[2]
-READINGS = Readings.of(np.float16([[0.75, 0.25, *[0] * 8], [0] * 9 + [1]]))
+READINGS = Predictions.of(np.float16([[0.75, 0.25, *[0] * 8], [0] * 9 + [1]]))
 # Those that ship.
 DNNS, CNNS = (
     [pretrained.ids(pair)[network] for pair in pretrained.PAIRS] for network in ("dnn", "cnn")
@@ -63,17 +63,17 @@ def curve_of(hyperparameters):
 def trained(tiny_dnn):
     return Trained(
         weights=bytes(range(256)) * 100,
-        readings=READINGS,
+        predictions=READINGS,
         parameters=12_730,
         curve=curve_of(tiny_dnn),
         stopped=False,
         epochs=1.0,
         elapsed_s=0.75,
         temperature=0.9,
-        sure_from=0.6,
+        confidence_threshold=0.6,
         test_loss=0.5,
         test_accuracy=0.875,
-        snapshots=(Snapshot(0.25, b"early"), Snapshot(0.5, b"later")),
+        checkpoints=(Checkpoint(0.25, b"early"), Checkpoint(0.5, b"later")),
     )
 
 
@@ -163,13 +163,13 @@ def test_a_finished_run_keeps_all_that_it_leaves_behind(store, tiny_dnn, trained
         "epochs",
         "elapsed_s",
         "temperature",
-        "sure_from",
+        "confidence_threshold",
         "test_loss",
         "test_accuracy",
     ):
         assert getattr(found, name) == getattr(trained, name)
     assert other.weights(run.id) == trained.weights
-    for kept, read in zip(other.readings(run.id), trained.readings, strict=True):
+    for kept, read in zip(other.predictions(run.id), trained.predictions, strict=True):
         np.testing.assert_array_equal(kept, read)
     assert other.curve(run.id).model_dump() == trained.curve.model_dump()
     assert columns(found) == columns(store.run(run.id))
@@ -493,7 +493,12 @@ def test_a_database_of_version_1_keeps_its_runs_and_gets_what_is_new(
     (run,) = store.runs()
     assert (run.id, run.name, run.state) == ("0a1b2c3d", "an old one", RunState.FINISHED)
     assert run.created_at == datetime(2024, 5, 6, 7, 8, 9, 10, UTC)
-    assert (run.parameters, run.epochs, run.temperature, run.sure_from) == (12_730, 1.0, 1.0, 0.5)
+    assert (run.parameters, run.epochs, run.temperature, run.confidence_threshold) == (
+        12_730,
+        1.0,
+        1.0,
+        0.5,
+    )
     assert run.test_accuracy == 0.875
     assert (run.race, run.deleted_at) == (None, None)
     assert run.hyperparameters.activation == "tanh" and run.hyperparameters.budget_images == 0
@@ -505,14 +510,14 @@ def test_a_database_of_version_1_keeps_its_runs_and_gets_what_is_new(
     assert curve.seconds_of([1]) == [0.75]
     assert [readable.id for readable in store.readable("dnn")] == [*DNNS, run.id]
     # What it did not know of yet can be added, and everything that is new works.
-    assert store.readings(run.id) is None
-    store.save_readings(run.id, READINGS)
-    np.testing.assert_array_equal(store.readings(run.id).digits, READINGS.digits)
+    assert store.predictions(run.id) is None
+    store.save_predictions(run.id, READINGS)
+    np.testing.assert_array_equal(store.predictions(run.id).digits, READINGS.digits)
     (racer,) = store.create_race([tiny_dnn])
     store.finish(racer.id, trained)
     assert [run.id for run in racers(store, racer.race)] == [racer.id]
-    store.save_sweep(run.id, "blur", 2_000, "here", [0.5])
-    assert store.sweep(run.id, "blur", 2_000, "here") == [0.5]
+    store.save_robustness_curve(run.id, "blur", 2_000, "here", [0.5])
+    assert store.robustness_curve(run.id, "blur", 2_000, "here") == [0.5]
     store.delete([run.id])
     assert [run.id for run in RunStore().runs()] == [racer.id]
 
@@ -642,7 +647,7 @@ def test_a_deleted_run_is_gone_and_can_be_brought_back(store, tiny_dnn, trained)
     other = RunStore()
     assert [run.id for run in other.runs()] == [kept]
     assert [run.id for run in other.readable("dnn")] == [*DNNS, kept]
-    for ask in (other.run, other.curve, other.weights, other.readings):
+    for ask in (other.run, other.curve, other.weights, other.predictions):
         with pytest.raises(UnknownRunError, match=r"may have been deleted; choose another one\.$"):
             ask(first)
     with pytest.raises(UnknownRunError):
@@ -653,7 +658,7 @@ def test_a_deleted_run_is_gone_and_can_be_brought_back(store, tiny_dnn, trained)
     assert {run.id for run in store.runs()} == {kept, first}
     assert store.weights(first) == trained.weights and store.run(first).state == RunState.FINISHED
     np.testing.assert_array_equal(
-        store.readings(first).probabilities, trained.readings.probabilities
+        store.predictions(first).probabilities, trained.predictions.probabilities
     )
     other.restore([second])
     assert [run.id for run in store.runs()] == [second, first, kept]
@@ -693,7 +698,7 @@ def test_the_networks_that_ship_keep_their_names(store):
         store.rename("shipped-cnn", "mine")
     with pytest.raises(UnknownRunError):
         store.rename("nothing", "something")
-    assert [run.id for run in store.shipped()] == [
+    assert [run.id for run in store.pretrained_runs()] == [
         "shipped-dnn",
         "shipped-cnn",
         "quick-dnn",
@@ -707,7 +712,7 @@ def test_the_networks_that_ship_keep_their_names(store):
 def test_a_deleted_run_is_forgotten_after_a_day(store, file, tiny_dnn, trained):
     kept, young, old = (finished(store, tiny_dnn, trained) for _ in range(3))
     for run_id in (kept, young, old):
-        store.save_sweep(run_id, "blur", 2_000, "here", [0.5])
+        store.save_robustness_curve(run_id, "blur", 2_000, "here", [0.5])
     store.delete([young, old])
     now = datetime.now(UTC).replace(tzinfo=None)
     for run_id, hours in ((young, 23), (old, 25)):
@@ -718,7 +723,7 @@ def test_a_deleted_run_is_forgotten_after_a_day(store, file, tiny_dnn, trained):
     store.purge()
     store.restore([young, old])
     assert {run.id for run in store.runs()} == {kept, young}
-    assert store.weights(young) == trained.weights and store.sweep(
+    assert store.weights(young) == trained.weights and store.robustness_curve(
         young, "blur", 2_000, "here"
     ) == [0.5]
     for line in all_of(file):
@@ -733,15 +738,18 @@ def test_snapshots_are_kept_in_the_order_of_their_epochs_and_can_be_forgotten(
     store, tiny_dnn, trained
 ):
     run_id, other = (finished(store, tiny_dnn, trained) for _ in range(2))
-    assert RunStore().snapshots(run_id) == list(trained.snapshots)
-    assert store.snapshot_bytes() == 20
+    assert RunStore().checkpoints(run_id) == list(trained.checkpoints)
+    assert store.checkpoint_bytes() == 20
     store.finish(run_id, trained)  # again, as after a failure in the middle
-    assert store.snapshots(run_id) == list(trained.snapshots) and store.snapshot_bytes() == 20
-    store.forget_snapshots()
-    assert store.snapshots(run_id) == store.snapshots(other) == [] and store.snapshot_bytes() == 0
+    assert store.checkpoints(run_id) == list(trained.checkpoints) and store.checkpoint_bytes() == 20
+    store.delete_checkpoints()
+    assert (
+        store.checkpoints(run_id) == store.checkpoints(other) == []
+        and store.checkpoint_bytes() == 0
+    )
     assert store.weights(run_id) == trained.weights
     with pytest.raises(UnknownRunError):
-        store.snapshots("nothing")
+        store.checkpoints("nothing")
 
 
 def test_the_snapshots_of_the_oldest_runs_make_room_for_those_of_new_ones(
@@ -749,10 +757,10 @@ def test_the_snapshots_of_the_oldest_runs_make_room_for_those_of_new_ones(
 ):
     monkeypatch.setattr("mnist_models.runs.store.MOST_BYTES_OF_ALL", 25)
     oldest, middle = (finished(store, tiny_dnn, trained) for _ in range(2))
-    assert [len(store.snapshots(run_id)) for run_id in (oldest, middle)] == [2, 2]
+    assert [len(store.checkpoints(run_id)) for run_id in (oldest, middle)] == [2, 2]
     newest = finished(store, tiny_dnn, trained)
-    assert [len(store.snapshots(run_id)) for run_id in (oldest, middle, newest)] == [0, 2, 2]
-    assert store.snapshot_bytes() == 20
+    assert [len(store.checkpoints(run_id)) for run_id in (oldest, middle, newest)] == [0, 2, 2]
+    assert store.checkpoint_bytes() == 20
     assert store.weights(oldest) == trained.weights
 
 
@@ -769,7 +777,7 @@ def test_a_run_that_was_trained_elsewhere_is_added_with_all_that_it_left_behind(
         assert getattr(found, name) == value
     assert other.weights(added.id) == trained.weights
     assert other.curve(added.id).model_dump() == trained.curve.model_dump()
-    np.testing.assert_array_equal(other.readings(added.id).digits, trained.readings.digits)
+    np.testing.assert_array_equal(other.predictions(added.id).digits, trained.predictions.digits)
     assert store.add(tiny_cnn, "half of one", stopped(trained)).state == RunState.STOPPED
     # Nobody looks after it, and nobody is missed.
     store.interrupt_orphans()
@@ -815,13 +823,13 @@ def test_a_race_that_cannot_be_kept_whole_is_not_there_at_all(
 
 def test_what_a_run_reads_is_kept_and_what_ships_reads_is_there(store, tiny_dnn, trained):
     run_id = finished(store, tiny_dnn, trained)
-    assert store.readings(store.create(tiny_dnn).id) is None
-    other = Readings.of(np.float16(np.eye(10)))
-    store.save_readings(run_id, other)
-    np.testing.assert_array_equal(store.readings(run_id).digits, range(10))
+    assert store.predictions(store.create(tiny_dnn).id) is None
+    other = Predictions.of(np.float16(np.eye(10)))
+    store.save_predictions(run_id, other)
+    np.testing.assert_array_equal(store.predictions(run_id).digits, range(10))
     for network in NETWORKS:
         accuracy = (
-            store.readings(pretrained.PREFIX + network).digits == dataset.load().test.labels
+            store.predictions(pretrained.PREFIX + network).digits == dataset.load().test.labels
         ).mean()
         assert accuracy == store.run(pretrained.PREFIX + network).test_accuracy
 
@@ -839,25 +847,25 @@ def test_sweeps_of_a_trained_run_and_of_one_that_ships_are_kept_each_by_itself(
         "shipped-dnn",
     )
     kept = {
-        (run_id, distortion, digits): [number / 7, 0.25, 1.0]
-        for number, (run_id, distortion, digits) in enumerate(
+        (run_id, corruption, digits): [number / 7, 0.25, 1.0]
+        for number, (run_id, corruption, digits) in enumerate(
             itertools.product(run_ids, ("turn", "blur"), (2_000, 10_000))
         )
     }
     for what in kept:
-        assert store.sweep(*what, "here") is None
+        assert store.robustness_curve(*what, "here") is None
     for what, accuracies in kept.items():
-        store.save_sweep(*what, "here", accuracies)
+        store.save_robustness_curve(*what, "here", accuracies)
     other = RunStore()
-    assert {what: other.sweep(*what, "here") for what in kept} == kept
+    assert {what: other.robustness_curve(*what, "here") for what in kept} == kept
 
 
 def test_a_sweep_of_another_origin_is_not_found_and_gives_way(store):
-    store.save_sweep("shipped-cnn", "turn", 2_000, "an older version", [0.5, 1.0])
-    assert store.sweep("shipped-cnn", "turn", 2_000, "here") is None
-    store.save_sweep("shipped-cnn", "turn", 2_000, "here", [0.25])
-    assert store.sweep("shipped-cnn", "turn", 2_000, "here") == [0.25]
-    assert store.sweep("shipped-cnn", "turn", 2_000, "an older version") is None
+    store.save_robustness_curve("shipped-cnn", "turn", 2_000, "an older version", [0.5, 1.0])
+    assert store.robustness_curve("shipped-cnn", "turn", 2_000, "here") is None
+    store.save_robustness_curve("shipped-cnn", "turn", 2_000, "here", [0.25])
+    assert store.robustness_curve("shipped-cnn", "turn", 2_000, "here") == [0.25]
+    assert store.robustness_curve("shipped-cnn", "turn", 2_000, "an older version") is None
 
 
 def test_sweeps_are_kept_only_of_runs_that_are_there(store, file, tiny_dnn, trained):
@@ -865,7 +873,7 @@ def test_sweeps_are_kept_only_of_runs_that_are_there(store, file, tiny_dnn, trai
     store.delete([deleted])
     for run_id in (deleted, "nothing", "shipped-mlp"):
         with pytest.raises(UnknownRunError):
-            store.save_sweep(run_id, "turn", 2_000, "here", [0.5])
+            store.save_robustness_curve(run_id, "turn", 2_000, "here", [0.5])
     assert not [line for line in all_of(file) if 'INTO "sweeps"' in line]
 
 
@@ -876,10 +884,10 @@ def test_a_database_without_sweeps_gets_room_for_them_and_can_be_used_by_the_ver
     execute(file, "DROP TABLE sweeps")
     before = all_of(file)
     newer = RunStore()
-    assert newer.sweep(run_id, "turn", 2_000, "here") is None
+    assert newer.robustness_curve(run_id, "turn", 2_000, "here") is None
     assert [line for line in all_of(file) if "sweeps" not in line] == before
-    newer.save_sweep(run_id, "turn", 2_000, "here", [0.5])
-    assert RunStore().sweep(run_id, "turn", 2_000, "here") == [0.5]
+    newer.save_robustness_curve(run_id, "turn", 2_000, "here", [0.5])
+    assert RunStore().robustness_curve(run_id, "turn", 2_000, "here") == [0.5]
     # That version deletes what it knows of, and nothing may hold on to it.
     known = "DELETE FROM curves; DELETE FROM weights; DELETE FROM readings; DELETE FROM snapshots; DELETE FROM runs"
     execute(file, f"PRAGMA foreign_keys=ON; {known}")
@@ -893,8 +901,8 @@ def test_a_sweep_that_several_keep_at_the_same_moment_is_kept(store, file):
         "VALUES ('quick-dnn', 'turn', 2000, 'here', '[0.5]')"
     )
     event.listen(store._sessions, "before_flush", lambda *_: execute(file, first))
-    store.save_sweep("quick-dnn", "turn", 2_000, "here", [0.5])
-    assert store.sweep("quick-dnn", "turn", 2_000, "here") == [0.5]
+    store.save_robustness_curve("quick-dnn", "turn", 2_000, "here", [0.5])
+    assert store.robustness_curve("quick-dnn", "turn", 2_000, "here") == [0.5]
 
 
 def test_threads_and_stores_that_keep_the_same_sweeps_do_not_disturb_each_other(store):
@@ -904,9 +912,9 @@ def test_threads_and_stores_that_keep_the_same_sweeps_do_not_disturb_each_other(
     def work(own):
         at_once.wait()
         for digits in range(20):
-            own.save_sweep("quick-dnn", "turn", digits, "here", [digits / 20])
+            own.save_robustness_curve("quick-dnn", "turn", digits, "here", [digits / 20])
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(work, [store] * 4 + [RunStore() for _ in range(4)]))
     for digits in range(20):
-        assert store.sweep("quick-dnn", "turn", digits, "here") == [digits / 20]
+        assert store.robustness_curve("quick-dnn", "turn", digits, "here") == [digits / 20]

@@ -2,15 +2,15 @@
 
 import pytest
 
-from mnist_models.training.checkpoints import Snapshot, thinned
+from mnist_models.training.checkpoints import Checkpoint, thinned
 
 
 def of(*epochs, size=10):
-    return tuple(Snapshot(epoch, bytes(size)) for epoch in epochs)
+    return tuple(Checkpoint(epoch, bytes(size)) for epoch in epochs)
 
 
-def epochs(snapshots):
-    return [snapshot.epoch for snapshot in snapshots]
+def epochs(checkpoints):
+    return [checkpoint.epoch for checkpoint in checkpoints]
 
 
 def test_what_fits_is_kept():

@@ -109,7 +109,7 @@ def evaluation_of(hyperparameters, weights):
     """On the test set, of the network with these weights."""
     test = dataset.load().test
     return evaluate(
-        Classifier.from_weights(hyperparameters, weights).readings(test.images), test.labels
+        Classifier.from_weights(hyperparameters, weights).predictions(test.images), test.labels
     )
 
 
@@ -289,7 +289,9 @@ def test_what_is_told_and_what_is_returned_agree():
     )
     test = evaluation_of(hyperparameters, trained.weights)
     assert (trained.test_loss, trained.test_accuracy) == (test.loss, test.accuracy)
-    assert trained.test_accuracy == (trained.readings.digits == dataset.load().test.labels).mean()
+    assert (
+        trained.test_accuracy == (trained.predictions.digits == dataset.load().test.labels).mean()
+    )
 
 
 @pytest.mark.parametrize(
@@ -368,7 +370,7 @@ def test_scrambled_pixels_are_learned_from_and_measured_with():
     weights = {"weights": trained.weights, "hyperparameters": values}
     assert (
         np.mean(
-            Classifier.from_weights(**weights).readings(dataset.load().test.images).digits
+            Classifier.from_weights(**weights).predictions(dataset.load().test.images).digits
             == dataset.load().test.labels
         )
         == trained.test_accuracy
@@ -377,22 +379,24 @@ def test_scrambled_pixels_are_learned_from_and_measured_with():
         values.model_copy(update={"scrambled": False}), trained.weights
     )
     assert (
-        np.mean(unaware.readings(dataset.load().test.images).digits == dataset.load().test.labels)
+        np.mean(
+            unaware.predictions(dataset.load().test.images).digits == dataset.load().test.labels
+        )
         < 0.4
     )
 
 
 def test_the_weights_after_earlier_epochs_are_kept_but_not_those_of_the_end():
     trained = train(DnnHyperparameters(**SMALL | {"epochs": 4}))
-    assert [snapshot.epoch for snapshot in trained.snapshots] == [1, 2, 3]
-    assert len({snapshot.weights for snapshot in trained.snapshots}) == 3
+    assert [checkpoint.epoch for checkpoint in trained.checkpoints] == [1, 2, 3]
+    assert len({checkpoint.weights for checkpoint in trained.checkpoints}) == 3
 
 
 def test_no_more_weights_are_kept_than_there_is_room_for(monkeypatch):
-    size = len(train(DnnHyperparameters(**SMALL)).snapshots[0].weights)
+    size = len(train(DnnHyperparameters(**SMALL)).checkpoints[0].weights)
     monkeypatch.setattr(loop.checkpoints, "MOST_BYTES", 4 * size)
     trained = train(DnnHyperparameters(**SMALL | {"epochs": 12}))
-    assert [snapshot.epoch for snapshot in trained.snapshots] == [1, 3, 8]
+    assert [checkpoint.epoch for checkpoint in trained.checkpoints] == [1, 3, 8]
 
 
 def test_the_largest_seed_trains():

@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mnist_models.models.predictions import Readings
+from mnist_models.models.predictions import Predictions
 from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
-from mnist_models.training.checkpoints import Snapshot, thinned
+from mnist_models.training.checkpoints import Checkpoint, thinned
 from mnist_models.training.progress import MEASURES, Curve, Trained
 
 FOLDER = Path(__file__).parent
@@ -70,16 +70,18 @@ def weights(run_id: str) -> bytes:
     return _file(run_id, ".npz").read_bytes()
 
 
-def readings(run_id: str) -> Readings:
+def predictions(run_id: str) -> Predictions:
     """What it reads in the 10,000 test images."""
-    return Readings.unpack(_file(run_id, ".readings.npz").read_bytes())
+    return Predictions.unpack(_file(run_id, ".readings.npz").read_bytes())
 
 
-def snapshots(run_id: str) -> list[Snapshot]:
+def checkpoints(run_id: str) -> list[Checkpoint]:
     """Its weights after some earlier epochs, in their order."""
     start = _file(run_id, ".epoch-")
     found = [
-        Snapshot(float(file.name.removeprefix(start.name).removesuffix(".npz")), file.read_bytes())
+        Checkpoint(
+            float(file.name.removeprefix(start.name).removesuffix(".npz")), file.read_bytes()
+        )
         for file in start.parent.glob(f"{start.name}*.npz")
     ]
     return sorted(found)
@@ -103,7 +105,7 @@ def write(folder: Path, hyperparameters: Hyperparameters, trained: Trained, comm
     ):  # of an earlier training, which may have had other epochs
         file.unlink()
     (folder / f"{network}.npz").write_bytes(trained.weights)
-    (folder / f"{network}.readings.npz").write_bytes(trained.readings.pack())
-    for epoch, weights in thinned(trained.snapshots, MOST_SNAPSHOT_BYTES, trained.epochs):
+    (folder / f"{network}.readings.npz").write_bytes(trained.predictions.pack())
+    for epoch, weights in thinned(trained.checkpoints, MOST_SNAPSHOT_BYTES, trained.epochs):
         (folder / f"{network}.epoch-{epoch:g}.npz").write_bytes(weights)
     (folder / f"{network}.json").write_text(json.dumps(card) + "\n", encoding="utf-8")

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from mnist_models.data import dataset, shifts, strokes
-from mnist_models.data.corruptions import DISTORTIONS
+from mnist_models.data.corruptions import CORRUPTIONS
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.explain import explanations, neighbours, robustness
 from mnist_models.explain.slices import Sliced
@@ -34,15 +34,15 @@ def read_everywhere(run_id: str, image: np.ndarray, prepared: bool) -> np.ndarra
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
-def spoiled(image: np.ndarray, distortion: str) -> np.ndarray:
+def spoiled(image: np.ndarray, corruption: str) -> np.ndarray:
     """A digit by each amount of a distortion, uint8 (amounts, 28, 28)."""
-    return DISTORTIONS[distortion].along(image)
+    return CORRUPTIONS[corruption].along(image)
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
-def read_along(run_id: str, image: np.ndarray, distortion: str) -> np.ndarray:
+def read_along(run_id: str, image: np.ndarray, corruption: str) -> np.ndarray:
     """The probability of each digit at each amount, float32 (amounts, 10). Raises StoreError."""
-    return resources.classifier(run_id).probabilities(spoiled(image, distortion))
+    return resources.classifier(run_id).probabilities(spoiled(image, corruption))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -70,14 +70,14 @@ def look(
     return _history.look(place, image, digit)
 
 
-def forget_snapshots() -> None:
+def delete_checkpoints() -> None:
     """Deletes the earlier epochs of all runs. Raises StoreError."""
-    resources.store().forget_snapshots()
+    resources.store().delete_checkpoints()
     history.clear()
 
 
-class Swept(NamedTuple):
-    """accuracies: see robustness.sweep. unkept: why they are kept in memory only, a sentence; None
+class Robustness(NamedTuple):
+    """accuracies: see robustness.robustness_curve. unkept: why they are kept in memory only, a sentence; None
     where they are in the store."""
 
     accuracies: list[float]
@@ -85,29 +85,31 @@ class Swept(NamedTuple):
 
 
 @st.cache_resource(show_spinner=False, max_entries=1_024)
-def sweep(run_id: str, distortion: str, count: int) -> Sliced[Swept]:
+def robustness_curve(run_id: str, corruption: str, count: int) -> Sliced[Robustness]:
     """How many of the first test digits a run reads rightly along a distortion, for all visitors;
     over at once where the store has kept it. Working at it raises StoreError."""
     kept = None
     with suppress(StoreError):  # a store that cannot be read only costs the same time again
-        kept = resources.store().sweep(run_id, distortion, count, _origin(run_id, distortion))
-    return Sliced(lambda: _swept(run_id, distortion, count), kept and Swept(kept))
+        kept = resources.store().robustness_curve(
+            run_id, corruption, count, _origin(run_id, corruption)
+        )
+    return Sliced(lambda: _swept(run_id, corruption, count), kept and Robustness(kept))
 
 
-def _swept(run_id: str, distortion: str, count: int) -> Generator[float, None, Swept]:
+def _swept(run_id: str, corruption: str, count: int) -> Generator[float, None, Robustness]:
     read, digits = resources.classifier(run_id).probabilities, dataset.load().test.part(0, count)
-    accuracies = yield from robustness.sweep(read, DISTORTIONS[distortion], digits)
+    accuracies = yield from robustness.robustness_curve(read, CORRUPTIONS[corruption], digits)
     try:
-        resources.store().save_sweep(
-            run_id, distortion, count, _origin(run_id, distortion), accuracies
+        resources.store().save_robustness_curve(
+            run_id, corruption, count, _origin(run_id, corruption), accuracies
         )
     except StoreError as error:
-        return Swept(accuracies, str(error))
-    return Swept(accuracies)
+        return Robustness(accuracies, str(error))
+    return Robustness(accuracies)
 
 
-def _origin(run_id: str, distortion: str) -> str:
-    return robustness.origin(resources.store().run(run_id), DISTORTIONS[distortion])
+def _origin(run_id: str, corruption: str) -> str:
+    return robustness.origin(resources.store().run(run_id), CORRUPTIONS[corruption])
 
 
 @st.cache_data(show_spinner=False, max_entries=256)

@@ -107,7 +107,7 @@ def along(
         for place, value, digit in zip(amounts, values, read[network], strict=True)
     ]
     return _along(tuple(probabilities), title) | {
-        "datasets": tables(readings=rows, chosen=[{"amount": amount}])
+        "datasets": tables(predictions=rows, chosen=[{"amount": amount}])
     }
 
 
@@ -123,7 +123,7 @@ def _along(networks: tuple[str, ...], title: str) -> dict[str, Any]:
         ),
         legend=alt.Legend(orient="top", symbolType="stroke"),
     )
-    base = alt.Chart(alt.NamedData("readings")).encode(
+    base = alt.Chart(alt.NamedData("predictions")).encode(
         x=x,
         color=color,
         y=alt.Y(
@@ -160,7 +160,7 @@ def _along(networks: tuple[str, ...], title: str) -> dict[str, Any]:
     return (chosen + base.mark_line(strokeWidth=2.5) + points).properties(height=300).to_dict()
 
 
-def sweeps(
+def robustness_curves(
     amounts: Sequence[float],
     accuracies: Mapping[str, Sequence[float]],
     networks: Sequence[str],
@@ -284,7 +284,7 @@ class Course(NamedTuple):
     ink: Sequence[float]
     strokes: Sequence[int]
     read: np.ndarray
-    sure_from: float
+    confidence_threshold: float
 
 
 def _digit_rows(
@@ -381,7 +381,7 @@ def _course_rows(drawn: Course) -> dict[str, list[dict[str, Any]]]:
         "names": names,
         "moments": moments,
         "strokes": strokes,
-        "sure": [{"probability": drawn.sure_from}],
+        "sure": [{"probability": drawn.confidence_threshold}],
     }
 
 

@@ -122,10 +122,10 @@ def _outcomes(over: Sequence[Run], curves: Mapping[str, Curve]) -> None:
     """How runs that are over have ended; of a race, who has won."""
     in_race = any(run.race for run in over)
     if len(over) > 1 and all(run.readable for run in over):
-        readings = [resources.readings(run.id) for run in over]
+        predictions = [resources.predictions(run.id) for run in over]
         changed = any(curves[run.id].changes for run in over)
         st.success(
-            race.verdict(over, readings, dataset.load().test.labels, changed=changed),
+            race.verdict(over, predictions, dataset.load().test.labels, changed=changed),
             icon=":material/flag:",
         )
         if st.button("Compare them, digit by digit", icon=":material/compare:", key="compare-them"):

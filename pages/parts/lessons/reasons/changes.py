@@ -29,7 +29,7 @@ def show(
     found: Mapping[str, Search],
     image: np.ndarray,
     digits: Mapping[str, int],
-    sure_from: Mapping[str, float],
+    confidence_threshold: Mapping[str, float],
     by: str,
 ) -> None:
     """The changes found. digits: what each network reads in the image. sure_from: see tables.Run.
@@ -61,7 +61,7 @@ def show(
                     probability = float(one.probabilities.max())
                     unsure = (
                         ", so it would say that it is not sure"
-                        if probability < sure_from[network]
+                        if probability < confidence_threshold[network]
                         else ""
                     )
                     st.markdown(
