@@ -23,6 +23,17 @@ CHOSEN, COUNT, RUNS, READING = (
 FIRST = "turn"
 COUNTS = (2_000, dataset.TEST_COUNT)
 PICTURE_PX = 150
+
+
+def _key(name: str) -> str:
+    return f"breaking-{name}"
+
+
+SETTINGS = {
+    CHOSEN: frame.Setting("distortion", tuple(CORRUPTIONS)),
+    COUNT: frame.Setting("images", COUNTS),
+    **{_key(name): frame.Setting(name, one.amounts) for name, one in CORRUPTIONS.items()},
+}
 # A network that reads fewer of the test digits than this counts as broken.
 HALF = 0.5
 
@@ -30,8 +41,7 @@ HALF = 0.5
 @page.guarded
 def main() -> None:
     """The page."""
-    amounts = {_key(name): corruption.amounts for name, corruption in CORRUPTIONS.items()}
-    frame.begin(SCRIPT, {CHOSEN: tuple(CORRUPTIONS), COUNT: COUNTS} | amounts)
+    frame.begin(SCRIPT, SETTINGS)
     for key, first in ((CHOSEN, FIRST), (COUNT, COUNTS[0]), (READING, False)):
         st.session_state.setdefault(key, first)
     st.header("Where does it break?")
@@ -52,10 +62,6 @@ def main() -> None:
         is_reading
     )
     why()
-
-
-def _key(name: str) -> str:
-    return f"breaking-{name}"
 
 
 @st.fragment
@@ -84,7 +90,7 @@ def one_digit() -> None:
         persist_state="session",
         help=corruption.help,
     )
-    frame.present(SCRIPT, image, label, runs, {CHOSEN: name, _key(name): amount})
+    frame.present(SCRIPT, image, label, runs, SETTINGS, {CHOSEN: name, _key(name): amount})
     if name != st.session_state.setdefault("breaking-shown", name):
         st.session_state["breaking-shown"] = name
         st.rerun()  # the chart of the whole test set stands outside of this part of the page

@@ -17,9 +17,11 @@ MOST_LAYERS = CnnHyperparameters.choices()["conv_layers"].max_count
 MOST_FILTERS = ConvLayer.choices()["filters"].high
 # The pixel that is looked at; what a network does not have of it gives way to what it has.
 SETTINGS = {
-    "inside-layer": tuple(f"conv_{number}" for number in range(1, MOST_LAYERS + 1)),
+    "inside-layer": frame.Setting(
+        "layer", tuple(f"conv_{number}" for number in range(1, MOST_LAYERS + 1))
+    ),
     **{
-        f"inside-{name}": tuple(range(MOST_FILTERS + 1))
+        f"inside-{name}": frame.Setting(name, tuple(range(MOST_FILTERS + 1)))
         for name in ("filter", "row", "column", "channel")
     },
 }
@@ -62,6 +64,7 @@ def look_inside() -> None:
         image,
         label,
         runs,
+        SETTINGS,
         {key: st.session_state[key] for key in SETTINGS if key in st.session_state},
     )
     with resources.while_loading():

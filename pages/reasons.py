@@ -24,10 +24,10 @@ CHANGES = {
     "pixels": "Single pixels",
 }
 SETTINGS = {
-    WAY: tuple(WAYS),
-    SIDE: explanations.SIDES_PX,
-    COVER: tuple(COVERS),
-    CHANGE: tuple(CHANGES),
+    WAY: frame.Setting("way", tuple(WAYS)),
+    SIDE: frame.Setting("side", explanations.SIDES_PX),
+    COVER: frame.Setting("cover", tuple(COVERS)),
+    CHANGE: frame.Setting("change", tuple(CHANGES)),
 }
 STARTS = {WAY: "cover", SIDE: 5, COVER: "paper", CHANGE: "pen"}
 
@@ -56,7 +56,8 @@ def reasons() -> None:
     """The digit, the two networks, and three ways to ask them why."""
     image, label = frame.digit()
     runs = frame.networks()
-    frame.present(SCRIPT, image, label, runs, {key: st.session_state[key] for key in SETTINGS})
+    values = {key: st.session_state[key] for key in SETTINGS}
+    frame.present(SCRIPT, image, label, runs, SETTINGS, values)
     with resources.while_loading():
         read = {network: resources.classifier(run.id).read(image) for network, run in runs.items()}
     told = ", and the ".join(

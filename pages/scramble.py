@@ -23,7 +23,7 @@ CLOSE = 0.002
 def main() -> None:
     """The page."""
     runs = {network: learned_scrambled(network) for network in NETWORKS}
-    if frame.begin(SCRIPT, {_key(network): tuple(some) for network, some in runs.items()}):
+    if frame.begin(SCRIPT, settings(runs)):
         board = canvas.board()
         if board.preparation is None:
             canvas.show_test_digit(frame.EXAMPLE)
@@ -67,6 +67,14 @@ def pretrained_runs(pair: str) -> dict[str, Run]:
 
 def _key(network: str) -> str:
     return f"scramble-{network}-run"
+
+
+def settings(runs: Mapping[str, Mapping[str, Run]]) -> frame.Settings:
+    """What a link can set on this page. runs: those that can be chosen, by kind and id."""
+    return {
+        _key(network): frame.Setting(f"{network}-run", tuple(some))
+        for network, some in runs.items()
+    }
 
 
 def learned_scrambled(network: str) -> dict[str, Run]:
@@ -134,7 +142,8 @@ def draw_and_read(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> Non
                     )
     label = board.label if board.label is not None else frame.guess(preparation.image)
     chosen = {_key(network): run.id for network, run in scrambled.items()}
-    frame.present(SCRIPT, preparation.image, label, {}, chosen)
+    of_link = settings({network: {run.id: run} for network, run in scrambled.items()})
+    frame.present(SCRIPT, preparation.image, label, {}, of_link, chosen)
 
 
 def pictures(preparation: Preparation) -> None:

@@ -14,6 +14,11 @@ SCRIPT = "pages/slide.py"
 PREPARED, RIGHT, DOWN = "slide-prepared", "slide-right", "slide-down"
 STEPS = tuple(range(-shifts.MOST_PX, shifts.MOST_PX + 1))
 DIGIT_PX = 112
+SETTINGS = {
+    PREPARED: frame.Setting("prepared", (False, True)),
+    RIGHT: frame.Setting("right", STEPS),
+    DOWN: frame.Setting("down", STEPS),
+}
 # Shares of places that differ by less are called the same.
 CLOSE = 0.02
 
@@ -21,7 +26,7 @@ CLOSE = 0.02
 @page.guarded
 def main() -> None:
     """The page."""
-    frame.begin(SCRIPT, {PREPARED: (False, True), RIGHT: STEPS, DOWN: STEPS})
+    frame.begin(SCRIPT, SETTINGS)
     for key in (RIGHT, DOWN):
         st.session_state.setdefault(key, 0)
     st.header("Slide your digit, and see who still reads it")
@@ -49,8 +54,8 @@ def slide() -> None:
         key=PREPARED,
         persist_state="session",
     )
-    moved = {key: pixels for key in (RIGHT, DOWN) if (pixels := st.session_state[key])}
-    frame.present(SCRIPT, image, label, runs, {PREPARED: prepared} | moved)
+    moved = {key: st.session_state[key] for key in (RIGHT, DOWN)}
+    frame.present(SCRIPT, image, label, runs, SETTINGS, {PREPARED: prepared} | moved)
     with resources.while_loading():
         found = {
             network: cached.read_everywhere(run.id, image, prepared)

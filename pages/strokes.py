@@ -20,6 +20,7 @@ TICK_S = 0.2
 SCRIPT = "pages/strokes.py"
 # How much ink is shown, and, while a replay runs, how far it has come, both in percent.
 INK, PLAYED = "strokes-drawn", "strokes-played"
+SETTINGS = {INK: frame.Setting("drawn", tuple(range(101)))}
 # Some stroke always is there: this is shown to whoever comes without a drawing.
 EXAMPLE = strokes.EXAMPLES[0]
 
@@ -27,7 +28,7 @@ EXAMPLE = strokes.EXAMPLES[0]
 @page.guarded
 def main() -> None:
     """The page."""
-    if frame.begin(SCRIPT, {INK: tuple(range(101))}):
+    if frame.begin(SCRIPT, SETTINGS):
         st.session_state[PLAYED] = None
     if canvas.board().preparation is None:
         canvas.show_example(EXAMPLE)
@@ -55,7 +56,12 @@ def replayed() -> None:
     if label is None:
         label = frame.guess(board.preparation.image)
     frame.present(
-        SCRIPT, board.preparation.image, label, runs, {INK: st.session_state.get(INK, 100)}
+        SCRIPT,
+        board.preparation.image,
+        label,
+        runs,
+        SETTINGS,
+        {INK: st.session_state.get(INK, 100)},
     )
     objects = json.dumps(canvas.board().drawing["objects"])
     replay = cached.replay(objects)

@@ -14,9 +14,12 @@ EPOCH, VIEW = "time-epoch", "time-view"
 # for it.
 EPOCHS = tuple(range(101))
 SETTINGS = {
-    EPOCH: EPOCHS,
-    VIEW: tuple(time_machine.VIEWS),
-    **dict.fromkeys(time_machine.LAYERS.values(), time_machine.LAYER_NAMES),
+    EPOCH: frame.Setting("epoch", EPOCHS),
+    VIEW: frame.Setting("view", tuple(time_machine.VIEWS)),
+    **{
+        key: frame.Setting(f"{network}-layer", time_machine.LAYER_NAMES)
+        for network, key in time_machine.LAYERS.items()
+    },
 }
 
 
@@ -24,7 +27,7 @@ SETTINGS = {
 def main() -> None:
     """The page."""
     frame.begin(SCRIPT, SETTINGS)
-    st.session_state.setdefault(VIEW, SETTINGS[VIEW][0])
+    st.session_state.setdefault(VIEW, SETTINGS[VIEW].allowed[0])
     st.header("The time machine: how did they learn to read it?")
     st.markdown(
         "While a network is trained, its weights are kept after every epoch, or after the most "
@@ -91,7 +94,8 @@ def travel() -> None:
             for key in time_machine.LAYERS.values()
             if key in st.session_state
         }
-        frame.present(SCRIPT, image, label, runs, {EPOCH: int(epoch), VIEW: view, **layers})
+        values = {EPOCH: int(epoch), VIEW: view, **layers}
+        frame.present(SCRIPT, image, label, runs, SETTINGS, values)
     time_machine.VIEWS[view].show(at, image, label)
 
 

@@ -400,11 +400,9 @@ def test_predict_reads_each_picture_with_both_networks(run, pictures):
     assert [row["image"] for row in rows] == [str(path) for path in pictures]
     images = np.stack([prepare_picture(open_picture(path)).image for path in pictures])
     for network in NETWORKS:
-        pretrained_runs = pretrained.facts()[pretrained.PREFIX + network]
-        weights = pretrained.weights(pretrained_runs["id"])
-        expected = Classifier.from_weights(
-            validate(pretrained_runs["values"]), weights
-        ).probabilities(images)
+        facts = pretrained.facts()[pretrained.PREFIX + network]
+        weights = pretrained.weights(facts["id"])
+        expected = Classifier.from_weights(validate(facts["values"]), weights).probabilities(images)
         for row, probabilities in zip(rows, expected, strict=True):
             assert list(row) == ["image", *NETWORKS]
             reading = row[network]

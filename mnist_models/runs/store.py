@@ -306,14 +306,14 @@ class RunStore:
     def readable(self, network: str) -> list[Run]:
         """The networks that can read digits: those that ship, then finished and stopped runs, the
         newest first."""
-        pretrained_runs = [run for run in self._shipped.values() if run.network == network]
+        found = [run for run in self._shipped.values() if run.network == network]
         query = (
             select(Run)
             .where(Run.network == network, Run.state.in_(READABLE), Run.deleted_at.is_(None))
             .order_by(Run.created_at.desc())
         )
         with self._session() as session:
-            return pretrained_runs + list(session.scalars(query))
+            return found + list(session.scalars(query))
 
     def curve(self, run_id: str) -> Curve:
         """How the run's training went so far. Raises UnknownRunError."""

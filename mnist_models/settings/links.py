@@ -1,6 +1,10 @@
 """Hyperparameters as a link, short enough to read aloud: only what differs from the defaults, as
 text.
 
+A link carries the version of the defaults that it was made with, so that it means the same when
+they have changed. When a default changes, VERSION goes up by one, and the old default is recorded
+under the old version in OLD_DEFAULTS; the tests hold every version to the defaults that it had.
+
 A link may come from anybody. What is read from one is text of a few forms, and nothing of it is
 repeated at length.
 """
@@ -22,6 +26,10 @@ from mnist_models.settings.hyperparameters import (
 
 # What else the pages keep in their address: the run that is shown.
 NOT_OURS = ("run",)
+# A link without a version is of the first one.
+VERSION_NAME, VERSION = "v", 1
+# By version and network, the defaults, as text, that the next version changed.
+OLD_DEFAULTS: dict[int, dict[str, dict[str, str]]] = {}
 MOST_CHARACTERS = 1_000
 # A wrong link is told of in a few short sentences, whatever it says.
 MOST_PROBLEMS = 5
@@ -30,7 +38,7 @@ REPEATED_CHARACTERS = 40
 
 def to_query(hyperparameters: Hyperparameters) -> dict[str, str]:
     """The network, and each hyperparameter that differs from its default, by name: {"network":
-    "dnn", "epochs": "10"}."""
+    "dnn", "v": "1", "epochs": "10"}."""
     values = {
         name: (getattr(hyperparameters, name), choice.default)
         for name, choice in hyperparameters.choices().items()
@@ -38,7 +46,7 @@ def to_query(hyperparameters: Hyperparameters) -> dict[str, str]:
     differing = {
         name: to_text(value) for name, (value, default) in values.items() if value != default
     }
-    return {"network": hyperparameters.network} | differing
+    return {"network": hyperparameters.network, VERSION_NAME: str(VERSION)} | differing
 
 
 def to_text(value: Any) -> str:
@@ -62,22 +70,55 @@ def is_link(query: Mapping[str, str]) -> bool:
 
 
 def from_query(query: Mapping[str, str]) -> Hyperparameters:
-    """The hyperparameters that `to_query` wrote; what is not in it has its default.
+    """The hyperparameters that `to_query` wrote; what is not in it has the default that it had
+    when the link was made.
 
-    Raises HyperparametersError: a few short sentences, however much is wrong.
+    Raises:
+        HyperparametersError: A few short sentences, however much is wrong.
     """
     network = query.get("network", "")
     if network not in NETWORKS:
         raise HyperparametersError([_no_network(network)])
+    version = read_version(query)
     texts = {
-        name: _with_plus(text) for name, text in query.items() if name not in (*NOT_OURS, "network")
+        name: _with_plus(text)
+        for name, text in query.items()
+        if name not in (*NOT_OURS, "network", VERSION_NAME)
     }
     if problems := list(_problems(network, texts)):
         raise HyperparametersError(problems[:MOST_PROBLEMS])
     try:
-        return validate({"network": network} | texts)
+        return validate({"network": network} | _defaults_of(version, network) | texts)
     except HyperparametersError as error:
         raise HyperparametersError(error.problems[:MOST_PROBLEMS]) from None
+
+
+def read_version(query: Mapping[str, str]) -> int:
+    """The version of a link.
+
+    Raises:
+        HyperparametersError: This app does not know it.
+    """
+    text = query.get(VERSION_NAME, "1")
+    if text not in map(str, range(1, VERSION + 1)):
+        raise HyperparametersError(
+            [
+                Problem(
+                    VERSION_NAME,
+                    f"Its version is {_repeated(text)}, and this app knows versions up to "
+                    f"{VERSION}: update the app, or ask for a link made with this one.",
+                )
+            ]
+        )
+    return int(text)
+
+
+def _defaults_of(version: int, network: str) -> dict[str, str]:
+    """The defaults of a version that have changed since."""
+    defaults: dict[str, str] = {}
+    for changed in range(VERSION - 1, version - 1, -1):  # the oldest change is the one that counts
+        defaults |= OLD_DEFAULTS.get(changed, {}).get(network, {})
+    return defaults
 
 
 def race_to_query(entrants: Mapping[str, Hyperparameters]) -> dict[str, str]:
@@ -85,7 +126,7 @@ def race_to_query(entrants: Mapping[str, Hyperparameters]) -> dict[str, str]:
     "dnn.epochs"."""
     queries = {network: to_query(hyperparameters) for network, hyperparameters in entrants.items()}
     for query in queries.values():
-        del query["network"]
+        del query["network"], query[VERSION_NAME]
     first, *others = queries.values()
     shared = {
         name: text
@@ -98,7 +139,7 @@ def race_to_query(entrants: Mapping[str, Hyperparameters]) -> dict[str, str]:
         for name, text in query.items()
         if name not in shared
     }
-    return {"race": "1"} | shared | own
+    return {"race": "1", VERSION_NAME: str(VERSION)} | shared | own
 
 
 def is_race(query: Mapping[str, str]) -> bool:
@@ -111,6 +152,7 @@ def race_from_query(query: Mapping[str, str]) -> dict[str, Hyperparameters]:
 
     Raises HyperparametersError, whose fields are such as "dnn.epochs".
     """
+    read_version(query)  # said once, not for each network
     entrants, problems = {}, []
     if query.get("race") != "1":
         problems.append(

@@ -40,21 +40,21 @@ def test_a_sweep_takes_small_steps_and_tells_how_far_it_is(reader):
 
 
 @pytest.fixture
-def pretrained_runs():
+def pretrained_run():
     """A network that ships, as each start of the app finds it."""
     return RunStore().run("quick-dnn")
 
 
 def test_the_origin_of_a_sweep_is_the_same_after_every_start_and_of_each_sweep_another_one(
-    pretrained_runs,
+    pretrained_run,
 ):
     again, other = RunStore().run("quick-dnn"), RunStore().run("quick-cnn")
-    assert origin(again, CORRUPTIONS["blur"]) == origin(pretrained_runs, CORRUPTIONS["blur"])
+    assert origin(again, CORRUPTIONS["blur"]) == origin(pretrained_run, CORRUPTIONS["blur"])
     assert (
         len(
             {
                 origin(run, corruption)
-                for run in (pretrained_runs, other)
+                for run in (pretrained_run, other)
                 for corruption in CORRUPTIONS.values()
             }
         )
@@ -62,12 +62,12 @@ def test_the_origin_of_a_sweep_is_the_same_after_every_start_and_of_each_sweep_a
     )
 
 
-def test_a_network_that_was_trained_anew_has_sweeps_of_another_origin(pretrained_runs):
-    before = origin(pretrained_runs, CORRUPTIONS["blur"])
-    pretrained_runs.name = "quicker"
-    assert origin(pretrained_runs, CORRUPTIONS["blur"]) == before
-    pretrained_runs.created_at += timedelta(days=1)
-    assert origin(pretrained_runs, CORRUPTIONS["blur"]) != before
+def test_a_network_that_was_trained_anew_has_sweeps_of_another_origin(pretrained_run):
+    before = origin(pretrained_run, CORRUPTIONS["blur"])
+    pretrained_run.name = "quicker"
+    assert origin(pretrained_run, CORRUPTIONS["blur"]) == before
+    pretrained_run.created_at += timedelta(days=1)
+    assert origin(pretrained_run, CORRUPTIONS["blur"]) != before
 
 
 NOISE = CORRUPTIONS["noise"]
@@ -106,6 +106,6 @@ NOISE = CORRUPTIONS["noise"]
     ],
 )
 def test_a_distortion_that_does_something_else_has_sweeps_of_another_origin(
-    pretrained_runs, changed, is_another
+    pretrained_run, changed, is_another
 ):
-    assert (origin(pretrained_runs, changed) != origin(pretrained_runs, NOISE)) == is_another
+    assert (origin(pretrained_run, changed) != origin(pretrained_run, NOISE)) == is_another

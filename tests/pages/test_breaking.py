@@ -36,7 +36,7 @@ def rows(app: AppTest, place: int, name: str) -> list[dict]:
 def resources_table(data: bytes) -> list[dict]:
     import pyarrow as pa
 
-    return pa.ipc.open_stream(data).predict_all().to_pylist()
+    return pa.ipc.open_stream(data).read_all().to_pylist()
 
 
 def choose(app: AppTest, run_ids: list[str], corruption: str) -> None:

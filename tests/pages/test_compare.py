@@ -171,16 +171,16 @@ def test_deleted_runs_are_gone_at_once_and_undo_brings_them_back_ticked(store, o
     assert app.button(key="delete-runs").label == "Delete 2 runs"
 
 
-@pytest.mark.parametrize("shipped", [True, False])
-def test_what_must_not_be_deleted_stays_with_a_sentence_why(store, others, pretrained_runs):
-    stays = DNN if pretrained_runs else store.create(TINY, "in progress").id
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_what_must_not_be_deleted_stays_with_a_sentence_why(store, others, pretrained):
+    stays = DNN if pretrained else store.create(TINY, "in progress").id
     app = page(**{"compare-ticked": {stays, others[0].id}}).run()
     app.button(key="delete-runs").click().run()
     assert not app.exception
-    assert ("comes with the app" if pretrained_runs else "stop it first") in app.error[0].value
+    assert ("comes with the app" if pretrained else "stop it first") in app.error[0].value
     assert store.run(others[0].id) and store.run(stays)
     assert app.run().error  # until something else is done
-    if not pretrained_runs:
+    if not pretrained:
         store.set_state(stays, RunState.INTERRUPTED)
 
 

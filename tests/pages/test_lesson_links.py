@@ -11,7 +11,9 @@ from mnist_models.data import dataset
 from mnist_models.data.corruptions import CORRUPTIONS
 from mnist_models.data.preprocessing import prepare_ink
 from mnist_models.settings import links
+from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts.lessons import frame, ready_made
+from pages.parts.page import LESSONS
 from tests.pages.conftest import APP, TINY
 
 LABELS = dataset.load().test.labels
@@ -58,7 +60,15 @@ def test_the_link_that_a_page_offers_opens_it_as_it_is():
     app = opened("slide")
     app.selectbox(key="reads-dnn").select("quick-dnn")
     app.toggle(key="slide-prepared").set_value(True).run()
-    assert link_of(app) == {"digit": "1", "dnn": "quick-dnn", "prepared": "true"}
+    assert link_of(app) == {
+        "v": "1",
+        "digit": "1",
+        "dnn": "quick-dnn",
+        "cnn": "shipped-cnn",
+        "prepared": "true",
+        "right": "0",
+        "down": "0",
+    }
     again = opened("slide", **link_of(app))
     assert link_of(again) == link_of(app)
     assert [metric.value for metric in again.metric] == [metric.value for metric in app.metric]
@@ -137,8 +147,45 @@ def test_a_link_to_the_scramble_says_which_networks_read_scrambled(store, traine
     store.finish(run.id, trained)
     app = opened("scramble", digit="17", **{"dnn-run": run.id})
     assert app.selectbox(key="scramble-dnn-run").value == run.id
-    assert link_of(app) == {"digit": "17", "dnn-run": run.id, "cnn-run": "scrambled-cnn"}
+    expected = {"digit": "17", "dnn-run": run.id, "cnn-run": "scrambled-cnn", "v": "1"}
+    assert link_of(app) == expected
     assert not opened("scramble", hide="1", **link_of(app)).selectbox
+
+
+def test_a_link_names_its_models_whichever_the_visitor_has_selected(finished_run):
+    link = link_of(opened("slide"))
+    app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/slide.py").run()
+    app.selectbox(key="reads-dnn").select(finished_run.id).run()
+    app.query_params.update(link)
+    app.run()
+    assert app.selectbox(key="reads-dnn").value == "shipped-dnn"
+
+
+def test_a_link_of_a_version_that_is_not_known_gets_a_sentence_and_changes_nothing():
+    app = opened("slide", v="99", prepared="true")
+    assert "update the app" in app.warning[0].value
+    assert app.toggle(key="slide-prepared").value is False
+
+
+def test_what_links_call_the_settings_of_each_lesson_stays():
+    """Links that people have shared use these names; a widget's key may change, these may not."""
+    found = {}
+    for script in LESSONS:
+        warning = opened(script.removeprefix("pages/").removesuffix(".py"), nonsense="1").warning
+        named = warning[0].value.partition("it has ")[2].rstrip(".").replace("\\", "")
+        found[script] = set(named.split(", ")) - {"digit", *NETWORKS}
+    assert found == {
+        "pages/slide.py": {"prepared", "right", "down"},
+        "pages/scramble.py": {"dnn-run", "cnn-run"},
+        "pages/time_machine.py": {"epoch", "view", "dnn-layer", "cnn-layer"},
+        "pages/breaking.py": {"distortion", "images", *CORRUPTIONS},
+        "pages/strokes.py": {"drawn"},
+        "pages/inside.py": {"layer", "filter", "row", "column", "channel"},
+        "pages/reasons.py": {"way", "side", "cover", "change"},
+    }
+    assert set(CORRUPTIONS) == {
+        "turn", "scale", "shear", "thicken", "thin", "blur", "noise", "cover", "invert",
+    }  # fmt: skip
 
 
 def test_a_link_that_is_followed_once_more_opens_the_lesson_as_it_was_but_keeps_a_drawing():

@@ -117,7 +117,7 @@ def test_a_recipe_moves_every_widget():
     app.selectbox(key="cnn.recipe").select("shipped-cnn").run()
     app.button(key="cnn.use-recipe").click().run()
     assert not app.exception
-    assert total(app) == f"{resources.store().run('pretrained_runs-cnn').parameters:,}"
+    assert total(app) == f"{resources.store().run('shipped-cnn').parameters:,}"
     assert app.selectbox(key="cnn.augmentation").value == "full"
 
 

@@ -196,7 +196,10 @@ def test_it_holds_what_its_readme_says(exported, tiny_cnn, trained):
     card = json.loads(contents["run.json"])
     assert (card["version"], card["name"], card["network"]) == (1, "my network", "cnn")
     assert card["hyperparameters"] == tiny_cnn.model_dump(mode="json")
-    assert card["measures"] == trained.measures
+    names = {"confidence_threshold": "sure_from"}  # as in the first version of the format
+    assert card["measures"] == {
+        names.get(name, name): value for name, value in trained.measures.items()
+    }
     assert card["created_at"].endswith("+00:00")
     points = list(csv.DictReader(io.StringIO(contents["curve.csv"].decode())))
     assert list(points[0]) == ["epoch", "seconds", "loss", "accuracy"]

@@ -405,9 +405,9 @@ def test_processes_that_come_first_at_the_same_moment_share_a_new_store(store):
     code = """
 import numpy as np
 from mnist_models.training.progress import Curve, Trained
-from mnist_models.models.predictions import Readings
-readings = Readings.of(np.full((100, 10), 0.1))
-trained = Trained(b"w" * 50_000, readings, 1, Curve.empty(hp), False, 1.0, 1.0, 1.0, 0.5, 1.0, 0.5)
+from mnist_models.models.predictions import Predictions
+predictions = Predictions.of(np.full((100, 10), 0.1))
+trained = Trained(b"w" * 50_000, predictions, 1, Curve.empty(hp), False, 1.0, 1.0, 1.0, 0.5, 1.0, 0.5)
 sys.stdin.readline()
 for _ in range(15):
     run = store.create(hp)

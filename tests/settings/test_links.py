@@ -1,9 +1,11 @@
 """Links: what is written is read back exactly, and whatever somebody makes of one is settings or a
 few short sentences."""
 
+import json
 import random
 import string
 import time
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -18,6 +20,7 @@ from mnist_models.settings.hyperparameters import (
 )
 from mnist_models.settings.recipes import RECIPES
 
+OLD = Path(__file__).parents[1] / "old"
 ADDRESS = "http://localhost:8501/train"
 LONGEST_SENTENCE = 400
 
@@ -74,9 +77,9 @@ def problems_of(query, read=links.from_query):
 # ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_defaults_are_the_network_alone():
-    assert links.to_query(DnnHyperparameters()) == {"network": "dnn"}
-    assert links.to_query(CnnHyperparameters()) == {"network": "cnn"}
+def test_the_defaults_are_the_network_and_the_version():
+    assert links.to_query(DnnHyperparameters()) == {"network": "dnn", "v": "1"}
+    assert links.to_query(CnnHyperparameters()) == {"network": "cnn", "v": "1"}
 
 
 def test_only_what_differs_is_written_and_as_a_person_would_write_it():
@@ -91,6 +94,7 @@ def test_only_what_differs_is_written_and_as_a_person_would_write_it():
     )
     assert links.to_query(hyperparameters) == {
         "network": "cnn",
+        "v": "1",
         "conv_layers": "32x3,64x3/2+pool2",
         "dense_units": "none",
         "batch_norm": "false",
@@ -120,7 +124,7 @@ def test_any_valid_hyperparameters_come_back_from_their_link():
         choices = hyperparameters.choices()
         assert {
             name for name in choices if getattr(hyperparameters, name) != choices[name].default
-        } == set(query) - {"network"}
+        } == set(query) - {"network", "v"}
 
 
 def test_a_number_of_many_digits_comes_back_exactly():
@@ -311,6 +315,51 @@ def test_whatever_a_link_says_it_is_settings_or_sentences():
     assert time.monotonic() - started < 20
 
 
+# Versions
+# --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", range(1, links.VERSION + 1))
+def test_a_link_of_every_version_has_the_defaults_that_it_was_made_with(version):
+    """Fails when a default has changed: then VERSION goes up, the old default goes into
+    OLD_DEFAULTS, and tests/old gets the defaults of the new version."""
+    then = json.loads((OLD / f"defaults-{version}.json").read_text())
+    for network, defaults in then.items():
+        assert links.from_query({"network": network, "v": str(version)}) == validate(defaults)
+    of_a_race = links.race_from_query({"race": "1", "v": str(version)})
+    assert of_a_race == {network: validate(defaults) for network, defaults in then.items()}
+
+
+def test_the_newest_version_has_todays_defaults():
+    then = json.loads((OLD / f"defaults-{links.VERSION}.json").read_text())
+    assert {name: validate(defaults) for name, defaults in then.items()} == {
+        name: kind() for name, kind in NETWORKS.items()
+    }
+
+
+def test_a_changed_default_does_not_change_what_an_older_link_means(monkeypatch):
+    query = links.to_query(DnnHyperparameters(dropout=0.3))
+    monkeypatch.setattr(links, "VERSION", 3)
+    old = {1: {"dnn": {"epochs": "9", "seed": "5"}}, 2: {"dnn": {"epochs": "12"}}}
+    monkeypatch.setattr(links, "OLD_DEFAULTS", old)
+    expected = {"1": (9, 5), "2": (12, 1), "3": (4, 1)}
+    for version, (epochs, seed) in expected.items():
+        read = links.from_query(query | {"v": version})
+        assert read == DnnHyperparameters(dropout=0.3, epochs=epochs, seed=seed)
+    assert links.from_query({"network": "cnn", "v": "1"}) == CnnHyperparameters()
+    chosen = DnnHyperparameters(epochs=9)
+    assert links.from_query(links.to_query(chosen)) == chosen
+
+
+@pytest.mark.parametrize("version", ["0", "2", "1.0", "", "１", "x" * 500])
+@pytest.mark.parametrize("kind", [{"network": "dnn"}, {"race": "1"}])
+def test_a_version_that_is_not_known_gets_a_sentence(version, kind):
+    read = links.race_from_query if "race" in kind else links.from_query
+    (problem,) = problems_of(kind | {"v": version}, read)
+    assert problem.field == "v" and "update the app" in problem.sentence
+    assert len(problem.sentence) <= LONGEST_SENTENCE
+
+
 # Races
 # --------------------------------------------------------------------------------------------------------------------
 
@@ -323,6 +372,7 @@ def test_a_race_is_written_with_what_both_share_once():
     query = links.race_to_query(entrants)
     assert query == {
         "race": "1",
+        "v": "1",
         "epochs": "3",
         "dnn.dropout": "0.3",
         "dnn.hidden_units": "64",

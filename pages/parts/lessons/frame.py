@@ -4,7 +4,7 @@ link to all of it."""
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -15,7 +15,7 @@ from mnist_models.data.preprocessing import prepare_ink
 from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings import links
-from mnist_models.settings.hyperparameters import NETWORKS
+from mnist_models.settings.hyperparameters import NETWORKS, HyperparametersError
 from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.lessons import ready_made
 
@@ -31,14 +31,27 @@ HIDE, LARGE = "hide", "large"
 MOST_NAMED = 12
 DIGIT = ("digit", "ink", "strokes", "label")
 
-Settings = Mapping[str, Sequence[Any]]
+
+class Setting(NamedTuple):
+    """What a link can set on a lesson's page.
+
+    name: What the link calls it; as good as public, so it stays when a widget's key changes.
+    allowed: Every value that a link can give it.
+    """
+
+    name: str
+    allowed: Sequence[Any]
+
+
+# By the key of the widget, or of the session.
+Settings = Mapping[str, Setting]
 
 
 def begin(script: str, settings: Settings) -> bool:
     """Sets a lesson's page up and follows the link by which the visitor came, if there is one. True
     when the visitor has just come from elsewhere.
 
-    settings: what can be chosen for each of the page's widgets, by their keys.
+    settings: what a link can set on this page.
     """
     query = {name: text for name, text in st.query_params.items() if name not in (HIDE, LARGE)}
     is_news = (script, query) != st.session_state.get("lesson-link")
@@ -47,7 +60,7 @@ def begin(script: str, settings: Settings) -> bool:
     has_come = page.begin(script, navigation=not is_presented())
     if is_news or has_come:
         st.session_state["lesson-link"] = script, query
-        problems = _follow(query, {_name(key): key for key in settings}, settings)
+        problems = _follow(query, settings)
         # Whoever goes back to a lesson from the Draw page comes with what they drew there.
         has_drawn = canvas.board().preparation is not None and canvas.board().label is None
         if is_news or not has_drawn:
@@ -65,21 +78,21 @@ def is_presented() -> bool:
     return st.query_params.get(HIDE) == "1"
 
 
-def _name(key: str) -> str:
-    """What a link calls a widget: its key without the page's name before it."""
-    return key.partition("-")[2]
-
-
-def _follow(query: Mapping[str, str], keys: Mapping[str, str], settings: Settings) -> list[str]:
+def _follow(query: Mapping[str, str], settings: Settings) -> list[str]:
     """Does what a link says; what of it cannot be done, a sentence each."""
+    try:
+        links.read_version(query)
+    except HyperparametersError as error:
+        return [str(error)]
+    keys = {setting.name: key for key, setting in settings.items()}
     problems = []
     for name, text in query.items():
         if name in NETWORKS:
             problems += _choose_network(name, text)
-        elif name in DIGIT:
+        elif name in (*DIGIT, links.VERSION_NAME):
             continue
         elif name in keys:
-            options = {links.to_text(option): option for option in settings[keys[name]]}
+            options = {links.to_text(option): option for option in settings[keys[name]].allowed}
             if text in options:
                 st.session_state[keys[name]] = options[text]
             else:
@@ -258,15 +271,27 @@ def _choose_pair(pair: str) -> None:
 
 
 def present(
-    script: str, image: np.ndarray, label: int, runs: Mapping[str, Run], settings: Mapping[str, Any]
+    script: str,
+    image: np.ndarray,
+    label: int,
+    runs: Mapping[str, Run],
+    settings: Settings,
+    values: Mapping[str, Any],
 ) -> None:
-    """How to show the lesson to others: in large type, and by a link to it as it is now. settings:
-    those of the page's widgets that matter now, by their keys."""
-    query = _digit_query(image, label)
-    query |= {
-        network: run.id for network, run in runs.items() if run.id != pretrained.PREFIX + network
-    }
-    query |= {_name(key): links.to_text(value) for key, value in settings.items()}
+    """How to show the lesson to others: in large type, and by a link to it as it is now.
+
+    Args:
+        script: The page.
+        image: The digit, uint8 (28, 28).
+        label: Which digit it is, 0 to 9.
+        runs: The selected models, by kind.
+        settings: What a link can set on this page.
+        values: What is set now, of all that matters now, by the keys of the settings.
+    """
+    # All that matters is named, whatever is the default: defaults change.
+    query = {links.VERSION_NAME: str(links.VERSION), **_digit_query(image, label)}
+    query |= {network: run.id for network, run in runs.items()}
+    query |= {settings[key].name: links.to_text(value) for key, value in values.items()}
     if is_presented():
         st.page_link(
             script, label="Show all that can be chosen", icon=":material/tune:", query_params=query
