@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from mnist_models.data import dataset, npz
 from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX, SCRAMBLE
+from mnist_models.data.probabilities import digits_of, is_sure
 from mnist_models.models import networks
 from mnist_models.models.predictions import SURE_FROM, Readings
 from mnist_models.settings.hyperparameters import Hyperparameters
@@ -104,13 +105,14 @@ class Classifier:
         """What the network reads in each of many images, uint8 (N, 28, 28); each took an equal
         share of the time."""
         start = time.perf_counter()
-        rows = self.probabilities(images).tolist()
+        probabilities = self.probabilities(images)
+        digits, rows = digits_of(probabilities).tolist(), probabilities.tolist()
         elapsed_ms = (time.perf_counter() - start) * 1000 / max(len(images), 1)
         return [
             Prediction(
-                row.index(max(row)), max(row), tuple(row), elapsed_ms, max(row) >= self.sure_from
+                digit, row[digit], tuple(row), elapsed_ms, is_sure(row[digit], self.sure_from)
             )
-            for row in rows
+            for digit, row in zip(digits, rows, strict=True)
         ]
 
 
