@@ -8,6 +8,7 @@ import streamlit as st
 
 from mnist_models.data import dataset
 from mnist_models.data.corruptions import CORRUPTIONS, Corruption, breaking_points
+from mnist_models.data.probabilities import digits_of
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS, number
 from pages.parts import canvas, large_type, page, resources, selection
@@ -102,7 +103,7 @@ def one_digit() -> None:
     picture = canvas.enlarged(spoiled[place], PICTURE_PX)
     left.image(picture, width=PICTURE_PX, caption="What they read", alt="The digit, spoiled")
     for column, (network, read) in zip(columns, found.items(), strict=True):
-        digit = int(read[place].argmax())
+        digit = int(digits_of(read[place]))
         column.metric(
             f"The {NETWORKS[network].title} reads",
             str(digit),
@@ -114,7 +115,7 @@ def one_digit() -> None:
     st.markdown(
         finding(
             corruption,
-            {network: read.argmax(axis=1) == label for network, read in found.items()},
+            {network: digits_of(read) == label for network, read in found.items()},
             label,
         )
     )
@@ -122,7 +123,7 @@ def one_digit() -> None:
         charts.along(
             corruption.amounts,
             {network: read[:, label] for network, read in found.items()},
-            {network: read.argmax(axis=1).tolist() for network, read in found.items()},
+            {network: digits_of(read).tolist() for network, read in found.items()},
             label,
             amount,
             _scale(corruption),

@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from mnist_models.data import shifts
+from mnist_models.data.probabilities import digits_of
 from mnist_models.runs.tables import Run
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS, CnnHyperparameters
@@ -61,9 +62,7 @@ def slide() -> None:
             network: cached.read_everywhere(run.id, image, prepared)
             for network, run in runs.items()
         }
-    shares = {
-        network: float((read.argmax(axis=1) == label).mean()) for network, read in found.items()
-    }
+    shares = {network: float((digits_of(read) == label).mean()) for network, read in found.items()}
     st.markdown(verdict(shares, label, prepared))
     images = cached.everywhere(image, prepared)
     for column, (network, places) in zip(
@@ -133,7 +132,7 @@ def one_place(images: np.ndarray, found: dict[str, np.ndarray]) -> None:
             canvas.enlarged(images[place], DIGIT_PX), width=DIGIT_PX, alt="The digit at this place"
         )
         told = " and the ".join(
-            f"{NETWORKS[network].title} reads **{read[place].argmax()}** ({read[place].max():.1%})"
+            f"{NETWORKS[network].title} reads **{digits_of(read[place])}** ({read[place].max():.1%})"
             for network, read in found.items()
         )
         st.markdown(f"{where(dx, dy)}, the {told}.")
@@ -156,7 +155,7 @@ def described(
     (441, 28, 28)."""
     told = [
         {
-            NETWORKS[network].title: f"{read[place].argmax()}, {read[place].max():.1%}"
+            NETWORKS[network].title: f"{digits_of(read[place])}, {read[place].max():.1%}"
             for network, read in found.items()
         }
         for place in range(len(images))
@@ -168,7 +167,7 @@ def described(
                 dx,
                 dy,
                 round(float(read[place, label]), 4),
-                str(digit) if (digit := read[place].argmax()) != label else "",
+                str(digit) if (digit := digits_of(read[place])) != label else "",
                 told[place],
                 pictures[place],
             )

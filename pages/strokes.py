@@ -8,6 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from mnist_models.data import strokes
+from mnist_models.data.probabilities import digits_of, is_confident
 from mnist_models.data.strokes import Decision, Drawing, Moment, Replay
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
@@ -212,12 +213,10 @@ def choose_moment(percent: int, is_playing: bool) -> None:
 
 def reading(title: str, probabilities: np.ndarray, confidence_threshold: float) -> None:
     """What a network reads at a moment."""
-    digit, probability = probabilities.argmax(), probabilities.max()
-    is_confident = probability >= confidence_threshold
-    st.metric(f"{title} reads", str(digit) if is_confident else "not sure")
-    st.markdown(
-        f"{'' if is_confident else f'perhaps **{digit}**, '}with probability **{probability:.1%}**"
-    )
+    digit, probability = digits_of(probabilities), probabilities.max()
+    sure = is_confident(probability, confidence_threshold)
+    st.metric(f"{title} reads", str(digit) if sure else "not sure")
+    st.markdown(f"{'' if sure else f'perhaps **{digit}**, '}with probability **{probability:.1%}**")
 
 
 def verdict(decisions: Mapping[str, Decision], replay: Replay) -> str:

@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.data.preprocessing import open_picture, prepare_ink
+from mnist_models.data.probabilities import digits_of, is_confident
 
 CANVAS_PX = 280
 # Drawn so much larger and shrunk, strokes get the soft edge that they have in a browser.
@@ -298,8 +299,8 @@ class Replay(NamedTuple):
 def decide(probabilities: np.ndarray, confidence_threshold: float) -> Decision:
     """When a network last changed its mind. probabilities: at each moment, float (moments, 10).
     sure_from: below this probability, 0 to 1, it is not sure of a digit."""
-    read = probabilities.argmax(axis=1)
-    said = np.where(probabilities.max(axis=1) >= confidence_threshold, read, NOT_SURE)
+    read = digits_of(probabilities)
+    said = np.where(is_confident(probabilities.max(axis=1), confidence_threshold), read, NOT_SURE)
     changes = np.flatnonzero(np.diff(said))
     since = int(changes[-1]) + 1 if changes.size else 0
     before = said[:since]

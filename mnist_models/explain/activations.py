@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
+from mnist_models.data.probabilities import SAME
 
 
 class Stage(NamedTuple):
@@ -209,7 +210,7 @@ def likeness(one: np.ndarray, other: np.ndarray) -> float:
     """How alike two arrays of one shape are in their pattern: Pearson's correlation coefficient of
     all their numbers, -1 to 1. Where one has the same number everywhere there is no pattern: then
     it is 1 if the other has none either, else 0."""
-    plain = [array.min() == array.max() for array in (one, other)]
+    plain = [np.ptp(array) <= SAME * np.abs(array).max() for array in (one, other)]
     return float(all(plain)) if any(plain) else float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 

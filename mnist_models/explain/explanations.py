@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
+from mnist_models.data.probabilities import SAME, digits_of
 from mnist_models.data.segments import squared_distance
 from mnist_models.models.predictions import Read
 
@@ -136,8 +137,9 @@ def occlusion(
         some = changed[start : start + BATCH]
         probabilities[some] = read(images[some])
         yield (start + len(some)) / len(changed)
-    digit = int(before.argmax())
+    digit = int(digits_of(before)[0])
     falls = log_odds(before, digit) - log_odds(probabilities, digit)
+    falls[np.abs(falls) < SAME] = 0
     return Occlusion(falls.reshape(image.shape), probabilities)
 
 
@@ -212,11 +214,11 @@ def smallest_stroke(read: Read, image: np.ndarray, tool: str) -> Generator[float
     changed_px = ink_changed_px(image, images)
     order = np.argsort(changed_px, kind="stable")
     order = order[changed_px[order] > 0]
-    digit = read(image[np.newaxis]).argmax()
+    (digit,) = digits_of(read(image[np.newaxis]))
     for start in range(0, len(order), BATCH):
         some = order[start : start + BATCH]
         probabilities = read(images[some])
-        flipped = np.flatnonzero(probabilities.argmax(axis=1) != digit)
+        flipped = np.flatnonzero(digits_of(probabilities) != digit)
         if len(flipped):
             first = flipped[0]
             return Search(
@@ -234,7 +236,7 @@ def few_pixels(read: Read, gradient: Gradient, image: np.ndarray) -> Generator[f
     gradient promises most. So fewer might do. After N. Papernot et al. 2016,
     https://arxiv.org/abs/1511.07528.
     """
-    digit, among = int(read(image[np.newaxis]).argmax()), MOST_PIXELS * PIXELS_TRIED
+    digit, among = int(digits_of(read(image[np.newaxis]))[0]), MOST_PIXELS * PIXELS_TRIED
     for count in range(1, MOST_PIXELS + 1):
         _, (slopes,) = gradient(image[np.newaxis], digit)
         wanted = np.where(slopes < 0, INK, 0)
@@ -245,7 +247,7 @@ def few_pixels(read: Read, gradient: Gradient, image: np.ndarray) -> Generator[f
         probabilities = read(images)
         best = log_odds(probabilities, digit).argmin()
         image = images[best]
-        if probabilities[best].argmax() != digit:
+        if digits_of(probabilities[best]) != digit:
             return Search(image, probabilities[best], count * PIXELS_TRIED, among)
         yield count / MOST_PIXELS
     return Search(None, None, among, among)

@@ -12,7 +12,13 @@ import tensorflow as tf
 
 from mnist_models.explain.activations import Inspector, Look, templates
 from mnist_models.models import networks
-from mnist_models.models.classifier import WeightsError, assign_weights, pack_half, read_weights
+from mnist_models.models.classifier import (
+    WeightsError,
+    assign_weights,
+    pack_half,
+    read_weights,
+    weights_of,
+)
 from mnist_models.runs.loading import load_classifier
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, RunState, StoreError
@@ -36,23 +42,23 @@ class History:
         first = pack_half(networks.build(hyperparameters))
         end = _end(run, hyperparameters, store.curve(run_id))
         self._classifier = load_classifier(store, run_id)
-        last = pack_half(self._classifier.network)
         kept = [checkpoint for checkpoint in store.checkpoints(run_id) if checkpoint.epoch < end]
-        moments = [Checkpoint(0, first), *kept, Checkpoint(end, last)]
-        self.epochs = tuple(moment.epoch for moment in moments)
+        earlier = [Checkpoint(0, first), *kept]
+        self.epochs = (*(moment.epoch for moment in earlier), end)
         try:
-            weights = [read_weights(self.network, moment.weights) for moment in moments]
+            weights = [read_weights(self.network, moment.weights) for moment in earlier]
         except WeightsError as error:
             raise StoreError(
                 f"The epochs that were kept of {run.label} cannot be used: {error} Choose another "
                 "run."
             ) from error
+        # The last ones in full, so that the end is what the Draw page shows.
+        weights.append(weights_of(self.network))
         self._weights = [
             {name: tf.constant(array) for name, array in of_one.items()} for of_one in weights
         ]
-        self._lock = (
-            threading.Lock()
-        )  # one network is given the weights of one moment after the other
+        # One network is given the weights of one moment after the other.
+        self._lock = threading.Lock()
         # Compiled, with all weights in one call: one by one takes three times as long.
         self._assign = tf.function(functools.partial(assign_weights, self.network))
 

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from mnist_models.data import dataset
 from mnist_models.data.corruptions import Corruption
 from mnist_models.data.dataset import Digits
+from mnist_models.data.probabilities import digits_of
 from mnist_models.models.predictions import Read
 from mnist_models.runs.tables import Run
 
@@ -26,7 +27,7 @@ def robustness_curve(
         for start in range(0, len(digits), BATCH):
             some = digits.part(start, min(start + BATCH, len(digits)))
             right += int(
-                (read(corruption.apply(some.images, amount)).argmax(axis=1) == some.labels).sum()
+                (digits_of(read(corruption.apply(some.images, amount))) == some.labels).sum()
             )
             yield (len(accuracies) + (start + len(some)) / len(digits)) / len(corruption.amounts)
         accuracies.append(right / len(digits))

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from mnist_models.data import dataset, npz
 from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX, SCRAMBLE
+from mnist_models.data.probabilities import digits_of, is_confident
 from mnist_models.models import networks
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD, Predictions
 from mnist_models.settings.hyperparameters import Hyperparameters
@@ -113,17 +114,18 @@ class Classifier:
         """What the network reads in each of many images, uint8 (N, 28, 28); each took an equal
         share of the time."""
         start = time.perf_counter()
-        rows = self.probabilities(images).tolist()
+        probabilities = self.probabilities(images)
+        digits, rows = digits_of(probabilities).tolist(), probabilities.tolist()
         elapsed_ms = (time.perf_counter() - start) * 1000 / max(len(images), 1)
         return [
             Prediction(
-                row.index(max(row)),
-                max(row),
+                digit,
+                row[digit],
                 tuple(row),
                 elapsed_ms,
-                max(row) >= self.confidence_threshold,
+                is_confident(row[digit], self.confidence_threshold),
             )
-            for row in rows
+            for digit, row in zip(digits, rows, strict=True)
         ]
 
 
@@ -137,10 +139,13 @@ def pack_weights(network: keras.Model) -> bytes:
     """The weights as a NumPy archive: one array for each variable, named by its layer, such as
     "conv_1/kernel"."""
     archive = io.BytesIO()
-    np.savez_compressed(
-        archive, **{name: variable.numpy() for name, variable in _variables(network).items()}
-    )
+    np.savez_compressed(archive, **weights_of(network))
     return archive.getvalue()
+
+
+def weights_of(network: keras.Model) -> dict[str, np.ndarray]:
+    """The weights as they are, float32, by the names that they have in an archive."""
+    return {name: variable.numpy() for name, variable in _variables(network).items()}
 
 
 def pack_half(network: keras.Model) -> bytes:

@@ -9,11 +9,11 @@ import numpy as np
 
 from mnist_models.data import npz
 from mnist_models.data.dataset import CLASS_COUNT
+from mnist_models.data.probabilities import digits_of
 
 # Below it a reading would more likely be wrong than right. Networks are given a limit of their own
 # after training, see calibration.confidence_threshold; this one is for those that were not.
 CONFIDENCE_THRESHOLD = 0.5
-
 
 # Images, uint8 (N, 28, 28), to the probability of each digit, float32 (N, 10): see
 # classifier.Classifier.probabilities.
@@ -38,7 +38,7 @@ class Predictions(NamedTuple):
     @classmethod
     def of(cls, probabilities: np.ndarray) -> "Predictions":
         """The readings that these probabilities, (N, 10), are."""
-        return cls(probabilities.argmax(axis=1).astype(np.uint8), probabilities)
+        return cls(digits_of(probabilities).astype(np.uint8), probabilities)
 
     @property
     def confidences(self) -> np.ndarray:

@@ -35,7 +35,9 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Iterator[Server]:
     """One app for all tests; they share its runs, as visitors do."""
-    server = Server(tmp_path_factory.mktemp("app"))
+    # One thread for each training: two would take both processors from the browser.
+    few = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    server = Server(tmp_path_factory.mktemp("app"), env=few)
     yield server
     server.stop()
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.request import urlopen
 
+import psutil
+
 ROOT = Path(__file__).parents[2]
 NAMES = (
     "chromium",
@@ -95,6 +97,15 @@ class Server:
         """Ends it as Ctrl-C would."""
         self.process.terminate()
         self.process.wait(timeout=30)
+
+    def busiest(self, count: int) -> list[psutil.Process]:
+        """The processes that train: those that have used the processor most."""
+        workers = [
+            process
+            for process in psutil.Process(self.process.pid).children(recursive=True)
+            if not process.children()
+        ]
+        return sorted(workers, key=lambda process: sum(process.cpu_times()[:2]))[-count:]
 
     def kill(self) -> None:
         """Ends it without a chance to clean up."""

@@ -3,7 +3,6 @@ worker that is killed."""
 
 import re
 
-import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -78,20 +77,10 @@ def test_a_training_is_paused_driven_and_its_worker_killed_while_it_stands_still
     expect(page.get_by_text(f"Epoch {ended + 1:.2f} of 90 · paused")).to_be_visible()
     expect(page.locator(".st-key-curves").get_by_text("learning rate 0.01").first).to_be_visible()
     drawn = points(page)
-    for worker in busiest(server.process.pid):
+    for worker in server.busiest(2):
         worker.kill()
     expect(page.get_by_text(WORKER_DIED[:60])).to_be_visible()
     assert points(page) >= drawn  # what it told is kept
-
-
-def busiest(pid: int) -> list[psutil.Process]:
-    """The processes that train: those that have used the processor most."""
-    workers = [
-        process
-        for process in psutil.Process(pid).children(recursive=True)
-        if not process.children()
-    ]
-    return sorted(workers, key=lambda process: sum(process.cpu_times()[:2]))[-2:]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,9 @@ def test_an_example_can_be_drawn_on(page, server):
     expect(page.get_by_text(re.compile("The CNN has read 7"))).to_be_visible()
     page.get_by_role("main").get_by_role("link", name="Draw one").click()
     expect_reading(page, "7")
+    # Both still show a 7 until the canvas has told what is left.
+    seen = page.get_by_role("img").last.get_attribute("src")
     page.get_by_role("button", name="Undo").click()
-    page.wait_for_timeout(1_000)  # both still show a 7 until the canvas has told what is left
+    expect(page.get_by_role("img").last).not_to_have_attribute("src", seen)
     page.get_by_role("button", name="Undo").click()
     expect_reading(page, "–")

@@ -9,21 +9,23 @@ import psutil
 from playwright.sync_api import Page, expect
 
 from mnist_models.runs.engine import WORKER_DIED
+from mnist_models.runs.store import RunStore
 from tests.browser.hand import SEVEN, canvas, draw, expect_reading
 
 PROGRESS = re.compile(r"Epoch ([\d.]+) of (\d+)")
 
 
 def start_long_training(page: Page, url: str) -> None:
-    """Starts a training of the default CNN that no test outlasts: 89 epochs from a link, and one
-    more with an arrow key."""
-    page.goto(f"{url}/train?network=cnn&epochs=89")
+    """Starts a training of a small CNN that no test outlasts: 89 epochs from a link, and one more
+    with an arrow key."""
+    page.goto(f"{url}/train?network=cnn&epochs=89&conv_layers=16x5%2F2%2Bpool2&dense_units=32")
     page.get_by_text("Parameters, all layers").wait_for()
     page.get_by_role("tab", name="Training").click()
     slider = page.get_by_role("slider", name="Epochs")
     slider.press("ArrowRight")
     expect(slider).to_have_value("90")
-    page.wait_for_timeout(500)  # the slider tells the server a moment after the last key
+    # The slider tells the server a moment after the last key.
+    expect(page).not_to_have_url(re.compile("epochs=89"))
     page.locator(".st-key-train-start button").click()
     expect(page.get_by_text(re.compile(r"Epoch [\d.]+ of 90"))).to_be_visible()
 
@@ -40,7 +42,7 @@ def wait_for_more(page: Page, than: float, what: Callable[[Page], float] = epoch
     deadline = time.monotonic() + 60
     while (now := what(page)) <= than:
         assert time.monotonic() < deadline
-        time.sleep(0.1)
+        page.wait_for_timeout(50)
     return now
 
 
@@ -85,14 +87,7 @@ def test_a_training_is_watched_left_reloaded_stopped_and_drawn_for(page, server)
 def test_a_killed_worker_fails_its_own_run_and_the_next_training_works(page, server):
     start_long_training(page, server.url)
     wait_for_more(page, 0.05)
-    busy = max(
-        (
-            process
-            for process in psutil.Process(server.process.pid).children(recursive=True)
-            if not process.children()
-        ),
-        key=lambda process: process.cpu_percent(interval=0.3),
-    )
+    (busy,) = server.busiest(1)
     busy.kill()
     expect(page.get_by_text(WORKER_DIED[:60])).to_be_visible()
     page.locator(".st-key-train-start button").click()
@@ -104,7 +99,9 @@ def test_a_killed_worker_fails_its_own_run_and_the_next_training_works(page, ser
 def test_a_killed_server_leaves_an_interrupted_run_with_its_curve(page, server):
     start_long_training(page, server.url)
     wait_for_more(page, 0.1)
-    time.sleep(2.5)  # the curve is kept every two seconds
+    # The curve is kept every two seconds.
+    store = RunStore(f"sqlite:///{server.folder}/runs.sqlite3")
+    wait_for_more(page, 2, lambda page: store.curve(store.runs()[0].id).batches)
     children = psutil.Process(server.process.pid).children(recursive=True)
     server.kill()
     _, alive = psutil.wait_procs(children, timeout=20)

@@ -11,6 +11,7 @@ from mnist_models.explain.history import History
 from mnist_models.models import networks
 from mnist_models.models.classifier import Classifier, pack_half, pack_weights, unpack_weights
 from mnist_models.runs import pretrained
+from mnist_models.runs.loading import load_classifier
 from mnist_models.runs.tables import StoreError, UnknownRunError
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from mnist_models.training.checkpoints import Checkpoint
@@ -74,6 +75,13 @@ def test_a_network_of_a_moment_reads_as_it_did_then(store, run):
 
 
 @pytest.mark.parametrize("values", UNUSUAL.values(), ids=UNUSUAL)
+def test_the_end_is_the_model_that_the_draw_page_shows_in_full_precision(store, run):
+    history = History(store, run.id)
+    drawn = load_classifier(store, run.id).probabilities(IMAGES)
+    # Weights in half precision would differ by about 0.001.
+    np.testing.assert_allclose(history.probabilities(IMAGES)[-1], drawn, atol=1e-6)
+
+
 def test_what_every_layer_passes_on_at_a_moment_is_what_a_network_with_those_weights_does(
     store, values
 ):

@@ -45,7 +45,7 @@ def test_what_is_packed_comes_back_with_three_digits_after_the_point(probabiliti
 
 def test_which_digit_was_read_is_kept_even_where_rounding_makes_two_equal():
     close = np.full((1, 10), 0.05, np.float32)
-    close[0, 3], close[0, 7] = 0.3000, 0.30001
+    close[0, 3], close[0, 7] = 0.3000, 0.30005
     found = Predictions.unpack(Predictions.of(close).pack())
     assert found.probabilities[0, 3] == found.probabilities[0, 7]
     assert found.digits.tolist() == [7]

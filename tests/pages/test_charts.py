@@ -1,9 +1,12 @@
 """The data that charts send to the browser."""
 
+import math
+
 import pytest
 
 from mnist_models.runs import pretrained
-from mnist_models.training.progress import Curve
+from mnist_models.settings.hyperparameters import DnnHyperparameters
+from mnist_models.training.progress import Curve, EpochEnd, Progress
 from pages.parts.charts import digits, learning_curves, model_comparison
 
 VALUES = (0.0, 0.0, 0.7, 0.0, 0.0, 0.3, 0.0, 0.0, 0.0, 0.0)
@@ -54,3 +57,13 @@ def test_a_curve_that_grows_hardly_ever_changes_its_chart():
         "loss": 2,
         "accuracy": 4,
     }
+
+
+def test_of_epochs_whose_losses_are_the_same_but_for_a_last_bit_the_last_is_the_best():
+    curve = Curve.empty(DnnHyperparameters(epochs=2))
+    told = {"losses": (1.0,), "accuracies": (0.5,), "images_per_s": 1e4, "remaining_s": 1}
+    curve.add(Progress(step=1, epoch=1, learning_rate=0.001, elapsed_s=0.1, **told))
+    for epoch, loss in enumerate((0.3, math.nextafter(0.3, 1)), start=1):
+        values = {"loss": 1.0, "accuracy": 0.5, "validation_accuracy": 0.9, "elapsed_s": 0.1}
+        curve.add(EpochEnd(epoch=epoch, validation_loss=loss, **values))
+    assert "lowest" not in learning_curves.finding(curve, is_over=True)

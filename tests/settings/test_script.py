@@ -37,7 +37,7 @@ FACTS = (
     "target_shape",
     "use_bias",
 )
-COUNT = 250
+TRAIN, VALIDATION, COUNT = 100, 32, 150
 
 # What is compiled although the tests ask for nothing to be.
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
@@ -63,11 +63,11 @@ VARIANTS = {
     "full": {"augmentation": "full", "label_smoothing": 0.1},
     "bfloat16": {"precision": "bfloat16", "augmentation": "shift", "weight_decay": 0.001},
     "no validation": {"validation_images": 0, "label_smoothing": 0.1},
-    "images": {"budget_images": 264, "epochs": 3},
+    "images": {"budget_images": 164, "epochs": 3},
     "seconds": {"budget_s": 1, "epochs": 100},
     "all budgets": {
         "budget_s": 60,
-        "budget_images": 300,
+        "budget_images": 150,
         "augmentation": "shift",
         "epochs": 4,
         "schedule": "cosine",
@@ -93,8 +93,8 @@ VARIANTS = {
 def variant(name):
     small = {
         "hidden_units": (16, 12),
-        "train_images": 200,
-        "validation_images": 50,
+        "train_images": TRAIN,
+        "validation_images": VALIDATION,
         "batch_size": 32,
         "epochs": 2,
     }
@@ -385,9 +385,9 @@ def test_the_same_labels_are_wrong(run):
     labels = dataset.load().train.labels
     names = run(hyperparameters)
     np.testing.assert_array_equal(
-        names["train_labels"], batches.wrong_labels(labels[:200], hyperparameters)
+        names["train_labels"], batches.wrong_labels(labels[:TRAIN], hyperparameters)
     )
-    np.testing.assert_array_equal(names["validation_labels"], labels[COUNT - 50 : COUNT])
+    np.testing.assert_array_equal(names["validation_labels"], labels[COUNT - VALIDATION : COUNT])
 
 
 def test_numpy_is_imported_where_it_is_used(texts):
@@ -398,7 +398,7 @@ def test_numpy_is_imported_where_it_is_used(texts):
 def test_the_same_pixels_are_scrambled(run):
     mnist = dataset.load()
     names = run(variant("scrambled"))
-    expected = {"train_images": (0, 200), "validation_images": (COUNT - 50, COUNT)}
+    expected = {"train_images": (0, TRAIN), "validation_images": (COUNT - VALIDATION, COUNT)}
     for name, (start, stop) in expected.items():
         np.testing.assert_array_equal(
             names[name], dataset.scrambled(mnist.train.images[start:stop])
@@ -410,7 +410,7 @@ def test_the_same_pixels_are_scrambled(run):
 
 def test_images_are_varied_before_they_are_scrambled(run):
     names = run(variant("scrambled and varied"))
-    images = mnist_images = dataset.load().train.images[:200]
+    images = mnist_images = dataset.load().train.images[:TRAIN]
     np.testing.assert_array_equal(names["train_images"], mnist_images)
     once = names["varied"](tf.constant(images), 0)[0].numpy()
     restored = np.empty_like(once)
@@ -442,7 +442,7 @@ def test_images_are_varied_anew_and_a_little(run, name):
 def test_an_image_budget_ends_training_at_its_batch(run):
     hyperparameters = variant("images")
     names = run(hyperparameters)
-    assert names["model"].optimizer.iterations == planned_steps(hyperparameters) == 9
+    assert names["model"].optimizer.iterations == planned_steps(hyperparameters) == 6
     assert len(names["model"].history.history["loss"]) == 2
 
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
+import numpy as np
 
+from mnist_models.data.probabilities import digits_of
 from pages.parts.charts.palette import (
     COLORS,
     MUTED_OPACITY,
@@ -21,13 +23,13 @@ def probabilities(network: str, values: tuple[float, ...]) -> dict[str, Any]:
 
     network: "dnn" or "cnn". values: of the digits 0 to 9, 0 to 1 each.
     """
-    best = max(values)
+    best = int(digits_of(np.array(values)))
     rows = [
         {
             "digit": str(digit),
             "probability": value,
             "label": f"{value:.1%}" if value >= 0.001 else "",
-            "best": value == best,
+            "best": digit == best,
         }
         for digit, value in enumerate(values)
     ]

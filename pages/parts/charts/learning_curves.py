@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import altair as alt
 import numpy as np
 
+from mnist_models.data.probabilities import SAME
 from mnist_models.settings.hyperparameters import number
 from mnist_models.training.progress import Curve, EpochEnd
 from pages.parts.charts.palette import (
@@ -167,7 +168,9 @@ def _validated(curve: Curve) -> list[EpochEnd]:
 
 
 def _best(ends: Sequence[EpochEnd]) -> EpochEnd:
-    return min(ends, key=lambda end: end.validation_loss)
+    """The epoch with the least validation loss; of several whose losses are the same, the last."""
+    least = min(end.validation_loss for end in ends)
+    return [end for end in ends if end.validation_loss <= least + SAME][-1]
 
 
 def overfits(curve: Curve) -> bool:

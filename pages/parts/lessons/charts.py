@@ -9,6 +9,7 @@ import altair as alt
 import numpy as np
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
+from mnist_models.data.probabilities import digits_of
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts.charts.palette import COLORS, MUTED_OPACITY, NEUTRAL, names_of_runs, shades, tables
 from pages.parts.lessons import pictures
@@ -293,8 +294,7 @@ def _digit_rows(
     """The data of a line for each digit, and of their names: that of what is read at the end stands
     there, each other's where it leads most clearly. places: on the x-axis. read: the probability of
     each digit, float (places, 10)."""
-    read = read.round(4)
-    leads = read.argmax(axis=1)
+    leads, read = digits_of(read), read.round(4)
     final = leads[-1]
 
     def row(digit: int, place: int) -> dict[str, Any]:
@@ -318,7 +318,7 @@ def _digit_rows(
 
 
 def _reads(probabilities: np.ndarray) -> str:
-    return f"{probabilities.argmax()}, {probabilities.max():.1%}"
+    return f"{digits_of(probabilities)}, {probabilities.max():.1%}"
 
 
 def _chart(rows: str, **encoding: Any) -> alt.Chart:

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from mnist_models.data.probabilities import digits_of
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import (
     NETWORKS,
@@ -64,7 +65,7 @@ def beside(moments: Sequence[Moment]) -> Iterator[tuple[DeltaGenerator, Moment]]
         probabilities = moment.read[moment.place]
         column.metric(
             f"The {moment.title} {moment.told}",
-            str(probabilities.argmax()),
+            str(digits_of(probabilities)),
             f"{probabilities.max():.1%} sure",
             delta_color="off",
             delta_arrow="off",
@@ -172,7 +173,7 @@ def _why(run: Run) -> str:
 def sentence(network: str, epochs: tuple[float, ...], read: np.ndarray, label: int) -> str:
     """When a network came to its reading, in words. read: the probability of each digit at each
     moment, (moments, 10)."""
-    title, digits = NETWORKS[network].title, read.argmax(axis=1).tolist()
+    title, digits = NETWORKS[network].title, digits_of(read).tolist()
     others = [place for place, digit in enumerate(digits) if digit != digits[-1]]
     if not others:
         return f"The {title} happened to read it as {digits[-1]} before it had learned anything, and has done so ever since."

@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from mnist_models.data.probabilities import digits_of, is_confident
 from mnist_models.explain.explanations import (
     INK,
     MOST_PIXELS,
@@ -56,12 +57,12 @@ def show(
                     alt=f"The digit, changed for the {title}",
                 )
                 with st.container(width=large_type.px(WORDS_PX)):
-                    st.metric(f"The {title} now reads", int(one.probabilities.argmax()))
+                    st.metric(f"The {title} now reads", int(digits_of(one.probabilities)))
                     ink_px = float(ink_changed_px(np.zeros_like(image), image))
                     probability = float(one.probabilities.max())
                     unsure = (
                         ", so it would say that it is not sure"
-                        if probability < confidence_threshold[network]
+                        if not is_confident(probability, confidence_threshold[network])
                         else ""
                     )
                     st.markdown(

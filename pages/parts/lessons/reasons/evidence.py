@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
+from mnist_models.data.probabilities import SAME, digits_of
 from mnist_models.explain.explanations import INK, Attribution, Occlusion
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import large_type
@@ -45,7 +46,7 @@ def covers(
         title, digit, read = (
             NETWORKS[network].title,
             digits[network],
-            one.probabilities.argmax(axis=1),
+            digits_of(one.probabilities),
         )
         told = [
             f"{now}, {probability:.1%}"
@@ -76,7 +77,8 @@ def _worst_cover(found: Occlusion, digit: int, square: str, cover: str) -> str:
     fall, then = float(found.falls.flat[worst]), found.probabilities[worst]
     if fall < HARDLY:
         return f"Wherever the {square} of {cover} lies, the odds of {digit} hardly fall."
-    now = f"still reads {digit}" if then.argmax() == digit else f"reads **{then.argmax()}**"
+    other = digits_of(then)
+    now = f"still reads {digit}" if other == digit else f"reads **{other}**"
     return (
         f"The {cover} hurts most {where(*divmod(worst, IMAGE_SIZE_PX))}: with the {square} there, "
         f"the odds of {digit} are "
@@ -173,7 +175,7 @@ def compared(maps: Mapping[str, np.ndarray], digits: Mapping[str, int], what: st
     if len(set(digits.values())) > 1:
         return "They read different digits, so each map is about another one."
     first, second = (one.ravel() for one in maps.values())
-    if min(first.std(), second.std()) == 0:
+    if min(np.ptp(first), np.ptp(second)) < SAME:
         return "One of the maps is the same everywhere, so there is nothing to compare."
     alike = float(np.corrcoef(first, second)[0, 1])
     same = (

@@ -1,0 +1,23 @@
+"""What ten probabilities say: which digit is read, and whether that is sure. The same wherever it
+is asked, so that no two pages tell the same reading differently."""
+
+import numpy as np
+
+# The same model gives the same image another last bit in another place of a batch, with another
+# number of threads, or on another processor: TensorFlow works out rows in packets as wide as the
+# processor's vectors, and what is left over one by one. What is nearer than this is the same: in
+# probabilities, in odds as powers of ten, and as a share of whatever else is measured.
+SAME = 1e-5
+
+
+def digits_of(probabilities: np.ndarray) -> np.ndarray:
+    """The most probable digit of each row of probabilities, floats (..., 10): int (...). Of several
+    that are equally probable but for SAME, the lowest."""
+    most = probabilities.max(axis=-1, keepdims=True)
+    return (probabilities >= most - SAME).argmax(axis=-1)
+
+
+def is_confident(probability: np.ndarray | float, confidence_threshold: float) -> np.ndarray | bool:
+    """Whether a model is sure of a digit of this probability. sure_from: from which probability on
+    it is, 0 to 1."""
+    return probability >= confidence_threshold - SAME
