@@ -74,7 +74,6 @@ def test_a_network_of_a_moment_reads_as_it_did_then(store, run):
     np.testing.assert_array_equal(history.probabilities(IMAGES), found)
 
 
-@pytest.mark.parametrize("values", UNUSUAL.values(), ids=UNUSUAL)
 def test_the_end_is_the_model_that_the_draw_page_shows_in_full_precision(store, run):
     history = History(store, run.id)
     drawn = load_classifier(store, run.id).probabilities(IMAGES)
@@ -82,6 +81,7 @@ def test_the_end_is_the_model_that_the_draw_page_shows_in_full_precision(store, 
     np.testing.assert_allclose(history.probabilities(IMAGES)[-1], drawn, atol=1e-6)
 
 
+@pytest.mark.parametrize("values", UNUSUAL.values(), ids=UNUSUAL)
 def test_what_every_layer_passes_on_at_a_moment_is_what_a_network_with_those_weights_does(
     store, values
 ):
