@@ -24,6 +24,7 @@ install-dev: .venv/test-installed
 check: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --without-tensorflow
 
 # What the checks leave out; so each test runs once, and those that say they need no TensorFlow have shown it.

@@ -63,7 +63,8 @@ CLUSTER_LOST = (
 class Live:
     """A run in progress, as it is at this moment.
 
-    position: in the queue, from 1; 0 when it has a place. latest: the last Progress, None before
+    position: in the queue, from 1; 0 when it has a place. places: how many runs can train at once,
+    as of when it began to wait. latest: the last Progress, None before
     the first. wanted: what it was told last. paused_at: when (time.monotonic) it came to stand
     still; None while it goes on. unkept: why its network, which is trained, could not be kept yet;
     a sentence.
@@ -72,6 +73,7 @@ class Live:
     run_id: str
     state: RunState = RunState.QUEUED
     position: int = 0
+    places: int = 0
     latest: progress.Progress | None = None
     wanted: Control = field(default_factory=Control)
     paused_at: float | None = None
@@ -365,7 +367,7 @@ class Engine:
                     self._fail(run.id, CLUSTER_LOST)
         for position, together in enumerate(self._waiting, start=1):
             for run in together:
-                self._jobs[run.id].update(position=position)
+                self._jobs[run.id].update(position=position, places=places)
 
     def _submit(self, run: Run) -> None:
         job = self._jobs[run.id]

@@ -265,7 +265,8 @@ def test_a_third_training_waits_in_a_queue_and_each_can_be_stopped_from_the_page
     engine = resources.engine()
     run_ids = [engine.start(long) for _ in range(3)]
     until(lambda: all((live := engine.live(run_id)) and live.latest for run_id in run_ids[:2]))
-    assert "Waiting: 1 in the queue." in texts(page(run=run_ids[2]).run())
+    told = texts(page(run=run_ids[2]).run())
+    assert "Waiting: 1 in the queue. Models that can train at once: 2;" in told
     running = page(run=run_ids[0]).run()
     assert "Epoch" in texts(running) and "images a second" in texts(running)
     for run_id in reversed(run_ids):

@@ -155,7 +155,10 @@ def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
             "tried again every few seconds: leave the app running."
         )
     elif live.state == RunState.QUEUED and live.position:
-        text = f"Waiting: {live.position} in the queue. Two can train at once; a paused one makes room after a while."
+        text = (
+            f"Waiting: {live.position} in the queue. Models that can train at once: "
+            f"{live.places or 'none at the moment'}; a paused one makes room after a while."
+        )
     elif live.latest is None and live.paused_at:
         text = "Ready at the start."
     elif live.latest is None:
