@@ -42,9 +42,8 @@ def main() -> None:
     st.header("Draw a digit, and two networks read it")
     st.markdown(
         "A **dense network** (DNN) weighs all 784 pixels at once; a **convolutional network** "
-        "(CNN) looks for small patterns "
-        "wherever they are. Both learned from the same handwritten digits. Draw as you like, and "
-        "see where they part."
+        "(CNN) looks for small patterns wherever they are. Both learned from the same handwritten "
+        "digits. Draw as you like, and see where they part."
     )
     left, *right = st.columns([1.25, 1, 1], gap="medium")
     cards = {
@@ -59,8 +58,8 @@ def main() -> None:
     for network, card in cards.items():
         run = runs[network]
         card.caption(
-            f"{run.parameters:,} parameters · reads {run.test_accuracy:.2%} of MNIST's 10,000 test "
-            "digits right"
+            f"{run.parameters:,} parameters · reads {run.test_accuracy:.2%} of MNIST's "
+            "10,000 test digits right"
         )
     below = st.container()
     with left:
@@ -145,7 +144,8 @@ def brush_and_picture() -> None:
         key="brush",
         format="%d px",
         persist_state="session",
-        help=f"In pixels of the {canvas.SIZE_PX}×{canvas.SIZE_PX} canvas. {canvas.BRUSH_PX} comes near MNIST's own pen.",
+        help=f"In pixels of the {canvas.SIZE_PX}×{canvas.SIZE_PX} canvas. {canvas.BRUSH_PX} comes "
+        "near MNIST's own pen.",
     )
     with st.popover("Picture", icon=":material/upload:"):
         st.file_uploader(
@@ -253,8 +253,8 @@ def steps(preparation: Preparation) -> None:
             (
                 preparation.scaled,
                 f"2. Scale: the longer side to 20 px, {width}×{height}; strokes, "
-                f"{preparation.stroke_px:.1f} px wide there, "
-                f"are kept between {THINNEST_STROKE_PX:g} and {THICKEST_STROKE_PX:g} px",
+                f"{preparation.stroke_px:.1f} px wide there, are kept between "
+                f"{THINNEST_STROKE_PX:g} and {THICKEST_STROKE_PX:g} px",
             ),
             (
                 preparation.image,
