@@ -27,7 +27,7 @@ def main() -> None:
         board = canvas.board()
         if board.preparation is None:
             canvas.show_test_digit(frame.EXAMPLE)
-        board.give(board.drawing)
+        board.send(board.drawing)
     st.header("Scramble the pixels, and see who minds")
     st.markdown(
         "Here all 784 pixels of an image change places, always in the same way, before a network "

@@ -50,7 +50,7 @@ def test_who_comes_without_a_drawing_sees_an_example_that_stays_on_the_canvas():
         "Path",
         "Path",
     ] and board.label == FOUR.digit
-    assert board.given["objects"] == board.drawing["objects"]
+    assert board.sent["objects"] == board.drawing["objects"]
     assert ink(app) == 100
     # The readings at the end are those of the Draw page.
     for metric, text, network in zip(
