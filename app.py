@@ -1,4 +1,4 @@
-"""Draw: one canvas, two networks, their predictions side by side."""
+"""Draw: one canvas, two models, their predictions side by side."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.lessons import ready_made
+from pages.parts.measured import measured
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
     from mnist_models.models.classifier import Prediction
 
 PREVIEW_PX = 196
 PICTURE_MB = 20
-# A browser needs this long to show two digits, and twice as long where all the rest comes at the
-# same moment.
+# A browser needs this long to show two digits, and twice as long if everything else arrives at the
+# same time.
 DIGITS_FIRST_S = 0.05
 
 
@@ -38,13 +39,12 @@ def main() -> None:
     """The page."""
     if page.begin("app.py"):
         st.session_state["picture_problem"] = None
-        canvas.board().give(canvas.board().drawing)
-    st.header("Draw a digit, and two networks read it")
+        canvas.board().send(canvas.board().drawing)
+    st.header("Draw a digit. Two networks try to read it.")
     st.markdown(
-        "A **dense network** (DNN) weighs all 784 pixels at once; a **convolutional network** "
-        "(CNN) looks for small patterns "
-        "wherever they are. Both learned from the same handwritten digits. Draw as you like, and "
-        "see where they part."
+        "A **fully connected network** (DNN) connects every pixel to every unit; a **convolutional "
+        "network** (CNN) looks for small patterns wherever they are. Both were trained on the same "
+        "handwritten digits. Draw as you like, and see where they disagree."
     )
     left, *right = st.columns([1.25, 1, 1], gap="medium")
     cards = {
@@ -59,8 +59,7 @@ def main() -> None:
     for network, card in cards.items():
         run = runs[network]
         card.caption(
-            f"{run.parameters:,} parameters · reads {run.test_accuracy:.2%} of MNIST's 10,000 test "
-            "digits right"
+            f"{run.parameters:,} parameters · test accuracy {measured(run).test_accuracy:.2%}"
         )
     below = st.container()
     with left:
@@ -75,16 +74,18 @@ def main() -> None:
 def draw_and_read(
     runs: dict[str, Run], places: dict[str, DeltaGenerator], below: DeltaGenerator
 ) -> None:
-    """The canvas, and what both networks read on it. A fragment: a stroke redraws this and nothing
-    else.
+    """The canvas, and both predictions. A fragment: a stroke redraws this and nothing else.
 
-    places, below: where the predictions are shown, and how the drawing was prepared for them.
+    Args:
+        runs: The two models, by kind.
+        places: Where the prediction of each is shown, by kind.
+        below: Where the page shows how the drawing was preprocessed.
     """
     if selection.has_news():
         st.rerun()
     with st.container(key="canvas"):
         preparation = canvas.draw(st.session_state.get("brush", canvas.BRUSH_PX))
-    # Both digits come first, whatever else is to be drawn: they are what a stroke is waited for.
+    # Both digits come before everything else: they are what the visitor is waiting for.
     predictions: dict[str, Prediction | None] = {}
     problems = []
     for network, place in places.items():
@@ -94,7 +95,7 @@ def draw_and_read(
             except UnavailableError as error:
                 predictions[network] = None
                 problems.append(str(error))
-            reading(network, predictions[network])
+            show_prediction(network, predictions[network])
     if preparation:
         page.let_browser_draw(DIGITS_FIRST_S)
     board = canvas.board()
@@ -114,29 +115,30 @@ def draw_and_read(
             key="clear",
         )
         st.button("Example", icon=":material/casino:", on_click=_example, key="example")
-    for problem in dict.fromkeys(problems):  # of both networks, it is often the same
+    # Both models often have the same problem: it is shown once.
+    for problem in dict.fromkeys(problems):
         st.error(page.plain(problem))
     if problem := st.session_state.get("picture_problem"):
         st.error(page.plain(problem))
     if origin := board.origin:
         st.caption(page.plain(origin))
-    if preparation and all(predictions.values()):
-        agreement(predictions)
+    found = {network: prediction for network, prediction in predictions.items() if prediction}
+    if len(found) == len(places):
+        agreement(found)
     for network, place in places.items():
         with place:
-            if prediction := predictions[network]:
-                details(network, prediction)
+            if network in found:
+                details(network, found[network])
             elif not preparation:
-                st.caption("Nothing yet. Draw a digit on the canvas.")
-    with (
-        below.container()
-    ):  # written to in any case: a fragment may not begin to write to a place outside of it later
+                st.caption("Waiting for a digit.")
+    # Written to in any case: a fragment may not begin to write to a place outside of it later.
+    with below.container():
         if preparation:
             steps(preparation)
 
 
 def brush_and_picture() -> None:
-    """How wide the canvas draws, and another way to put a digit on it."""
+    """The width of the brush, and the upload of a photo."""
     st.slider(
         "Brush width",
         4,
@@ -145,11 +147,12 @@ def brush_and_picture() -> None:
         key="brush",
         format="%d px",
         persist_state="session",
-        help=f"In pixels of the {canvas.SIZE_PX}×{canvas.SIZE_PX} canvas. {canvas.BRUSH_PX} comes near MNIST's own pen.",
+        help=f"In pixels of the {canvas.SIZE_PX}×{canvas.SIZE_PX} canvas. {canvas.BRUSH_PX} comes "
+        "near MNIST's own pen.",
     )
-    with st.popover("Picture", icon=":material/upload:"):
+    with st.popover("Upload a photo", icon=":material/upload:"):
         st.file_uploader(
-            "A picture of one digit, drawn or photographed",
+            "Photo or scan of a single digit",
             type=["png", "jpg", "jpeg"],
             max_upload_size=PICTURE_MB,
             key="picture",
@@ -173,13 +176,19 @@ def _uploaded() -> None:
     if file is None:
         return
     try:
-        canvas.board().show(prepare_picture(open_picture(file)), f"From {file.name}. Draw over it!")
+        canvas.board().show(
+            prepare_picture(open_picture(file)), f"From {file.name}. You can draw on top of it."
+        )
     except PictureError as error:
         st.session_state["picture_problem"] = f"{file.name}: {error}"
 
 
 def read(run: Run, preparation: Preparation | None) -> Prediction | None:
-    """What the network reads in the drawing, if there is one. Raises UnavailableError."""
+    """The model's prediction for the drawing; None if the canvas is blank.
+
+    Raises:
+        UnavailableError: The model cannot be loaded.
+    """
     if not preparation:
         return None
     with resources.while_loading():
@@ -187,60 +196,64 @@ def read(run: Run, preparation: Preparation | None) -> Prediction | None:
     return classifier.read(preparation.image)
 
 
-def reading(network: str, prediction: Prediction | None) -> None:
-    """What the network reads, as one large digit, or that it is not sure."""
+def show_prediction(network: str, prediction: Prediction | None) -> None:
+    """The prediction as one large digit, or that the model is not sure."""
     with st.container(key=f"prediction-{network}"):
         st.metric(
             f"{NETWORKS[network].title} reads",
             "–"
             if prediction is None
-            else prediction.digit
+            else str(prediction.digit)
             if prediction.is_confident
             else "not sure",
         )
 
 
 def details(network: str, prediction: Prediction) -> None:
-    """How sure the network is, and of which digits."""
-    from pages.parts.charts import (
-        digits,  # imports Altair, which the first canvas need not wait for
-    )
+    """The model's confidence, and the probability of each digit."""
+    # Imports Altair, which the first canvas need not wait for.
+    from pages.parts.charts import digits
 
     perhaps = "" if prediction.is_confident else f"perhaps **{prediction.digit}**, "
     st.markdown(
-        f"{perhaps}with probability **{prediction.probability:.1%}**, in "
-        f"{prediction.elapsed_ms:.1f} ms"
+        f"{perhaps}**{prediction.probability:.1%}** confident (inference "
+        f"{prediction.elapsed_ms:.1f} ms)"
     )
     large_type.chart(
         digits.probabilities(network, prediction.probabilities),
         key=f"probabilities-{network}",
-        alt=f"How probable the {NETWORKS[network].title} finds each digit",
+        alt=f"Probability of each digit according to the {NETWORKS[network].title}",
     )
 
 
 def agreement(predictions: dict[str, Prediction]) -> None:
-    """A line that says whether the networks agree."""
-    read = {
+    """A line that says whether the models agree."""
+    digits = {
         prediction.digit if prediction.is_confident else None for prediction in predictions.values()
     }
-    if read == {None}:
+    if digits == {None}:
         st.info(
-            "Neither is sure. Perhaps this is no digit, or one written as they never saw it.",
+            "Neither is sure. Perhaps this is not a digit, or it is written in a "
+            "way they have never seen.",
             icon=":material/question_mark:",
         )
-    elif len(read) == 1:
-        st.success(f"They agree: both read **{read.pop()}**.", icon=":material/check:")
+    elif len(digits) == 1:
+        st.success(f"They agree: both say **{digits.pop()}**.", icon=":material/check:")
     else:
-        told = (
-            f"the {NETWORKS[network].title} "
-            + (f"reads **{prediction.digit}**" if prediction.is_confident else "is not sure")
+        first, second = (
+            f"he {NETWORKS[network].title} "
+            + (f"says **{prediction.digit}**" if prediction.is_confident else "is not sure")
             for network, prediction in predictions.items()
         )
-        st.warning(f"They disagree: {', '.join(told)}.", icon=":material/call_split:")
+        disagreement = "" if None in digits else "They disagree: "
+        st.warning(
+            f"{disagreement}{'t' if disagreement else 'T'}{first}; t{second}.",
+            icon=":material/call_split:",
+        )
 
 
 def steps(preparation: Preparation) -> None:
-    """How the drawing became the 28×28 pixels that both networks see."""
+    """How the drawing became the 28×28 pixels that both models see."""
     st.subheader("What the networks see")
     left, top, right, bottom = preparation.box
     height, width = preparation.scaled.shape
@@ -248,24 +261,25 @@ def steps(preparation: Preparation) -> None:
         for picture, caption in (
             (
                 preparation.ink[top:bottom, left:right],
-                f"1. Crop: the ink's box, {right - left}×{bottom - top} px",
+                f"1. Crop to the ink: {right - left}×{bottom - top} px",
             ),
             (
                 preparation.scaled,
-                f"2. Scale: the longer side to 20 px, {width}×{height}; strokes, "
-                f"{preparation.stroke_px:.1f} px wide there, "
-                f"are kept between {THINNEST_STROKE_PX:g} and {THICKEST_STROKE_PX:g} px",
+                f"2. Resize so the longer side is 20 px ({width}×{height}); strokes "
+                f"{THINNEST_STROKE_PX:g}–{THICKEST_STROKE_PX:g} px wide, here "
+                f"{preparation.stroke_px:.1f} px",
             ),
             (
                 preparation.image,
-                "3. Centre: the centre of mass in the middle of 28×28, all that the networks get",
+                "3. Centre: the centre of mass goes to the middle of 28×28 px; "
+                "this is all the networks see",
             ),
         ):
             st.image(_enlarged(picture), caption=caption, width=PREVIEW_PX)
 
 
 def _enlarged(picture: np.ndarray) -> Image.Image:
-    """Dark ink on white paper, on a square, so large that single pixels can be seen."""
+    """Dark ink on white paper, on a square, enlarged so that single pixels can be seen."""
     image = Image.fromarray(255 - picture)
     scale = PREVIEW_PX / max(image.size)
     resampling = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.BICUBIC

@@ -90,8 +90,8 @@ def ready(server: Server) -> Iterator[Server]:
         while took_s > QUIET_CORES:
             if time.monotonic() > deadline:
                 raise TimeoutError(
-                    f"{server.url} is still busy with {took_s:.1f} cores, though nothing is asked "
-                    "of it."
+                    f"{server.url} is still busy with {took_s:.1f} cores, "
+                    "though nothing is asked of it."
                 )
             before_s = cpu_s(processes)
             time.sleep(1)

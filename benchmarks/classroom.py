@@ -71,15 +71,17 @@ class Lesson:
     def figures(self) -> str:
         """As the table has them."""
         errors = f"{len(self.errors) or 'no'} error{'s' * (len(self.errors) != 1)}"
-        return f"median {_duration(self.percentile_s(50))}, 95 % within {_duration(self.percentile_s(95))}, {errors}"
+        return (
+            f"median {_duration(self.percentile_s(50))}, 95 % within "
+            f"{_duration(self.percentile_s(95))}, {errors}"
+        )
 
     def report(self, title: str) -> None:
         print(
             f"{title}: {self.figures}, longest {_duration(self.percentile_s(100))}; "
-            f"{len(self.readings_s)} of {self.expected} "
-            f"strokes read; server {self.server_cores:.2f} cores, this process "
-            f"{self.own_cores:.2f}; "
-            f"server {self.memory_mb[0]:.0f} MB before, {self.each_mb:+.2f} MB a visitor"
+            f"{len(self.readings_s)} of {self.expected} strokes read; server "
+            f"{self.server_cores:.2f} cores, this process {self.own_cores:.2f}; server "
+            f"{self.memory_mb[0]:.0f} MB before, {self.each_mb:+.2f} MB a visitor"
         )
         for error, count in Counter(self.errors).most_common(3):
             print(f"  {count} × {error}")
@@ -175,8 +177,7 @@ def measure_classes(folder: Path) -> Iterator[Row]:
         )
         yield Row(
             f"{CLASSES[0]} visitors: memory that stays taken when they have left (and Streamlit "
-            "has forgotten them: after "
-            f"{KEPT_S} s here, else after two minutes)",
+            f"has forgotten them: after {KEPT_S} s here, else after two minutes)",
             f"{left_mb[0] - lesson.memory_mb[0]:.0f} MB, after two more such classes "
             f"{left_mb[2] - left_mb[0]:+.0f} MB",
             asked="it comes back",
@@ -240,12 +241,15 @@ def measure_limit(folder: Path) -> Iterator[Row]:
             lesson = asyncio.run(hold(server, size, LARGER_LESSON_S))
             lesson.report(f"{size} visitors")
             if lesson.errors or lesson.percentile_s(95) > TOO_LONG_S:
-                busy = f"server {lesson.server_cores:.2f} cores, the visitors' process {lesson.own_cores:.2f}"
+                busy = (
+                    f"server {lesson.server_cores:.2f} cores, the visitors' process "
+                    f"{lesson.own_cores:.2f}"
+                )
                 found = f"with {size} visitors: {lesson.figures}; {busy}"
                 break
     yield Row(
-        f"{', '.join(map(str, LARGER_CLASSES))} visitors: where one in twenty waits longer than 2 "
-        "s",
+        f"{', '.join(map(str, LARGER_CLASSES))} visitors: where one in "
+        "twenty waits longer than 2 s",
         found,
     )
 

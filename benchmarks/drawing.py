@@ -34,7 +34,10 @@ class Way(NamedTuple):
     anywhere: bool = False
 
     def __str__(self) -> str:
-        return f"{self.size_px} px {'anywhere' if self.anywhere else 'in the middle'}, brush {self.brush_px}"
+        return (
+            f"{self.size_px} px {'anywhere' if self.anywhere else 'in the middle'}, brush "
+            f"{self.brush_px}"
+        )
 
 
 WAYS = (Way(200, 20), Way(110, 14, anywhere=True), Way(245, 28), Way(180, 8, anywhere=True))

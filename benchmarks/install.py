@@ -63,8 +63,8 @@ def memory(folder: Path) -> Iterator[Row]:
     with apps.ready(apps.ours(folder)) as server, launched() as browser, visitor(browser) as page:
         its_own, *others = apps.family(server)
         yield Row(
-            "Memory of the server with both networks loaded, and of its processes that wait for a "
-            "training",
+            "Memory of the server with both networks loaded, and of its processes "
+            "that wait for a training",
             f"{apps.memory_mb([its_own]):.0f} MB, {apps.memory_mb(others):.0f} MB",
             f"{plain_mb:.0f} MB",
         )

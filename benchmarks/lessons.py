@@ -37,8 +37,8 @@ def measure_claims(folder: Path) -> Iterator[Row]:
         )
         farther = (shares["cnn"] > shares["dnn"]).mean()
         yield Row(
-            f"Slide, the pair “{pair}”: places where a digit is read right, mean of {SLID} test "
-            "digits",
+            f"Slide, the pair “{pair}”: places where a digit is read right, "
+            f"mean of {SLID} test digits",
             f"{told}; the CNN farther for {farther:.0%} of the digits",
         )
     for pair in ("quick", "scrambled"):
@@ -151,7 +151,10 @@ def keys(page: Page, name: str, shown: str) -> list[float]:
 # The spoiled digit, which stands beside both readings; they may stay the same.
 PICTURE = "document.querySelector('.st-key-breaking img[alt=\"The digit, spoiled\"]').src"
 # What the metrics say, with how sure they are, and of which epoch.
-TEXTS = "[...document.querySelectorAll('[data-testid=stMetric]')].map((shown) => shown.textContent.trim()).join()"
+TEXTS = (
+    "[...document.querySelectorAll('[data-testid=stMetric]')].map((shown) => "
+    "shown.textContent.trim()).join()"
+)
 
 PARTS: dict[str, results.Part] = {"claims": measure_claims, "speed": measure_speed}
 

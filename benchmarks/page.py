@@ -61,17 +61,30 @@ STOPWATCH = """
     });
 }
 """
-METRICS = "[...document.querySelectorAll('[data-testid=stMetricValue]')].map((shown) => shown.textContent.trim())"
-METRIC_NAMES = "[...document.querySelectorAll('[data-testid=stMetricLabel]')].map((shown) => shown.textContent.trim())"
+METRICS = (
+    "[...document.querySelectorAll('[data-testid=stMetricValue]')].map((shown) => "
+    "shown.textContent.trim())"
+)
+METRIC_NAMES = (
+    "[...document.querySelectorAll('[data-testid=stMetricLabel]')].map((shown) => "
+    "shown.textContent.trim())"
+)
 CHARTS = "[...document.querySelectorAll('[data-testid=stVegaLiteChart]')]"
 # Of the charts, those that the window shows.
-DRAWN = f"{CHARTS}.every((chart) => chart.querySelector('svg, canvas') || chart.getBoundingClientRect().top > innerHeight)"
-CANVAS = "[...document.querySelectorAll('.st-key-canvas *')].some((one) => one.shadowRoot?.querySelector('canvas.upper-canvas'))"
+DRAWN = (
+    f"{CHARTS}.every((chart) => chart.querySelector('svg, canvas') || "
+    "chart.getBoundingClientRect().top > innerHeight)"
+)
+CANVAS = (
+    "[...document.querySelectorAll('.st-key-canvas *')].some((one) => "
+    "one.shadowRoot?.querySelector('canvas.upper-canvas'))"
+)
 # When each page is there: all that the window shows of it, to the last chart.
 OPENS = {
     "Draw": f"{CANVAS} && {CHARTS}.length === 2 && {DRAWN}",
     "Train": f"{METRIC_NAMES}.some((name) => name.startsWith('Parameters, all layers'))",
-    "Compare": f"{CHARTS}.length >= 2 && {DRAWN} && document.querySelector('.st-key-runs [data-testid=stDataFrame] canvas')",
+    "Compare": f"{CHARTS}.length >= 2 && {DRAWN} && document.querySelector('.st-key-runs "
+    "[data-testid=stDataFrame] canvas')",
 }
 
 

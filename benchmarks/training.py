@@ -187,9 +187,8 @@ def same_recipe(folder: Path) -> Iterator[Row]:
         share = _median_s(ours) / _median_s(plains)
         yield Row(
             f"{hyperparameters.title} of {ours[0]['parameters']:,} parameters, "
-            f"{hyperparameters.epochs} epochs, batches of "
-            f"{hyperparameters.batch_size}, {ours[0]['precision']}; test accuracy of {len(SEEDS)} "
-            "seeds",
+            f"{hyperparameters.epochs} epochs, batches of {hyperparameters.batch_size}, "
+            f"{ours[0]['precision']}; test accuracy of {len(SEEDS)} seeds",
             f"{_median_s(ours):.1f} s, {share:.2f} of plain; {_accuracies(ours)}",
             f"{_median_s(plains):.1f} s; {_accuracies(plains)}",
             f"at most {with_units if ours[0]['precision'] == 'bfloat16' else without:g} of plain",
@@ -209,11 +208,9 @@ def headline(folder: Path) -> Iterator[Row]:
         epochs = ", ".join(str(plain["epochs"]) for plain in plains)
         yield Row(
             f"{hyperparameters.title} to {accuracy:.2%} of the test digits: the recipe "
-            f"{RECIPES[recipe].title} "
-            f"({ours[0]['parameters']:,} parameters, {ours[0]['precision']}), and plain "
-            f"({plains[0]['parameters']:,} "
-            f"parameters, batches of {HEADLINE_BATCH_SIZE}) for as many epochs as it takes; "
-            f"{len(SEEDS)} seeds",
+            f"{RECIPES[recipe].title} ({ours[0]['parameters']:,} parameters, "
+            f"{ours[0]['precision']}), and plain ({plains[0]['parameters']:,} parameters, batches "
+            f"of {HEADLINE_BATCH_SIZE}) for as many epochs as it takes; {len(SEEDS)} seeds",
             f"{_median_s(ours):.1f} s, {faster:.0f} times faster; {_accuracies(ours)}"
             + ("" if there else ": NOT THERE"),
             f"{_median_s(plains):.0f} s, {epochs} epochs; {_accuracies(plains)}"
@@ -262,8 +259,8 @@ def augmentation(folder: Path) -> Iterator[Row]:
                 )
         off, full = (statistics.median(found) for found in seconds.values())
         yield Row(
-            f"{RECIPES[recipe].title}: what full augmentation takes of an epoch (and adds to one "
-            "without)",
+            f"{RECIPES[recipe].title}: what full augmentation takes of an epoch "
+            "(and adds to one without)",
             f"{1 - off / full:.0%} (+{full / off - 1:.0%})",
             asked="at most 30%",
         )
@@ -284,8 +281,7 @@ def utilisation(folder: Path) -> Iterator[Row]:
         limit = measured("multiply_matrices", dtype=precision)["per_second"]
         yield Row(
             f"{RECIPES[BUSIEST].title} in {precision}: GFLOP/s while learning, of those that "
-            "multiplying two "
-            f"{MATRIX}×{MATRIX} matrices reaches",
+            f"multiplying two {MATRIX}×{MATRIX} matrices reaches",
             f"{operations / seconds / 1e9:,.0f} of {limit / 1e9:,.0f}",
         )
 

@@ -48,10 +48,9 @@ def main() -> None:
     st.header("Where does it break?")
     st.markdown(
         "Here the digit is spoiled more and more, and read as it is, without being prepared again. "
-        "**Notice** which network "
-        "gives in first, and whether it knows: a wrong answer can be a very sure one. **Try** "
-        "every way to spoil it, then ask "
-        "the whole test set whether your digit was an exception."
+        "**Notice** which network gives in first, and whether it knows: a wrong answer can be a "
+        "very sure one. **Try** every way to spoil it, then ask the whole test set whether your "
+        "digit was an exception."
     )
     with st.container(key="breaking"):
         one_digit()
@@ -221,8 +220,8 @@ def whole_test_set(was_reading: bool) -> None:
     if unkept := [swept.unkept for swept in found.values() if swept.unkept]:
         st.warning(
             page.plain(
-                "Some of these curves could not be kept, and are here only until the app ends. "
-                f"{unkept[0]}"
+                "Some of these curves could not be kept, and are here only until "
+                f"the app ends. {unkept[0]}"
             )
         )
     show({run: swept.accuracies for run, swept in found.items()}, name, count)
@@ -281,18 +280,16 @@ def why() -> None:
     with st.expander("Why is neither better at everything?"):
         st.markdown(
             "Small patterns survive when a stroke is turned, slanted, scaled or thickened a "
-            "little, so a network that looks "
-            "for them wherever they are can follow longer. But they are also the first thing that "
-            "noise and blur destroy. A "
-            "dense network adds up all 784 pixels, and much of the noise in them cancels out."
+            "little, so a network that looks for them wherever they are can follow longer. But "
+            "they are also the first thing that noise and blur destroy. A dense network adds up "
+            "all 784 pixels, and much of the noise in them cancels out."
         )
         st.markdown(
             "So it is over the first 2,000 test digits and the whole of each slider, for the "
-            "networks that ship: the CNN reads "
-            "more of them turned, scaled, slanted, thickened, thinned or half hidden, the DNN more "
-            "of them blurred or noisy. "
-            "Nor is it all architecture: what augmentation has shown a network while it learned, "
-            "it can bear later."
+            "networks that ship: the CNN reads more of them turned, scaled, slanted, thickened, "
+            "thinned or half hidden, the DNN more of them blurred or noisy. Nor is it all "
+            "architecture: what augmentation has shown a network while it "
+            "learned, it can bear later."
         )
 
 
@@ -302,8 +299,14 @@ def sentence(run: Run, accuracies: np.ndarray, corruption: Corruption, count: in
     told = f"**{page.plain(run.label)}** reads {whole:.1%} of {count:,} unspoiled test digits"
     points = breaking_points(corruption, accuracies >= HALF)
     if not points:
-        return f"{told}, and at least half of them all along; on average over the scale {accuracies.mean():.1%}."
-    return f"{told}, and fewer than half from {_told(corruption, points)} on; on average over the scale {accuracies.mean():.1%}."
+        return (
+            f"{told}, and at least half of them all along; on average over the scale "
+            f"{accuracies.mean():.1%}."
+        )
+    return (
+        f"{told}, and fewer than half from {_told(corruption, points)} on; on average over the "
+        f"scale {accuracies.mean():.1%}."
+    )
 
 
 main()

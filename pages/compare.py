@@ -33,9 +33,8 @@ def main() -> None:
     st.header("Compare what was trained")
     st.markdown(
         "Every network that was trained here, and those that ship. Tick runs in the table to see "
-        "their curves on one chart; "
-        "below, two networks stand side by side, down to the single digits that one of them "
-        "misreads."
+        "their curves on one chart; below, two networks stand side by side, down to the single "
+        "digits that one of them misreads."
     )
     try:
         runs = all_runs()
@@ -121,8 +120,8 @@ def table(runs: Sequence[Run]) -> list[Run]:
     wanted: set[str] = st.session_state.setdefault("compare-ticked", set())
     if not runs:
         st.info(
-            "No run has this text in its name and is one of these networks. Shorten the text to "
-            "see more."
+            "No run has this text in its name and is one of these networks. "
+            "Shorten the text to see more."
         )
         return []
     ids = [run.id for run in runs]
@@ -139,7 +138,10 @@ def table(runs: Sequence[Run]) -> list[Run]:
     )
     text = f"{len(runs):,} run{'s' * (len(runs) != 1)}"
     if best:
-        text += f"; the best, {page.plain(best.label)}, reads **{best.test_accuracy:.2%}** of the test digits right"
+        text += (
+            f"; the best, {page.plain(best.label)}, reads **{best.test_accuracy:.2%}** "
+            "of the test digits right"
+        )
     st.markdown(
         text
         + ". Of their hyperparameters, the table has those in which they differ." * (len(runs) > 1)
@@ -272,8 +274,7 @@ def actions(ticked: Sequence[Run]) -> None:
         elif not ids:
             st.caption(
                 "Tick one run to rename it, two to compare, any to delete or to see their curves. "
-                "On a keyboard, Shift and the "
-                "space bar tick a run.",
+                "On a keyboard, Shift and the space bar tick a run.",
                 width="content",
             )
     problem, then_ticked = st.session_state.get("compare-problem", ("", None))

@@ -43,11 +43,9 @@ def main() -> None:
     st.header("Look inside, and see what each layer makes of your digit")
     st.markdown(
         "Each layer makes new numbers of those before it, until ten are left. **Notice** that the "
-        "DNN's first layer has a "
-        "weight for every pixel, the CNN's a few small kernels that are used everywhere. **Try** "
-        "another digit and see what "
-        "else speaks for it; then choose one pixel of a feature map, and follow the arithmetic "
-        "that leads to it."
+        "DNN's first layer has a weight for every pixel, the CNN's a few small kernels that are "
+        "used everywhere. **Try** another digit and see what else speaks for it; then choose one "
+        "pixel of a feature map, and follow the arithmetic that leads to it."
     )
     look_inside()
 
@@ -103,14 +101,11 @@ def why() -> None:
     """Why first layers look as they do, and networks that are easier to read."""
     st.markdown(
         "A unit of a deep network's first layer need not look like a digit: it finds a part, and "
-        "the next layers put parts "
-        "together. Where images never have ink, training hardly touches its weights, and they stay "
-        "as chance made them. With a "
-        "single hidden layer, a unit's template and its ten outgoing weights are all there is to "
-        "it. A small kernel finds an "
+        "the next layers put parts together. Where images never have ink, training hardly touches "
+        "its weights, and they stay as chance made them. With a single hidden layer, a unit's "
+        "template and its ten outgoing weights are all there is to it. A small kernel finds an "
         "edge or the end of a stroke, wherever it is; each pixel of a later layer sees more of the "
-        "image, and puts those "
-        "together."
+        "image, and puts those together."
     )
     for label, hyperparameters in READABLE.items():
         st.page_link(

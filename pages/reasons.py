@@ -41,12 +41,10 @@ def main() -> None:
     st.header("Why this reading, and what would change it?")
     st.markdown(
         "A network cannot say why it reads what it reads, but it can be asked: what if this part "
-        "were covered, what if a "
-        "stroke were added, and which of your training digits look like this one? **Notice** which "
-        "strokes each reading hangs "
-        "on, and whether both networks lean on the same ones. **Try** a digit written badly on "
-        "purpose, and see how little ink "
-        "makes another one of it."
+        "were covered, what if a stroke were added, and which of your training digits look like "
+        "this one? **Notice** which strokes each reading hangs on, and whether both networks lean "
+        "on the same ones. **Try** a digit written badly on purpose, and see how little ink makes "
+        "another one of it."
     )
     reasons()
 
@@ -63,6 +61,7 @@ def reasons() -> None:
     told = ", and the ".join(
         f"{NETWORKS[network].title} reads **{one.digit}**, {one.probability:.1%} probable, which "
         "are odds of "
+        ""
         f"{evidence.odds(float(explanations.log_odds(np.array([one.probabilities]), one.digit)[0]))}"
         for network, one in read.items()
     )
@@ -159,40 +158,33 @@ def how() -> None:
     with st.expander("How is this measured?"):
         st.markdown(
             "**Odds** tell how many times as probable the digit is as all others together: 99.9% "
-            "are odds of 999 to 1. They "
-            "still move where a probability near 100% does not, and are told in powers of ten: +3 "
-            "is a thousand times."
+            "are odds of 999 to 1. They still move where a probability near 100% does not, and are "
+            "told in powers of ten: +3 is a thousand times."
         )
         st.markdown(
-            "**Covering** puts a square around each of the 784 pixels and reads again "
-            "([Zeiler and Fergus 2014](https://arxiv.org/abs/1311.2901), there with a grey "
-            "square). What it tells is what "
-            "really happens, but of squares, not of pixels, and no network learned from digits "
-            "with holes."
+            "**Covering** puts a square around each of the 784 pixels and reads again ([Zeiler and "
+            "Fergus 2014](https://arxiv.org/abs/1311.2901), there with a grey square). What it "
+            "tells is what really happens, but of squares, not of pixels, and no network learned "
+            "from digits with holes."
         )
         st.markdown(
             "**Gradients** are integrated gradients ([Sundararajan, Taly and Yan "
-            "2017](https://arxiv.org/abs/1703.01365)): the "
-            f"ink comes in over {explanations.STEPS} steps from blank paper, and each pixel is "
-            "given what its ink adds on the "
-            "way. The sum of all pixels is all that the ink adds, but for a small error."
+            f"2017](https://arxiv.org/abs/1703.01365)): the ink comes in over {explanations.STEPS} "
+            "steps from blank paper, and each pixel is given what its ink adds on the way. The sum "
+            "of all pixels is all that the ink adds, but for a small error."
         )
         st.markdown(
             "**What would change its mind** is found by trying. All strokes are read, from the one "
-            "that changes the least ink "
-            "on, so the first that is found is the smallest of them; a curved one might be smaller "
-            "still. Single pixels are "
-            "chosen greedily (after [Papernot and others 2016](https://arxiv.org/abs/1511.07528)). "
-            "That few are enough, where "
-            "a person sees no other digit, was found of all kinds of networks "
-            "([Szegedy and others 2014](https://arxiv.org/abs/1312.6199))."
+            "that changes the least ink on, so the first that is found is the smallest of them; a "
+            "curved one might be smaller still. Single pixels are chosen greedily (after [Papernot "
+            "and others 2016](https://arxiv.org/abs/1511.07528)). That few are enough, where a "
+            "person sees no other digit, was found of all kinds of networks ([Szegedy and others "
+            "2014](https://arxiv.org/abs/1312.6199))."
         )
         st.markdown(
             "**What looks like it** compares what each network passes on to its last layer, by "
-            "Euclidean distance, with that "
-            f"of MNIST's first {neighbours.COUNT:,} training digits. The map is a principal "
-            "component analysis of the first "
-            f"{neighbours.MAPPED:,} of them."
+            f"Euclidean distance, with that of MNIST's first {neighbours.COUNT:,} training digits. "
+            f"The map is a principal component analysis of the first {neighbours.MAPPED:,} of them."
         )
 
 

@@ -27,16 +27,14 @@ def main() -> None:
         board = canvas.board()
         if board.preparation is None:
             canvas.show_test_digit(frame.EXAMPLE)
-        board.give(board.drawing)
+        board.send(board.drawing)
     st.header("Scramble the pixels, and see who minds")
     st.markdown(
         "Here all 784 pixels of an image change places, always in the same way, before a network "
-        "sees it. Two networks learned "
-        "from images scrambled like that. **Notice** that a dense network hardly minds: it never "
-        "knew which pixels are "
-        "neighbours. A convolutional network looks for patterns of neighbours, and there are none "
-        "left. **Try** to draw "
-        "under scrambling: you cannot read it, but can they?"
+        "sees it. Two networks learned from images scrambled like that. **Notice** that a dense "
+        "network hardly minds: it never knew which pixels are neighbours. A convolutional network "
+        "looks for patterns of neighbours, and there are none left. **Try** to draw under "
+        "scrambling: you cannot read it, but can they?"
     )
     scrambled = {network: choose(network, some) for network, some in runs.items()}
     plain = pretrained_runs("quick")
@@ -181,7 +179,10 @@ def _cost(plain: Run, scrambled: Run) -> str:
     different."""
     title = NETWORKS[plain.network].title
     if plain.hyperparameters.model_copy(update={"scrambled": True}) != scrambled.hyperparameters:
-        return f"{page.plain(scrambled.label)} reads **{scrambled.test_accuracy:.2%}** of the test digits scrambled."
+        return (
+            f"{page.plain(scrambled.label)} reads **{scrambled.test_accuracy:.2%}** of the test "
+            "digits scrambled."
+        )
     points = 100 * (plain.test_accuracy - scrambled.test_accuracy)
     return (
         f"The {title} reads **{plain.test_accuracy:.2%}** of the test digits as they are, and "

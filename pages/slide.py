@@ -33,11 +33,9 @@ def main() -> None:
     st.header("Slide your digit, and see who still reads it")
     st.markdown(
         "Every drawing is put into the middle before it is read. Here it is moved from there, by "
-        f"up to {shifts.MOST_PX} of "
-        f"the 28 pixels each way, and read at each of the {len(shifts.SHIFTS)} places. **Notice** "
-        "how far each network can "
-        "follow. **Try** what preparation is worth: switch it on, and every place is read as the "
-        "middle is."
+        f"up to {shifts.MOST_PX} of the 28 pixels each way, and read at each of the "
+        f"{len(shifts.SHIFTS)} places. **Notice** how far each network can follow. **Try** what "
+        "preparation is worth: switch it on, and every place is read as the middle is."
     )
     slide()
 
@@ -78,9 +76,8 @@ def slide() -> None:
             )
     st.caption(
         "Each cell is a place: the brighter, the more probable the right digit. A number is the "
-        "digit that was read instead. "
-        "Point at a cell to see the digit there, and what both networks read; or choose a place "
-        "here."
+        "digit that was read instead. Point at a cell to see the digit there, and what both "
+        "networks read; or choose a place here."
     )
     one_place(images, found)
     why(runs)
@@ -94,8 +91,8 @@ def verdict(shares: dict[str, float], label: int, prepared: bool) -> str:
     told = f"The {told} of the places read it as {label}."
     if prepared:
         return (
-            told
-            + " Preparation undoes the shift, so neither network has to know where a digit may stand."
+            told + " Preparation undoes the shift, so neither network has to know "
+            "where a digit may stand."
         )
     (_, worse), (farther, better) = sorted(shares.items(), key=lambda share: share[1])
     if better - worse < CLOSE:
@@ -182,11 +179,9 @@ def why(runs: dict[str, Run]) -> None:
     with st.expander("Why?"):
         st.markdown(
             "A dense network has a weight of its own for each pixel: what it has learned of a "
-            "stroke in the middle says "
-            "nothing about the same stroke two pixels farther. A convolutional network looks for "
-            "the same small pattern "
-            "everywhere, so it finds the strokes wherever they are; only its dense layers on top, "
-            "which know places, lose "
+            "stroke in the middle says nothing about the same stroke two pixels farther. A "
+            "convolutional network looks for the same small pattern everywhere, so it finds the "
+            "strokes wherever they are; only its dense layers on top, which know places, lose "
             "their way in the end."
         )
         st.markdown(

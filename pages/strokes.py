@@ -36,10 +36,9 @@ def main() -> None:
     st.header("Stroke by stroke: when did they know?")
     st.markdown(
         "Your drawing is made once more, from the first touch of the pen to the last, and at each "
-        "moment both networks read "
-        "what is there by then. **Notice** the moment at which a reading flips: often it is one "
-        "short line. **Try** to draw "
-        "the same digit with its strokes in another order, or without the last one."
+        "moment both networks read what is there by then. **Notice** the moment at which a reading "
+        "flips: often it is one short line. **Try** to draw the same digit with its strokes in "
+        "another order, or without the last one."
     )
     replayed()
 
@@ -87,12 +86,10 @@ def replayed() -> None:
     )
     st.caption(
         "At each moment what is there is cropped, scaled and centred as if it were the whole "
-        "drawing, so even the first dot "
-        "fills the image. Ink is measured along the strokes; how fast they were drawn, the canvas "
-        "does not tell. The line of "
-        "the digit that is read at the end has the network's colour, others have their number "
-        "where they lead. Below the "
-        "dashed line a network says that it is not sure."
+        "drawing, so even the first dot fills the image. Ink is measured along the strokes; how "
+        "fast they were drawn, the canvas does not tell. The line of the digit that is read at the "
+        "end has the network's colour, others have their number where they lead. Below the dashed "
+        "line a network says that it is not sure."
     )
     why()
 
@@ -253,7 +250,10 @@ def _told(title: str, decision: Decision, replay: Replay) -> str:
         before += f", after it had read {decision.earlier}" + (
             " already" if decision.earlier == decision.digit else ""
         )
-    return f"The {title} {says} since **{moment.percent}%** of the ink, {_stroke(moment, replay)}; until then {before}.{guess}"
+    return (
+        f"The {title} {says} since **{moment.percent}%** of the ink, {_stroke(moment, replay)}; "
+        f"until then {before}.{guess}"
+    )
 
 
 def _stroke(moment: Moment, replay: Replay) -> str:
@@ -294,24 +294,20 @@ def why() -> None:
     with st.expander("Why does it flip so suddenly?"):
         st.markdown(
             "Neither network knows what a stroke is, or what is still to come. Each learned from "
-            "whole digits, never from "
-            "parts of them, so it says which whole one the part resembles: the first stroke of a 4 "
-            "may well begin as a 1 and "
-            "go on as a 2. One that was also shown scribbles may rather find all ten equally "
-            "probable, and say that it is not "
-            "sure."
+            "whole digits, never from parts of them, so it says which whole one the part "
+            "resembles: the first stroke of a 4 may well begin as a 1 and go on as a 2. One that "
+            "was also shown scribbles may rather find all ten equally probable, and "
+            "say that it is not sure."
         )
         st.markdown(
             "With every pixel of ink its sums for the ten digits change a little, and steadily. "
-            "But probabilities are made of "
-            "these sums by an exponential function, the softmax: where two digits are level, a "
-            "small step takes nearly all "
-            "from one and gives it to the other."
+            "But probabilities are made of these sums by an exponential function, the softmax: "
+            "where two digits are level, a small step takes nearly all from one "
+            "and gives it to the other."
         )
         st.markdown(
             "Being first is not being better. A network that says early what it sees has less to "
-            "go by; and one that calls "
-            "anything with a long bar a 7 is quick to know every 7."
+            "go by; and one that calls anything with a long bar a 7 is quick to know every 7."
         )
 
 

@@ -31,12 +31,10 @@ def main() -> None:
     st.header("The time machine: how did they learn to read it?")
     st.markdown(
         "While a network is trained, its weights are kept after every epoch, or after the most "
-        "telling ones where there are "
-        "many. Here each of those earlier networks reads your digit. **Notice** that before the "
-        "first epoch the reading is "
-        "pure chance, and how much one epoch changes. **Try** a digit that looks like two others: "
-        "the network may have changed "
-        "its mind about it. Then go layer by layer: which of them stop changing first?"
+        "telling ones where there are many. Here each of those earlier networks reads your digit. "
+        "**Notice** that before the first epoch the reading is pure chance, and how much one epoch "
+        "changes. **Try** a digit that looks like two others: the network may have changed its "
+        "mind about it. Then go layer by layer: which of them stop changing first?"
     )
     travel()
     kept()
@@ -109,15 +107,14 @@ def kept() -> None:
         st.markdown(
             f"The epochs of all runs take **{taken / 1e6:,.1f} MB** of the disk; they may take "
             f"{checkpoints.MOST_BYTES_OF_ALL / 1e6:,.0f} MB. Where that is not enough, the oldest "
-            "runs lose theirs; of one run "
-            f"at most {checkpoints.MOST_BYTES / 1e6:,.0f} MB are kept, the first epochs closest "
-            "together. Runs themselves stay."
+            f"runs lose theirs; of one run at most {checkpoints.MOST_BYTES / 1e6:,.0f} MB are "
+            "kept, the first epochs closest together. Runs themselves stay."
         )
         with st.popover("Forget them all", icon=":material/delete_sweep:", disabled=not taken):
             st.markdown(
                 "No run of anybody who uses this app can be travelled through any more; each still "
-                "reads as it does. What "
-                "they took of the disk is used again for the epochs of new runs."
+                "reads as it does. What they took of the disk is used again "
+                "for the epochs of new runs."
             )
             if st.button("Forget them for good", key="time-forget", disabled=not taken):
                 cached.delete_checkpoints()

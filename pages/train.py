@@ -20,9 +20,8 @@ def main() -> None:
     st.header("Train a network, and watch it learn")
     st.markdown(
         "Move the sliders, start the training, and watch the loss fall; or race a dense against a "
-        "convolutional network. What "
-        "you train is yours to draw for as soon as it is done; the training goes on when you leave "
-        "this page."
+        "convolutional network. What you train is yours to draw for as soon as it is done; the "
+        "training goes on when you leave this page."
     )
     share.follow_link()
     left, right = large_type.columns([1.55, 1], RUN_PX)

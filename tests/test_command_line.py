@@ -154,7 +154,7 @@ def test_train_writes_a_card_and_weights_that_can_be_read_back(run, store, tmp_p
             ["dnn", "--learning-rate", "fast"],
             ["Learning rate cannot be 'fast'", "from 0.00001 to 1"],
         ),
-        (["cnn", "--conv-layers", "32x7/3+pool3,32x3"], ["Convolution 2", "2×2 px"]),
+        (["cnn", "--conv-layers", "32x7/3+pool3,32x3"], ["Convolutional layer 2", "2×2 px"]),
         (["cnn", "--activation", "step", "--dropout", "2"], ["relu, gelu", "from 0 to 0.8"]),
         (["dnn", "--train-images", "60000"], ["at most 55,000"]),
     ],

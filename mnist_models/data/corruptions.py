@@ -117,34 +117,51 @@ def _steps(low: float, high: float, step: float) -> tuple[float, ...]:
 
 CORRUPTIONS = {
     "turn": Corruption(
-        "Turn", "°", "Turns the digit about its middle.", _steps(-180, 180, 10), 0, turn
+        "Rotation", "°", "Rotates the digit about its centre.", _steps(-180, 180, 10), 0, turn
     ),
     "scale": Corruption(
         "Scale", "%", "Makes the digit smaller or larger.", _steps(20, 200, 10), 100, scale
     ),
     "shear": Corruption(
-        "Shear", "px per px", "Slants the digit to either side.", _steps(-1.5, 1.5, 0.1), 0.0, shear
+        "Shear",
+        "",
+        "Slants the digit to either side: 1 is an angle of 45°.",
+        _steps(-1.5, 1.5, 0.1),
+        0.0,
+        shear,
     ),
     "thicken": Corruption(
-        "Thicken", "px on each side", "Widens the strokes.", _steps(0, 5, 0.25), 0.0, thicken
+        "Thicker strokes",
+        "px on each side",
+        "Widens the strokes.",
+        _steps(0, 5, 0.25),
+        0.0,
+        thicken,
     ),
     "thin": Corruption(
-        "Thin", "px on each side", "Narrows the strokes.", _steps(0, 3, 0.125), 0.0, thin
+        "Thinner strokes", "px on each side", "Narrows the strokes.", _steps(0, 3, 0.125), 0.0, thin
     ),
-    "blur": Corruption("Blur", "px", "Puts the digit out of focus.", _steps(0, 6, 0.5), 0.0, blur),
+    "blur": Corruption(
+        "Blur",
+        "px",
+        "Blurs the digit, by a Gaussian of this standard deviation.",
+        _steps(0, 6, 0.5),
+        0.0,
+        blur,
+    ),
     "noise": Corruption(
-        "Noise", "% of ink", "Speckles ink and paper.", _steps(0, 150, 5), 0, add_noise
+        "Noise", "% of ink", "Adds random grey to each pixel.", _steps(0, 150, 5), 0, add_noise
     ),
     "cover": Corruption(
-        "Cover",
+        "Occlusion",
         "rows from the top",
-        "Covers the digit with paper.",
+        "Covers the digit with paper, from the top down.",
         _steps(0, IMAGE_SIZE_PX, 1),
         0,
         cover,
     ),
     "invert": Corruption(
-        "Invert", "%", "Turns ink into paper and paper into ink.", _steps(0, 100, 5), 0, invert
+        "Inversion", "%", "Turns ink into paper and paper into ink.", _steps(0, 100, 5), 0, invert
     ),
 }
 

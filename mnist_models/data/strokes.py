@@ -330,7 +330,7 @@ class Example(NamedTuple):
 EXAMPLES = (
     Example(
         4,
-        "A 4, its upright last",
+        "A 4, vertical stroke last",
         (
             (
                 (118, 48),
@@ -350,7 +350,7 @@ EXAMPLES = (
     ),
     Example(
         5,
-        "A 5, its bar last",
+        "A 5, top bar last",
         (
             (
                 (102, 62),

@@ -1,8 +1,7 @@
-"""Where trained networks differ: in how they were trained, and in which of the test digits they
-read right.
+"""Where trained models differ: in their hyperparameters, and digit by digit on the test set.
 
-Readings and labels here are of the same images in the same order; digits are told by their place in
-it.
+Predictions and labels here are of the same images in the same order; images are given by their
+index in it.
 """
 
 import enum
@@ -17,12 +16,12 @@ from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, Choice
 from mnist_models.training.progress import Curve
 
-# A difference that chance brings about less often than this is hardly chance.
+# A difference is significant if chance alone brings it about less often than this.
 SIGNIFICANT = 0.05
 
 
 class Box(enum.StrEnum):
-    """Which of two networks read a digit right."""
+    """Which of two models classifies a digit correctly."""
 
     BOTH = "both"
     FIRST = "first"
@@ -31,31 +30,39 @@ class Box(enum.StrEnum):
 
 
 def boxes(first: Predictions, second: Predictions, labels: np.ndarray) -> dict[Box, np.ndarray]:
-    """The digits of each box. Those that somebody misread: the most confident mistakes first (where
-    both misread it, in the mean); those that both read right: the least sure first. labels: uint8
-    (N,)."""
+    """The test images of each box, as indices.
+
+    Those that a model misclassified: the most confident mistakes first (where both did, by the sum
+    of their confidences). Those that both classified correctly: the least confident first.
+
+    Args:
+        first, second: The predictions of the two models.
+        labels: uint8 (N,).
+    """
     first_right, second_right = first.digits == labels, second.digits == labels
-    first_sure, second_sure = (
-        first.confidences.astype(np.float32),
-        second.confidences.astype(np.float32),
-    )
+    # float16 would round the sum of two confidences.
+    first_confidence = first.confidences.astype(np.float32)
+    second_confidence = second.confidences.astype(np.float32)
+    least = np.minimum(first_confidence, second_confidence)
     return {
-        Box.BOTH: _ascending(first_right & second_right, np.minimum(first_sure, second_sure)),
-        Box.FIRST: _ascending(first_right & ~second_right, -second_sure),
-        Box.SECOND: _ascending(~first_right & second_right, -first_sure),
-        Box.NEITHER: _ascending(~first_right & ~second_right, -(first_sure + second_sure)),
+        Box.BOTH: _ascending(first_right & second_right, least),
+        Box.FIRST: _ascending(first_right & ~second_right, -second_confidence),
+        Box.SECOND: _ascending(~first_right & second_right, -first_confidence),
+        Box.NEITHER: _ascending(
+            ~first_right & ~second_right, -(first_confidence + second_confidence)
+        ),
     }
 
 
 def _ascending(which: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """The places at which `which` is true, in the order of `by`; in their own where that is
+    """The indices at which `which` is true, in the order of `by`; in their own where that is
     equal."""
-    places = np.flatnonzero(which)
-    return places[np.argsort(by[places], kind="stable")]
+    indices = np.flatnonzero(which)
+    return indices[np.argsort(by[indices], kind="stable")]
 
 
 class Cell(NamedTuple):
-    """One cell of a confusion matrix: `count` digits that are a `digit` were read as a `read`."""
+    """One cell of a confusion matrix: `count` images labelled `digit` were predicted as `read`."""
 
     digit: int
     read: int
@@ -63,10 +70,11 @@ class Cell(NamedTuple):
 
 
 def cells(confusion: np.ndarray) -> list[Cell]:
-    """The cells that are not empty: the mistakes, the most frequent first, then the digits read
-    right, 0 to 9.
+    """The cells that are not empty: the mistakes, most frequent first, then the correct
+    predictions, 0 to 9.
 
-    confusion: int (10, 10), rows are the true digits, columns the digits read.
+    Args:
+        confusion: int (10, 10); rows are the actual digits, columns the predicted ones.
     """
     found = [
         Cell(int(digit), int(read), int(confusion[digit, read]))
@@ -79,25 +87,29 @@ def cells(confusion: np.ndarray) -> list[Cell]:
 
 
 def mistakes(confusion: np.ndarray) -> int:
-    """How many digits were misread."""
+    """The number of misclassified digits."""
     return int(confusion.sum() - np.trace(confusion))
 
 
 def in_cell(predictions: Predictions, labels: np.ndarray, digit: int, read: int) -> np.ndarray:
-    """The digits in one cell of the confusion matrix: of mistakes the most confident first, of
-    right ones the least sure."""
-    sure = predictions.confidences.astype(np.float32)
+    """The test images in one cell of the confusion matrix, as indices: of mistakes the most
+    confident first, of correct predictions the least confident."""
+    confidences = predictions.confidences.astype(np.float32)
     return _ascending(
-        (labels == digit) & (predictions.digits == read), sure if digit == read else -sure
+        (labels == digit) & (predictions.digits == read),
+        confidences if digit == read else -confidences,
     )
 
 
 def chance(first_only: int, second_only: int) -> float:
-    """How often two networks that are equally good differ at least this much: McNemar's exact test,
-    two-sided.
+    """How often two equally good models differ at least this much: McNemar's exact test, two-sided
+    (McNemar, 1947, Psychometrika 12, 153-157).
 
-    first_only, second_only: how many digits only one of them read right. (McNemar, 1947,
-    Psychometrika 12, 153-157.)
+    Args:
+        first_only, second_only: The numbers of digits that only one of them classified correctly.
+
+    Returns:
+        The p-value.
     """
     count, fewer = first_only + second_only, min(first_only, second_only)
     tail = math.fsum(
@@ -113,35 +125,46 @@ def chance(first_only: int, second_only: int) -> float:
 
 
 def verdict(counts: dict[Box, int], first: str, second: str) -> str:
-    """Which of two networks reads better and whether that is chance, in words. first, second: names
-    that "the" goes before."""
+    """Which of two models is more accurate, and whether that may be chance, in words.
+
+    Args:
+        counts: The number of test digits in each box.
+        first, second: The models' names, such that "the" can go before them.
+    """
     lead = counts[Box.SECOND] - counts[Box.FIRST]
     ahead, behind = (second, first) if lead > 0 else (first, second)
-    fail = f"both fail on {counts[Box.NEITHER]:,}"
+    fail = f"both misclassify {counts[Box.NEITHER]:,}"
     if not lead:
-        return f"The {first} and the {second} read equally many digits right; {fail}."
-    likely = chance(counts[Box.FIRST], counts[Box.SECOND])
+        return f"The {first} and the {second} classify equally many test digits correctly; {fail}."
+    p_value = chance(counts[Box.FIRST], counts[Box.SECOND])
     often = (
-        "fewer than 1 of 1,000"
-        if likely < 0.001
-        else f"{likely:.{1 if likely < 0.1 else 0}%} of all"
+        "less than once in 1,000"
+        if p_value < 0.001
+        else f"in {p_value:.{1 if p_value < 0.1 else 0}%} of all"
     )
     return (
-        f"The {ahead} reads **{_digits(abs(lead), 'more ')}** right than the {behind}; {fail}. Two "
-        "equally good networks would "
-        f"differ so much in {often} test sets: "
-        + ("hardly chance." if likely < SIGNIFICANT else "it may well be chance.")
+        f"The {ahead} classifies **{_digits(abs(lead), 'more ')}** correctly than the {behind}; "
+        f"{fail}. Two equally good models would differ this much {often} test sets, so "
+        + ("this is hardly chance." if p_value < SIGNIFICANT else "this may well be chance.")
     )
 
 
 def confused(confusion: np.ndarray, name: str) -> str:
-    """What a network confuses most often, in words. name: "the" goes before it."""
+    """What a model confuses most often, in words.
+
+    Args:
+        confusion: int (10, 10), see `cells`.
+        name: The model's name, such that "the" can go before it.
+    """
     count, total = mistakes(confusion), int(confusion.sum())
     if not count:
-        return f"The {name} reads all {total:,} digits right."
+        return f"The {name} classifies all {total:,} digits correctly."
     most = cells(confusion)[0]
     times = "once" if most.count == 1 else f"{most.count:,} times"
-    return f"The {name} misreads **{count:,}** of {_digits(total)}, most often {_a(most.digit)} as {_a(most.read)}: {times}."
+    return (
+        f"The {name} misclassifies **{count:,}** of {_digits(total)}, most often {_a(most.digit)} "
+        f"as {_a(most.read)}: {times}."
+    )
 
 
 def _digits(count: int, kind: str = "") -> str:
@@ -153,8 +176,11 @@ def _a(digit: int) -> str:
 
 
 def reached(curves: Mapping[str, Curve]) -> str:
-    """How far several trainings came on their validation images, in words; curves by what to call
-    them."""
+    """The best validation accuracy of several training runs, in words.
+
+    Args:
+        curves: By the name of the run.
+    """
     tops = {
         label: max(
             end.validation_accuracy for end in curve.epochs if end.validation_accuracy is not None
@@ -163,18 +189,21 @@ def reached(curves: Mapping[str, Curve]) -> str:
         if any(end.validation_accuracy is not None for end in curve.epochs)
     }
     if not tops:
-        return "None of these was validated, so only their training can be seen."
+        return "None of these runs was validated, so only their training curves are shown."
     most, least = max(tops, key=tops.__getitem__), min(tops, key=tops.__getitem__)
     if len(tops) == 1:
-        return f"At its best epoch {most} read **{tops[most]:.2%}** of its validation digits."
+        return f"Best validation accuracy: **{tops[most]:.2%}** ({most})."
     if tops[most] == tops[least]:
-        return f"At their best epochs all of them read **{tops[most]:.2%}** of their validation digits."
-    return f"At its best epoch {most} read **{tops[most]:.2%}** of its validation digits, {least} **{tops[least]:.2%}**."
+        return f"Best validation accuracy: **{tops[most]:.2%}**, the same for all."
+    return (
+        f"Best validation accuracy of each run: highest **{tops[most]:.2%}** ({most}), lowest "
+        f"**{tops[least]:.2%}** ({least})."
+    )
 
 
 def settings(run: Run) -> dict[str, Any] | None:
-    """The hyperparameters of a run by name; None for a run of another version that this one cannot
-    understand."""
+    """The hyperparameters of a run by name; None for a run of another version of the app that this
+    one does not understand."""
     try:
         hyperparameters = run.hyperparameters
     except StoreError:
@@ -183,8 +212,12 @@ def settings(run: Run) -> dict[str, Any] | None:
 
 
 def differing(runs: Sequence[dict[str, Any] | None]) -> dict[str, Choice]:
-    """The hyperparameters in which these `settings` differ, in the order of the form. One that only
-    some networks have differs between them and the rest; settings that are unknown are left out."""
+    """The hyperparameters in which runs differ, in the order of the form.
+
+    Args:
+        runs: The `settings` of each. Those that are None are left out; a hyperparameter that only
+            one kind of model has differs from its absence in the other.
+    """
     known = [values for values in runs if values is not None]
     choices = {
         name: choice for kind in NETWORKS.values() for name, choice in kind.choices().items()
@@ -197,8 +230,8 @@ def differing(runs: Sequence[dict[str, Any] | None]) -> dict[str, Choice]:
 
 
 def best(runs: Sequence[Run], network: str) -> Run:
-    """The run of this network that reads most test digits right; of several, the one with the least
-    loss. Only readable runs count, of which there is at least one: the network that ships."""
+    """The run of this kind with the highest test accuracy; of equals, the one with the lowest loss.
+    Only readable runs count, of which there is at least one: the pretrained model."""
     return max(
         (run for run in runs if run.network == network and run.readable),
         key=lambda run: (run.test_accuracy, -run.test_loss),

@@ -1,4 +1,4 @@
-"""A fair race of both networks: the same seed, the same images in the same order, the same
+"""A fair race of both models: the same seed, the same images in the same order, the same
 budget."""
 
 import math
@@ -18,7 +18,7 @@ from mnist_models.settings.hyperparameters import (
     validate,
 )
 
-# What both have in common: which images, in which order, and how many at a time.
+# What both share: which images, in which order, and how many at a time.
 SHARED = (
     "seed",
     "batch_size",
@@ -34,15 +34,15 @@ MOST_EPOCHS = Hyperparameters.choices()["epochs"].high
 
 
 class Budget(NamedTuple):
-    """What each network may use: so many epochs, seconds of training, or images, repetitions
-    counted."""
+    """What each model may use: a number of epochs, of seconds of training, or of images, counting
+    repetitions."""
 
     kind: Literal["epochs", "seconds", "images"]
     amount: int
 
     @classmethod
     def of(cls, hyperparameters: Hyperparameters) -> "Budget":
-        """The limit of a training."""
+        """The budget that these hyperparameters set."""
         if hyperparameters.budget_s:
             return cls("seconds", hyperparameters.budget_s)
         if hyperparameters.budget_images:
@@ -53,11 +53,17 @@ class Budget(NamedTuple):
 def entrants(
     values: Mapping[str, Mapping[str, Any]], shared: Mapping[str, Any], budget: Budget
 ) -> dict[str, Hyperparameters]:
-    """The hyperparameters of each network in a race.
+    """The hyperparameters of each model in a race.
 
-    values: of each network by name, see hyperparameters.validate. shared: those named in SHARED,
-    the same for all. Raises HyperparametersError; the fields of its problems begin with the
-    network's name, or with "race" for what is shared.
+    Args:
+        values: The hyperparameters of each model by name, by kind of model; see
+            hyperparameters.validate.
+        shared: Those named in SHARED, the same for all.
+        budget: What each model may use.
+
+    Raises:
+        HyperparametersError: The fields of its problems begin with the kind of model, or with
+            "race" for what is shared.
     """
     epochs = {
         "epochs": budget.amount,
@@ -69,10 +75,9 @@ def entrants(
             [
                 Problem(
                     "race.budget_images",
-                    f"{budget.amount:,} images are more than {MOST_EPOCHS} passes over "
-                    f"{shared['train_images']:,} training "
-                    f"images: choose at most {MOST_EPOCHS * shared['train_images']:,}, or more "
-                    "training images.",
+                    f"{budget.amount:,} images are more than {MOST_EPOCHS} epochs of "
+                    f"{shared['train_images']:,} training images: choose at most "
+                    f"{MOST_EPOCHS * shared['train_images']:,}, or more training images.",
                 )
             ]
         )
@@ -101,13 +106,17 @@ def entrants(
 
 
 def check(entered: Mapping[str, Hyperparameters]) -> None:
-    """Raises HyperparametersError where two differ in what the networks of a race share, as in a
-    link that somebody wrote."""
+    """Checks what the models of a race have to share, as for a link that somebody wrote.
+
+    Raises:
+        HyperparametersError: Two of them differ in it.
+    """
     first, *others = entered.values()
     problems = [
         Problem(
             f"race.{name}",
-            f"{choice.label} is the same for both networks of a race: write it once, for both.",
+            f"{choice.label} has to be the same for both models of a race: "
+            "write it once, for both.",
         )
         for name, choice in Hyperparameters.choices().items()
         if name in (*SHARED, *LIMITS)
@@ -128,30 +137,39 @@ def verdict(
     *,
     changed: bool = False,
 ) -> str:
-    """Who won by what, in Markdown: of two runs that have read the test images. labels: of these
-    images, uint8 (N,). changed: somebody changed the learning rate of one of them."""
-    right = [reading.digits == labels for reading in predictions]
+    """Who won, and by how much, in Markdown.
+
+    Args:
+        runs: The two runs of a race, both trained.
+        predictions: Of each run, for the test images.
+        labels: Of these images, uint8 (N,).
+        changed: Whether the learning rate of one of them was changed by hand.
+    """
+    right = [found.digits == labels for found in predictions]
     only_first, only_second = int((right[0] & ~right[1]).sum()), int((~right[0] & right[1]).sum())
     lead = only_first - only_second
     order = (0, 1) if lead >= 0 else (1, 0)
     titles = [NETWORKS[run.network].title for run in runs]
-    better, other = (f"the {titles[place]} reads **{right[place].mean():.2%}**" for place in order)
-    scores = f"{better} of the test digits right, {other}"
+    better, other = (f"{titles[place]} **{right[place].mean():.2%}**" for place in order)
+    scores = f"test accuracy {better}, {other}"
     notes = ""
     if any(run.state == RunState.STOPPED for run in runs):
-        notes = "Stopped before the budget was used up; until then: "
+        notes = "Stopped before the budget was used up. "
     elif changed:
-        notes = "With a learning rate that was changed by hand: "
+        notes = "The learning rate was changed by hand. "
     if comparison.chance(only_first, only_second) < comparison.SIGNIFICANT:
         outcome = (
-            f"**The {titles[order[0]]} won** by {abs(lead):,} of {len(labels):,} digits: {scores}."
+            f"**The {titles[order[0]]} won** by {abs(lead):,} of "
+            f"{len(labels):,} test digits: {scores}."
         )
     else:
-        outcome = f"**Too close to call**: {scores}; a lead of {abs(lead):,} of {len(labels):,} digits may well be chance."
+        outcome = (
+            f"**Too close to call**: {scores}. A lead of {abs(lead):,} of {len(labels):,} test "
+            "digits may well be chance."
+        )
     costs = (
-        f"the {titles[place]}'s {runs[place].parameters:,} parameters learned from "
-        f"{runs[place].images_seen:,} images in "
-        f"{runs[place].elapsed_s:.1f} s"
+        f"{titles[place]}: {runs[place].parameters:,} parameters, {runs[place].images_seen:,} "
+        f"images, {runs[place].elapsed_s:.0f} s."
         for place in order
     )
-    return f"{notes}{outcome} For that, {', '.join(costs)}."
+    return f"{notes}{outcome} {' '.join(costs)}"

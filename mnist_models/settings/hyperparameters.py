@@ -1,4 +1,4 @@
-"""Everything that can be chosen about a network and its training, described once.
+"""Every hyperparameter of a model and its training, described once.
 
 The sliders, the command line, the store and every error message read names, defaults, bounds, units
 and help from here.
@@ -29,9 +29,12 @@ Group = Literal["network", "training", "data"]
 class Activation(NamedTuple):
     """An activation function, under the name that Keras gives it.
 
-    label: The name that people write. effect: What it does to a unit's sum, for people. saturates:
-    Whether it levels off on both sides, as tanh does; layers before it start as X. Glorot and
-    Y. Bengio 2010 propose, the others as K. He et al. 2015 do.
+    Attributes:
+        label: The name that people write.
+        effect: What it does to a unit's weighted sum, in words.
+        saturates: Whether it levels off on both sides, as tanh does. Layers before it are
+            initialised as X. Glorot and Y. Bengio (2010) propose, the others as K. He et al. (2015)
+            do.
     """
 
     label: str
@@ -41,11 +44,11 @@ class Activation(NamedTuple):
 
 # All that a new one needs, provided that Keras has it.
 ACTIVATIONS = {
-    "relu": Activation("ReLU", "what is below zero becomes zero"),
-    "gelu": Activation("GELU", "what is below zero nearly vanishes"),
-    "silu": Activation("SiLU", "what is below zero nearly vanishes"),
-    "tanh": Activation("tanh", "bent to lie between -1 and 1", saturates=True),
-    "sigmoid": Activation("sigmoid", "bent to lie between 0 and 1", saturates=True),
+    "relu": Activation("ReLU", "negative values become zero"),
+    "gelu": Activation("GELU", "negative values nearly vanish"),
+    "silu": Activation("SiLU", "negative values nearly vanish"),
+    "tanh": Activation("tanh", "squashed to lie between -1 and 1", saturates=True),
+    "sigmoid": Activation("sigmoid", "squashed to lie between 0 and 1", saturates=True),
 }
 
 # How the values of a choice are written for people; one that is not listed is written as it is.
@@ -84,11 +87,14 @@ def number(value: float) -> str:
 class Choice:
     """What a form, a command line or an error message needs to know about one hyperparameter.
 
-    low, high: the bounds of a number, or of each number in a list; both are allowed values.
-    min_count, max_count: how long a list may be; 0 and 0 for what is no list. added: the layer that
-    a longer list gets. options: every allowed value, where they are few; empty for a number between
-    bounds. stops: where a slider stops when even steps would not serve (a logarithmic scale);
-    values between are allowed too. rare: seldom changed, so a form may fold it away.
+    Attributes:
+        low, high: The bounds of a number, or of each number in a list; both are allowed values.
+        min_count, max_count: How long a list may be; 0 and 0 if it is not a list.
+        added: The layer that is appended when a list gets longer.
+        options: Every allowed value, if they are few; empty for a number between bounds.
+        stops: Where a slider stops if even steps would not serve (a logarithmic scale); values
+            between are allowed too.
+        rare: Seldom changed, so a form may fold it away.
     """
 
     name: str
@@ -122,7 +128,10 @@ class Choice:
         unit = f" {self.unit}" if self.unit else ""
         bounds = f"from {number(self.low)} to {number(self.high)}{unit}"
         if self.max_count:
-            return f"{self.min_count} to {self.max_count} numbers separated by commas, each {kind} {bounds}"
+            return (
+                f"{self.min_count} to {self.max_count} numbers separated by "
+                f"commas, each {kind} {bounds}"
+            )
         return f"{kind} {bounds}"
 
 
@@ -229,7 +238,7 @@ class ConvLayer(Described):
         high=128,
         group="network",
         stops=(4, 8, 12, 16, 24, 32, 48, 64, 96, 128),
-        help="How many patterns this layer looks for.",
+        help="The number of patterns that this layer looks for.",
         reason="Enough patterns for strokes, ends and corners.",
     )
     kernel: Literal[3, 5, 7] = choice(
@@ -237,8 +246,8 @@ class ConvLayer(Described):
         "Kernel",
         unit="px",
         group="network",
-        help="The side of the square patch that each filter sees.",
-        reason="Two 3×3 layers see as much as one 5×5, for less.",
+        help="The side of the square patch that a filter covers.",
+        reason="Two 3×3 layers cover as much as one of 5×5, with fewer weights.",
     )
     stride: int = choice(
         1,
@@ -247,16 +256,16 @@ class ConvLayer(Described):
         high=3,
         unit="px",
         group="network",
-        help="How far the filter moves at each step; 2 halves the picture.",
-        reason="No place is skipped.",
+        help="How far the filter moves at each step; 2 halves the size of the feature map.",
+        reason="No position is skipped.",
     )
     pool: Literal[0, 2, 3] = choice(
         0,
         "Max-pooling",
         unit="px",
         group="network",
-        help="Keeps the strongest answer in each square of this side; 0 is none.",
-        reason="Added where the picture should shrink.",
+        help="Keeps the highest activation in each square of this side; 0 means no pooling.",
+        reason="Add it where the feature map should shrink.",
     )
 
     @model_validator(mode="before")
@@ -282,8 +291,8 @@ class ConvLayer(Described):
 
 
 class Hyperparameters(Described):
-    """What both networks share: activation, regularisation, training and data. `network` says which
-    network it is."""
+    """What both kinds of model share: activation, regularisation, training and data. `network` says
+    which kind it is."""
 
     network: str
     title: ClassVar[str]
@@ -293,15 +302,16 @@ class Hyperparameters(Described):
         "Activation",
         options=ACTIVATIONS,
         group="network",
-        help="The curve that each unit bends its sum through; without one, many layers are no more than one.",
-        reason="Cheap, and learns fastest in most networks.",
+        help="The function applied to each unit's weighted sum. Without one, many layers can do no "
+        "more than a single one.",
+        reason="Cheap to compute, and most networks learn fastest with it.",
     )
     batch_norm: bool = choice(
         True,
         "Batch normalisation",
         group="network",
-        help="Rescales what each layer passes on to mean 0 and spread 1 over the batch.",
-        reason="Allows higher learning rates, so that a few epochs are enough.",
+        help="Rescales the output of each layer to mean 0 and standard deviation 1 over the batch.",
+        reason="Allows higher learning rates, so that a few epochs suffice.",
     )
     dropout: float = choice(
         0.2,
@@ -310,19 +320,21 @@ class Hyperparameters(Described):
         high=0.8,
         step=0.05,
         group="network",
-        help="The share of units switched off at random, after each dense layer, while training.",
-        reason="A little keeps a network from learning single images by heart.",
+        help="The share of units switched off at random after each dense "
+        "layer, during training only.",
+        reason="A little keeps a model from memorising single images.",
     )
     plain_layers: int = choice(
         0,
-        "Plain last layers",
+        "Last layers without batch norm and dropout",
         low=0,
         high=8,
         unit="layers",
         group="network",
         rare=True,
-        help="How many of the last hidden layers have neither batch normalisation nor dropout.",
-        reason="Every hidden layer is treated alike.",
+        help="The number of hidden layers, counted from the output, that have neither batch "
+        "normalisation nor dropout.",
+        reason="All hidden layers are treated alike.",
     )
 
     epochs: int = choice(
@@ -331,8 +343,8 @@ class Hyperparameters(Described):
         low=1,
         high=100,
         group="training",
-        help="How often each training image is seen.",
-        reason="Enough for a dense network to pass 98 % and a convolutional one 99 %, over in seconds.",
+        help="How many times the model sees each training image.",
+        reason="Enough for a DNN to pass 98% test accuracy and a CNN 99%, within seconds.",
     )
     learning_rate: float = choice(
         0.006,
@@ -361,8 +373,8 @@ class Hyperparameters(Described):
             0.5,
             1.0,
         ),
-        help="How far each step moves the weights; at its highest, if a schedule changes it.",
-        reason="About as high as Adam stays steady with batch normalisation.",
+        help="How far each step moves the weights; with a schedule, its highest value.",
+        reason="About the highest at which Adam stays stable with batch normalisation.",
     )
     batch_size: int = choice(
         128,
@@ -372,21 +384,22 @@ class Hyperparameters(Described):
         unit="images",
         group="training",
         stops=(8, 16, 32, 64, 128, 256, 512, 1024),
-        help="How many images are averaged into one step.",
-        reason="Large enough to use the processor well, small enough to take many steps.",
+        help="The number of images whose gradients are averaged for one step.",
+        reason="Large enough to keep the processor busy, small enough for many steps.",
     )
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = choice(
         "adam",
         "Optimizer",
         group="training",
-        help="The rule that turns gradients into steps. (SGD uses Nesterov momentum 0.9.)",
+        help="The rule that turns gradients into steps (SGD: with Nesterov momentum 0.9).",
         reason="Works over a wide range of learning rates.",
     )
     schedule: Literal["constant", "cosine", "one_cycle"] = choice(
         "one_cycle",
         "Schedule",
         group="training",
-        help="How the learning rate changes: not at all, down along a cosine, or up for the first 30 % and then down.",
+        help="How the learning rate changes during training: not at all, down along a cosine, or "
+        "up for the first 30% of the steps and then down.",
         reason="Reaches in 4 epochs what a constant rate reaches in 10 or more.",
     )
     weight_decay: float = choice(
@@ -398,7 +411,8 @@ class Hyperparameters(Described):
         group="training",
         rare=True,
         stops=(0.0, 0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1),
-        help="Pulls kernels towards zero: with AdamW apart from the gradient, else as an L2 penalty in it.",
+        help="Pulls weights towards zero: with AdamW separately from the gradient, "
+        "otherwise as an L2 penalty.",
         reason="Dropout is usually enough here.",
     )
     label_smoothing: float = choice(
@@ -409,8 +423,9 @@ class Hyperparameters(Described):
         step=0.01,
         group="training",
         rare=True,
-        help="The share of certainty taken from the right digit and spread over all ten while training.",
-        reason="Off, so that the loss is the plain cross-entropy.",
+        help="The share of the target probability taken from the correct digit and spread over all "
+        "ten during training.",
+        reason="Off, so that the loss is the ordinary cross-entropy.",
     )
     early_stopping: int = choice(
         0,
@@ -420,52 +435,53 @@ class Hyperparameters(Described):
         unit="epochs",
         group="training",
         rare=True,
-        help="Ends after this many epochs without getting better and keeps the best epoch; 0 is off.",
-        reason="A schedule should be allowed to finish.",
+        help="Stops after this many epochs without improvement and keeps the best epoch; 0 is off.",
+        reason="Off, so that a schedule can finish.",
     )
     early_stopping_on: Literal[
         "validation_loss", "validation_accuracy", "training_loss", "training_accuracy"
     ] = choice(
         "validation_loss",
-        "Early stopping judges by",
+        "Early stopping monitors",
         group="training",
         rare=True,
-        help="What has to get better from epoch to epoch for training to go on, where early stopping is on.",
-        reason="The first to tell when a network begins to learn its images by heart.",
+        help="The quantity that has to improve for training to go on, if early stopping is on.",
+        reason="The first to show that a model begins to overfit.",
     )
     budget_images: int = choice(
         0,
-        "Images seen at most",
+        "Image budget",
         low=0,
         high=100 * TRAIN_COUNT,
         unit="images",
         group="training",
         rare=True,
-        help="Ends training, within an epoch too, once it has learned from so many images, repetitions counted; 0 is no limit.",
-        reason="The epochs are the limit.",
+        help="Stops training after this many images, counting repetitions, even within an epoch; 0 "
+        "means no limit.",
+        reason="The number of epochs is the limit.",
     )
     budget_s: int = choice(
         0,
-        "Training time",
+        "Time budget",
         low=0,
         high=3_600,
         unit="seconds",
         group="training",
         rare=True,
-        help="Trains for so many seconds, pauses and the last validation not counted, however many epochs that makes; 0 trains "
-        "for the chosen epochs.",
-        reason="The epochs are the limit; how much is learned in a second depends on the machine.",
+        help="Trains for this many seconds, however many epochs that makes; pauses and the final "
+        "validation do not count. 0 trains for the chosen number of epochs.",
+        reason="The number of epochs is the limit; how far a second goes depends on the machine.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = choice(
         "auto",
         "Precision",
         group="training",
         rare=True,
-        help="The numbers that layers pass on while learning. bfloat16 has half the bits of float32: where processor or "
-        "graphics card have units for it, large networks learn faster; elsewhere it works, but "
-        "slower. Weights and readings "
-        "are float32.",
-        reason="Takes bfloat16 where that is faster, else float32; networks learn equally well in both.",
+        help="The number format of activations during training. bfloat16 has half the bits of "
+        "float32: large networks train faster where the processor or graphics card supports it, "
+        "slower elsewhere. Weights and predictions are float32.",
+        reason="Uses bfloat16 where that is faster, otherwise float32; models "
+        "learn equally well in both.",
     )
     seed: int = choice(
         1,
@@ -474,17 +490,19 @@ class Hyperparameters(Described):
         high=2**31 - 1,
         group="training",
         rare=True,
-        help="Where all chance starts from: the same seed and hyperparameters give the same curves.",
-        reason="Any number serves; change it to see how much is luck.",
+        help="The start of all random numbers: the same seed and "
+        "hyperparameters give the same curves.",
+        reason="Any number will do; change it to see how much of a result is chance.",
     )
 
     augmentation: Literal["off", "shift", "full"] = choice(
         "off",
         "Augmentation",
         group="data",
-        help="Varies each image anew every epoch: shifted by up to 2 px, or also turned, scaled, sheared, thickened, and some "
-        "digits written as elsewhere in the world.",
-        reason="Off shows the networks as they are; full reads real drawings better.",
+        help="Varies each image at random in every epoch. Shift: moved by up to 2 px. Full: also "
+        "rotated, scaled, sheared, thickened, and some digits written as in other countries.",
+        reason="Off shows what the architecture alone can do; full is more "
+        "accurate on real drawings.",
     )
     non_digits: float = choice(
         0.0,
@@ -495,8 +513,9 @@ class Hyperparameters(Described):
         percent=True,
         group="data",
         rare=True,
-        help="How many scribbles are shown for each image, in which the network is to find all digits equally probable.",
-        reason="None, as usual; a few teach it to be unsure of letters and doodles.",
+        help="The number of scribbles shown per training image, for which the model is to give all "
+        "ten digits equal probability (outlier exposure).",
+        reason="None, as usual; a few teach the model not to be sure of letters and doodles.",
     )
     train_images: int = choice(
         55_000,
@@ -506,26 +525,28 @@ class Hyperparameters(Described):
         unit="images",
         group="data",
         stops=(100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 40_000, 50_000, 55_000, 60_000),
-        help="How many of MNIST's 60,000 training images are learned from.",
-        reason="All but those held back for validation.",
+        help="The number of MNIST's 60,000 training images used for training.",
+        reason="All except those held back for validation.",
     )
     wrong_labels: float = choice(
         0.0,
-        "Wrong labels",
+        "Label noise",
         low=0.0,
         high=0.5,
         step=0.05,
         percent=True,
         group="data",
-        help="The share of training images whose label is replaced by a wrong one, to show how a network learns by heart.",
-        reason="Every label as it was published.",
+        help="The share of training images whose label is replaced by a wrong one, to show how a "
+        "model memorises (overfits).",
+        reason="None: every label is the published one.",
     )
     scrambled: bool = choice(
         False,
-        "Scrambled pixels",
+        "Shuffled pixels",
         group="data",
-        help="Moves the 784 pixels of every image to other places, the same ones for every image, before a network sees it.",
-        reason="Off, so that neighbouring pixels belong together.",
+        help="Shuffles the 784 pixels of every image by one fixed permutation, the same for all "
+        "images, before the model sees them.",
+        reason="Off, so that neighbouring pixels stay together.",
     )
     validation_images: int = choice(
         5_000,
@@ -536,8 +557,9 @@ class Hyperparameters(Described):
         unit="images",
         group="data",
         rare=True,
-        help="How many of the training images, the last ones, are held back to watch the network on digits it has not seen.",
-        reason="Enough to tell differences of half a percent.",
+        help="The number of images, the last ones of the training set, held back to measure the "
+        "model on digits that it has not seen.",
+        reason="Enough to detect differences of half a percentage point.",
     )
 
     @model_validator(mode="after")
@@ -546,8 +568,7 @@ class Hyperparameters(Described):
             raise PydanticCustomError(
                 "too_many_images",
                 f"{self.train_images:,} training images and {self.validation_images:,} validation "
-                "images are more than the "
-                f"{TRAIN_COUNT:,} there are: choose at most "
+                f"images together exceed the {TRAIN_COUNT:,} that MNIST has: choose at most "
                 f"{TRAIN_COUNT - self.validation_images:,} training images.",
                 {"field": "train_images"},
             )
@@ -559,15 +580,15 @@ class Hyperparameters(Described):
             raise PydanticCustomError(
                 "no_validation",
                 f"Early stopping on the {value_label(self.early_stopping_on)} needs validation "
-                "images to judge by: hold some "
-                "back, let it judge by the training loss or accuracy, or set early stopping to 0.",
+                "images: hold some back, monitor the training loss or accuracy instead, or set "
+                "early stopping to 0.",
                 {"field": "early_stopping"},
             )
         return self
 
 
 class DnnHyperparameters(Hyperparameters):
-    """A dense network: every unit of a layer sees every unit of the layer before."""
+    """A fully connected network: every unit is connected to every unit of the layer before."""
 
     title = "DNN"
 
@@ -581,8 +602,8 @@ class DnnHyperparameters(Hyperparameters):
         high=UNITS_HIGH,
         unit="units",
         stops=UNITS_STOPS,
-        help="How many units each hidden layer has, from the image to the output.",
-        reason="Two layers pass 98 % in seconds.",
+        help="The number of units in each hidden layer, from the image to the output.",
+        reason="Two layers pass 98% test accuracy within seconds.",
     )
 
 
@@ -599,23 +620,24 @@ class CnnHyperparameters(Hyperparameters):
             ConvLayer(filters=64, stride=2),
             ConvLayer(filters=64),
         ),
-        "Convolution layers",
+        "Convolutional layers",
         counts=(1, 4),
         added=ConvLayer(),
-        help="Each layer's filters, kernel, stride and max-pooling, from the image on.",
-        reason="Three layers, two of which halve the picture by their stride, pass 99 % in seconds.",
+        help="Filters, kernel, stride and max-pooling of each layer, from the image on.",
+        reason="Three layers, two of which halve the feature map by their stride, pass 99% test "
+        "accuracy within seconds.",
     )
     dense_units: UnitsList = layers(
         (64,),
-        "Dense layers on top",
+        "Dense layers after the convolutions",
         counts=(0, 3),
         added=64,
         low=UNITS_LOW,
         high=UNITS_HIGH,
         unit="units",
         stops=UNITS_STOPS,
-        help="How many units each dense layer between the convolutions and the output has.",
-        reason="One layer combines what the filters found.",
+        help="The number of units in each dense layer between the convolutions and the output.",
+        reason="One layer is enough to combine what the filters have found.",
     )
 
     @model_validator(mode="after")
@@ -629,10 +651,9 @@ class CnnHyperparameters(Hyperparameters):
                 if size_px < needed_px:
                     raise PydanticCustomError(
                         "image_too_small",
-                        f"Convolution {index + 1}: only {size_px}×{size_px} px of the image are "
-                        "left there, too few for its "
-                        f"{needed_px}×{needed_px} {what}. Choose a smaller one, or less stride and "
-                        "pooling before it.",
+                        f"Convolutional layer {index + 1}: its input is only {size_px}×{size_px} "
+                        f"px, too small for a {needed_px}×{needed_px} {what}. Choose a smaller "
+                        f"{what}, or less stride and pooling in the layers before it.",
                         {"field": f"conv_layers.{index}.{field}"},
                     )
                 if field == "kernel":
@@ -662,10 +683,13 @@ class HyperparametersError(ValueError):
 
 
 def validate(values: Mapping[str, Any]) -> Hyperparameters:
-    """Hyperparameters from names and values, as a form, a command line, a file or a link has them;
-    the rest default.
+    """Hyperparameters from names and values, as in a form, a command line, a file or a link.
 
-    Values may be text. Raises HyperparametersError naming everything that is wrong.
+    Args:
+        values: By name; may be text. "network" is required, for the rest there are defaults.
+
+    Raises:
+        HyperparametersError: It names everything that is wrong.
     """
     network = values.get("network")
     if network not in NETWORKS:
@@ -706,7 +730,7 @@ def _problem(cls: type[Hyperparameters], details: Any) -> Problem:
     if len(inside) == 2:
         chosen, place = (
             ConvLayer.choices().get(inside[1], chosen),
-            f" of convolution {inside[0] + 1}",
+            f" of convolutional layer {inside[0] + 1}",
         )
     value = details["input"]
     written = repr(value) if isinstance(value, str) else str(value)

@@ -35,45 +35,46 @@ PAPER, INK = "#ffffff", "#000000"
 class Board:
     """What is on a visitor's canvas. Lives in the session.
 
-    drawing: what the canvas shows, in Fabric.js's form. given: what it was told to show last;
-    `version` makes each different, or the canvas would not listen. told: what it told last.
-    preparation: what the networks read; None when blank. exact: the preparation is of a picture,
-    and the canvas shows only a likeness of it. origin: where the picture came from. label: the
-    digit that it is, where that is known. index: which of the test images it is, where it is one.
+    Attributes:
+        drawing: What the canvas shows, as Fabric.js writes it.
+        sent: The drawing that was last sent to the canvas; `version` makes each one different,
+            or the canvas would ignore it.
+        received: The drawing that last came from the canvas.
+        preparation: The drawing as the models see it; None when blank.
+        exact: Whether the preparation was made from an image of which the canvas shows only a
+            likeness.
+        origin: Where the image came from, a sentence.
+        label: The actual digit, if known.
+        index: The index of the test image, if it is one.
     """
 
     drawing: dict[str, Any] = field(default_factory=lambda: {"objects": []})
-    given: dict[str, Any] = field(default_factory=lambda: {"objects": []})
+    sent: dict[str, Any] = field(default_factory=lambda: {"objects": []})
     version: int = 0
-    told: dict[str, Any] | None = None
+    received: dict[str, Any] | None = None
     preparation: Preparation | None = None
     exact: bool = False
     origin: str = ""
     label: int | None = None
     index: int | None = None
 
-    def give(self, drawing: dict[str, Any]) -> None:
+    def send(self, drawing: dict[str, Any]) -> None:
         """Has the canvas show this drawing."""
         self.version += 1
-        self.drawing, self.given = drawing, {"objects": drawing["objects"], "version": self.version}
+        self.drawing, self.sent = drawing, {"objects": drawing["objects"], "version": self.version}
 
     def undo(self) -> None:
-        """Takes the last stroke back; the canvas then tells what is left."""
+        """Removes the last stroke; the canvas then sends what is left."""
         self.exact, self.label, self.index = False, None, None
-        if len(self.drawing["objects"]) == 1:  # of a picture from elsewhere, nothing is left
-            self.origin = ""
-        self.give({"objects": self.drawing["objects"][:-1]})
+        if len(self.drawing["objects"]) == 1:
+            self.origin = ""  # nothing is left of an image from elsewhere
+        self.send({"objects": self.drawing["objects"][:-1]})
 
     def clear(self) -> None:
-        """A blank canvas."""
-        self.preparation, self.exact, self.origin, self.label, self.index = (
-            None,
-            False,
-            "",
-            None,
-            None,
-        )
-        self.give({"objects": []})
+        """Makes the canvas blank."""
+        self.preparation, self.exact, self.origin = None, False, ""
+        self.label, self.index = None, None
+        self.send({"objects": []})
 
     def show(
         self,
@@ -84,30 +85,33 @@ class Board:
         index: int | None = None,
         objects: list[dict[str, Any]] | None = None,
     ) -> None:
-        """Puts a prepared picture on the canvas, where it can be drawn over. index: of the test
-        image that it is. objects: what the canvas is to show of it, in Fabric.js's form, where that
-        is not just its ink."""
-        self.preparation, self.exact, self.origin, self.label, self.index = (
-            preparation,
-            True,
-            origin,
-            label,
-            index,
-        )
-        self.give({"objects": objects or [_picture(preparation)]})
+        """Puts a preprocessed image on the canvas, where it can be drawn over.
+
+        Args:
+            preparation: The image as the models see it.
+            origin: Where it came from, a sentence.
+            label: The actual digit, if known.
+            index: The index of the test image, if it is one.
+            objects: What the canvas is to show, as Fabric.js writes it, unless that is just the
+                ink.
+        """
+        self.preparation, self.exact, self.origin = preparation, True, origin
+        self.label, self.index = label, index
+        self.send({"objects": objects or [_picture(preparation)]})
 
     def take(self, drawing: dict[str, Any], pixels: np.ndarray) -> None:
-        """What the canvas tells is on it now; pixels: uint8 (280, 280, 4)."""
-        if drawing == self.told:  # the canvas repeats itself until something new is drawn
+        """Takes over what is on the canvas now.
+
+        Args:
+            drawing: As Fabric.js writes it.
+            pixels: uint8 (280, 280, 4).
+        """
+        if drawing == self.received:  # the canvas repeats itself until something new is drawn
             return
         if not self.exact or len(drawing["objects"]) != len(self.drawing["objects"]):
-            self.preparation, self.exact, self.label, self.index = (
-                prepare_drawing(pixels),
-                False,
-                None,
-                None,
-            )
-        self.told = self.drawing = drawing
+            self.preparation, self.exact = prepare_drawing(pixels), False
+            self.label, self.index = None, None
+        self.received = self.drawing = drawing
 
 
 def board() -> Board:
@@ -120,20 +124,22 @@ def show_test_digit(index: int) -> None:
     test = dataset.load().test
     board().show(
         prepare_picture(Image.fromarray(test.images[index])),
-        f"Test image {index:,}, labelled {test.labels[index]}. Draw over it!",
+        f"Test image {index:,}, label {test.labels[index]}. You can draw on top of it.",
         int(test.labels[index]),
         index=index,
     )
 
 
 def show_any_test_digit() -> None:
-    """Puts one of the test images, chosen by chance, on this visitor's canvas."""
+    """Puts a random test image on this visitor's canvas."""
     show_test_digit(int(np.random.default_rng().integers(dataset.TEST_COUNT)))
 
 
 def show_example(example: strokes.Example) -> None:
     """Puts one of the digits that the app can draw on this visitor's canvas."""
-    show_strokes(example.drawing(BRUSH_PX).strokes, f"{example.title}. Draw on!", example.digit)
+    show_strokes(
+        example.drawing(BRUSH_PX).strokes, f"{example.title}. Keep drawing.", example.digit
+    )
 
 
 def show_strokes(drawn: Sequence[strokes.Stroke], origin: str, label: int) -> None:
@@ -144,24 +150,34 @@ def show_strokes(drawn: Sequence[strokes.Stroke], origin: str, label: int) -> No
 
 
 def draw(brush_px: int) -> Preparation | None:
-    """Shows the canvas and returns what the networks read of it, None when blank. brush_px: how
-    wide it draws."""
+    """Shows the canvas.
+
+    Args:
+        brush_px: The width of the brush.
+
+    Returns:
+        The drawing as the models see it; None when blank.
+    """
     this = board()
-    if news := show_canvas(this, brush_px):
-        this.take(*news)
+    if received := show_canvas(this, brush_px):
+        this.take(*received)
     return this.preparation
 
 
 def show_canvas(this: Board, brush_px: int) -> tuple[dict[str, Any], np.ndarray] | None:
-    """Shows the canvas component and returns what it tells, if anything: the drawing, and its
-    pixels, uint8 (280, 280, 4)."""
+    """Shows the canvas component.
+
+    Returns:
+        The drawing, as Fabric.js writes it, and its pixels, uint8 (280, 280, 4); None before the
+        canvas has sent any.
+    """
     result = _component().st_canvas(
         stroke_width=brush_px,
         stroke_color=INK,
         background_color=PAPER,
         height=SIZE_PX,
         width=SIZE_PX,
-        initial_drawing=this.given,
+        initial_drawing=this.sent,
         return_image_data=True,
         key="drawing",
     )
@@ -178,7 +194,7 @@ def _component() -> ModuleType:
     there for a moment: a stroke that begins in that corner is lost, or presses one of its buttons,
     and a finger cannot even see it. The app has buttons of its own.
     """
-    import streamlit_drawable_canvas
+    import streamlit_drawable_canvas  # type: ignore[import-untyped]  # it has no type hints
 
     # Streamlit warns that a component is declared twice, which is what is meant here.
     logging.getLogger("streamlit.components.v2.component_registry").setLevel(logging.ERROR)
@@ -193,21 +209,25 @@ def _component() -> ModuleType:
 
 
 def enlarged(image: np.ndarray, side_px: int) -> Image.Image:
-    """A square of ink, uint8 (N, N), as dark ink on white paper, so large that single pixels can be
-    seen."""
+    """A square image, enlarged so that single pixels can be seen, as dark ink on white paper.
+
+    Args:
+        image: uint8 (N, N); 0 is paper and 255 is ink.
+        side_px: The side of the result.
+    """
     return Image.fromarray(255 - image).resize((side_px, side_px), Image.Resampling.NEAREST)
 
 
 def data_address(picture: Image.Image) -> str:
-    """An address that holds the picture itself, as a PNG."""
+    """A data URL of the image, as a PNG."""
     png = io.BytesIO()
     picture.save(png, "PNG")
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
 
 
 def _stroke(stroke: strokes.Stroke) -> dict[str, Any]:
-    """What the canvas makes of a hand's way through these points, as an object of Fabric.js; its
-    place is that of its path."""
+    """The object of Fabric.js that the canvas makes of a hand's way through these points; its
+    position is that of its path."""
     return {
         "type": "Path",
         "path": strokes.brush_path(stroke.points.tolist()),
@@ -224,9 +244,8 @@ def _picture(preparation: Preparation) -> dict[str, Any]:
     left, top, right, bottom = preparation.box
     ink = Image.fromarray(preparation.ink[top:bottom, left:right])
     scale = DIGIT_PX / max(ink.size)
-    ink = ImageOps.expand(
-        ink, math.ceil(10 / scale)
-    )  # paper around it, so that its edge stays soft
+    # Paper around it, so that its edge stays soft.
+    ink = ImageOps.expand(ink, math.ceil(10 / scale))
     ink = ink.resize([max(1, round(side * scale)) for side in ink.size], Image.Resampling.BICUBIC)
     pixels = np.zeros((ink.height, ink.width, 4), np.uint8)
     pixels[..., 3] = np.asarray(ink)

@@ -1,4 +1,4 @@
-"""Large type, for a projector: of the page, of its charts, and the room that it takes."""
+"""Large type for a projector: font sizes of the page and its charts, and the room they take."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,16 +6,15 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-# What Streamlit measures all that it draws in, usually and in large type; and how much larger that
-# is.
+# The root font size, by which Streamlit scales all that it draws: usually, and in large type.
 USUAL_PX, LARGE_PX = 16, 22
 SCALE = LARGE_PX / USUAL_PX
-# The session's: what the toggle says, and with what the page was drawn.
+# In the session: what the toggle says, and how the page was drawn.
 TOGGLE, IS_ON = "large", "is-large"
-# What of a chart has the size of its type, all in pixels; and what of it charts leave to
-# Streamlit's theme and to Vega-Lite.
+# The properties of a chart that grow with its font, all in pixels; and the values of those that our
+# charts leave to Streamlit's theme and to Vega-Lite.
 SIZES = {"fontSize", "labelFontSize", "titleFontSize", "labelLimit", "titleLimit", "gradientLength"}
-LEFT = {
+DEFAULTS: dict[str, Any] = {
     "axis": {"labelFontSize": 12, "titleFontSize": 14, "labelLimit": 100},
     "legend": {"labelFontSize": 14, "titleFontSize": 14, "labelLimit": 160, "titleLimit": 180},
     "title": {"fontSize": 16},
@@ -24,9 +23,9 @@ LEFT = {
 
 
 def begin() -> None:
-    """Large type from here on, where this visitor has chosen it. For all visitors alike, Streamlit
-    has a theme; for one, it has no other way. The margins, which would grow with the type, give way
-    to it."""
+    """Switches to large type if this visitor has chosen it. Streamlit's theme is the same for all
+    visitors, so for one of them only a style sheet is left. Margins do not grow: the room is needed
+    for the text."""
     st.session_state[IS_ON] = st.session_state.get(TOGGLE, False)
     if is_on():
         st.html(
@@ -36,7 +35,7 @@ def begin() -> None:
 
 
 def switch_on() -> None:
-    """Large type the next time that a page begins, as if the toggle had been moved."""
+    """Large type the next time that a page begins, as if the toggle had been switched on."""
     st.session_state[TOGGLE] = True
 
 
@@ -46,20 +45,23 @@ def is_on() -> bool:
 
 
 def choose() -> None:
-    """A toggle for it. The page is drawn anew as soon as it is moved."""
-    if st.toggle("Large type, for a projector", key=TOGGLE, persist_state="session") != is_on():
+    """A toggle for large type, which redraws the page."""
+    if st.toggle("Large type (for a projector)", key=TOGGLE, persist_state="session") != is_on():
         st.rerun()
 
 
 def px(size_px: int) -> int:
-    """So many pixels, or as many more as the type is larger: for the size of what has words in
-    it."""
+    """A size in pixels, scaled with the font: for elements that hold text."""
     return round(SCALE * size_px) if is_on() else size_px
 
 
 def columns(shares: list[float], least_px: int) -> list[DeltaGenerator]:
-    """Columns of these shares; in large type as wide as each other, and below each other where the
-    window has no room for so many of at least that width."""
+    """Columns; in large type of equal width, and stacked if the window is too narrow.
+
+    Args:
+        shares: Their relative widths.
+        least_px: The smallest width of a column in large type, before scaling.
+    """
     if not is_on():
         return st.columns(shares, gap="medium")
     grid = st.grid(len(shares), min_column_width=px(least_px), gap="medium")
@@ -69,18 +71,23 @@ def columns(shares: list[float], least_px: int) -> list[DeltaGenerator]:
 def chart(
     spec: Mapping[str, Any], rows: list[dict[str, Any]] | None = None, **details: Any
 ) -> DeltaGenerator:
-    """A Vega-Lite chart. rows: its data where that is apart from the spec. details: see
-    st.vega_lite_chart."""
-    return st.vega_lite_chart(rows, enlarged(spec) if is_on() else spec, **details)
+    """Draws a Vega-Lite chart.
+
+    Args:
+        spec: The chart.
+        rows: Its data, if that is not in the spec.
+        details: See st.vega_lite_chart.
+    """
+    return st.vega_lite_chart(rows, enlarged(spec) if is_on() else dict(spec), **details)
 
 
 def enlarged(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The same chart in large type: another spec, for a spec is kept for all visitors. It is
-    higher, or the type would take the chart's room, unless its size is fixed."""
-    whole = spec | {"config": LEFT | spec.get("config", {})}
+    """The same chart in large type, as a copy, because a spec is cached for all visitors. It is
+    higher, or the text would take the chart's room, unless its size is fixed."""
+    whole: dict[str, Any] = dict(spec) | {"config": DEFAULTS | spec.get("config", {})}
     if "width" not in spec and "height" in spec:
         whole["height"] = round(SCALE * spec["height"])
-    # The data tells nothing of type, and may be huge.
+    # The data has no font sizes, and may be huge.
     return {name: part if name == "datasets" else _scaled(part) for name, part in whole.items()}
 
 

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -14,7 +15,7 @@ from pages.parts import large_type, resources
 # The first digit of the test set. (An icon named by Streamlit would be fetched from the internet.)
 ICON = Path(__file__).with_name("icon.png")
 WORD_JOINER = "\u2060"
-# Tables take their size of type from the page, once: from what it is by then.
+# Tables take their font size from the page once, as it is at that moment.
 TYPE_FIRST_S = 0.1
 PAGES = {
     "app.py": ("Draw", ":material/draw:"),
@@ -23,23 +24,23 @@ PAGES = {
 }
 LESSONS = {
     "pages/slide.py": ("Slide: who still reads a moved digit?", ":material/open_with:"),
-    "pages/scramble.py": ("Scramble: who needs neighbours?", ":material/shuffle:"),
+    "pages/scramble.py": ("Shuffle the pixels: who needs neighbours?", ":material/shuffle:"),
     "pages/time_machine.py": ("Time machine: how did they learn to read it?", ":material/history:"),
     "pages/breaking.py": (
-        "Where does it break? Turned, blurred, half hidden",
+        "Where does it break? Rotated, blurred, occluded",
         ":material/broken_image:",
     ),
     "pages/strokes.py": ("Stroke by stroke: when did they know?", ":material/gesture:"),
     "pages/inside.py": ("Look inside: what does each layer see?", ":material/layers:"),
     "pages/reasons.py": (
-        "Why this reading? What counted, and what would change it",
+        "Why this answer? What mattered, and what would change it",
         ":material/psychology_alt:",
     ),
 }
 
 
 def plain(text: object) -> str:
-    """The text as it is, for elements that read Markdown: a file's or a run's name could say
+    """The text as it is, for elements that render Markdown: the name of a file or a run may hold
     anything.
 
     Addresses are found in the text after its escapes were taken out: a word joiner, which nobody
@@ -51,11 +52,11 @@ def plain(text: object) -> str:
 
 
 def guarded(draw: Callable[..., None]) -> Callable[..., None]:
-    """A function that says what is wrong where `draw` cannot be done, because of the store or of
-    TensorFlow. Fragments need one each: their exceptions never reach the page that called them."""
+    """Wraps a function that draws, so that a store or a TensorFlow that cannot be used is an error
+    on the page. Each fragment needs its own: exceptions do not leave it."""
 
     @functools.wraps(draw)
-    def drawn(*args, **kwargs) -> None:
+    def drawn(*args: Any, **kwargs: Any) -> None:
         try:
             draw(*args, **kwargs)
         except UnavailableError as error:
@@ -65,17 +66,26 @@ def guarded(draw: Callable[..., None]) -> Callable[..., None]:
 
 
 def let_browser_draw(seconds: float) -> None:
-    """Waits before the rest of a page is sent, so that the browser draws what it has got by then:
-    what arrives in one go is drawn in one go, as late as the last of it."""
+    """Waits before the rest of the page is sent, so that the browser draws what it has received:
+    what arrives together is drawn together, once the last of it is there."""
     time.sleep(seconds)
 
 
 def begin(script: str, *, navigation: bool = True) -> bool:
-    """Sets the page up and draws the links to all pages, unless without. True when the visitor has
-    just come from elsewhere."""
+    """Sets the page up.
+
+    Args:
+        script: The page, a key of PAGES or LESSONS.
+        navigation: Whether to draw the links to all pages.
+
+    Returns:
+        Whether the visitor has just come from elsewhere.
+    """
     title, _ = (PAGES | LESSONS)[script]
     st.set_page_config(
-        page_title=f"{title.split(':')[0]} · DNN and CNN read digits", page_icon=ICON, layout="wide"
+        page_title=f"{title.split(':')[0]} · DNN and CNN classify digits",
+        page_icon=ICON,
+        layout="wide",
     )
     if navigation:
         with st.container(horizontal=True, vertical_alignment="center", key="navigation"):

@@ -98,8 +98,8 @@ def confusion(runs: Sequence[Run], key: str) -> None:
             )
     st.caption(
         "Rows are what the digits are, columns what they were read as: the grey diagonal is right, "
-        "the rest are mistakes, the "
-        "more of them the stronger the colour. Click a cell, or choose one here, to see its digits."
+        "the rest are mistakes, the more of them the stronger the colour. Click a cell, or choose "
+        "one here, to see its digits."
     )
     place, digit, read = st.selectbox(
         "Digits of this cell",
@@ -192,8 +192,8 @@ def four_boxes(first: Run, second: Run, key: str) -> None:
             wrap=True,
         )
         st.caption(
-            "Click a box, or choose one here, to see its digits: the most confident mistakes come "
-            "first."
+            "Click a box, or choose one here, to see its digits: the most "
+            "confident mistakes come first."
         )
     gallery(boxes[box], runs, f"{key}-box-digits")
 
@@ -272,11 +272,9 @@ def _calibration(name: str, run: Run) -> str:
     evaluation = resources.evaluation(run.id)
     return (
         f"{name}: the probability of a reading differs from the share of such readings that are "
-        "right by "
-        f"{evaluation.calibration_error:.2%} on average (expected calibration error); by "
+        f"right by {evaluation.calibration_error:.2%} on average (expected calibration error); by "
         f"{evaluation.untempered_calibration_error:.2%} before its logits were divided by a "
-        "temperature of "
-        f"{run.temperature:.2f}, found on the validation images."
+        f"temperature of {run.temperature:.2f}, found on the validation images."
     )
 
 
@@ -297,8 +295,7 @@ def gallery(indexes: np.ndarray, runs: Sequence[Run], key: str) -> None:
     predictions = [resources.predictions(run.id) for run in runs]
     st.caption(
         "What each digit is, what was read and how probable that seemed. The button with the "
-        "number of its test image opens it "
-        "on the Draw page."
+        "number of its test image opens it on the Draw page."
     )
     with st.container(horizontal=True, gap="small", key=f"{key}-tiles"):
         for index in map(int, indexes[:shown]):

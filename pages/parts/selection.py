@@ -10,6 +10,7 @@ import streamlit as st
 from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import page, resources
+from pages.parts.measured import measured
 
 # By kind, the id of a run in progress that is to be selected as soon as it has finished.
 AWAITED = "reads-next"
@@ -24,27 +25,27 @@ def choose(network: str, *, fixed: bool = False) -> Run:
 
     Args:
         network: The kind, a key of NETWORKS.
-        fixed: Shows the name of the selected model only.
+        fixed: Whether to show only the name of the selected model, without the list.
 
     Returns:
         The selected model.
     """
     key = _key(network)
-    runs = available(network, tell=True)
+    runs = available(network, warn=True)
     # A model that this visitor trained is selected for them as soon as it is done.
     awaited = st.session_state.get(AWAITED, {})
     if awaited.get(network) in runs:
         st.session_state[key] = awaited.pop(network)
     if st.session_state.get(key) not in runs:
         if key in st.session_state:
-            st.info("The network that read here was deleted. The one that ships reads now.")
+            st.info("The model selected here was deleted. The pretrained one is used instead.")
         st.session_state[key] = next(iter(runs))
     if fixed:
         run = runs[st.session_state[key]]
         st.markdown(f"**{NETWORKS[network].title}:** {page.plain(_title(run))}")
         return run
     run_id = st.selectbox(
-        f"{NETWORKS[network].title} to read with",
+        f"{NETWORKS[network].title} model",
         runs,
         key=key,
         persist_state="session",
@@ -53,17 +54,17 @@ def choose(network: str, *, fixed: bool = False) -> Run:
     return runs[run_id]
 
 
-def available(network: str, *, tell: bool = False) -> dict[str, Run]:
+def available(network: str, *, warn: bool = False) -> dict[str, Run]:
     """The models of one kind that can classify, by id; without a store, the pretrained ones.
 
     Args:
         network: The kind, a key of NETWORKS.
-        tell: Says on the page when the store cannot be used.
+        warn: Whether to say on the page that the store cannot be used.
     """
     try:
         found = resources.store().readable(network)
     except StoreError as error:
-        if tell:
+        if warn:
             st.warning(page.plain(error))
         found = [run for run in resources.store().pretrained_runs() if run.network == network]
     return {run.id: run for run in found}
@@ -81,7 +82,11 @@ def selected_ids() -> list[str]:
 
 
 def select_when_finished(run_ids: Mapping[str, str]) -> None:
-    """Selects runs in progress as soon as they have finished. run_ids: by kind."""
+    """Selects runs in progress as soon as they have finished.
+
+    Args:
+        run_ids: By kind.
+    """
     st.session_state[AWAITED] = st.session_state.get(AWAITED, {}) | dict(run_ids)
 
 
@@ -92,4 +97,4 @@ def has_news() -> bool:
 
 
 def _title(run: Run) -> str:
-    return f"{run.label} · {run.test_accuracy:.2%}"
+    return f"{run.label} · {measured(run).test_accuracy:.2%}"

@@ -19,8 +19,8 @@ collect_ignore_glob = [] if CHROMIUM else ["test_*.py"]
 def pytest_terminal_summary(terminalreporter) -> None:
     if not CHROMIUM:
         terminalreporter.write_line(
-            "SKIPPED all tests in a browser: no Chromium or Chrome was found. "
-            "Install one (Debian: apt install chromium), or set CHROMIUM to its path."
+            "SKIPPED all tests in a browser: no Chromium or Chrome was found. Install one (Debian: "
+            "apt install chromium), or set CHROMIUM to its path."
         )
 
 

@@ -67,7 +67,10 @@ def test_an_example_appears_on_the_canvas_and_is_read_from_it(page, server):
     page.locator(".st-key-example button").click()
     label = page.get_by_text("Test image").inner_text().split("labelled ")[1][0]
     expect(page.locator(".st-key-prediction-cnn [data-testid=stMetricValue]")).to_have_text(label)
-    ink = "(canvas) => canvas.getContext('2d').getImageData(0, 0, 280, 280).data.filter((v, i) => i % 4 == 0 && v < 128).length"
+    ink = (
+        "(canvas) => canvas.getContext('2d').getImageData(0, 0, 280, 280).data.filter((v, i) => i "
+        "% 4 == 0 && v < 128).length"
+    )
     assert page.locator("canvas.dc-canvas.lower-canvas").evaluate(ink) > 500
 
 

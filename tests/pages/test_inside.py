@@ -185,14 +185,12 @@ def told_by_pictures(app: AppTest) -> str:
         (
             [1.0, 6.0, 0.0, -2.0],
             "2 of 4 speak for 7, +7.0 together, and 1 against it, -2.0. Half of what speaks for it "
-            "comes "
-            "from one alone.",
+            "comes from one alone.",
         ),
         (
             [2.0, 2.0, 2.0, 2.0],
             "4 of 4 speak for 7, +8.0 together, and 0 against it, +0.0. Half of what speaks for it "
-            "comes "
-            "from the first 2.",
+            "comes from the first 2.",
         ),
     ],
 )

@@ -80,8 +80,8 @@ def test_a_place_can_be_chosen_without_pointing_at_it(dx, dy, where):
     )
     assert any(
         text.value
-        == f"{where}, the DNN reads **{dnn.digit}** ({dnn.probability:.1%}) and the CNN reads **{cnn.digit}** "
-        f"({cnn.probability:.1%})."
+        == f"{where}, the DNN reads **{dnn.digit}** ({dnn.probability:.1%}) and the CNN reads "
+        f"**{cnn.digit}** ({cnn.probability:.1%})."
         for text in app.markdown
     )
 

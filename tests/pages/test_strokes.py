@@ -50,7 +50,7 @@ def test_who_comes_without_a_drawing_sees_an_example_that_stays_on_the_canvas():
         "Path",
         "Path",
     ] and board.label == FOUR.digit
-    assert board.given["objects"] == board.drawing["objects"]
+    assert board.sent["objects"] == board.drawing["objects"]
     assert ink(app) == 100
     # The readings at the end are those of the Draw page.
     for metric, text, network in zip(
@@ -76,11 +76,17 @@ def test_the_finding_is_when_each_network_last_changed_its_mind(example):
         says = [reading.digit if reading.is_confident else None for reading in predictions]
         since = max(index for index, said in enumerate(says) if said != example.digit) + 1
         moment = replay.moments[since]
-        told = f"The {network.upper()} has read **{example.digit}** since **{moment.percent}%** of the ink, in stroke"
+        told = (
+            f"The {network.upper()} has read **{example.digit}** since **{moment.percent}%** of "
+            "the ink, in stroke"
+        )
         earlier = [said for said in says[:since] if said is not None]
         until = "it was not sure."
         if earlier:
-            until = f"it was not sure, after it had read {earlier[-1]}{' already' * (earlier[-1] == example.digit)}."
+            until = (
+                "it was not sure, after it had read "
+                f"{earlier[-1]}{' already' * (earlier[-1] == example.digit)}."
+            )
         if says[since - 1] is not None:
             until = f"it read {says[since - 1]}."
         assert f"{told} {moment.stroke + 1} of 2; until then {until}" in finding(app)

@@ -118,7 +118,10 @@ def test_what_a_layer_passed_on_is_told_of_the_weights_of_that_epoch(unusual):
             if run.network == "dnn":
                 counted = f"{active.sum()} of 40 units are active, {active.mean():.0%}."
             else:
-                counted = f"{active.any(axis=(0, 1)).sum()} filters respond somewhere, at {active.mean():.0%} of all places"
+                counted = (
+                    f"{active.any(axis=(0, 1)).sum()} filters respond somewhere, at "
+                    f"{active.mean():.0%} of all places"
+                )
             assert any(
                 text.value.startswith(f"**{moment}**: {counted}")
                 and text.value.endswith(f"Full colour is {fullest:.1f}.")
@@ -214,13 +217,13 @@ def test_of_a_single_hidden_layer_no_other_is_said_to_be_less_alike(unusual):
         ([2, 2, 2, 2], "The DNN happened to read it as 2 before it had learned anything"),
         (
             [7, 2, 2, 2],
-            "The DNN has read it as **2** since epoch **1**, and guessed before it had learned "
-            "anything.",
+            "The DNN has read it as **2** since epoch **1**, and guessed before "
+            "it had learned anything.",
         ),
         (
             [7, 3, 3, 2],
-            "since epoch **3**; at epoch 2, the last one kept before that, it read 3. Over the "
-            "epochs",
+            "since epoch **3**; at epoch 2, the last one kept before that, "
+            "it read 3. Over the epochs",
         ),
         ([7, 3, 3, 2], "that were kept it changed its mind 2 times."),
         ([2, 3, 3, 3], "At no epoch that was kept did it know that this is a 2."),

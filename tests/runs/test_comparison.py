@@ -103,28 +103,29 @@ def verdict(first_only: int, second_only: int) -> str:
 
 def test_the_verdict_says_who_is_ahead_by_how_many_and_whether_that_is_chance():
     assert verdict(15, 51).startswith(
-        "The CNN reads **36 more digits** right than the DNN; both fail on 1,023."
+        "The CNN classifies **36 more digits** correctly than the DNN; both misclassify 1,023."
     )
-    assert "fewer than 1 of 1,000 test sets: hardly chance" in verdict(15, 51)
-    assert verdict(21, 20).startswith("The DNN reads **1 more digit** right than the CNN;")
-    assert "100% of all test sets: it may well be chance" in verdict(21, 20)
+    assert "less than once in 1,000 test sets, so this is hardly chance" in verdict(15, 51)
+    assert verdict(21, 20).startswith("The DNN classifies **1 more digit** correctly than the CNN;")
+    assert "in 100% of all test sets, so this may well be chance" in verdict(21, 20)
     assert (
-        verdict(7, 7) == "The DNN and the CNN read equally many digits right; both fail on 1,023."
+        verdict(7, 7)
+        == "The DNN and the CNN classify equally many test digits correctly; both misclassify 1,023."
     )
 
 
 def test_what_is_confused_is_said_in_words():
     matrix = np.diag([100] * 10)
-    assert comparison.confused(matrix, "DNN") == "The DNN reads all 1,000 digits right."
+    assert comparison.confused(matrix, "DNN") == "The DNN classifies all 1,000 digits correctly."
     matrix[8, 3] = 1
     assert (
         comparison.confused(matrix, "CNN")
-        == "The CNN misreads **1** of 1,001 digits, most often an 8 as a 3: once."
+        == "The CNN misclassifies **1** of 1,001 digits, most often an 8 as a 3: once."
     )
     matrix[4, 8] = 12
     assert (
         comparison.confused(matrix, "CNN")
-        == "The CNN misreads **13** of 1,013 digits, most often a 4 as an 8: 12 times."
+        == "The CNN misclassifies **13** of 1,013 digits, most often a 4 as an 8: 12 times."
     )
 
 
@@ -199,12 +200,9 @@ def curve(*accuracies: float | None) -> Curve:
 
 def test_how_far_trainings_came_is_their_best_epoch():
     assert comparison.reached({"a": curve(0.9, 0.95, 0.94), "b": curve(0.97, 0.96)}) == (
-        "At its best epoch b read **97.00%** of its validation digits, a **95.00%**."
+        "Best validation accuracy of each run: highest **97.00%** (b), lowest **95.00%** (a)."
     )
-    assert (
-        comparison.reached({"a": curve(0.9)})
-        == "At its best epoch a read **90.00%** of its validation digits."
-    )
+    assert comparison.reached({"a": curve(0.9)}) == "Best validation accuracy: **90.00%** (a)."
     assert comparison.reached({"a": curve(None), "b": curve()}) == (
-        "None of these was validated, so only their training can be seen."
+        "None of these runs was validated, so only their training curves are shown."
     )

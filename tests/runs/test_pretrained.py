@@ -155,7 +155,7 @@ def test_its_earlier_epochs_are_few_enough_for_everybody_to_download(run_id):
     assert (
         len(checkpoints) >= 3
         and sum(len(checkpoint.weights) for checkpoint in checkpoints)
-        <= pretrained.MOST_SNAPSHOT_BYTES
+        <= pretrained.MOST_CHECKPOINT_BYTES
     )
     assert [checkpoint.epoch for checkpoint in checkpoints] == sorted(
         {checkpoint.epoch for checkpoint in checkpoints}

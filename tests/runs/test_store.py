@@ -681,7 +681,7 @@ def test_of_several_runs_all_are_deleted_or_none(store, tiny_dnn, trained, state
         StoreError, match=rf"^{going.label} is still being trained: stop it first.*\.$"
     ):
         store.delete([done, going.id])
-    with pytest.raises(StoreError, match=r"^DNN that ships comes with the app .*\.$"):
+    with pytest.raises(StoreError, match=r"^Pretrained DNN comes with the app .*\.$"):
         store.delete([done, "shipped-dnn"])
     with pytest.raises(UnknownRunError, match=r"There is no run 'nothing'.*\.$"):
         store.delete([done, "nothing"])
@@ -693,7 +693,7 @@ def test_of_several_runs_all_are_deleted_or_none(store, tiny_dnn, trained, state
 
 def test_the_networks_that_ship_keep_their_names(store):
     with pytest.raises(
-        StoreError, match=r"^CNN that ships comes with the app and stays as it is; choose .*\.$"
+        StoreError, match=r"^Pretrained CNN comes with the app and stays as it is; choose .*\.$"
     ):
         store.rename("shipped-cnn", "mine")
     with pytest.raises(UnknownRunError):
@@ -706,7 +706,7 @@ def test_the_networks_that_ship_keep_their_names(store):
         "scrambled-dnn",
         "scrambled-cnn",
     ]
-    assert store.run("shipped-cnn").name == "CNN that ships"
+    assert store.run("shipped-cnn").name == "Pretrained CNN"
 
 
 def test_a_deleted_run_is_forgotten_after_a_day(store, file, tiny_dnn, trained):

@@ -217,7 +217,7 @@ def test_pooling_the_image_away_names_the_layer_and_the_field():
     problems = refused({"network": "cnn", "conv_layers": "32x7/3+pool3,32x3"})
     assert list(problems) == ["conv_layers.1.kernel"]
     assert (
-        "Convolution 2" in problems["conv_layers.1.kernel"]
+        "Convolutional layer 2" in problems["conv_layers.1.kernel"]
         and "2×2 px" in problems["conv_layers.1.kernel"]
     )
     problems = refused({"network": "cnn", "conv_layers": "32x7/3+pool2,32x3/3+pool2"})

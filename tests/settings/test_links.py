@@ -252,7 +252,7 @@ def test_a_switch_is_true_or_false(text):
         ),
         (
             {"network": "cnn", "conv_layers": "32x7/3+pool3,32x3"},
-            "only 2×2 px of the image are left",
+            "its input is only 2×2 px",
         ),
         ({"network": "dnn", "train_images": "60000"}, "choose at most 55,000 training images"),
         ({"network": "dnn", "activation": "step\n"}, "allowed is one of relu"),

@@ -1,5 +1,5 @@
-"""The networks that come with the app, a folder for each pair of a DNN and a CNN: for each its
-weights (.npz), what it reads in the test images (.readings.npz), its weights after earlier epochs
+"""The pretrained models that come with the app, a folder for each pair of a DNN and a CNN: the
+weights of each (.npz), its predictions for the test images (.readings.npz), checkpoints
 (.epoch-1.npz), and a card (.json) that says how it was trained.
 
 Written by `python -m mnist_models train NETWORK --recipe PAIR --output
@@ -17,20 +17,20 @@ from mnist_models.training.checkpoints import Checkpoint, thinned
 from mnist_models.training.progress import MEASURES, Curve, Trained
 
 FOLDER = Path(__file__).parent
-# What they are called, by the recipe that they were trained with.
+# Their names, by the recipe they were trained with.
 PAIRS = {
-    "shipped": "{title} that ships",
+    "shipped": "Pretrained {title}",
     "quick": "{title} without augmentation",
-    "scrambled": "{title} of scrambled pixels",
+    "scrambled": "{title} trained on shuffled pixels",
 }
-# The pair that reads unless another one is chosen.
+# The pair that is selected unless another one is chosen.
 PREFIX = "shipped-"
-# For the snapshots of one network, which everybody downloads.
-MOST_SNAPSHOT_BYTES = 5_000_000
+# For the checkpoints of one model, which everybody downloads.
+MOST_CHECKPOINT_BYTES = 5_000_000
 
 
 def ids(pair: str) -> dict[str, str]:
-    """The ids of the networks of a pair, by network."""
+    """The ids of the two models of a pair, by kind."""
     return {network: f"{pair}-{network}" for network in NETWORKS}
 
 
@@ -44,7 +44,7 @@ def _card(run_id: str) -> dict[str, Any]:
 
 
 def facts() -> dict[str, dict[str, Any]]:
-    """What the store tells of each of these networks, by its id: the columns of a run."""
+    """The columns of the run of each of these models in the store, by its id."""
     result = {}
     for pair, name in PAIRS.items():
         for network, run_id in ids(pair).items():
@@ -61,7 +61,7 @@ def facts() -> dict[str, dict[str, Any]]:
 
 
 def curve(run_id: str) -> Curve:
-    """How its training went."""
+    """The curve of its training run."""
     return Curve.model_validate(_card(run_id)["curve"])
 
 
@@ -71,12 +71,12 @@ def weights(run_id: str) -> bytes:
 
 
 def predictions(run_id: str) -> Predictions:
-    """What it reads in the 10,000 test images."""
+    """Its predictions for the 10,000 test images."""
     return Predictions.unpack(_file(run_id, ".readings.npz").read_bytes())
 
 
 def checkpoints(run_id: str) -> list[Checkpoint]:
-    """Its weights after some earlier epochs, in their order."""
+    """Its weights after some of the epochs, in their order."""
     start = _file(run_id, ".epoch-")
     found = [
         Checkpoint(
@@ -88,8 +88,14 @@ def checkpoints(run_id: str) -> list[Checkpoint]:
 
 
 def write(folder: Path, hyperparameters: Hyperparameters, trained: Trained, command: str) -> None:
-    """Writes a trained network's weights, readings, card and snapshots; command: the one that
-    trained it."""
+    """Writes the weights, predictions, card and checkpoints of a trained model.
+
+    Args:
+        folder: Where to; it is made if it does not exist.
+        hyperparameters: Those it was trained with.
+        trained: What the training run left behind.
+        command: The command that trained it, for the card.
+    """
     card = {
         "command": command,
         "created_at": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -100,12 +106,11 @@ def write(folder: Path, hyperparameters: Hyperparameters, trained: Trained, comm
     }
     folder.mkdir(parents=True, exist_ok=True)
     network = hyperparameters.network
-    for file in folder.glob(
-        f"{network}.epoch-*.npz"
-    ):  # of an earlier training, which may have had other epochs
+    # Those of an earlier training run, which may have had other epochs.
+    for file in folder.glob(f"{network}.epoch-*.npz"):
         file.unlink()
     (folder / f"{network}.npz").write_bytes(trained.weights)
     (folder / f"{network}.readings.npz").write_bytes(trained.predictions.pack())
-    for epoch, weights in thinned(trained.checkpoints, MOST_SNAPSHOT_BYTES, trained.epochs):
+    for epoch, weights in thinned(trained.checkpoints, MOST_CHECKPOINT_BYTES, trained.epochs):
         (folder / f"{network}.epoch-{epoch:g}.npz").write_bytes(weights)
     (folder / f"{network}.json").write_text(json.dumps(card) + "\n", encoding="utf-8")

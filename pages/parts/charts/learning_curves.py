@@ -316,12 +316,15 @@ def finding(curve: Curve, *, is_over: bool) -> str:
             else " Validation follows at the end of each epoch."
         )
     best, latest = _best(ends), ends[-1]
-    text += f" After epoch {_epoch(latest)} the network reads **{latest.validation_accuracy:.2%}** of digits it never learned from."
+    text += (
+        f" After epoch {_epoch(latest)} the network reads **{latest.validation_accuracy:.2%}** of "
+        "digits it never learned from."
+    )
     if overfits(curve):
         text += (
             f" Its validation loss was lowest after epoch {_epoch(best)} and has risen since, "
-            "while the training loss still "
-            "falls: it now learns its training images by heart. That is **overfitting**."
+            "while the training loss still falls: it now learns its training images by heart. That "
+            "is **overfitting**."
         )
     elif latest is not best:
         text += f" Its validation loss was lowest after epoch {_epoch(best)}, which the ring marks."

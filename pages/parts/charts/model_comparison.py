@@ -62,7 +62,8 @@ def confusion(
                 "share": share,
                 "label": f"{share:.1%}"[:-1] if normalised else f"{count:,}",
                 "marked": (digit, read) == marked,
-                "words": f"{digit} read as {read}: {count:,} digits, {share:.2%} of this true digit",
+                "words": f"{digit} read as {read}: {count:,} digits, "
+                f"{share:.2%} of this true digit",
                 "color": mixed(
                     NEUTRAL if digit == read else COLORS[network],
                     PALEST * (digit == read or 1 - count / most),
@@ -135,7 +136,8 @@ def four_boxes(
             "label": f"{count:,}",
             "marked": (first_right, second_right) == marked,
             "color": looks[first_right, second_right],
-            "words": f"{names[0]} {_RIGHT[first_right]}, {names[1]} {_RIGHT[second_right]}: {count:,} digits",
+            "words": f"{names[0]} {_RIGHT[first_right]}, {names[1]} {_RIGHT[second_right]}: "
+            f"{count:,} digits",
         }
         for (first_right, second_right), count in counts.items()
     ]

@@ -307,8 +307,8 @@ def present(
             "The link hides what else could be chosen", key="lesson-hide", persist_state="session"
         )
         st.markdown(
-            "This link opens the lesson as it is now: the digit, the networks, and what is set on "
-            "this page."
+            "This link opens the lesson as it is now: the digit, the networks, and "
+            "what is set on this page."
         )
         query |= {name: "1" for name, is_on in ((HIDE, hide), (LARGE, large_type.is_on())) if is_on}
         st.code(

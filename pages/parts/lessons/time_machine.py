@@ -52,7 +52,10 @@ class Moment(NamedTuple):
     @property
     def told(self) -> str:
         """After how many epochs it is."""
-        return f"after {rounded(self.history.epochs[self.place])} of {rounded(self.history.epochs[-1])} epochs"
+        return (
+            f"after {rounded(self.history.epochs[self.place])} of "
+            f"{rounded(self.history.epochs[-1])} epochs"
+        )
 
     @property
     def is_end(self) -> bool:
@@ -136,8 +139,7 @@ def layer_by_layer(moments: Sequence[Moment], image: np.ndarray, label: int) -> 
     if not all(moment.is_end for moment in moments):
         st.caption(
             "A correlation compares all numbers that a layer passes on with those of the end: at 1 "
-            "their pattern is the same, "
-            "at 0 they have none in common."
+            "their pattern is the same, at 0 they have none in common."
         )
 
 
@@ -167,7 +169,10 @@ def rounded(epoch: float) -> str:
 def _why(run: Run) -> str:
     if run.epochs <= 1:
         return "It was trained for no more than one epoch."
-    return "Its epochs were not kept, or made room for those of newer runs: train it again to travel through them."
+    return (
+        "Its epochs were not kept, or made room for those of newer runs: train it "
+        "again to travel through them."
+    )
 
 
 def sentence(network: str, epochs: tuple[float, ...], read: np.ndarray, label: int) -> str:
@@ -176,13 +181,19 @@ def sentence(network: str, epochs: tuple[float, ...], read: np.ndarray, label: i
     title, digits = NETWORKS[network].title, digits_of(read).tolist()
     others = [place for place, digit in enumerate(digits) if digit != digits[-1]]
     if not others:
-        return f"The {title} happened to read it as {digits[-1]} before it had learned anything, and has done so ever since."
+        return (
+            f"The {title} happened to read it as {digits[-1]} before it had learned anything, and "
+            "has done so ever since."
+        )
     before, since = others[-1], others[-1] + 1
     told = f"The {title} has read it as **{digits[-1]}** since epoch **{rounded(epochs[since])}**"
     if before == 0:
         told += ", and guessed before it had learned anything"
     else:
-        told += f"; at epoch {rounded(epochs[before])}, the last one kept before that, it read {digits[before]}"
+        told += (
+            f"; at epoch {rounded(epochs[before])}, the last one kept before that, it read "
+            f"{digits[before]}"
+        )
     changes = sum(one != other for one, other in itertools.pairwise(digits))
     told += (
         f". Over the epochs that were kept it changed its mind {changes} times."

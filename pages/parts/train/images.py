@@ -34,8 +34,7 @@ def look(hyperparameters: Hyperparameters) -> None:
         fewest, most = int(counts.argmin()), int(counts.argmax())
         st.markdown(
             f"Of the {len(labels):,} training images, most are labelled {most} ({counts[most]:,}), "
-            f"fewest {fewest} "
-            f"({counts[fewest]:,}): who always guesses {most} is right "
+            f"fewest {fewest} ({counts[fewest]:,}): who always guesses {most} is right "
             f"{counts[most] / len(labels):.0%} of the time."
         )
         st.image(montage(images, labels), width="stretch", alt="The first images of each label")

@@ -90,8 +90,8 @@ def take_home(run: Run, suffix: str) -> None:
         if run.readable:
             st.markdown(
                 "Everything of this run in one file: hyperparameters, curves (CSV), weights, the "
-                "Keras model and the code. It "
-                "can be opened on another machine, with this app or without it."
+                "Keras model and the code. It can be opened on another machine, "
+                "with this app or without it."
             )
             st.download_button(
                 "Download",

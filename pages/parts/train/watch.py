@@ -151,8 +151,7 @@ def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
         done, text = 1.0, "Trained, but not kept yet."
         st.warning(
             f"This network is trained, but could not be kept. {page.plain(live.unkept)} Until then "
-            "it is held in memory and "
-            "tried again every few seconds: leave the app running."
+            "it is held in memory and tried again every few seconds: leave the app running."
         )
     elif live.state == RunState.QUEUED and live.position:
         text = (
@@ -179,8 +178,7 @@ def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
             doing = f"{latest.images_per_s:,.0f} images a second{left}"
         text = (
             f"Epoch {latest.epoch:.2f} of {budget} · {doing} · {_duration(latest.elapsed_s)} so "
-            "far · learning rate now "
-            f"{latest.learning_rate:.2g}"
+            f"far · learning rate now {latest.learning_rate:.2g}"
         )
     st.progress(math.floor(done / BAR_STEP) * BAR_STEP, title + text)
 
@@ -286,7 +284,8 @@ def _learning_rate(run: Run, live: Live) -> None:
         key=key,
         on_change=_change_rate,
         args=[run.id, key],
-        help="From now on. Its schedule goes on below it, and the curves show where it was changed.",
+        help="From now on. Its schedule goes on below it, and the curves "
+        "show where it was changed.",
     )
 
 
@@ -317,8 +316,8 @@ def _outcome(run: Run, in_race: bool) -> None:
             st.metric("Test loss", f"{run.test_loss:.3f}", width="content")
         st.caption(
             f"{run.parameters:,} parameters · {number(round(run.epochs, 2))} epochs, "
-            f"{run.images_seen:,} images in "
-            f"{run.elapsed_s:.1f} s · measured on MNIST's 10,000 test digits"
+            f"{run.images_seen:,} images in {run.elapsed_s:.1f} s · measured on "
+            "MNIST's 10,000 test digits"
         )
     suffix = f"-{run.network}" if in_race else ""
     with st.container(horizontal=True):
@@ -404,10 +403,9 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
     ]
     st.caption(
         "Training: a smoothed line over raw points, each the mean of "
-        f"{' and '.join(dict.fromkeys(counts))}, measured while "
-        "learning from them, with dropout and augmentation where chosen. Validation: all held-back "
-        "images at the end of each "
-        "epoch, without both, so it can look better than training; the ring marks the best epoch."
+        f"{' and '.join(dict.fromkeys(counts))}, measured while learning from them, with dropout "
+        "and augmentation where chosen. Validation: all held-back images at the end of each epoch, "
+        "without both, so it can look better than training; the ring marks the best epoch."
     )
 
 

@@ -105,6 +105,6 @@ def findings(patches: list[Patch], own: Patch, seen: int) -> str:
     if any(patch is own for patch in patches):
         return told + " This digit is among them."
     return (
-        told
-        + f" This digit's own highest answer is {own.value:.2f}, {own.value / patches[0].value:.0%} of the first."
+        told + f" This digit's own highest answer is {own.value:.2f}, "
+        f"{own.value / patches[0].value:.0%} of the first."
     )

@@ -59,8 +59,8 @@ def sheet(
 def colours() -> None:
     """What the colours of all that is drawn here say."""
     st.caption(
-        "In all pictures of weights and activations, white is zero, orange is above zero and blue "
-        "below."
+        "In all pictures of weights and activations, white is zero, orange is "
+        "above zero and blue below."
     )
 
 
@@ -93,16 +93,28 @@ def first_layer(inspector: Inspector, look: Look, weights: np.ndarray) -> None:
     count, side = weights.shape[:2]
     if stage.is_convolution:
         places = look.outputs[stage.output].shape[0]
-        told = f"**{count} kernels of {side}×{side}**: {weights.size:,} weights, each used at all {places}×{places} places."
+        told = (
+            f"**{count} kernels of {side}×{side}**: {weights.size:,} weights, each used at all "
+            f"{places}×{places} places."
+        )
     else:
-        told = f"**{count} templates of {side}×{side}**: {weights.size:,} weights, one for each unit and pixel, used nowhere else."
+        told = (
+            f"**{count} templates of {side}×{side}**: {weights.size:,} weights, one for each unit "
+            "and pixel, used nowhere else."
+        )
     st.markdown(told)
     order = np.argsort(-each, kind="stable")
     if count > SHOWN:
         order = np.concatenate([order[: SHOWN - LAST], order[-LAST:]])
-        of_all = f"The {SHOWN - LAST} that speak most for {digit}; in the last row the {LAST} that speak most against it."
+        of_all = (
+            f"The {SHOWN - LAST} that speak most for {digit}; in the last row the {LAST} that "
+            "speak most against it."
+        )
     else:
-        of_all = f"All of them, from the one that speaks most for {digit} to the one that speaks most against it."
+        of_all = (
+            f"All of them, from the one that speaks most for {digit} to the one "
+            "that speaks most against it."
+        )
     # A few weights are far larger than the rest, which would all be pale beside them.
     tiles = pictures.coloured(
         weights[order], float(np.quantile(np.abs(weights[order]), FULL_COLOUR_FROM))
@@ -122,8 +134,14 @@ def _measure(inspector: Inspector, digit: int) -> str:
         "filter's activation, summed over its map," if stage.is_convolution else "unit's activation"
     )
     if len(others) == 1:
-        return f"The number below is the {unit} times its weight to the logit of {digit}: exactly what it adds to that."
-    return f"The number below is the {unit} times the gradient of the logit of {digit}: roughly what it adds to that."
+        return (
+            f"The number below is the {unit} times its weight to the logit of {digit}: exactly "
+            "what it adds to that."
+        )
+    return (
+        f"The number below is the {unit} times the gradient of the logit of {digit}: roughly what "
+        "it adds to that."
+    )
 
 
 def spoken(each: np.ndarray, digit: int) -> str:
@@ -131,12 +149,14 @@ def spoken(each: np.ndarray, digit: int) -> str:
     see contributions."""
     speaking, against = np.sort(each[each > 0])[::-1], each[each < 0]
     if not len(speaking):
-        return f"Nothing in this layer speaks for {digit}; what speaks against it adds up to {against.sum():.1f}."
+        return (
+            f"Nothing in this layer speaks for {digit}; what speaks against it adds up to "
+            f"{against.sum():.1f}."
+        )
     half = int(np.searchsorted(speaking.cumsum(), speaking.sum() / 2)) + 1
     return (
         f"{len(speaking)} of {len(each)} speak for {digit}, {speaking.sum():+.1f} together, and "
-        f"{len(against)} against it, "
-        f"{against.sum():+.1f}. Half of what speaks for it comes from "
+        f"{len(against)} against it, {against.sum():+.1f}. Half of what speaks for it comes from "
         f"{'one alone' if half == 1 else f'the first {half}'}."
     )
 
@@ -186,18 +206,19 @@ def agreement(inspector: Inspector, then: Look, end: Look) -> str:
     if len(hidden) == 1:
         told = (
             f"**Notice** how like itself at the end each layer is: {first} with a correlation of "
-            f"**{alike[first]:.2f}**, the "
-            f"logits with **{alike[logits]:.2f}**."
+            f"**{alike[first]:.2f}**, the logits with **{alike[logits]:.2f}**."
         )
     else:
         told = (
             "**Notice** which of the layers before the logits is most like itself at the end: "
-            f"{first}, with a correlation of "
-            f"**{alike[first]:.2f}**; {last} is least, with **{alike[last]:.2f}**. The logits have "
-            f"**{alike[logits]:.2f}**."
+            f"{first}, with a correlation of **{alike[first]:.2f}**; {last} is least, with "
+            f"**{alike[last]:.2f}**. The logits have **{alike[logits]:.2f}**."
         )
     if alike[logits] >= NEAR and alike[last] < FAR:
-        told += f" So the answer is nearly there while {last} has far to go: more than one way leads to it."
+        told += (
+            f" So the answer is nearly there while {last} has far to go: more "
+            "than one way leads to it."
+        )
     return told
 
 
@@ -224,7 +245,10 @@ def activity(stage: Stage, look: Look) -> str:
     values, active = look.outputs[stage.output], responds(stage, look)
     if stage.is_convolution:
         somewhere = int(active.any(axis=(0, 1)).sum())
-        return f"{somewhere} filters respond somewhere, at {active.mean():.0%} of all places on average."
+        return (
+            f"{somewhere} filters respond somewhere, at {active.mean():.0%} "
+            "of all places on average."
+        )
     if stage.activation:
         return f"{active.sum()} of {stage.count} units are active, {active.mean():.0%}."
     best, second = np.argsort(-values, kind="stable")[:2]

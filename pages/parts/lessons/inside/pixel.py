@@ -47,8 +47,8 @@ def explain(run_id: str, inspector: Inspector, look: Look) -> None:
         sheet = layers.contact_sheet(stage, look, np.arange(stage.count), framed=pixel.filter_index)
         layers.show(sheet, f"All feature maps of {layers.title(stage)}")
         st.caption(
-            f"{layers.title(stage)}: all {stage.count} maps of this digit, by the number of their "
-            "filter."
+            f"{layers.title(stage)}: all {stage.count} maps of this digit, by "
+            "the number of their filter."
         )
     _steps(pixel, look)
     excited.patches(run_id, inspector, look, stage, pixel.filter_index)
@@ -102,8 +102,7 @@ def _places(inspector: Inspector, pixel: Pixel, look: Look) -> None:
             ),
             "The feature map, and the pixel in it",
             f"Map {pixel.filter_index + 1}. The pixel in row {pixel.row + 1}, column "
-            f"{pixel.column + 1} is "
-            f"{feature_map[pixel.row, pixel.column]:.3f}.",
+            f"{pixel.column + 1} is {feature_map[pixel.row, pixel.column]:.3f}.",
         )
 
 
@@ -114,8 +113,7 @@ def _steps(pixel: Pixel, look: Look) -> None:
     size, channels = result.kernel.shape[1:]
     st.markdown(
         f"**How the {result.value:.3f} comes about** in map {pixel.filter_index + 1}, row "
-        f"{pixel.row + 1}, "
-        f"column {pixel.column + 1}"
+        f"{pixel.row + 1}, column {pixel.column + 1}"
     )
     channel = 0
     if channels > 1:
@@ -149,8 +147,8 @@ def _inputs(by_channel: np.ndarray) -> str:
     most = ", ".join(f"{by_channel[index]:+.2f} from map {index + 1}" for index in order[:3])
     return (
         f"This filter has a kernel for each of the {len(by_channel)} maps of the layer before, and "
-        "adds up what they give: "
-        f"most of all {most}; all others together {by_channel[order[3:]].sum():+.2f}."
+        f"adds up what they give: most of all {most}; all others together "
+        f"{by_channel[order[3:]].sum():+.2f}."
     )
 
 
@@ -165,8 +163,7 @@ def _table(result: Arithmetic, stage: Stage, kept: float | None) -> str:
         rows.append(
             (
                 f"batch normalisation: minus the mean {norm.mean:.3f}, divided by the spread "
-                f"{norm.spread:.3f}, times "
-                f"{norm.scale:.3f}, plus {norm.shift:.3f}",
+                f"{norm.spread:.3f}, times {norm.scale:.3f}, plus {norm.shift:.3f}",
                 result.summed,
             )
         )

@@ -45,16 +45,15 @@ def show(found: Mapping[str, Known], image: np.ndarray, runs: Mapping[str, Run])
                     tuple(known.on_map(features)[0].tolist()),
                 ),
                 key=f"map-{network}",
-                alt=f"Training digits as the {NETWORKS[network].title} sees them, and this digit as a star",
+                alt=f"Training digits as the {NETWORKS[network].title} sees them, "
+                "and this digit as a star",
             )
             count, width = known.features.shape
             st.caption(
                 f"Each number is one of {len(drawn)} training digits, the star is your digit, "
-                "rings mark the nine nearest of "
-                f"{count:,}. The map shows two directions of the {width:,} of its last hidden "
-                f"layer, {sum(known.shares):.0%} "
-                "of the variance. In memory, once for all visitors: "
-                f"{known.features.nbytes / 1e6:.1f} MB."
+                f"rings mark the nine nearest of {count:,}. The map shows two directions of the "
+                f"{width:,} of its last hidden layer, {sum(known.shares):.0%} of the variance. In "
+                f"memory, once for all visitors: {known.features.nbytes / 1e6:.1f} MB."
             )
 
 

@@ -67,14 +67,13 @@ def show(
                     )
                     st.markdown(
                         f"with probability {probability:.1%}{unsure}; before, it read {digit}. "
-                        "Changed: "
-                        f"**{measured(sizes[network], by)}**; the digit has {ink_px:.0f} px of ink."
+                        f"Changed: **{measured(sizes[network], by)}**; the digit "
+                        f"has {ink_px:.0f} px of ink."
                     )
             st.caption(_tried(one, by))
     st.caption(
         "Green ink was added, purple ink was taken away; a px of ink is a pixel full of it. The "
-        "networks read the digit as it "
-        "stands here: it is not prepared again."
+        "networks read the digit as it stands here: it is not prepared again."
     )
 
 
@@ -97,36 +96,42 @@ def verdict(sizes: Mapping[str, float], networks: list[str], by: str) -> str:
     what = "single pixels" if by == "pixels" else f"strokes of the {by}"
     titles = {network: NETWORKS[network].title for network in networks}
     if not sizes:
-        return f"Neither changes its mind: none of the {what} that were tried makes another digit of this one."
+        return (
+            f"Neither changes its mind: none of the {what} that were tried makes "
+            "another digit of this one."
+        )
     told = {network: f"**{measured(one, by)}**" for network, one in sizes.items()}
     if len(sizes) < len(networks):
         firm = next(network for network in networks if network not in sizes)
         (moved,) = sizes
         return (
             f"The {titles[moved]} changes its mind after {told[moved]}. The {titles[firm]} does "
-            f"not: none of the {what} that "
-            "were tried moves it."
+            f"not: none of the {what} that were tried moves it."
         )
     (weaker, least), (firmer, most) = sorted(sizes.items(), key=lambda one: one[1])
     if most <= CLOSE * least:
         return (
             f"The {titles[weaker]} changes its mind after {told[weaker]}, the {titles[firmer]} "
-            f"after {told[firmer]}: neither "
-            "holds on to this digit much more firmly."
+            f"after {told[firmer]}: neither holds on to this digit much more firmly."
         )
     return (
         f"The {titles[weaker]} changes its mind after {told[weaker]}, the {titles[firmer]} only "
-        f"after {told[firmer]}. So "
-        f"it is the {titles[firmer]} that holds on to this digit more firmly. One digit can be "
-        "luck: try others."
+        f"after {told[firmer]}. So it is the {titles[firmer]} that holds on to this digit more "
+        "firmly. One digit can be luck: try others."
     )
 
 
 def _nothing(search: Search, by: str) -> str:
     """That no change was found, and where to look on."""
     if by == "pixels":
-        return f"Even {MOST_PIXELS} pixels, chosen one by one, do not make it read another digit. Try a stroke."
-    return f"None of all {search.among:,} strokes of the {by} makes it read another digit. Try another tool, or single pixels."
+        return (
+            f"Even {MOST_PIXELS} pixels, chosen one by one, do not make it read "
+            "another digit. Try a stroke."
+        )
+    return (
+        f"None of all {search.among:,} strokes of the {by} makes it read another digit. Try "
+        "another tool, or single pixels."
+    )
 
 
 def _tried(search: Search, by: str) -> str:
@@ -134,13 +139,13 @@ def _tried(search: Search, by: str) -> str:
     if by == "pixels":
         return (
             f"{search.tried:,} changes were tried: one pixel after the other was made ink or "
-            "paper, each time the best of the "
-            f"{PIXELS_TRIED} of which the gradient promised most. Fewer pixels might do."
+            f"paper, each time the best of the {PIXELS_TRIED} of which the gradient promised most. "
+            "Fewer pixels might do."
         )
     return (
         f"Of {search.among:,} strokes of a {by} {TOOLS[by].width_px} px wide, straight from point "
-        "to point of a grid, the "
-        f"{search.tried - 1:,} that change less ink do not change what it reads."
+        f"to point of a grid, the {search.tried - 1:,} that change less ink do "
+        "not change what it reads."
     )
 
 

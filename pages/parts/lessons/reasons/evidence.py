@@ -60,10 +60,8 @@ def covers(
             _map(network, pixels, image, most, "odds fall by powers of ten", "read then", words)
     st.caption(
         f"The colour of a pixel is what a {square} of {cover} around it does: +2 makes the odds of "
-        "the digit read a hundred "
-        "times lower, −2 a hundred times higher. A number is the digit that is read instead. The "
-        "line is the edge of the ink. "
-        "Both maps have one scale."
+        "the digit read a hundred times lower, −2 a hundred times higher. A number is the digit "
+        "that is read instead. The line is the edge of the ink. Both maps have one scale."
         + (
             " Paper on paper changes nothing: to ask what the white parts count, cover with ink."
             if cover == "paper"
@@ -81,8 +79,8 @@ def _worst_cover(found: Occlusion, digit: int, square: str, cover: str) -> str:
     now = f"still reads {digit}" if other == digit else f"reads **{other}**"
     return (
         f"The {cover} hurts most {where(*divmod(worst, IMAGE_SIZE_PX))}: with the {square} there, "
-        f"the odds of {digit} are "
-        f"**{times(fall)} times** lower, and it {now} ({then.max():.1%} probable)."
+        f"the odds of {digit} are **{times(fall)} times** lower, and it {now} "
+        f"({then.max():.1%} probable)."
     )
 
 
@@ -116,15 +114,17 @@ def gradients(
             )
     st.caption(
         "Green ink speaks for the digit read, purple ink against it. The line is the edge of the "
-        "ink. Both maps have one "
-        f"scale; the strongest of their pixels, at most {1 - WITHIN:.0%}, lie beyond its ends. "
-        "White paper counts nothing here "
-        "by the way that it is measured, though it matters to a network: cover with ink to see it."
+        f"ink. Both maps have one scale; the strongest of their pixels, at most {1 - WITHIN:.0%}, "
+        "lie beyond its ends. White paper counts nothing here by the way that it is measured, "
+        "though it matters to a network: cover with ink to see it."
     )
 
 
 def _best_part(found: Attribution, digit: int) -> str:
-    whole = f"On blank paper the odds of {digit} are {odds(found.blank)}, in this digit **{odds(found.whole)}**."
+    whole = (
+        f"On blank paper the odds of {digit} are {odds(found.blank)}, in this digit "
+        f"**{odds(found.whole)}**."
+    )
     size, speaking = float(np.abs(found.counted).sum()), found.counted.clip(0)
     if speaking.sum() < HARDLY:
         return whole + " No ink speaks for it."
@@ -134,9 +134,8 @@ def _best_part(found: Attribution, digit: int) -> str:
     best = max(parts, key=parts.__getitem__)
     return whole + (
         f" Of what speaks for it, {parts[best] / speaking.sum():.0%} stands **{best}**; "
-        f"{1 - speaking.sum() / size:.0%} of all "
-        f"that counts speaks against it. The pixels sum to {found.counted.sum():+.1f} powers of "
-        "ten."
+        f"{1 - speaking.sum() / size:.0%} of all that counts speaks against it. The pixels sum to "
+        f"{found.counted.sum():+.1f} powers of ten."
     )
 
 
@@ -181,7 +180,10 @@ def compared(maps: Mapping[str, np.ndarray], digits: Mapping[str, int], what: st
     same = (
         "much the same" if alike >= ALIKE else "partly the same" if alike >= PARTLY else "different"
     )
-    return f"Both lean on **{same}** {what}: the correlation of the two maps is {alike:.2f}, where 1 is the same map."
+    return (
+        f"Both lean on **{same}** {what}: the correlation of the two maps is {alike:.2f}, where 1 "
+        "is the same map."
+    )
 
 
 def where(row: int, column: int) -> str:
