@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     train.set_defaults(command=commands.train_one)
     kinds = " or ".join(
-        f"{network} ({kind.__doc__.splitlines()[0].rstrip('.')})"
+        f"{network} ({str(kind.__doc__).splitlines()[0].rstrip('.')})"
         for network, kind in NETWORKS.items()
     )
     train.add_argument("network", choices=NETWORKS, nargs="?", metavar="NETWORK", help=kinds)

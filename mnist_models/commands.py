@@ -332,7 +332,9 @@ def evaluate_run(options: argparse.Namespace) -> int:
 
     test = dataset.load().test
     result = evaluate(
-        load_classifier(store, run.id).predictions(test.images), test.labels, run.temperature
+        load_classifier(store, run.id).predictions(test.images),
+        test.labels,
+        run.measured.temperature,
     )
     if options.json:
         print(
@@ -389,12 +391,8 @@ def predict(options: argparse.Namespace) -> int:
     status = 0
     pictures = _prepared(options.images)
     while chunk := list(itertools.islice(pictures, PICTURES_AT_ONCE)):
-        good = [picture for picture in chunk if picture.image is not None]
-        images = (
-            np.stack([picture.image for picture in good])
-            if good
-            else np.empty((0, 28, 28), np.uint8)
-        )
+        good = [picture.image for picture in chunk if picture.image is not None]
+        images = np.stack(good) if good else np.empty((0, 28, 28), np.uint8)
         rows = {
             network: iter(classifier.predict_all(images))
             for network, classifier in classifiers.items()

@@ -31,7 +31,7 @@ class Corruption:
 def turn(images: np.ndarray, degrees: float) -> np.ndarray:
     """Turned clockwise about the middle, where the centre of mass of a prepared digit is."""
     cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    return _affine(images, [[cos, -sin], [sin, cos]])
+    return _affine(images, np.array([[cos, -sin], [sin, cos]]))
 
 
 def scale(images: np.ndarray, percent: float) -> np.ndarray:
@@ -42,7 +42,7 @@ def scale(images: np.ndarray, percent: float) -> np.ndarray:
 def shear(images: np.ndarray, slant: float) -> np.ndarray:
     """Slanted: each row moved to the right by `slant` px for each px that it is above the
     middle."""
-    return _affine(images, [[1, 0], [slant, 1]])
+    return _affine(images, np.array([[1, 0], [slant, 1]]))
 
 
 def thicken(images: np.ndarray, grow_px: float) -> np.ndarray:

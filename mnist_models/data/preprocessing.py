@@ -94,7 +94,7 @@ def open_picture(file: str | Path | BinaryIO | bytes) -> Image.Image:
     try:
         picture = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
     except FileNotFoundError as error:
-        raise PictureError(f"There is no file “{file}”: check its name and try again.") from error
+        raise PictureError(f"There is no file “{file!s}”: check its name and try again.") from error
     except (UnidentifiedImageError, IsADirectoryError) as error:
         raise PictureError(
             "This file is empty or no picture that can be read: choose a PNG or a JPEG."
@@ -171,10 +171,8 @@ def center_of_mass(image: np.ndarray) -> tuple[float, float]:
 def _find_ink_in_photo(grey: np.ndarray) -> np.ndarray:
     """As `find_ink`, for paper that is unevenly lit, noisy, grained or ruled."""
     picture = Image.fromarray(grey)
-    small = picture.resize(
-        _fitted(picture.size, min(THUMBNAIL_SIZE_PX, max(picture.size))), Image.Resampling.BOX
-    )
-    small = np.asarray(small, np.float32)
+    small_size = _fitted(picture.size, min(THUMBNAIL_SIZE_PX, max(picture.size)))
+    small = np.asarray(picture.resize(small_size, Image.Resampling.BOX), np.float32)
     # A median, unlike a mean, leaves the edge of a shadow where it is.
     small_paper = ndimage.median_filter(small, MEDIAN_SIZE_PX, mode="nearest")
     paper = np.asarray(
@@ -260,6 +258,7 @@ def prepare_ink(ink: np.ndarray) -> Preparation:
     # The ripples that JPEG leaves must not move the box. A fifth of black is safe: MNIST's own
     # boxes hold to a quarter.
     box = picture.point(lambda value: value > INK / 5).getbbox() or picture.getbbox()
+    assert box  # there is ink
     scaled, stroke_px = _scale(picture.crop(box))
     return Preparation(_place(scaled), ink, box, scaled, stroke_px)
 

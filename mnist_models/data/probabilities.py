@@ -1,6 +1,8 @@
 """What ten probabilities say: which digit is read, and whether that is sure. The same wherever it
 is asked, so that no two pages tell the same reading differently."""
 
+from typing import overload
+
 import numpy as np
 
 # The same model gives the same image another last bit in another place of a batch, with another
@@ -17,7 +19,15 @@ def digits_of(probabilities: np.ndarray) -> np.ndarray:
     return (probabilities >= most - SAME).argmax(axis=-1)
 
 
-def is_confident(probability: np.ndarray | float, confidence_threshold: float) -> np.ndarray | bool:
-    """Whether a model is sure of a digit of this probability. sure_from: from which probability on
-    it is, 0 to 1."""
+@overload
+def is_confident(probability: float, confidence_threshold: float) -> bool: ...
+@overload
+def is_confident(probability: np.ndarray, confidence_threshold: float) -> np.ndarray: ...
+def is_confident(probability: float | np.ndarray, confidence_threshold: float) -> bool | np.ndarray:
+    """Whether a prediction of this probability reaches the confidence threshold.
+
+    Args:
+        probability: Of the most probable digit, 0 to 1; one, or floats (...).
+        confidence_threshold: The lowest probability at which the model is sure enough, 0 to 1.
+    """
     return probability >= confidence_threshold - SAME

@@ -39,8 +39,9 @@ class _Pen:
 
     def __init__(self, images: np.ndarray, random: np.random.Generator) -> None:
         self.images, self.random = images.astype(np.float32), random
-        dark = images > DARK
-        rows, columns = dark.any(axis=2), dark.any(axis=1)
+        dark = np.asarray(images > DARK)
+        rows: np.ndarray = np.any(dark, axis=2)
+        columns: np.ndarray = np.any(dark, axis=1)
         last = IMAGE_SIZE_PX - 1
         self.top, self.bottom = (
             rows.argmax(axis=1).astype(float),
@@ -69,10 +70,8 @@ class _Pen:
         self, x: np.ndarray, y: np.ndarray, end_x: np.ndarray, end_y: np.ndarray
     ) -> np.ndarray:
         """A straight stroke in each image, uint8 (N, 28, 28)."""
-        start, end = (
-            tuple(values.astype(np.float32) for values in point)
-            for point in ((x, y), (end_x, end_y))
-        )
+        start = (x.astype(np.float32), y.astype(np.float32))
+        end = (end_x.astype(np.float32), end_y.astype(np.float32))
         width = self.width[:, np.newaxis, np.newaxis].astype(np.float32)
         distance = np.sqrt(squared_distance(start, end))
         return ((width / 2 + 0.5 - distance).clip(0, 1) * INK).astype(np.uint8)

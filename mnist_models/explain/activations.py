@@ -8,6 +8,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import keras
@@ -18,7 +19,8 @@ from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.data.probabilities import SAME
 
 
-class Stage(NamedTuple):
+@dataclass(frozen=True)
+class Stage:
     """A layer with weights, dense or convolutional, and what follows it up to the next one; None
     for what does not.
 
@@ -72,7 +74,7 @@ def stages(network: keras.Sequential) -> list[Stage]:
         if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
             found.append(Stage(before, layer))
         elif found and (part := _FOLLOWING.get(type(layer))):
-            found[-1] = found[-1]._replace(**{part: layer})
+            found[-1] = replace(found[-1], **{part: layer})
     return found
 
 
@@ -138,7 +140,9 @@ class Inspector:
             for stage, (values, places) in zip(self.convolutions, told, strict=True)
         }
 
-    def _passed_on(self, images, digit):
+    def _passed_on(
+        self, images: tf.Tensor, digit: tf.Tensor
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         passed, outputs = images, []
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for layer in self.network.layers:
@@ -149,11 +153,11 @@ class Inspector:
         return outputs, tape.gradient(logit, outputs)
 
     @functools.cached_property
-    def _strongest(self):
+    def _strongest(self) -> Callable[[tf.Tensor], list[tuple[tf.Tensor, tf.Tensor]]]:
         # Compiled when it is asked for: only some visitors will.
         ends = {stage.output for stage in self.convolutions}
 
-        def strongest(images):
+        def strongest(images: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
             passed, found = images, []
             for layer in self.network.layers[
                 : _place(self.network, self.convolutions[-1].output) + 1

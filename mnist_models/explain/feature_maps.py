@@ -128,12 +128,14 @@ def arithmetic(stage: Stage, look: Look, filter_index: int, row: int, column: in
 def pooled(stage: Stage, look: Look, filter_index: int, row: int, column: int) -> float | None:
     """What max-pooling keeps of the square that a pixel is in; None where the pixel is beyond the
     last whole square."""
+    assert stage.pool
     size, maps = stage.pool.pool_size[0], look.outputs[stage.pool.name]
     row, column = row // size, column // size
     return float(maps[row, column, filter_index]) if max(row, column) < len(maps) else None
 
 
-class Excited(NamedTuple):
+@dataclass(frozen=True)
+class Excited:
     """An image that excites a filter. index: which one. value: its highest. row, column: where, in
     the feature map."""
 

@@ -104,5 +104,5 @@ def _end(run: Run, hyperparameters: Hyperparameters, curve: Curve) -> float:
     on = hyperparameters.early_stopping_on
     scores = [end.score(on) for end in curve.epochs] if hyperparameters.early_stopping else []
     if run.state == RunState.STOPPED or not scores:
-        return run.epochs
+        return run.measured.epochs
     return curve.epochs[scores.index(max(scores))].epoch

@@ -21,7 +21,7 @@ def robustness_curve(
 ) -> Generator[float, None, list[float]]:
     """The share of the digits that are read rightly, 0 to 1, at each of the distortion's amounts. A
     generator that yields what share of the work is done, see slices.Sliced."""
-    accuracies = []
+    accuracies: list[float] = []
     for amount in corruption.amounts:
         right = 0
         for start in range(0, len(digits), BATCH):

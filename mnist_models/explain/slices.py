@@ -23,7 +23,8 @@ class Sliced(Generic[Result]):
         share of the work is done, and returns the result. A step should take less than a slice
         does. Work that failed is begun anew by the next slice. known: the result, where the work
         was done before."""
-        self._begin, self._steps, self._lock = begin, None, threading.Lock()
+        self._begin, self._lock = begin, threading.Lock()
+        self._steps: Generator[float, None, Result] | None = None
         self.result, self.is_over = known, known is not None
         self.share = float(self.is_over)
 
@@ -36,9 +37,9 @@ class Sliced(Generic[Result]):
         try:
             if self.is_over:
                 return
-            self._steps = self._steps or self._begin()
+            steps = self._steps = self._steps or self._begin()
             while True:
-                self.share = next(self._steps)
+                self.share = next(steps)
                 if time.monotonic() >= deadline:
                     break
         except StopIteration as end:

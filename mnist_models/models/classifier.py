@@ -138,9 +138,7 @@ def scrambled(images: tf.Tensor) -> tf.Tensor:
 def pack_weights(network: keras.Model) -> bytes:
     """The weights as a NumPy archive: one array for each variable, named by its layer, such as
     "conv_1/kernel"."""
-    archive = io.BytesIO()
-    np.savez_compressed(archive, **weights_of(network))
-    return archive.getvalue()
+    return npz.write(weights_of(network))
 
 
 def weights_of(network: keras.Model) -> dict[str, np.ndarray]:
@@ -155,11 +153,8 @@ def pack_half(network: keras.Model) -> bytes:
     A reading changes by less than anybody could see. What float16 has no room for keeps all of its
     digits.
     """
-    archive = io.BytesIO()
-    np.savez(
-        archive, **{name: _half(variable.numpy()) for name, variable in _variables(network).items()}
-    )
-    return archive.getvalue()
+    halves = {name: _half(array) for name, array in weights_of(network).items()}
+    return npz.write(halves, compressed=False)
 
 
 def _half(array: np.ndarray) -> np.ndarray:

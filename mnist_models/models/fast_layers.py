@@ -18,7 +18,7 @@ class Conv2D(keras.layers.Conv2D):
     (TensorFlow 2.21, AVX-512).
     """
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         outputs = self.convolution_op(inputs, self.kernel)
         return tf.add(outputs, self.bias) if self.use_bias else outputs
 
@@ -30,7 +30,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     precision.
     """
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if not training:
             return super().call(inputs, training=training)
         unused = tf.constant([], tf.float32)

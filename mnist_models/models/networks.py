@@ -2,7 +2,8 @@
 (CNN)."""
 
 import itertools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 
@@ -152,7 +153,10 @@ def _dropout(
     return [keras.layers.Dropout(hyperparameters.dropout, seed=next(initializers.seeds), name=name)]
 
 
-_BUILDERS = {"dnn": build_dnn, "cnn": build_cnn}
+_BUILDERS: dict[str, Callable[[Any, _Initializers], list[keras.Layer]]] = {
+    "dnn": build_dnn,
+    "cnn": build_cnn,
+}
 
 
 class ResizeError(ValueError):

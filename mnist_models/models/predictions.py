@@ -47,11 +47,8 @@ class Predictions(NamedTuple):
 
     def pack(self) -> bytes:
         """As a NumPy archive."""
-        archive = io.BytesIO()
-        np.savez_compressed(
-            archive, digits=self.digits, probabilities=self.probabilities.astype(np.float16)
-        )
-        return archive.getvalue()
+        halves = self.probabilities.astype(np.float16)
+        return npz.write({"digits": self.digits, "probabilities": halves})
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Predictions":

@@ -7,7 +7,8 @@ index in it.
 import enum
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,8 @@ def _ascending(which: np.ndarray, by: np.ndarray) -> np.ndarray:
     return indices[np.argsort(by[indices], kind="stable")]
 
 
-class Cell(NamedTuple):
+@dataclass(frozen=True)
+class Cell:
     """One cell of a confusion matrix: `count` images labelled `digit` were predicted as `read`."""
 
     digit: int
@@ -234,5 +236,5 @@ def best(runs: Sequence[Run], network: str) -> Run:
     Only readable runs count, of which there is at least one: the pretrained model."""
     return max(
         (run for run in runs if run.network == network and run.readable),
-        key=lambda run: (run.test_accuracy, -run.test_loss),
+        key=lambda run: (run.measured.test_accuracy, -run.measured.test_loss),
     )

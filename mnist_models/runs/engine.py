@@ -350,7 +350,7 @@ class Engine:
                 continue
             # While a worker that died is being replaced, Dask would give both of a race to the one
             # that is there.
-            if len(together) > 1 and self._cluster.workers < len(together):
+            if len(together) > 1 and (not self._cluster or self._cluster.workers < len(together)):
                 break
             self._waiting.pop(0)
             if len(together) > 1:  # they stand at the start until all are there
@@ -374,12 +374,14 @@ class Engine:
         job.curve = Curve.empty(run.hyperparameters)
         job.update(position=0)
         self._instruct(run.id, job)
+        assert self._cluster
         job.future = self._cluster.client.submit(
             train_on_worker, run.id, run.values, self._topic, key=run.id, pure=False, retries=0
         )
 
     def _instruct(self, run_id: str, job: _Job) -> None:
         """Tells the worker of a run what is wanted of it."""
+        assert self._cluster and job.live
         wanted = job.live.wanted
         if job.at_start_of:
             wanted = wanted.model_copy(update={"hold_at": 0})
@@ -409,7 +411,7 @@ class Engine:
             if job.live and job.at_start_of:
                 races.setdefault(job.at_start_of, {})[run_id] = job
         for racers in races.values():
-            standing_since = [job.live.paused_at for job in racers.values()]
+            standing_since = [job.live.paused_at for job in racers.values() if job.live]
             if all(standing_since) or any(map(_is_long_ago, standing_since)):
                 for job in racers.values():
                     job.at_start_of = None
@@ -429,6 +431,7 @@ class Engine:
             self.store.set_state(run_id, RunState.RUNNING)
             return
         event = EVENTS[kind].model_validate(message["fields"])
+        assert job.curve  # it has one since it was handed to the cluster
         curve = job.curve.copy_of()
         curve.add(event)
         job.curve = curve

@@ -11,7 +11,7 @@ import math
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
@@ -32,7 +32,6 @@ from mnist_models.settings import hyperparameters
 from mnist_models.settings.hyperparameters import Hyperparameters, HyperparametersError
 from mnist_models.settings.script import script
 from mnist_models.training.progress import (
-    MEASURES,
     POINTS,
     Curve,
     Trained,
@@ -150,13 +149,12 @@ def export(store: RunStore, run_id: str) -> bytes:
         hyperparameters=values.model_dump(mode="json"),
         state=run.state,
         created_at=run.created_at.isoformat(timespec="seconds"),
-        measures=_Measures(**{name: getattr(run, name) for name in MEASURES}),
+        measures=_Measures(**run.measured._asdict()),
         curve=curve,
     )
-    seconds = curve.seconds or curve.seconds_of(
-        [point.epoch for point in curve.points]
-    )  # older curves have none
-    contents = {
+    # Older curves have none.
+    seconds = curve.seconds or curve.seconds_of([point.epoch for point in curve.points])
+    contents: dict[str, str | bytes] = {
         README: README_TEXT.format(
             name=run.name,
             title=values.title,
@@ -420,9 +418,9 @@ def _check_course(card: _Card, values: Hyperparameters) -> None:
         raise ExportError("its curve cannot be that of its training")
 
 
-def _rise(values: Iterable[float], high: float) -> bool:
+def _rise(values: Sequence[float] | np.ndarray, high: float) -> bool:
     """Whether these are numbers from 0 to `high`, none smaller than the one before."""
-    return _between(values, 0, high) and bool((np.diff(values) >= 0).all())
+    return _between(values, 0, high) and bool((np.diff(np.array(values)) >= 0).all())
 
 
 def _between(values: Iterable[float], low: float, high: float) -> bool:

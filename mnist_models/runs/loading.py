@@ -11,7 +11,7 @@ def load_classifier(store: RunStore, run_id: str) -> Classifier:
     run = store.run(run_id)
     try:
         return Classifier.from_weights(
-            run.hyperparameters, store.weights(run_id), run.confidence_threshold
+            run.hyperparameters, store.weights(run_id), run.measured.confidence_threshold
         )
     except WeightsError as error:
         raise StoreError(f"{run.label} cannot be used: {error} Choose another run.") from error

@@ -176,7 +176,7 @@ class RunStore:
         session.merge(PredictionsRow(run_id=run.id, predictions=trained.predictions.pack()))
         for epoch, weights in trained.checkpoints:
             session.merge(
-                CheckpointRow(run_id=run.id, epoch=epoch, bytes=len(weights), weights=weights)
+                CheckpointRow(run_id=run.id, epoch=epoch, byte_count=len(weights), weights=weights)
             )
         session.flush()
         self._make_room(session)
@@ -185,7 +185,7 @@ class RunStore:
         """Forgets the snapshots of the oldest runs while those of all take more of the disk than
         they may."""
         sizes = (
-            select(Run.id, func.sum(CheckpointRow.bytes))
+            select(Run.id, func.sum(CheckpointRow.byte_count))
             .join(CheckpointRow)
             .group_by(Run.id)
             .order_by(Run.created_at.desc())
@@ -213,7 +213,8 @@ class RunStore:
     def checkpoint_bytes(self) -> int:
         """How much of the disk the snapshots of all runs take."""
         with self._session() as session:
-            return session.scalar(select(func.coalesce(func.sum(CheckpointRow.bytes), 0)))
+            total = select(func.coalesce(func.sum(CheckpointRow.byte_count), 0))
+            return session.scalars(total).one()
 
     def delete_checkpoints(self) -> None:
         """Deletes the snapshots of all runs, for good; the runs stay as they are."""
@@ -280,7 +281,7 @@ class RunStore:
         """Marks runs as interrupted whose process has ended before they did."""
         with self._session() as session:
             for run in session.scalars(select(Run).where(Run.state.in_(IN_PROGRESS))):
-                if _is_gone(run.owner, self._is_sqlite):
+                if not run.owner or _is_gone(run.owner, self._is_sqlite):
                     run.state = RunState.INTERRUPTED
 
     def run(self, run_id: str) -> Run:
@@ -348,7 +349,7 @@ class RunStore:
         with self._session() as session:
             row = session.get(PredictionsRow, run_id)
         try:
-            return row and Predictions.unpack(row.predictions)
+            return Predictions.unpack(row.predictions) if row else None
         except PredictionsError:
             return None
 
@@ -424,7 +425,7 @@ def _without_password(url: str) -> str:
         return "DATABASE_URL"
 
 
-def _prepare_sqlite(connection, _record) -> None:
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
     """Readers do not wait for the writer, and a second writer waits instead of failing."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA busy_timeout=10000")

@@ -3,7 +3,7 @@ brought up to date."""
 
 import enum
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     JSON,
@@ -55,6 +55,18 @@ NAME_CHARACTERS = 40
 def clean_name(name: str) -> str:
     """A name without what does not print, as long as names may be."""
     return "".join(letter for letter in name if letter.isprintable())[:NAME_CHARACTERS].strip()
+
+
+class Measured(NamedTuple):
+    """What is measured of a run that has weights; see Run for each."""
+
+    parameters: int
+    epochs: float
+    elapsed_s: float
+    temperature: float
+    confidence_threshold: float
+    test_loss: float
+    test_accuracy: float
 
 
 class Base(DeclarativeBase):
@@ -116,6 +128,13 @@ class Run(Base):
             ) from error
 
     @property
+    def measured(self) -> "Measured":
+        """What was measured of a readable run."""
+        values = {name: getattr(self, name) for name in Measured._fields}
+        assert None not in values.values(), f"{self.id} is not readable"
+        return Measured(**values)
+
+    @property
     def label(self) -> str:
         """What a list calls it: the name, and something that tells it from others of the same
         name."""
@@ -163,13 +182,13 @@ class PredictionsRow(Base):
 
 
 class CheckpointRow(Base):
-    """See snapshots.Snapshot. bytes: how many its weights are."""
+    """See checkpoints.Checkpoint. byte_count: the size of its weights."""
 
     __tablename__ = "snapshots"
 
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
     epoch: Mapped[float] = mapped_column(primary_key=True)
-    bytes: Mapped[int]
+    byte_count: Mapped[int] = mapped_column("bytes")
     weights: Mapped[bytes] = mapped_column(LargeBinary)
 
 

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import threading
 import time
+from typing import Any
 
 from mnist_models import tensorflow_loader
 
@@ -23,14 +24,12 @@ PARENT_CHECK_S = 0.5
 NICENESS = 10
 
 
-def dask_setup(process) -> None:
+def dask_setup(process: Any) -> None:
     """process: Dask's scheduler, nanny (which restarts a worker that died) or worker."""
-    nanny = (
-        multiprocessing.parent_process()
-    )  # of a worker; the scheduler and the nannies are started by the owner itself
-    threading.Thread(
-        target=_end_with_parent, args=(nanny.pid if nanny else int(os.environ[OWNER]),), daemon=True
-    ).start()
+    # Of a worker; the scheduler and the nannies are started by the owner itself.
+    nanny = multiprocessing.parent_process()
+    parent = nanny.pid if nanny else int(os.environ[OWNER])
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     if type(process).__name__ == "Worker":
         os.nice(NICENESS)
         if warms_up():
@@ -39,7 +38,7 @@ def dask_setup(process) -> None:
             threading.Thread(target=warm_up, daemon=True).start()
 
 
-def _end_with_parent(parent: int) -> None:
+def _end_with_parent(parent: int | None) -> None:
     # A process whose parent has ended gets another parent. Polling is all that works on Linux and
     # macOS alike.
     while os.getppid() == parent:

@@ -126,6 +126,7 @@ class Choice:
             )
         kind = "a whole number" if isinstance(self.step, int) else "a number"
         unit = f" {self.unit}" if self.unit else ""
+        assert self.low is not None and self.high is not None
         bounds = f"from {number(self.low)} to {number(self.high)}{unit}"
         if self.max_count:
             return (
@@ -192,7 +193,8 @@ class Described(BaseModel):
 
 
 def _described(name: str, field: FieldInfo) -> Choice:
-    details = dict(field.json_schema_extra)
+    assert field.title and field.description and isinstance(field.json_schema_extra, dict)
+    details: dict[str, Any] = dict(field.json_schema_extra)
     if get_origin(field.annotation) is Literal:
         details["options"] = get_args(field.annotation)
     elif field.annotation is bool:

@@ -412,7 +412,9 @@ def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) ->
     # AdamW decays weights by itself; for the others it is a penalty on the loss.
     penalty = 0.0 if hp.optimizer == "adamw" else hp.weight_decay / 2
 
-    def learn_batch(places, rate, step):
+    def learn_batch(
+        places: tf.Tensor, rate: tf.Tensor, step: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """The cross-entropy and the accuracy of one batch, before it is learned from."""
         images, labels = make_batch(places, step)
         optimizer.learning_rate.assign(rate)
@@ -446,8 +448,12 @@ def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) ->
         ],
         autograph=False,
     )
-    def learn(batches, rates, first_step):
-        def learn_next(index, losses, accuracies):
+    def learn(
+        batches: tf.Tensor, rates: tf.Tensor, first_step: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        def learn_next(
+            index: tf.Tensor, losses: tf.TensorArray, accuracies: tf.TensorArray
+        ) -> tuple[tf.Tensor, tf.TensorArray, tf.TensorArray]:
             loss, accuracy = learn_batch(batches[index], rates[index], first_step + index)
             return index + 1, losses.write(index, loss), accuracies.write(index, accuracy)
 

@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix
 from mnist_models.models.predictions import Predictions
 from mnist_models.runs import comparison
 from mnist_models.runs.comparison import Box, Cell
-from mnist_models.runs.tables import Run, RunState
+from mnist_models.runs.tables import Measured, Run, RunState
 from mnist_models.settings.hyperparameters import (
     NETWORKS,
     CnnHyperparameters,
@@ -136,7 +136,7 @@ def run(hyperparameters: Hyperparameters, **facts) -> Run:
         network=hyperparameters.network,
         values=hyperparameters.model_dump(mode="json"),
         created_at=datetime.now(UTC),
-        **{"state": RunState.FINISHED, **facts},
+        **{"state": RunState.FINISHED, **dict.fromkeys(Measured._fields, 0), **facts},
     )
 
 

@@ -269,9 +269,10 @@ print(float(keras.ops.softmax(model(digits["images"][:1])).numpy().sum()), "mnis
     )
     assert done.returncode == 0, done.stderr
     measured, others = done.stdout.splitlines()
-    assert [float(value) for value in measured.split()] == pytest.approx(
-        [trained.test_loss, trained.test_accuracy], rel=1e-4
-    )
+    loss, accuracy = map(float, measured.split())
+    assert loss == pytest.approx(trained.test_loss, rel=1e-4)
+    # Of digits that are equally probable but for the last bit, Keras takes either one.
+    assert accuracy == pytest.approx(trained.test_accuracy, abs=0.001)
     assert others == "1.0 False" or others.startswith(("0.99999", "1.0000"))
 
 
