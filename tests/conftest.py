@@ -123,6 +123,15 @@ def tiny_cnn():
     )
 
 
+@pytest.fixture
+def bfloat16():
+    """For tests that learn in bfloat16, which not every environment can."""
+    from mnist_models.models import precision
+
+    if not precision.can_be_bfloat16():
+        pytest.skip("ONEDNN_MAX_CPU_ISA leaves nothing that computes bfloat16")
+
+
 def name_of(variable) -> str:
     """A variable's name in the archives of classifier.pack_weights: its Keras path without the
     network's name."""
