@@ -33,6 +33,12 @@ def pytest_addoption(parser) -> None:
         help="only what needs no TensorFlow, where it cannot be imported",
     )
 
+    parser.addoption(
+        "--last-bits",
+        action="store_true",
+        help="moves the last bits of all probabilities at random, as another processor would",
+    )
+
 
 def pytest_configure(config) -> None:
     if config.getoption("--without-tensorflow"):
@@ -71,6 +77,26 @@ def _nothing_is_kept(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _last_bits(request):
+    """With --last-bits, no two calls give the same probabilities to their last bit: what compares
+    them as if they did fails here, not on somebody's processor."""
+    if not request.config.getoption("--last-bits"):
+        yield
+        return
+    from mnist_models.models.classifier import Classifier
+
+    random, batches = np.random.default_rng(0), Classifier.batches
+
+    def moved(classifier, images):
+        for rows in batches(classifier, images):
+            yield np.nextafter(rows, random.integers(0, 2, rows.shape).astype(np.float32))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Classifier, "batches", moved)
+        yield
+
+
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     """An empty store, which is also the one that DATABASE_URL names."""
@@ -95,6 +121,15 @@ def tiny_cnn():
         validation_images=100,
         batch_size=32,
     )
+
+
+@pytest.fixture
+def bfloat16():
+    """For tests that learn in bfloat16, which not every environment can."""
+    from mnist_models.models import precision
+
+    if not precision.can_be_bfloat16():
+        pytest.skip("ONEDNN_MAX_CPU_ISA leaves nothing that computes bfloat16")
 
 
 def name_of(variable) -> str:

@@ -40,6 +40,11 @@ from mnist_models.training.progress import (
 # How long one compiled call should take. Shorter: calls cost more than they do. Longer: curves and
 # Stop lag.
 CALL_S = 0.15
+NO_BFLOAT16 = (
+    "This machine cannot learn in bfloat16 while the environment variable ONEDNN_MAX_CPU_ISA keeps "
+    "TensorFlow from the processor's AVX-512. Choose float32 or the automatic precision, or start "
+    "without that variable."
+)
 HOLD_CHECK_S = 0.02
 NON_DIGITS_TO_JUDGE_BY = 1_000
 SGD_MOMENTUM = 0.9
@@ -69,7 +74,10 @@ def train(
     train_digits, validation_digits = dataset.split(hp.train_images, hp.validation_images)
     network = networks.build(hp)
     classifier = Classifier(network, scrambles=hp.scrambled)
-    learner = fast_layers.to_learn(network, precision.resolve(hp, network))
+    numbers = precision.resolve(hp, network)
+    if numbers == "bfloat16" and not precision.can_be_bfloat16():
+        raise TrainingError(NO_BFLOAT16)
+    learner = fast_layers.to_learn(network, numbers)
     learn = _compile_steps(hp, learner, train_digits)
     course = _Course(hp, learn, report, control)
     early = _EarlyStopping(hp.early_stopping, hp.early_stopping_on, network)

@@ -71,7 +71,7 @@ def test_a_network_of_a_moment_reads_as_it_did_then(store, run):
     for place in (0, 2, 3):
         with history.moment(place):
             np.testing.assert_allclose(reader.probabilities(IMAGES), found[place], atol=1e-5)
-    np.testing.assert_array_equal(history.probabilities(IMAGES), found)
+    np.testing.assert_allclose(history.probabilities(IMAGES), found, atol=1e-5)
 
 
 def test_the_end_is_the_model_that_the_draw_page_shows_in_full_precision(store, run):
@@ -116,9 +116,10 @@ def test_whoever_looks_at_the_same_time_sees_the_epoch_that_they_asked_for(store
     with ThreadPoolExecutor(8) as visitors:
         seen = visitors.map(lambda place: history.look(place, IMAGES[0], 7), places)
         for place, (look, first) in zip(places, seen, strict=True):
-            np.testing.assert_array_equal(first, expected[place][1])
+            # Alone or among others, a last bit may differ; between epochs, far more does.
+            np.testing.assert_allclose(first, expected[place][1], atol=1e-5)
             for name, output in expected[place][0].outputs.items():
-                np.testing.assert_array_equal(look.outputs[name], output)
+                np.testing.assert_allclose(look.outputs[name], output, atol=1e-5)
 
 
 def test_of_a_run_without_kept_epochs_there_are_the_beginning_and_the_end(store, run):

@@ -98,8 +98,8 @@ def test_dropout_is_off_and_running_statistics_stay_while_reading(images):
     network = networks.build(DNN.model_copy(update={"dropout": 0.8}))
     before = network.get_weights()
     classifier = Classifier(network)
-    np.testing.assert_array_equal(
-        classifier.probabilities(images), classifier.probabilities(images)
+    np.testing.assert_allclose(
+        classifier.probabilities(images), classifier.probabilities(images), atol=1e-6
     )
     for one, two in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
@@ -121,7 +121,7 @@ def test_it_reads_on_after_keras_forgets_everything_else(images):
     clear_session()
     gc.collect()
     networks.build(CNN.model_copy(update={"seed": 5}))
-    np.testing.assert_array_equal(classifier.probabilities(images), before)
+    np.testing.assert_allclose(classifier.probabilities(images), before, atol=1e-6)
 
 
 @pytest.mark.parametrize("hyperparameters", [DNN, CNN], ids=["dnn", "cnn"])
@@ -135,8 +135,8 @@ def test_packed_weights_come_back_unchanged(hyperparameters, images):
     again = Classifier.from_weights(hyperparameters, packed)
     for one, two in zip(network.get_weights(), again.network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
-    np.testing.assert_array_equal(
-        again.probabilities(images), Classifier(network).probabilities(images)
+    np.testing.assert_allclose(
+        again.probabilities(images), Classifier(network).probabilities(images), atol=1e-6
     )
     assert sum(array.size for array in arrays_in(packed).values()) == network.count_params()
 

@@ -92,6 +92,7 @@ def test_dropout_switches_off_the_same_units():
     assert np.abs(learner(images, training=True) - learner(images)).max() > 0.01
 
 
+@pytest.mark.usefixtures("bfloat16")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_bfloat16_is_what_layers_pass_on_and_not_what_is_learned(name):
     network, digits = networks.build(NETWORKS[name]), dataset.load().train.part(0, COUNT)

