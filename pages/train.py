@@ -97,7 +97,8 @@ def begin(chosen: form.Form, name: str | None) -> None:
         if chosen.is_race:
             run_ids = resources.engine().race(chosen.entrants.values(), name)
         else:
-            run_ids = [resources.engine().start(*chosen.entrants.values(), name)]
+            (hyperparameters,) = chosen.entrants.values()
+            run_ids = [resources.engine().start(hyperparameters, name)]
     except StoreError as error:
         st.error(page.plain(error))
         return

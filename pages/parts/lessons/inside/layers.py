@@ -51,7 +51,7 @@ def show(picture: Picture, alt: str, caption: str | None = None) -> None:
 
 
 def sheet(
-    tiles: Sequence[np.ndarray],
+    tiles: np.ndarray | Sequence[np.ndarray],
     labels: Sequence[str],
     columns: int,
     tile_px: int,
