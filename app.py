@@ -116,8 +116,8 @@ def draw_and_read(
         )
         st.button("Example", icon=":material/casino:", on_click=_example, key="example")
     # Both models often have the same problem: it is shown once.
-    for problem in dict.fromkeys(problems):
-        st.error(page.plain(problem))
+    for text in dict.fromkeys(problems):
+        st.error(page.plain(text))
     if problem := st.session_state.get("picture_problem"):
         st.error(page.plain(problem))
     if origin := board.origin:
@@ -147,8 +147,8 @@ def brush_and_picture() -> None:
         key="brush",
         format="%d px",
         persist_state="session",
-        help=f"In pixels of the {canvas.SIZE_PX}×{canvas.SIZE_PX} canvas. {canvas.BRUSH_PX} comes "
-        "near MNIST's own pen.",
+        help=f"In pixels of the {canvas.SIZE_PX}×{canvas.SIZE_PX} canvas. {canvas.BRUSH_PX} is "
+        "close to MNIST's pen.",
     )
     with st.popover("Upload a photo", icon=":material/upload:"):
         st.file_uploader(

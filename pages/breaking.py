@@ -1,5 +1,5 @@
-"""Where does it break? A digit turned, blurred or half hidden, and how far each network can
-follow."""
+"""Where does it break? A digit rotated, blurred or occluded, and how much of that each model
+tolerates."""
 
 from collections.abc import Mapping
 
@@ -15,12 +15,8 @@ from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.lessons import cached, charts, frame, waiting
 
 SCRIPT = "pages/breaking.py"
-CHOSEN, COUNT, RUNS, READING = (
-    "breaking-distortion",
-    "breaking-images",
-    "breaking-runs",
-    "breaking-is-reading",
-)
+CHOSEN, COUNT = "breaking-distortion", "breaking-images"
+RUNS, IS_RUNNING = "breaking-runs", "breaking-is-reading"
 FIRST = "turn"
 COUNTS = (2_000, dataset.TEST_COUNT)
 PICTURE_PX = 150
@@ -35,7 +31,7 @@ SETTINGS = {
     COUNT: frame.Setting("images", COUNTS),
     **{_key(name): frame.Setting(name, one.amounts) for name, one in CORRUPTIONS.items()},
 }
-# A network that reads fewer of the test digits than this counts as broken.
+# A model with less than this test accuracy counts as broken.
 HALF = 0.5
 
 
@@ -43,23 +39,23 @@ HALF = 0.5
 def main() -> None:
     """The page."""
     frame.begin(SCRIPT, SETTINGS)
-    for key, first in ((CHOSEN, FIRST), (COUNT, COUNTS[0]), (READING, False)):
+    for key, first in ((CHOSEN, FIRST), (COUNT, COUNTS[0]), (IS_RUNNING, False)):
         st.session_state.setdefault(key, first)
     st.header("Where does it break?")
     st.markdown(
-        "Here the digit is spoiled more and more, and read as it is, without being prepared again. "
-        "**Notice** which network gives in first, and whether it knows: a wrong answer can be a "
-        "very sure one. **Try** every way to spoil it, then ask the whole test set whether your "
-        "digit was an exception."
+        "Here the digit is distorted more and more (a corruption), and classified as it is, "
+        "without being centred again. **Notice** which model fails first, and whether it knows: a "
+        "wrong answer can be a very confident one. **Try** every distortion, then check on the "
+        "whole test set whether your digit was an exception."
     )
     with st.container(key="breaking"):
         one_digit()
     st.subheader("The whole test set")
-    # A fragment redraws itself as often as was fixed when it was defined: only while there is
-    # something to be read.
-    is_reading = st.session_state[READING]
-    st.fragment(page.guarded(whole_test_set), run_every=waiting.TURN_S if is_reading else None)(
-        is_reading
+    # How often a fragment redraws itself is fixed when it is defined: here, only while the test set
+    # is being classified.
+    is_running = st.session_state[IS_RUNNING]
+    st.fragment(page.guarded(whole_test_set), run_every=waiting.TURN_S if is_running else None)(
+        is_running
     )
     why()
 
@@ -67,23 +63,23 @@ def main() -> None:
 @st.fragment
 @page.guarded
 def one_digit() -> None:
-    """The digit, spoiled as far as the slider says, and the readings along the whole slider."""
+    """The digit, distorted as far as the slider says, and the predictions along the slider."""
     image, label = frame.digit()
     runs = frame.networks()
     name = st.segmented_control(
-        "Spoil it",
+        "Distortion",
         list(CORRUPTIONS),
         format_func=lambda name: CORRUPTIONS[name].title,
         key=CHOSEN,
         required=True,
         persist_state="session",
     )
+    assert name is not None  # it is required
     corruption = CORRUPTIONS[name]
-    # What a link has set, or what was chosen before, comes before what a widget could be told to
-    # start with.
+    # What a link has set, or what was chosen before, comes before the default.
     st.session_state.setdefault(_key(name), corruption.harmless)
     amount = st.select_slider(
-        f"{corruption.title}, {corruption.unit}",
+        _scale(corruption),
         corruption.amounts,
         key=_key(name),
         format_func=number,
@@ -97,17 +93,17 @@ def one_digit() -> None:
     with resources.while_loading():
         found = {network: cached.read_along(run.id, image, name) for network, run in runs.items()}
     place = corruption.amounts.index(amount)
-    spoiled = cached.spoiled(image, name)
+    distorted = cached.distorted(image, name)
     left, *columns = st.columns([1, 1, 1], gap="medium", vertical_alignment="center")
-    picture = canvas.enlarged(spoiled[place], PICTURE_PX)
-    left.image(picture, width=PICTURE_PX, caption="What they read", alt="The digit, spoiled")
+    picture = canvas.enlarged(distorted[place], PICTURE_PX)
+    left.image(picture, width=PICTURE_PX, caption="What the models see", alt="The distorted digit")
     for column, (network, read) in zip(columns, found.items(), strict=True):
         digit = int(digits_of(read[place]))
         column.metric(
-            f"The {NETWORKS[network].title} reads",
+            f"{NETWORKS[network].title} prediction",
             str(digit),
-            f"{read[place].max():.1%} sure"
-            + (f", {label}: {read[place, label]:.1%}" if digit != label else ""),
+            f"probability {read[place].max():.1%}"
+            + (f" ({label}: {read[place, label]:.1%})" if digit != label else ""),
             delta_color="off",
             delta_arrow="off",
         )
@@ -121,129 +117,137 @@ def one_digit() -> None:
     large_type.chart(
         charts.along(
             corruption.amounts,
-            {network: read[:, label] for network, read in found.items()},
+            {network: read[:, label].tolist() for network, read in found.items()},
             {network: digits_of(read).tolist() for network, read in found.items()},
             label,
             amount,
             _scale(corruption),
         ),
         key="breaking-along",
-        alt=f"How probable each network finds {label}, the more the digit is spoiled",
+        alt=f"Probability of {label} according to each model, along the distortion",
     )
 
 
 def _scale(corruption: Corruption) -> str:
-    return f"{corruption.title.lower()}, {corruption.unit}"
+    return f"{corruption.title} ({corruption.unit})" if corruption.unit else corruption.title
 
 
-def _told(corruption: Corruption, amounts: list[float]) -> str:
-    space = "" if corruption.unit.startswith(("°", "%")) else " "
+def _amounts(corruption: Corruption, amounts: list[float]) -> str:
+    space = " " if corruption.unit and corruption.unit[0] not in "°%" else ""
     return " and ".join(f"**{number(amount)}**{space}{corruption.unit}" for amount in amounts)
 
 
 def finding(corruption: Corruption, right: Mapping[str, np.ndarray], label: int) -> str:
-    """Where both networks break, in words. right: whether the digit was read rightly at each
-    amount, by network."""
+    """Where both models break, in words.
+
+    Args:
+        corruption: The distortion.
+        right: Whether the prediction was correct at each amount, by kind of model.
+        label: The digit.
+    """
     sentences = []
     for network, found in right.items():
         title, points = NETWORKS[network].title, breaking_points(corruption, found)
         if not points:
-            sentences.append(f"The {title} reads it as {label} all along.")
+            sentences.append(f"The {title} reads it as {label} at every step.")
         elif points == [corruption.harmless]:
-            sentences.append(f"The {title} does not read it as {label} even unspoiled.")
+            sentences.append(f"The {title} does not read it as {label} even undistorted.")
         else:
-            sentences.append(f"The {title} first fails at {_told(corruption, points)}.")
+            sentences.append(f"The {title} first fails at {_amounts(corruption, points)}.")
     shares = {network: found.mean() for network, found in right.items()}
     (_, worst), (best, most) = sorted(shares.items(), key=lambda share: share[1])
     if worst == most:
-        return " ".join(sentences) + " Of this digit, neither can bear more than the other."
+        return " ".join(sentences) + " For this digit, both tolerate the same amount."
     return (
         " ".join(sentences)
-        + f" Along the whole scale, the {NETWORKS[best].title} is right more often."
+        + f" Over the whole slider, the {NETWORKS[best].title} is correct more often."
     )
 
 
 # The whole test set
-# --------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
-def whole_test_set(was_reading: bool) -> None:
-    """The accuracy of several runs along the slider; what is not known yet can be read here, and
-    stopped. was_reading: this redraws itself to go on with that."""
+def whole_test_set(was_running: bool) -> None:
+    """The test accuracy of several models along the slider; what is not known yet can be computed
+    here, and stopped.
+
+    Args:
+        was_running: Whether this redraws itself to go on with that.
+    """
     name = st.session_state[CHOSEN]
     runs = choose_runs()
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     count = left.segmented_control(
-        "Test digits at each step",
+        "Test images per step",
         COUNTS,
         format_func=number,
         key=COUNT,
         required=True,
         persist_state="session",
     )
+    assert count is not None  # it is required
     robustness_curves = {run_id: cached.robustness_curve(run_id, name, count) for run_id in runs}
-    if was_reading:
+    if was_running:
         right.button(
             "Stop",
             icon=":material/stop:",
             key="breaking-stop",
             width="stretch",
-            on_click=_read,
+            on_click=_set_running,
             args=[False],
         )
         st.progress(
             waiting.share(robustness_curves),
-            f"{count:,} digits at each of {len(CORRUPTIONS[name].amounts)} steps, read by "
-            f"{len(robustness_curves)} networks",
+            f"{count:,} test images at each of {len(CORRUPTIONS[name].amounts)} steps, for "
+            f"{len(robustness_curves)} models",
         )
         waiting.go_on(robustness_curves)
         if waiting.all_over(robustness_curves):
-            _read(False)
+            _set_running(False)
     else:
         right.button(
-            "Read them",
+            "Run on the test set",
             icon=":material/play_arrow:",
             key="breaking-start",
             type="primary",
             width="stretch",
             disabled=waiting.all_over(robustness_curves),
-            on_click=_read,
+            on_click=_set_running,
             args=[True],
         )
-    if st.session_state[READING] != was_reading:
+    if st.session_state[IS_RUNNING] != was_running:
         st.rerun()
     found = {
         runs[run_id]: robustness_curve.result
         for run_id, robustness_curve in robustness_curves.items()
-        if robustness_curve.is_over
+        if robustness_curve.result is not None
     }
-    if unkept := [swept.unkept for swept in found.values() if swept.unkept]:
+    if unsaved := [curve.unsaved for curve in found.values() if curve.unsaved]:
         st.warning(
             page.plain(
-                "Some of these curves could not be kept, and are here only until "
-                f"the app ends. {unkept[0]}"
+                "Some of these curves could not be saved, and are here only until "
+                f"the app ends. {unsaved[0]}"
             )
         )
-    show({run: swept.accuracies for run, swept in found.items()}, name, count)
+    show({run: curve.accuracies for run, curve in found.items()}, name, count)
 
 
-def _read(is_reading: bool) -> None:
-    st.session_state[READING] = is_reading
+def _set_running(is_running: bool) -> None:
+    st.session_state[IS_RUNNING] = is_running
 
 
 def choose_runs() -> dict[str, Run]:
-    """The networks whose curves are to be seen, by id; chosen here, at first the two that read
-    above."""
+    """The models whose curves are shown, by id; chosen here, at first the two selected above."""
     runs = {
         run_id: run for network in NETWORKS for run_id, run in selection.available(network).items()
     }
     labels = {run_id: run.label for run_id, run in runs.items()}
-    if not set(st.session_state.setdefault(RUNS, selection.selected_ids())) <= set(
-        labels
-    ):  # one was deleted
+    chosen: list[str] = st.session_state.setdefault(RUNS, selection.selected_ids())
+    if not set(chosen) <= set(labels):  # one was deleted
         st.session_state[RUNS] = [run_id for run_id in st.session_state[RUNS] if run_id in labels]
     chosen = st.multiselect(
-        "Networks",
+        "Models",
         labels,
         key=RUNS,
         format_func=lambda run_id: labels[run_id],
@@ -253,12 +257,18 @@ def choose_runs() -> dict[str, Run]:
 
 
 def show(found: Mapping[Run, list[float]], name: str, count: int) -> None:
-    """The curves of some runs along a distortion, and in words where each of them breaks."""
+    """The robustness curves of some models, and in words where each of them breaks.
+
+    Args:
+        found: The accuracy at each amount, by run.
+        name: The distortion, a key of CORRUPTIONS.
+        count: The number of test images at each step.
+    """
     corruption = CORRUPTIONS[name]
     if not found:
         st.caption(
-            "Press “Read them” to see how many of the test digits each network reads, at each step "
-            "of the slider."
+            "Press “Run on the test set” to compute the accuracy of each model at each step of the "
+            "slider (its robustness curve)."
         )
         return
     for run, accuracies in found.items():
@@ -271,42 +281,47 @@ def show(found: Mapping[Run, list[float]], name: str, count: int) -> None:
             _scale(corruption),
         ),
         key="breaking-sweeps",
-        alt=f"How many of {count:,} test digits are read rightly, the more they are spoiled",
+        alt=f"Accuracy on {count:,} test images along the distortion",
     )
 
 
 def why() -> None:
-    """Why neither network is better at everything."""
+    """Why neither model is better at everything."""
     with st.expander("Why is neither better at everything?"):
         st.markdown(
-            "Small patterns survive when a stroke is turned, slanted, scaled or thickened a "
-            "little, so a network that looks for them wherever they are can follow longer. But "
-            "they are also the first thing that noise and blur destroy. A dense network adds up "
-            "all 784 pixels, and much of the noise in them cancels out."
+            "Small patterns survive when a stroke is rotated, slanted, scaled or thickened a "
+            "little, so a network that looks for them wherever they are is more robust. But they "
+            "are also the first thing that noise and blur destroy. A fully connected network adds "
+            "up all 784 pixels, and much of the noise in them cancels out."
         )
         st.markdown(
-            "So it is over the first 2,000 test digits and the whole of each slider, for the "
-            "networks that ship: the CNN reads more of them turned, scaled, slanted, thickened, "
-            "thinned or half hidden, the DNN more of them blurred or noisy. Nor is it all "
-            "architecture: what augmentation has shown a network while it "
-            "learned, it can bear later."
+            "This holds for the pretrained models, over the first 2,000 test images and the whole "
+            "of each slider: the CNN is more accurate when digits are rotated, scaled, slanted, "
+            "made thicker or thinner, or occluded, the DNN when they are blurred or noisy. Nor is "
+            "it all due to architecture: what augmentation has shown a model during training, it "
+            "tolerates later."
         )
 
 
 def sentence(run: Run, accuracies: np.ndarray, corruption: Corruption, count: int) -> str:
-    """How well a run reads the test set unspoiled, and where it reads fewer than half of it."""
-    whole = accuracies[corruption.amounts.index(corruption.harmless)]
-    told = f"**{page.plain(run.label)}** reads {whole:.1%} of {count:,} unspoiled test digits"
+    """The accuracy of a run on undistorted test images, and where it falls below a half.
+
+    Args:
+        run: The run.
+        accuracies: At each amount, 0 to 1.
+        corruption: The distortion.
+        count: The number of test images at each step.
+    """
+    undistorted = accuracies[corruption.amounts.index(corruption.harmless)]
+    text = (
+        f"**{page.plain(run.label)}**: accuracy {undistorted:.1%} on "
+        f"{count:,} undistorted test images"
+    )
+    average = f"on average over the slider {accuracies.mean():.1%}."
     points = breaking_points(corruption, accuracies >= HALF)
     if not points:
-        return (
-            f"{told}, and at least half of them all along; on average over the scale "
-            f"{accuracies.mean():.1%}."
-        )
-    return (
-        f"{told}, and fewer than half from {_told(corruption, points)} on; on average over the "
-        f"scale {accuracies.mean():.1%}."
-    )
+        return f"{text}, and at least 50% at every step; {average}"
+    return f"{text}, and below 50% from {_amounts(corruption, points)} on; {average}"
 
 
 main()

@@ -1,10 +1,10 @@
-"""Compare: all that was trained in one table, and two networks side by side, down to the digits
-that they misread."""
+"""Compare: all runs in one table, and two models side by side, down to the test images that they
+misclassify."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -14,27 +14,27 @@ from mnist_models.runs.tables import NAME_CHARACTERS, Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, Choice, value_label
 from pages.parts import large_type, page, report, resources
 from pages.parts.charts import learning_curves
+from pages.parts.measured import measured
 
 REFRESH_S = 5
 MOST_CURVES = 8
 TABLE_PX, NAME_PX = 420, 200
-# The table and the curves fill a window; the rest, some two hundred elements, can come when they
-# are there.
+# The table and the curves fill a window; the rest, some two hundred elements, can follow.
 TABLE_FIRST_S = 0.15
-# The two that are compared, as the address and the session name them.
-PLACES = {"first": "First network", "second": "Second network"}
+# The two models, by their names in the address and in the session.
+PLACES = {"first": "First model", "second": "Second model"}
 Runs = Mapping[str, Run]
 
 
 @page.guarded
 def main() -> None:
     """The page."""
-    come = page.begin("pages/compare.py")
-    st.header("Compare what was trained")
+    has_come = page.begin("pages/compare.py")
+    st.header("Compare models")
     st.markdown(
-        "Every network that was trained here, and those that ship. Tick runs in the table to see "
-        "their curves on one chart; below, two networks stand side by side, down to the single "
-        "digits that one of them misreads."
+        "Every model that was trained here, and the pretrained ones. Tick runs in the table to see "
+        "their curves on one chart; below, two models are compared side by side, down to the "
+        "single test images that one of them misclassifies."
     )
     try:
         runs = all_runs()
@@ -43,22 +43,22 @@ def main() -> None:
         runs = {run.id: run for run in resources.store().pretrained_runs()}
     else:
         with st.container(key="runs"):
-            # A fragment redraws itself as often as was fixed when it was defined: only while
-            # something is being trained.
+            # How often a fragment redraws itself is fixed when it is defined: here, only while a
+            # run is in progress.
             refresh_s = REFRESH_S if any(run.in_progress for run in runs.values()) else None
             st.fragment(page.guarded(table_and_curves), run_every=refresh_s)(_seen(runs))
     page.let_browser_draw(TABLE_FIRST_S)
-    st.subheader("Two networks side by side")
-    pair = choose_two({run.id: run for run in runs.values() if run.readable}, come)
+    st.subheader("Two models side by side")
+    pair = choose_two({run.id: run for run in runs.values() if run.readable}, has_come)
     if len(pair) == 1:
         st.info(
-            "These are one and the same network, so it is shown alone. Choose two different ones "
-            "to compare them."
+            "This is one and the same model, so it is shown alone. Choose two "
+            "different models to compare them."
         )
     else:
-        st.markdown("#### Where they part")
+        st.markdown("#### Where they disagree")
         report.four_boxes(*pair, "parting")
-    st.markdown("#### What they confuse")
+    st.markdown("#### Confusion matrices")
     report.confusion(pair, "confusion")
     st.markdown("#### Digit by digit")
     report.per_digit(pair, "digits")
@@ -66,21 +66,20 @@ def main() -> None:
 
 
 def all_runs() -> dict[str, Run]:
-    """Every run by its id: those in progress, then the best reader first, then those that came to
-    nothing."""
+    """Every run by its id: first those in progress, then by test accuracy, then those without a
+    model."""
     runs = [*resources.store().runs(), *resources.store().pretrained_runs()]
     runs.sort(key=lambda run: (not run.in_progress, not run.readable, -(run.test_accuracy or 0)))
     return {run.id: run for run in runs}
 
 
 def _seen(runs: Runs) -> set[tuple]:
-    """What the rest of the page shows of the runs: when it changes, all of it has to be drawn
-    anew."""
+    """What the rest of the page shows of the runs: when it changes, the whole page is redrawn."""
     return {(run.id, run.name, run.readable, run.in_progress) for run in runs.values()}
 
 
 def table_and_curves(seen: set[tuple]) -> None:
-    """The table of runs, what can be done with them, and the curves of those that are ticked."""
+    """The table of runs, what can be done with them, and the curves of the ticked ones."""
     runs = all_runs()
     if _seen(runs) != seen:
         st.rerun()
@@ -95,13 +94,13 @@ def table_and_curves(seen: set[tuple]) -> None:
 
 
 def filtered(runs: Runs) -> list[Run]:
-    """The runs whose name has a text in it and whose network is chosen; both are asked for here."""
+    """The runs that match a name and a kind of model, both chosen here."""
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     text = left.text_input(
-        "Names with", placeholder="part of a name", key="compare-text", persist_state="session"
+        "Filter by name", placeholder="part of a name", key="compare-text", persist_state="session"
     ).strip()
     networks = right.pills(
-        "Networks",
+        "Models",
         list(NETWORKS),
         format_func=lambda network: NETWORKS[network].title,
         selection_mode="multi",
@@ -116,17 +115,18 @@ def filtered(runs: Runs) -> list[Run]:
 
 
 def table(runs: Sequence[Run]) -> list[Run]:
-    """The table; returns the runs that are ticked in it."""
+    """Draws the table.
+
+    Returns:
+        The runs that are ticked in it.
+    """
     wanted: set[str] = st.session_state.setdefault("compare-ticked", set())
     if not runs:
-        st.info(
-            "No run has this text in its name and is one of these networks. "
-            "Shorten the text to see more."
-        )
+        st.info("No run matches this name and these models. Shorten the name to see more.")
         return []
     ids = [run.id for run in runs]
-    # Ticks belong to rows: a table with other rows is another table, which begins with those of its
-    # runs that are ticked.
+    # Ticks belong to rows: a table with other rows is another table, which starts with its own runs
+    # ticked.
     shown_ids, version = st.session_state.get("compare-table", ([], 0))
     if ids != shown_ids:
         version += 1
@@ -134,18 +134,17 @@ def table(runs: Sequence[Run]) -> list[Run]:
     settings = [comparison.settings(run) for run in runs]
     columns, config = _columns(runs, settings)
     best = max(
-        (run for run in runs if run.readable), key=lambda run: run.test_accuracy, default=None
+        (run for run in runs if run.readable),
+        key=lambda run: measured(run).test_accuracy,
+        default=None,
     )
     text = f"{len(runs):,} run{'s' * (len(runs) != 1)}"
     if best:
         text += (
-            f"; the best, {page.plain(best.label)}, reads **{best.test_accuracy:.2%}** "
-            "of the test digits right"
+            f"; highest test accuracy **{measured(best).test_accuracy:.2%}** "
+            f"({page.plain(best.label)})"
         )
-    st.markdown(
-        text
-        + ". Of their hyperparameters, the table has those in which they differ." * (len(runs) > 1)
-    )
+    st.markdown(text + ". Only hyperparameters that differ are shown." * (len(runs) > 1))
     ticks = st.dataframe(
         columns,
         hide_index=True,
@@ -160,46 +159,46 @@ def table(runs: Sequence[Run]) -> list[Run]:
         },
     )
     ticked = [runs[row] for row in ticks.selection.rows if row < len(runs)]
-    # What the filter hides stays ticked for when it is listed again.
+    # Hidden runs stay ticked until they are listed again.
     st.session_state["compare-ticked"] = (wanted - set(ids)) | {run.id for run in ticked}
     return ticked
 
 
 def _columns(
     runs: Sequence[Run], settings: Sequence[dict[str, Any] | None]
-) -> tuple[dict[str, list], dict[str, Any]]:
-    """The columns of the table, and how each is written."""
+) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+    """The columns of the table, and the format of each."""
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
-    columns = {
+    columns: dict[str, list[Any]] = {
         "Name": [run.label for run in runs],
-        "Network": [NETWORKS[run.network].title for run in runs],
+        "Model": [NETWORKS[run.network].title for run in runs],
         "State": [str(run.state) for run in runs],
         "Test accuracy": [run.test_accuracy and 100 * run.test_accuracy for run in runs],
         "Test loss": [run.test_loss for run in runs],
         "Parameters": [run.parameters for run in runs],
         "Epochs trained": [run.epochs for run in runs],
-        "Training, s": [run.elapsed_s for run in runs],
-        "Trained": [run.created_at.astimezone() for run in runs],
+        "Training time (s)": [run.elapsed_s for run in runs],
+        "Started": [run.created_at.astimezone() for run in runs],
     }
-    config = {
+    config: dict[str, Any] = {
         "Name": text(pinned=True, width=large_type.px(NAME_PX)),
         "Test accuracy": number(
-            format="%.2f%%", help="The share of the 10,000 test digits read right"
+            format="%.2f%%", help="Share of the 10,000 test images classified correctly"
         ),
         "Test loss": number(
             format="%.4f",
-            help="Mean cross-entropy over the 10,000 test digits, in nats; lower is better",
+            help="Mean cross-entropy over the 10,000 test images, in nats; lower is better",
         ),
         "Parameters": number(format="localized"),
         "Epochs trained": number(format="%.2f", help="Passes over the training images"),
-        "Training, s": number(format="%.1f", help="From the first batch to the last one"),
-        "Trained": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
+        "Training time (s)": number(format="%.1f", help="From the first batch to the last one"),
+        "Started": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
     }
     for name, choice in comparison.differing(settings).items():
         values = [values and values.get(name) for values in settings]
         label = (
-            f"{choice.label}, {choice.unit}"
-            if choice.unit and not choice.max_count
+            f"{choice.label} ({choice.unit})"
+            if choice.unit and not choice.max_count and choice.unit not in choice.label.lower()
             else choice.label
         )
         columns[label] = [_written(choice, value) for value in values]
@@ -217,8 +216,8 @@ def _is_number(choice: Choice) -> bool:
 
 
 def _written(choice: Choice, value: Any) -> Any:
-    """A hyperparameter in a cell: numbers as they are, so that they can be sorted, the rest in
-    words."""
+    """A hyperparameter in a cell: numbers as they are, so that they can be sorted, everything else
+    in words."""
     if choice.name.startswith("budget") and not value:  # no limit
         return None
     if value is None or _is_number(choice):
@@ -231,8 +230,7 @@ def _written(choice: Choice, value: Any) -> Any:
 
 
 def actions(ticked: Sequence[Run]) -> None:
-    """What can be done with the runs that are ticked; a deletion can be undone in the same
-    place."""
+    """What can be done with the ticked runs; a deletion can be undone in the same place."""
     ids = [run.id for run in ticked]
     what = page.plain(ticked[0].label) if len(ids) == 1 else f"{len(ids)} runs"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -259,22 +257,22 @@ def actions(ticked: Sequence[Run]) -> None:
             with st.popover(
                 "Recently deleted", icon=":material/restore_from_trash:", key="deleted-runs"
             ):
-                st.caption("Kept for a day.")
+                st.caption("Deleted runs can be restored for a day.")
                 for run in kept:
                     st.button(
-                        f"Bring back {page.plain(run.label)}",
+                        f"Restore {page.plain(run.label)}",
                         icon=":material/undo:",
                         key=f"restore-{run.id}",
-                        on_click=_try,
-                        args=[resources.store().restore, [run.id]],
+                        on_click=_restore,
+                        args=[[run.id]],
                     )
         if deleted := st.session_state.get("compare-deleted"):
             st.markdown(f"Deleted {deleted[1]}.", width="content")
             st.button("Undo", icon=":material/undo:", key="undo-delete", on_click=_undo)
         elif not ids:
             st.caption(
-                "Tick one run to rename it, two to compare, any to delete or to see their curves. "
-                "On a keyboard, Shift and the space bar tick a run.",
+                "Tick one run to rename it, two to compare them, any to delete them or see their "
+                "curves. On the keyboard, Shift and the space bar tick a run.",
                 width="content",
             )
     problem, then_ticked = st.session_state.get("compare-problem", ("", None))
@@ -301,6 +299,10 @@ def _delete(run_ids: Sequence[str], what: str) -> None:
         st.session_state["compare-deleted"] = run_ids, what
 
 
+def _restore(run_ids: Sequence[str]) -> None:
+    _try(resources.store().restore, run_ids)
+
+
 def _undo() -> None:
     run_ids, _ = st.session_state["compare-deleted"]
     if _try(resources.store().restore, run_ids):
@@ -308,8 +310,12 @@ def _undo() -> None:
         st.session_state["compare-ticked"] |= set(run_ids)
 
 
-def _try(change, *args: Any) -> bool:
-    """Changes the store; what is wrong with that is told on the page. Whether it was done."""
+def _try(change: Callable[..., object], *args: Any) -> bool:
+    """Changes the store; a problem is shown on the page.
+
+    Returns:
+        Whether the change was made.
+    """
     st.session_state.pop("compare-problem", None)
     try:
         change(*args)
@@ -327,7 +333,12 @@ def _compare(run_ids: Sequence[str]) -> None:
 
 
 def curves(runs: Sequence[Run], ticked: bool) -> None:
-    """Loss and accuracy of these runs over their trainings, and what to see in them in words."""
+    """Loss and accuracy of these runs, and what they show in words.
+
+    Args:
+        runs: The runs.
+        ticked: Whether they are the ticked ones, rather than the best of each kind.
+    """
     drawn, problems = [], []
     for run in runs[:MOST_CURVES]:
         try:
@@ -348,22 +359,24 @@ def curves(runs: Sequence[Run], ticked: bool) -> None:
         st.warning(page.plain(" ".join(problems)))
     if len(runs) > MOST_CURVES:
         st.caption(
-            f"The first {MOST_CURVES} of the {len(runs):,} ticked runs are drawn: more could not "
-            "be told apart."
+            f"Only the first {MOST_CURVES} of the {len(runs):,} ticked runs are drawn: more lines "
+            "could not be told apart."
         )
     if not drawn:
-        st.info("No curve was kept of what is ticked. Tick another run.")
+        st.info("There is no curve of the ticked runs. Tick another run.")
         return
-    whose = (
-        "the runs that are ticked" if ticked else "the best of each network, until runs are ticked"
+    shown = (
+        "Curves of the ticked runs."
+        if ticked
+        else "Showing the best DNN and the best CNN. Tick runs to change."
     )
     st.markdown(
-        f"Curves of {whose}. "
+        f"{shown} "
         + comparison.reached({f"**{page.plain(one.label)}**": one.curve for one in drawn})
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         axis = st.segmented_control(
-            "Over",
+            "x axis",
             list(learning_curves.AXES),
             format_func=learning_curves.AXES.__getitem__,
             default=next(iter(learning_curves.AXES)),
@@ -372,22 +385,29 @@ def curves(runs: Sequence[Run], ticked: bool) -> None:
             persist_state="session",
             wrap=True,
         )
-        log = st.toggle("Logarithmic loss", key="compare-log", persist_state="session")
+        log = st.toggle("Log-scale loss", key="compare-log", persist_state="session")
     for column, quantity in zip(st.columns(2, gap="medium"), ("loss", "accuracy"), strict=True):
         with column:
             spec = learning_curves.curves(drawn, quantity, axis, log=log)
             large_type.chart(spec, key=f"compare-{quantity}", alt=f"The {quantity} of these runs")
 
 
-def choose_two(runs: Runs, come: bool) -> list[Run]:
-    """Two lists of the networks that can read, and in the address which were chosen; returns both,
-    or one if it was chosen twice. come: the visitor has just come from elsewhere."""
+def choose_two(runs: Runs, has_come: bool) -> list[Run]:
+    """Chooses two models in two lists, and shows them in the address.
+
+    Args:
+        runs: The readable runs, by id.
+        has_come: Whether the visitor has just come from elsewhere.
+
+    Returns:
+        Both runs, or one if it was chosen twice.
+    """
     best = [comparison.best(list(runs.values()), network).id for network in NETWORKS]
     defaults = dict(zip(PLACES, best, strict=True))
-    _take_from_address(runs, defaults, come)
+    _take_from_address(runs, defaults, has_come)
     titles = {run.id: _title(run) for run in runs.values()}
-    # A list does not notice when the title that it shows is another one: with other titles it has
-    # to be another list.
+    # A list does not notice when one of its titles changes: with other titles it has to be another
+    # list.
     version = zlib.crc32(repr(titles).encode())
     for place, column in zip(PLACES, st.columns(2, gap="medium"), strict=True):
         if st.session_state.get(f"compare-{place}") not in runs:
@@ -404,9 +424,8 @@ def choose_two(runs: Runs, come: bool) -> list[Run]:
             args=[place, key],
         )
     pair = tuple(st.session_state[f"compare-{place}"] for place in PLACES)
-    if _address() != pair and (
-        any(_address()) or pair != tuple(best)
-    ):  # the address of the default pair needs no names
+    # The address of the default pair needs no names.
+    if _address() != pair and (any(_address()) or pair != tuple(best)):
         _show_in_address()
     return [runs[run_id] for run_id in dict.fromkeys(pair)]
 
@@ -417,21 +436,21 @@ def _choose(place: str, key: str) -> None:
 
 
 def _title(run: Run) -> str:
-    return f"{run.label} · {NETWORKS[run.network].title} · {run.test_accuracy:.2%}"
+    return f"{run.label} · {NETWORKS[run.network].title} · {measured(run).test_accuracy:.2%}"
 
 
-def _take_from_address(runs: Runs, defaults: Mapping[str, str], come: bool) -> None:
-    """Follows a link, or the browser's Back, to the two that the address names."""
+def _take_from_address(runs: Runs, defaults: Mapping[str, str], has_come: bool) -> None:
+    """Follows a link, or the browser's Back, to the two models in the address."""
     asked = _address()
-    if asked == st.session_state.get("compare-address") or (come and not any(asked)):
+    if asked == st.session_state.get("compare-address") or (has_come and not any(asked)):
         return
     st.session_state["compare-address"] = asked
     for place, run_id in zip(PLACES, asked, strict=True):
         st.session_state[f"compare-{place}"] = run_id if run_id in runs else defaults[place]
     if any(run_id and run_id not in runs for run_id in asked):
         st.warning(
-            "The address names a run that is not here or cannot read digits; it may have been "
-            "deleted. The best one is shown."
+            "The address names a run that is not here or has no model; it may have been deleted. "
+            "The best one is shown instead."
         )
 
 

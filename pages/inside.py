@@ -1,4 +1,4 @@
-"""Look inside: what each layer of both networks makes of a digit, down to a single number."""
+"""Look inside: what each layer of both models makes of a digit, down to a single number."""
 
 import streamlit as st
 
@@ -14,8 +14,8 @@ from pages.parts.lessons import cached, frame
 
 SCRIPT = "pages/inside.py"
 MOST_LAYERS = CnnHyperparameters.choices()["conv_layers"].max_count
-MOST_FILTERS = ConvLayer.choices()["filters"].high
-# The pixel that is looked at; what a network does not have of it gives way to what it has.
+MOST_FILTERS = int(ConvLayer.choices()["filters"].high or 0)
+# The pixel that is explained; where a model has no such layer or pixel, the page chooses another.
 SETTINGS = {
     "inside-layer": frame.Setting(
         "layer", tuple(f"conv_{number}" for number in range(1, MOST_LAYERS + 1))
@@ -25,13 +25,13 @@ SETTINGS = {
         for name in ("filter", "row", "column", "channel")
     },
 }
-# Networks whose first layer is easy to read.
+# Models whose first layer is easy to interpret.
 READABLE = {
     "Train a DNN with one small hidden layer: 16 templates are all that it has": DnnHyperparameters(
         hidden_units=(16,), dropout=0.0
     ),
     "Train a CNN with 7×7 kernels: there is more to see in each": CnnHyperparameters(
-        conv_layers="16x7/2,32x3/2"
+        conv_layers=(ConvLayer(filters=16, kernel=7, stride=2), ConvLayer(filters=32, stride=2))
     ),
 }
 
@@ -40,12 +40,13 @@ READABLE = {
 def main() -> None:
     """The page."""
     frame.begin(SCRIPT, SETTINGS)
-    st.header("Look inside, and see what each layer makes of your digit")
+    st.header("Look inside: what does each layer make of your digit?")
     st.markdown(
-        "Each layer makes new numbers of those before it, until ten are left. **Notice** that the "
-        "DNN's first layer has a weight for every pixel, the CNN's a few small kernels that are "
-        "used everywhere. **Try** another digit and see what else speaks for it; then choose one "
-        "pixel of a feature map, and follow the arithmetic that leads to it."
+        "Each layer turns the previous layer's numbers (activations) into new ones, until ten are "
+        "left. **Notice** that the DNN's first layer has one weight per pixel for each unit, the "
+        "CNN's a few small kernels that are used everywhere. **Try** another digit and see what is "
+        "evidence for that one; then choose one pixel of a feature map, and follow the arithmetic "
+        "that leads to it."
     )
     look_inside()
 
@@ -53,8 +54,8 @@ def main() -> None:
 @st.fragment
 @page.guarded
 def look_inside() -> None:
-    """The digit, the two networks, and what is in them. A fragment: what is chosen here redraws
-    this and nothing else."""
+    """The digit, the two models, and what is in them. A fragment: a choice redraws this and nothing
+    else."""
     image, label = frame.digit()
     runs = frame.networks()
     frame.present(
@@ -73,17 +74,17 @@ def look_inside() -> None:
 
     looks = {network: inspector.look(image, label) for network, inspector in inspectors.items()}
     layers.colours()
-    st.subheader(f"The first layer: what speaks for {label}")
+    st.subheader(f"The first layer: evidence for {label}")
     for column, network in zip(st.columns(len(runs), gap="medium"), runs, strict=True):
         with column:
             st.markdown(f"##### {NETWORKS[network].title}")
             layers.first_layer(
                 inspectors[network], looks[network], templates(inspectors[network].stages[0])
             )
-    st.subheader("Layer by layer: what is passed on")
+    st.subheader("Layer by layer: activations")
     st.caption(
-        "A cell is a unit of a dense layer, in no order; a feature map has a pixel for every place "
-        "that its filter saw."
+        "Each cell of a dense layer is one unit (their order has no meaning); each pixel of a "
+        "feature map is one position of the filter."
     )
     for column, network in zip(st.columns(len(runs), gap="medium"), runs, strict=True):
         with column:
@@ -91,21 +92,21 @@ def look_inside() -> None:
             layers.layer_by_layer(inspectors[network], looks[network])
     for network, inspector in inspectors.items():
         if inspector.convolutions:
-            st.subheader(f"One pixel of the {NETWORKS[network].title}, from the image on")
+            st.subheader(f"Follow one pixel through the {NETWORKS[network].title}")
             pixel.explain(runs[network].id, inspector, looks[network])
     with st.expander("Why do they look like that?"):
         why()
 
 
 def why() -> None:
-    """Why first layers look as they do, and networks that are easier to read."""
+    """Why first layers look as they do, and models that are easier to interpret."""
     st.markdown(
-        "A unit of a deep network's first layer need not look like a digit: it finds a part, and "
-        "the next layers put parts together. Where images never have ink, training hardly touches "
-        "its weights, and they stay as chance made them. With a single hidden layer, a unit's "
-        "template and its ten outgoing weights are all there is to it. A small kernel finds an "
-        "edge or the end of a stroke, wherever it is; each pixel of a later layer sees more of the "
-        "image, and puts those together."
+        "A unit in the first layer of a deep network need not look like a digit: it detects a "
+        "part, and the following layers put parts together. Pixels that never have ink hardly "
+        "change their weights during training, so these stay as random as they began. With a "
+        "single hidden layer, a unit's template and its ten outgoing weights are all there is to "
+        "it. A small kernel detects an edge or the end of a stroke, wherever it is; each pixel of "
+        "a later layer covers more of the image (its receptive field), and combines those."
     )
     for label, hyperparameters in READABLE.items():
         st.page_link(

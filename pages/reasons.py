@@ -1,5 +1,5 @@
-"""Why this reading: what counted in the digit, what would change it, and which training digits look
-like it to each network."""
+"""Why this answer: what mattered in the digit, what would change the prediction, and which training
+digits are nearest to it for each model."""
 
 import functools
 from collections.abc import Mapping
@@ -8,19 +8,21 @@ import numpy as np
 import streamlit as st
 
 from mnist_models.explain import explanations, neighbours
+from mnist_models.explain.slices import Sliced
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import page, resources
 from pages.parts.lessons import cached, frame, waiting
-from pages.parts.lessons.reasons import alike, changes, evidence
+from pages.parts.lessons.reasons import attributions, counterfactuals, nearest
+from pages.parts.measured import measured
 
 SCRIPT = "pages/reasons.py"
 WAY, SIDE, COVER, CHANGE = "reasons-way", "reasons-side", "reasons-cover", "reasons-change"
-WAYS = {"cover": "Covering", "gradients": "Gradients"}
+WAYS = {"cover": "Occlusion", "gradients": "Integrated gradients"}
 COVERS = {"paper": 0, "ink": explanations.INK}
 CHANGES = {
-    "pen": "A stroke of the pen",
-    "rubber": "A stroke of the rubber",
+    "pen": "Pen stroke",
+    "rubber": "Eraser stroke",
     "pixels": "Single pixels",
 }
 SETTINGS = {
@@ -38,53 +40,63 @@ def main() -> None:
     frame.begin(SCRIPT, SETTINGS)
     for key, first in STARTS.items():
         st.session_state.setdefault(key, first)
-    st.header("Why this reading, and what would change it?")
+    st.header("Why this answer, and what would change it?")
     st.markdown(
-        "A network cannot say why it reads what it reads, but it can be asked: what if this part "
-        "were covered, what if a stroke were added, and which of your training digits look like "
-        "this one? **Notice** which strokes each reading hangs on, and whether both networks lean "
-        "on the same ones. **Try** a digit written badly on purpose, and see how little ink makes "
-        "another one of it."
+        "A model cannot say why it predicts what it predicts, but it can be tested: what if this "
+        "part were covered, what if a stroke were added, and which training digits are most "
+        "similar to this one? **Notice** which strokes each answer depends on, and whether both "
+        "models rely on the same ones. **Try** a digit written badly on purpose, and see how "
+        "little ink turns it into another digit."
     )
     reasons()
 
 
 @page.guarded
 def reasons() -> None:
-    """The digit, the two networks, and three ways to ask them why."""
+    """The digit, the two models, and three ways to test them."""
     image, label = frame.digit()
     runs = frame.networks()
     values = {key: st.session_state[key] for key in SETTINGS}
     frame.present(SCRIPT, image, label, runs, SETTINGS, values)
     with resources.while_loading():
         read = {network: resources.classifier(run.id).read(image) for network, run in runs.items()}
-    told = ", and the ".join(
-        f"{NETWORKS[network].title} reads **{one.digit}**, {one.probability:.1%} probable, which "
-        "are odds of "
-        ""
-        f"{evidence.odds(float(explanations.log_odds(np.array([one.probabilities]), one.digit)[0]))}"
+    odds = {
+        network: attributions.odds(
+            float(explanations.log_odds(np.array([one.probabilities]), one.digit)[0])
+        )
+        for network, one in read.items()
+    }
+    predictions = ", the ".join(
+        f"{NETWORKS[network].title} reads **{one.digit}**, probability {one.probability:.1%} (odds "
+        f"{odds[network]})"
         for network, one in read.items()
     )
     is_wrong = any(one.digit != label for one in read.values())
     st.markdown(
-        f"The {told}."
-        + (" Each is asked about what it reads itself, right or wrong." if is_wrong else "")
+        f"The {predictions}."
+        + (" Each is tested on its own prediction, right or wrong." if is_wrong else "")
     )
     digits = {network: one.digit for network, one in read.items()}
-    what_counted(image, runs, digits)
+    what_mattered(image, runs, digits)
     what_would_change(image, runs, digits)
-    what_is_alike(image, runs)
+    nearest_digits(image, runs)
     how()
 
 
 @st.fragment
 @page.guarded
-def what_counted(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[str, int]) -> None:
-    """A map of each network of what counted. digits: what each reads in the image."""
-    st.subheader("What counted?")
+def what_mattered(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[str, int]) -> None:
+    """A map for each model of what mattered (an attribution).
+
+    Args:
+        image: The digit, uint8 (28, 28).
+        runs: The two models, by kind.
+        digits: The prediction of each, by kind.
+    """
+    st.subheader("What mattered?")
     with st.container(horizontal=True, gap="medium"):
         way = st.segmented_control(
-            "Found by",
+            "Method",
             WAYS,
             format_func=WAYS.__getitem__,
             required=True,
@@ -92,32 +104,34 @@ def what_counted(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[str
             persist_state="session",
         )
         if way == "gradients":
-            works = {
+            works: dict[str, Sliced] = {
                 network: cached.attribution(run.id, image, digits[network])
                 for network, run in runs.items()
             }
-            show = functools.partial(evidence.gradients, image=image, digits=digits)
+            show = functools.partial(attributions.gradients, image=image, digits=digits)
         else:
             side_px = st.segmented_control(
-                "A square of",
+                "Size of the square",
                 explanations.SIDES_PX,
                 format_func=lambda side_px: f"{side_px}×{side_px} px",
                 required=True,
                 key=SIDE,
                 persist_state="session",
             )
+            assert side_px is not None  # it is required
             cover = st.segmented_control(
                 "Covered with", COVERS, required=True, key=COVER, persist_state="session"
             )
+            assert cover is not None  # it is required
             works = {
                 network: cached.occlusion(run.id, image, side_px, COVERS[cover])
                 for network, run in runs.items()
             }
             square = f"{side_px}×{side_px} square"
             show = functools.partial(
-                evidence.covers, image=image, digits=digits, square=square, cover=cover
+                attributions.covers, image=image, digits=digits, square=square, cover=cover
             )
-    waiting.until_over(works, "Both networks are asked.", show)
+    waiting.until_over(works, "Computing attributions …", show)
 
 
 @st.fragment
@@ -125,8 +139,8 @@ def what_counted(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[str
 def what_would_change(
     image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[str, int]
 ) -> None:
-    """The smallest change found that makes each network read another digit."""
-    st.subheader("What would change its mind?")
+    """The smallest change found that turns each prediction into another one (a counterfactual)."""
+    st.subheader("What would change the answer?")
     by = st.segmented_control(
         "What may change",
         CHANGES,
@@ -135,56 +149,64 @@ def what_would_change(
         key=CHANGE,
         persist_state="session",
     )
+    assert by is not None  # it is required
     works = {network: cached.change(run.id, image, by) for network, run in runs.items()}
-    confidence_threshold = {network: run.confidence_threshold for network, run in runs.items()}
+    thresholds = {network: measured(run).confidence_threshold for network, run in runs.items()}
     show = functools.partial(
-        changes.show, image=image, digits=digits, confidence_threshold=confidence_threshold, by=by
+        counterfactuals.show,
+        image=image,
+        digits=digits,
+        confidence_thresholds=thresholds,
+        by=by,
     )
-    waiting.until_over(works, "Small changes are tried.", show)
+    waiting.until_over(works, "Trying small changes …", show)
 
 
 @st.fragment
 @page.guarded
-def what_is_alike(image: np.ndarray, runs: Mapping[str, Run]) -> None:
-    """The training digits that look most like this one to each network."""
-    st.subheader("What looks like it to each network?")
+def nearest_digits(image: np.ndarray, runs: Mapping[str, Run]) -> None:
+    """The training digits that are nearest to this one in each model's last hidden layer."""
+    st.subheader("Nearest training digits")
     works = {network: cached.known(run.id) for network, run in runs.items()}
-    doing = f"Both networks look at {neighbours.COUNT:,} training digits, once for all visitors."
-    waiting.until_over(works, doing, functools.partial(alike.show, image=image, runs=runs))
+    doing = f"Computing features of {neighbours.COUNT:,} training digits (once) …"
+    waiting.until_over(works, doing, functools.partial(nearest.show, image=image, runs=runs))
 
 
 def how() -> None:
-    """How all of this is measured, and by whose methods."""
+    """How all of this is measured, and where the methods come from."""
     with st.expander("How is this measured?"):
         st.markdown(
-            "**Odds** tell how many times as probable the digit is as all others together: 99.9% "
-            "are odds of 999 to 1. They still move where a probability near 100% does not, and are "
-            "told in powers of ten: +3 is a thousand times."
+            "**Odds** say how many times as probable a digit is as all others together: 99.9% are "
+            "odds of 999 : 1. They still change where a probability near 100% hardly does. Changes "
+            "are given in powers of ten: +3 is a thousand times."
         )
         st.markdown(
-            "**Covering** puts a square around each of the 784 pixels and reads again ([Zeiler and "
-            "Fergus 2014](https://arxiv.org/abs/1311.2901), there with a grey square). What it "
-            "tells is what really happens, but of squares, not of pixels, and no network learned "
-            "from digits with holes."
+            "**Occlusion** covers a square around each of the 784 pixels and classifies the digit "
+            "again ([Zeiler and Fergus 2014](https://arxiv.org/abs/1311.2901), who used a grey "
+            "square). It shows what really happens, but for squares rather than pixels, and no "
+            "model was trained on digits with holes."
         )
         st.markdown(
-            "**Gradients** are integrated gradients ([Sundararajan, Taly and Yan "
-            f"2017](https://arxiv.org/abs/1703.01365)): the ink comes in over {explanations.STEPS} "
-            "steps from blank paper, and each pixel is given what its ink adds on the way. The sum "
-            "of all pixels is all that the ink adds, but for a small error."
+            "**Integrated gradients** ([Sundararajan, Taly and Yan "
+            "2017](https://arxiv.org/abs/1703.01365)): the ink fades in from blank paper over "
+            f"{explanations.STEPS} steps, and each pixel is credited with what its ink adds on the "
+            "way. Apart from a small error, the sum over all pixels is "
+            "everything that the ink adds."
         )
         st.markdown(
-            "**What would change its mind** is found by trying. All strokes are read, from the one "
-            "that changes the least ink on, so the first that is found is the smallest of them; a "
-            "curved one might be smaller still. Single pixels are chosen greedily (after [Papernot "
-            "and others 2016](https://arxiv.org/abs/1511.07528)). That few are enough, where a "
-            "person sees no other digit, was found of all kinds of networks ([Szegedy and others "
-            "2014](https://arxiv.org/abs/1312.6199))."
+            "**What would change the answer** is found by trial (a counterfactual). All strokes of "
+            "a fixed set are tried, from the one that changes the least ink on, so the first that "
+            "works is the smallest of them; a curved one might be smaller still. Single pixels are "
+            "chosen greedily (after [Papernot et al. 2016](https://arxiv.org/abs/1511.07528)). "
+            "That a few pixels are enough, where a person sees no other digit, is known of all "
+            "kinds of networks ([Szegedy et al. 2014](https://arxiv.org/abs/1312.6199): "
+            "adversarial perturbations)."
         )
         st.markdown(
-            "**What looks like it** compares what each network passes on to its last layer, by "
-            f"Euclidean distance, with that of MNIST's first {neighbours.COUNT:,} training digits. "
-            f"The map is a principal component analysis of the first {neighbours.MAPPED:,} of them."
+            "**Nearest training digits** compares the activations of the last hidden layer (an "
+            f"embedding) by Euclidean distance with those of MNIST's first {neighbours.COUNT:,} "
+            "training digits. The map is a principal component analysis of the first "
+            f"{neighbours.MAPPED:,} of them."
         )
 
 

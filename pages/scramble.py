@@ -1,4 +1,4 @@
-"""The scramble: what is left of both networks where no pixel has its neighbours any more."""
+"""Shuffle the pixels: what is left of both models when no pixel keeps its neighbours."""
 
 from collections.abc import Mapping
 
@@ -11,53 +11,54 @@ from mnist_models.runs.tables import Run
 from mnist_models.settings import links, recipes
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources, selection
-from pages.parts.lessons import charts, frame
+from pages.parts.lessons import charts, frame, pictures
+from pages.parts.measured import measured
 
 SCRIPT = "pages/scramble.py"
 PICTURE_PX = 140
-# Accuracies that differ by less are called the same: another seed does as much.
+# Accuracies that differ by less are called the same: another seed changes as much.
 CLOSE = 0.002
 
 
 @page.guarded
 def main() -> None:
     """The page."""
-    runs = {network: learned_scrambled(network) for network in NETWORKS}
+    runs = {network: trained_on_shuffled(network) for network in NETWORKS}
     if frame.begin(SCRIPT, settings(runs)):
         board = canvas.board()
         if board.preparation is None:
             canvas.show_test_digit(frame.EXAMPLE)
         board.send(board.drawing)
-    st.header("Scramble the pixels, and see who minds")
+    st.header("Shuffle the pixels: who cares?")
     st.markdown(
-        "Here all 784 pixels of an image change places, always in the same way, before a network "
-        "sees it. Two networks learned from images scrambled like that. **Notice** that a dense "
-        "network hardly minds: it never knew which pixels are neighbours. A convolutional network "
-        "looks for patterns of neighbours, and there are none left. **Try** to draw under "
-        "scrambling: you cannot read it, but can they?"
+        "Here all 784 pixels of every image are shuffled by one fixed permutation, for training "
+        "and for testing alike. Two models were trained on images shuffled like that. **Notice** "
+        "that the fully connected network hardly cares: it never knew which pixels are neighbours. "
+        "A convolutional network looks for patterns of neighbouring pixels, and there are none "
+        "left. **Try** drawing with the shuffle on: you cannot read it, but can they?"
     )
     scrambled = {network: choose(network, some) for network, some in runs.items()}
     plain = pretrained_runs("quick")
     draw_and_read(plain, scrambled)
-    st.subheader("What it costs over the whole test set")
+    st.subheader("Effect on test accuracy")
     st.markdown(verdict(plain, scrambled))
     large_type.chart(
         charts.mistakes(
             [
-                (NETWORKS[network].title, network, kind, _wrong(run))
-                for kind, runs in (("as they are", plain), ("scrambled", scrambled))
+                (NETWORKS[network].title, network, kind, _misclassified(run))
+                for kind, runs in (("original", plain), ("shuffled", scrambled))
                 for network, run in runs.items()
             ]
         ),
         key="scramble-mistakes",
-        alt="How many test digits each network reads wrongly, as they are and scrambled",
+        alt="Misclassified test digits of each model, with original and with shuffled pixels",
     )
     again()
     resources.prepare()
 
 
 def pretrained_runs(pair: str) -> dict[str, Run]:
-    """A pair of networks that comes with the app, by network."""
+    """A pair of pretrained models, by kind."""
     return {
         network: resources.store().run(run_id) for network, run_id in pretrained.ids(pair).items()
     }
@@ -75,8 +76,8 @@ def settings(runs: Mapping[str, Mapping[str, Run]]) -> frame.Settings:
     }
 
 
-def learned_scrambled(network: str) -> dict[str, Run]:
-    """The networks of this kind that learned from scrambled images, by id: the one that ships, and
+def trained_on_shuffled(network: str) -> dict[str, Run]:
+    """The models of this kind that were trained on shuffled pixels, by id: the pretrained one, and
     those trained here."""
     return {
         run_id: run
@@ -86,17 +87,19 @@ def learned_scrambled(network: str) -> dict[str, Run]:
 
 
 def choose(network: str, runs: Mapping[str, Run]) -> Run:
-    """One of them, chosen here where there are several."""
+    """One of these models, chosen here if there are several."""
     key, ids = _key(network), list(runs)
     if st.session_state.setdefault(key, ids[0]) not in runs:
         st.session_state[key] = ids[0]
     if frame.is_presented() or len(runs) == 1:
         return runs[st.session_state[key]]
     run_id = st.selectbox(
-        f"{NETWORKS[network].title} of scrambled pixels",
+        f"{NETWORKS[network].title} trained on shuffled pixels",
         ids,
         key=key,
-        format_func=lambda run_id: f"{runs[run_id].label} · {runs[run_id].test_accuracy:.2%}",
+        format_func=lambda run_id: (
+            f"{runs[run_id].label} · {measured(runs[run_id]).test_accuracy:.2%}"
+        ),
         persist_state="session",
     )
     return runs[run_id]
@@ -105,8 +108,8 @@ def choose(network: str, runs: Mapping[str, Run]) -> Run:
 @st.fragment
 @page.guarded
 def draw_and_read(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> None:
-    """The canvas, what becomes of it, and what four networks read. A fragment: a stroke redraws
-    this and nothing else."""
+    """The canvas, the drawing shuffled, and four predictions. A fragment: a stroke redraws this and
+    nothing else."""
     left, middle, right = st.columns([1.3, 0.7, 1], gap="medium")
     with left:
         with st.container(key="canvas"):
@@ -121,18 +124,18 @@ def draw_and_read(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> Non
                 key="scramble-example",
             )
     if preparation is None:
-        right.caption("Nothing yet. Draw a digit on the canvas.")
+        right.caption("Waiting for a digit.")
         return
     with middle:
-        pictures(preparation)
+        show_images(preparation)
     with right, resources.while_loading():
-        for kind, runs in (("As it is", plain), ("Scrambled", scrambled)):
+        for kind, runs in (("Original pixels", plain), ("Shuffled pixels", scrambled)):
             st.markdown(f"**{kind}**")
             with st.container(horizontal=True):
                 for network, run in runs.items():
                     read = resources.classifier(run.id).read(preparation.image)
                     st.metric(
-                        f"The {NETWORKS[network].title} reads",
+                        f"{NETWORKS[network].title} prediction",
                         str(read.digit),
                         f"{read.probability:.1%}",
                         delta_color="off",
@@ -144,10 +147,10 @@ def draw_and_read(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> Non
     frame.present(SCRIPT, preparation.image, label, {}, of_link, chosen)
 
 
-def pictures(preparation: Preparation) -> None:
-    """The digit as the networks read it, and as those of scrambled pixels are given it."""
+def show_images(preparation: Preparation) -> None:
+    """The digit with its original pixels and with shuffled ones, as the models see it."""
     image = preparation.image
-    for picture, caption in ((image, "As it is"), (dataset.scrambled(image[None])[0], "Scrambled")):
+    for picture, caption in ((image, "Original"), (dataset.scrambled(image[None])[0], "Shuffled")):
         st.image(
             canvas.enlarged(picture, PICTURE_PX),
             width=PICTURE_PX,
@@ -156,54 +159,57 @@ def pictures(preparation: Preparation) -> None:
         )
 
 
-def _wrong(run: Run) -> int:
-    return round((1 - run.test_accuracy) * dataset.TEST_COUNT)
+def _misclassified(run: Run) -> int:
+    return round((1 - measured(run).test_accuracy) * dataset.TEST_COUNT)
 
 
 def verdict(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> str:
-    """What scrambling cost each network, and who wins without neighbours, in words."""
-    told = " ".join(_cost(plain[network], run) for network, run in scrambled.items())
-    worst, best = sorted(scrambled.values(), key=lambda run: run.test_accuracy)
-    if best.test_accuracy - worst.test_accuracy < CLOSE:
-        return told + " Without neighbours, neither is better than the other."
-    told += (
-        f" Without neighbours, the {NETWORKS[best.network].title} is the better reader of the two"
-    )
-    if plain[best.network].test_accuracy > plain[worst.network].test_accuracy:
-        return told + " still."
-    return told + "."
+    """What shuffling does to each model's test accuracy, and which model is better without
+    neighbours, in words.
 
-
-def _cost(plain: Run, scrambled: Run) -> str:
-    """What one network reads as it is and scrambled; a cost only where nothing else is
-    different."""
-    title = NETWORKS[plain.network].title
-    if plain.hyperparameters.model_copy(update={"scrambled": True}) != scrambled.hyperparameters:
-        return (
-            f"{page.plain(scrambled.label)} reads **{scrambled.test_accuracy:.2%}** of the test "
-            "digits scrambled."
-        )
-    points = 100 * (plain.test_accuracy - scrambled.test_accuracy)
+    Args:
+        plain: The models trained on original pixels, by kind.
+        scrambled: The models trained on shuffled pixels, by kind.
+    """
+    text = " ".join(_effect(plain[network], run) for network, run in scrambled.items())
+    accuracies = {network: measured(run).test_accuracy for network, run in scrambled.items()}
+    worst, best = sorted(accuracies, key=accuracies.__getitem__)
+    if accuracies[best] - accuracies[worst] < CLOSE:
+        return f"{text} Without neighbours, both are equally accurate."
+    was_best = measured(plain[best]).test_accuracy > measured(plain[worst]).test_accuracy
     return (
-        f"The {title} reads **{plain.test_accuracy:.2%}** of the test digits as they are, and "
-        f"**{scrambled.test_accuracy:.2%}** scrambled: {abs(points):.2f} percentage points "
-        f"{'less' if points > 0 else 'more'}."
+        f"{text} Without neighbours, the {NETWORKS[best].title} is "
+        f"{'still ' if was_best else ''}more accurate."
+    )
+
+
+def _effect(plain: Run, scrambled: Run) -> str:
+    """Test accuracy of one kind of model with original and with shuffled pixels; the difference
+    only if nothing else differs."""
+    title = NETWORKS[plain.network].title
+    before, after = measured(plain).test_accuracy, measured(scrambled).test_accuracy
+    if plain.hyperparameters.model_copy(update={"scrambled": True}) != scrambled.hyperparameters:
+        return f"{page.plain(scrambled.label)}: test accuracy **{after:.2%}** (shuffled)."
+    return (
+        f"{title}: test accuracy **{before:.2%}** (original), **{after:.2%}** (shuffled), "
+        f"{pictures.decimal(100 * (after - before), '+').replace('-', '−')} points."
     )
 
 
 def again() -> None:
-    """Ways on: train such a pair, and draw for it."""
-    entrants = {network: recipes.find("scrambled", network).hyperparameters for network in NETWORKS}
+    """Where to go from here: train such a pair, or move a digit with it."""
+    found = {network: recipes.find("scrambled", network) for network in NETWORKS}
+    entrants = {network: recipe.hyperparameters for network, recipe in found.items() if recipe}
     with st.container(horizontal=True):
         st.page_link(
             "pages/train.py",
-            label="Train both on scrambled pixels, and watch them race",
+            label="Train both on shuffled pixels, and watch them race",
             icon=":material/model_training:",
             query_params=links.race_to_query(entrants),
         )
         st.page_link(
             "pages/slide.py",
-            label="Slide a digit under the scrambled pair",
+            label="Move a digit with the shuffled pair",
             icon=":material/open_with:",
             query_params=pretrained.ids("scrambled"),
         )

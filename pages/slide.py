@@ -1,4 +1,4 @@
-"""Slide: a digit moved to every place, and what both networks read there."""
+"""Slide: a digit moved to every position, and both predictions there."""
 
 import numpy as np
 import streamlit as st
@@ -20,7 +20,12 @@ SETTINGS = {
     RIGHT: frame.Setting("right", STEPS),
     DOWN: frame.Setting("down", STEPS),
 }
-# Shares of places that differ by less are called the same.
+AUGMENTATIONS = {
+    "off": "no augmentation",
+    "shift": "shifts only as augmentation",
+    "full": "full augmentation",
+}
+# Shares of positions that differ by less are called the same.
 CLOSE = 0.02
 
 
@@ -30,12 +35,13 @@ def main() -> None:
     frame.begin(SCRIPT, SETTINGS)
     for key in (RIGHT, DOWN):
         st.session_state.setdefault(key, 0)
-    st.header("Slide your digit, and see who still reads it")
+    st.header("Move the digit: who still recognises it?")
     st.markdown(
-        "Every drawing is put into the middle before it is read. Here it is moved from there, by "
-        f"up to {shifts.MOST_PX} of the 28 pixels each way, and read at each of the "
-        f"{len(shifts.SHIFTS)} places. **Notice** how far each network can follow. **Try** what "
-        "preparation is worth: switch it on, and every place is read as the middle is."
+        "Every drawing is centred first (preprocessing). Here the digit is moved from the centre, "
+        f"by up to {shifts.MOST_PX} of the 28 pixels each way, and both models classify it at each "
+        f"of the {len(shifts.SHIFTS)} positions. **Notice** how far you can go before a model "
+        "loses the digit. **Try:** see what preprocessing is worth. Switch on re-centring, and "
+        "every position is as easy as the centre."
     )
     slide()
 
@@ -43,13 +49,13 @@ def main() -> None:
 @st.fragment
 @page.guarded
 def slide() -> None:
-    """The digit, the two networks, and a map of each. A fragment: what is chosen here redraws this
-    and nothing else."""
+    """The digit, the two models, and a map for each. A fragment: a choice redraws this and nothing
+    else."""
     image, label = frame.digit()
     runs = frame.networks()
-    frame.pairs({"shipped": "Learned with augmentation", "quick": "Learned without"})
+    frame.pairs({"shipped": "Trained with augmentation", "quick": "Trained without"})
     prepared = st.toggle(
-        "Prepared at each place: cropped, scaled and centred again, as every drawing is",
+        "Re-centre at each position (as Draw does)",
         key=PREPARED,
         persist_state="session",
     )
@@ -68,52 +74,64 @@ def slide() -> None:
     ):
         title = NETWORKS[network].title
         with column:
-            st.metric(f"Places where the {title} reads {label}", f"{shares[network]:.1%}")
+            st.metric(
+                f"Positions where the {title} recognises the {label}", f"{shares[network]:.1%}"
+            )
             large_type.chart(
-                charts.places(places),
+                charts.positions(places),
                 key=f"places-{network}",
-                alt=f"How probable the {title} finds {label} at each place",
+                alt=f"Probability of {label} according to the {title}, at each position",
             )
     st.caption(
-        "Each cell is a place: the brighter, the more probable the right digit. A number is the "
-        "digit that was read instead. Point at a cell to see the digit there, and what both "
-        "networks read; or choose a place here."
+        "Each cell is a position of the digit: the brighter, the more probable the correct digit "
+        "according to the model. A number is the digit predicted instead. Point at a cell to see "
+        "the digit there and both predictions, or choose a position here."
     )
-    one_place(images, found)
+    one_position(images, found)
     why(runs)
 
 
 def verdict(shares: dict[str, float], label: int, prepared: bool) -> str:
-    """What the maps show, in words."""
-    told = " and the ".join(
-        f"{NETWORKS[network].title} at **{share:.0%}**" for network, share in shares.items()
+    """What the maps show, in words.
+
+    Args:
+        shares: The share of positions at which each model recognises the digit, by kind.
+        label: The digit.
+        prepared: Whether the digit was re-centred at each position.
+    """
+    (first, *others) = (
+        (NETWORKS[network].title, f"**{share:.0%}**") for network, share in shares.items()
     )
-    told = f"The {told} of the places read it as {label}."
+    text = f"The {first[0]} reads it as {_a(label)} at {first[1]} of positions"
+    text += "".join(f", the {title} at {share}" for title, share in others) + "."
     if prepared:
         return (
-            told + " Preparation undoes the shift, so neither network has to know "
-            "where a digit may stand."
+            f"{text} Re-centring undoes the shift, so neither model has to "
+            "know where a digit may be."
         )
     (_, worse), (farther, better) = sorted(shares.items(), key=lambda share: share[1])
     if better - worse < CLOSE:
-        return told + " Of this digit, neither can follow farther than the other."
-    told += f" Without preparation, the {NETWORKS[farther].title} can follow this digit farther."
-    # Of the 441 places, most show too little to be read: what a network calls those, it seems to
-    # read wherever it is.
-    return told + (
-        " One digit can be luck: a network that calls a 7 whatever it cannot make out is right "
-        "about every 7. Try others."
+        return f"{text} For this digit, both tolerate the same shifts."
+    # At most of the 441 positions too little of the digit is left to be recognised: what a model
+    # predicts for all of those, it seems to recognise everywhere.
+    return (
+        f"{text} Without re-centring, the {NETWORKS[farther].title} tolerates larger shifts of "
+        "this digit. That may be chance; try others."
     )
+
+
+def _a(digit: int) -> str:
+    return f"an {digit}" if digit == 8 else f"a {digit}"
 
 
 @st.fragment
 @page.guarded
-def one_place(images: np.ndarray, found: dict[str, np.ndarray]) -> None:
-    """The digit at a place that is chosen here, and what is read there. A fragment: the maps, which
-    are large, stay."""
+def one_position(images: np.ndarray, found: dict[str, np.ndarray]) -> None:
+    """The digit at a position that is chosen here, and both predictions. A fragment: the maps,
+    which are large, are not redrawn."""
     right, down = st.columns(2, gap="medium")
     dx = right.slider(
-        "Moved to the right",
+        "Shift right",
         STEPS[0],
         STEPS[-1],
         key=RIGHT,
@@ -121,51 +139,63 @@ def one_place(images: np.ndarray, found: dict[str, np.ndarray]) -> None:
         persist_state="session",
     )
     dy = down.slider(
-        "Moved down", STEPS[0], STEPS[-1], key=DOWN, format="%d px", persist_state="session"
+        "Shift down", STEPS[0], STEPS[-1], key=DOWN, format="%d px", persist_state="session"
     )
     place = shifts.SHIFTS.index((dx, dy))
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         st.image(
-            canvas.enlarged(images[place], DIGIT_PX), width=DIGIT_PX, alt="The digit at this place"
+            canvas.enlarged(images[place], DIGIT_PX),
+            width=DIGIT_PX,
+            alt="The digit at this position",
         )
-        told = " and the ".join(
-            f"{NETWORKS[network].title} reads **{digits_of(read[place])}** ({read[place].max():.1%})"
+        predictions = " and the ".join(
+            f"{NETWORKS[network].title} reads **{digits_of(read[place])}** "
+            f"({read[place].max():.1%})"
             for network, read in found.items()
         )
-        st.markdown(f"{where(dx, dy)}, the {told}.")
+        st.markdown(f"{where(dx, dy)}, the {predictions}.")
 
 
 def where(dx: int, dy: int) -> str:
-    """A place in words. dx, dy: in pixels, to the right and down."""
+    """A position in words.
+
+    Args:
+        dx, dy: In pixels, to the right and down.
+    """
     ways = [
         f"{abs(px)} px {back if px < 0 else on}"
         for px, on, back in ((dx, "to the right", "to the left"), (dy, "down", "up"))
         if px
     ]
-    return f"Moved {' and '.join(ways)}" if ways else "Where it was"
+    return f"Shifted {' and '.join(ways)}" if ways else "At its original position"
 
 
 def described(
     found: dict[str, np.ndarray], label: int, images: np.ndarray
-) -> dict[str, list[charts.Place]]:
-    """The cells of each network's map. found: probabilities, float32 (441, 10) each. images: uint8
-    (441, 28, 28)."""
-    told = [
+) -> dict[str, list[charts.Position]]:
+    """The cells of each model's map.
+
+    Args:
+        found: The probabilities of each model, float32 (441, 10), by kind.
+        label: The digit.
+        images: The digit at each position, uint8 (441, 28, 28).
+    """
+    predictions = [
         {
             NETWORKS[network].title: f"{digits_of(read[place])}, {read[place].max():.1%}"
             for network, read in found.items()
         }
         for place in range(len(images))
     ]
-    pictures = [frame.address(image.tobytes()) for image in images]
+    pictures = [frame.data_url(image.tobytes()) for image in images]
     return {
         network: [
-            charts.Place(
+            charts.Position(
                 dx,
                 dy,
                 round(float(read[place, label]), 4),
                 str(digit) if (digit := digits_of(read[place])) != label else "",
-                told[place],
+                predictions[place],
                 pictures[place],
             )
             for place, (dx, dy) in enumerate(shifts.SHIFTS)
@@ -175,27 +205,27 @@ def described(
 
 
 def why(runs: dict[str, Run]) -> None:
-    """Why it is so, and what training can change."""
+    """Why that is so, and what training can change."""
     with st.expander("Why?"):
         st.markdown(
-            "A dense network has a weight of its own for each pixel: what it has learned of a "
-            "stroke in the middle says nothing about the same stroke two pixels farther. A "
+            "A fully connected network has its own weight for each pixel: what it has learned "
+            "about a stroke in the middle says nothing about the same stroke two pixels away. A "
             "convolutional network looks for the same small pattern everywhere, so it finds the "
-            "strokes wherever they are; only its dense layers on top, which know places, lose "
-            "their way in the end."
+            "strokes wherever they are (convolution is equivariant to translation); only the dense "
+            "layers after the convolutions, which depend on position, eventually get lost."
         )
         st.markdown(
-            "Data can do some of what architecture does: a network that learned from moved images "
-            "follows farther. "
+            "Augmentation can replace some of what architecture gives: a model trained on shifted "
+            "images tolerates larger shifts. "
             + " ".join(
-                f"The {page.plain(run.label)} learned with augmentation "
-                f"{run.values['augmentation']}."
+                f"The {page.plain(run.label)} was trained with "
+                f"{AUGMENTATIONS[run.values['augmentation']]}."
                 for run in runs.values()
             )
         )
         st.page_link(
             "pages/train.py",
-            label="Train a CNN with images that are only moved, then choose it above",
+            label="Train a CNN on images that are only shifted, then choose it above",
             icon=":material/model_training:",
             query_params=links.to_query(CnnHyperparameters(augmentation="shift")),
         )

@@ -1,4 +1,4 @@
-"""Stroke by stroke: a drawing replayed, and when both networks knew what it would be."""
+"""Stroke by stroke: a drawing replayed, and when each model settled on its answer."""
 
 import json
 from collections.abc import Mapping
@@ -14,15 +14,16 @@ from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources
 from pages.parts.lessons import cached, charts, frame
+from pages.parts.measured import measured
 
 PICTURE_PX = 160
-# A replay shows one moment after the other, so often: about twelve seconds in all.
+# The time from one moment of a replay to the next: about twelve seconds in all.
 TICK_S = 0.2
 SCRIPT = "pages/strokes.py"
-# How much ink is shown, and, while a replay runs, how far it has come, both in percent.
+# In percent: how much of the ink is shown and, while a replay runs, how far it has come.
 INK, PLAYED = "strokes-drawn", "strokes-played"
 SETTINGS = {INK: frame.Setting("drawn", tuple(range(101)))}
-# Some stroke always is there: this is shown to whoever comes without a drawing.
+# For visitors who come without a drawing.
 EXAMPLE = strokes.EXAMPLES[0]
 
 
@@ -35,19 +36,20 @@ def main() -> None:
         canvas.show_example(EXAMPLE)
     st.header("Stroke by stroke: when did they know?")
     st.markdown(
-        "Your drawing is made once more, from the first touch of the pen to the last, and at each "
-        "moment both networks read what is there by then. **Notice** the moment at which a reading "
-        "flips: often it is one short line. **Try** to draw the same digit with its strokes in "
-        "another order, or without the last one."
+        "Your drawing is replayed, from the first touch of the pen to the last, and at each moment "
+        "both models classify what has been drawn so far. **Notice** the moment at which the "
+        "answer flips: often it is one short line. **Try** drawing the same digit with its strokes "
+        "in another order, or without the last one."
     )
     replayed()
 
 
 @page.guarded
 def replayed() -> None:
-    """The drawing, the two networks, what they read along it, and when they made up their minds."""
+    """The drawing, the two models, their predictions along it, and when each settled."""
     board = canvas.board()
     label = board.label
+    assert board.preparation is not None  # an example is shown where there was none
     if frame.is_presented():
         st.caption(page.plain(board.origin.split(". ")[0]) + ".")
     else:
@@ -67,15 +69,15 @@ def replayed() -> None:
     replay = cached.replay(objects)
     if not replay.drawing.strokes:
         st.info(
-            "This digit came as a picture, and a picture does not tell how it was drawn. Draw one, "
-            "or take an example above.",
+            "This digit came as an image, which does not show how it was drawn. Draw one, or "
+            "choose an example above.",
             icon=":material/gesture:",
         )
         return
     with resources.while_loading():
         read = {network: cached.read_replay(run.id, objects) for network, run in runs.items()}
     decisions = {
-        network: strokes.decide(read[network], run.confidence_threshold)
+        network: strokes.decide(read[network], measured(run).confidence_threshold)
         for network, run in runs.items()
     }
     st.markdown(verdict(decisions, replay))
@@ -85,17 +87,17 @@ def replayed() -> None:
         replay, runs, read, decisions, is_playing
     )
     st.caption(
-        "At each moment what is there is cropped, scaled and centred as if it were the whole "
-        "drawing, so even the first dot fills the image. Ink is measured along the strokes; how "
-        "fast they were drawn, the canvas does not tell. The line of the digit that is read at the "
-        "end has the network's colour, others have their number where they lead. Below the dashed "
-        "line a network says that it is not sure."
+        "At each moment, what has been drawn so far is cropped, resized and centred as if it were "
+        "the whole drawing, so even the first dot fills the image. Ink is measured along the "
+        "strokes; drawing speed is not recorded. The line of the final prediction has the model's "
+        "colour; other digits are labelled where they lead. Below the dashed line (the confidence "
+        "threshold) a model says that it is not sure."
     )
     why()
 
 
 def choose_drawing() -> None:
-    """Where another drawing comes from."""
+    """Examples, and the way to a drawing of one's own."""
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         for example in strokes.EXAMPLES:
             st.button(
@@ -118,7 +120,7 @@ def _go_to(percent: int) -> None:
 
 
 def _play() -> None:
-    """From what is shown on, or from the beginning where that is the end."""
+    """Starts from the moment that is shown, or from the beginning if that is the end."""
     st.session_state[PLAYED] = st.session_state[INK] % 100
 
 
@@ -130,16 +132,23 @@ def watch(
     decisions: Mapping[str, Decision],
     was_playing: bool,
 ) -> None:
-    """One moment of the drawing, as drawn and as read. was_playing: this redraws itself to show one
-    after the other."""
+    """One moment of the drawing: as drawn, as the models see it, and their predictions.
+
+    Args:
+        replay: The moments of the drawing.
+        runs: The two models, by kind.
+        read: The probabilities of each model, float32 (moments, 10), by kind.
+        decisions: When each model settled on its answer, by kind.
+        was_playing: Whether this redraws itself to show one moment after another.
+    """
     if st.session_state[PLAYED] == 100:
         _go_to(100)
-    played = st.session_state[PLAYED]
+    played: int | None = st.session_state[PLAYED]
     if (played is not None) != was_playing:
         st.rerun()  # the whole page
     at = replay.at(st.session_state.setdefault(INK, 100))
-    if was_playing:
-        # The browser may still tell of the slider what it showed before.
+    if played is not None:
+        # The browser may still send the slider's position of before.
         at = min(replay.at(played) + 1, len(replay.moments) - 1)
         st.session_state[INK] = st.session_state[PLAYED] = replay.moments[at].percent
     moment = replay.moments[at]
@@ -152,7 +161,7 @@ def watch(
                 _vector(replay.drawing, moment),
                 f"As drawn: {moment.percent}% of the ink, {_stroke(moment, replay)}",
             ),
-            (canvas.data_address(pixels), "As both networks read it"),
+            (canvas.data_address(pixels), "As both models see it"),
         ):
             with st.container(width=PICTURE_PX):
                 st.image(picture, width=PICTURE_PX, alt=caption)
@@ -160,19 +169,21 @@ def watch(
     for column, (network, run) in zip(right, runs.items(), strict=True):
         title = NETWORKS[network].title
         with column:
-            reading(title, read[network][at], run.confidence_threshold)
-            inks, drawn = zip(
-                *((round(one.ink, 4), one.stroke) for one in replay.moments), strict=True
-            )
+            show_prediction(title, read[network][at], measured(run).confidence_threshold)
+            inks = [round(one.ink, 4) for one in replay.moments]
+            drawn = [one.stroke for one in replay.moments]
             large_type.chart(
                 charts.course(
-                    charts.Course(network, inks, drawn, read[network], run.confidence_threshold), at
+                    charts.Course(
+                        network, inks, drawn, read[network], measured(run).confidence_threshold
+                    ),
+                    at,
                 ),
                 key=f"course-{network}",
-                alt=f"How probable the {title} finds each digit along the drawing",
+                alt=f"Probability of each digit according to the {title}, along the drawing",
             )
             st.button(
-                f"Where the {title} last changed its mind",
+                f"Where the {title} last changed its answer",
                 icon=":material/flag:",
                 on_click=_go_to,
                 args=[replay.moments[decisions[network].since].percent],
@@ -182,7 +193,12 @@ def watch(
 
 
 def choose_moment(percent: int, is_playing: bool) -> None:
-    """Which moment is shown, and its replay. percent: how much ink there is now."""
+    """Which moment is shown, and the buttons of the replay.
+
+    Args:
+        percent: How much of the ink is shown now.
+        is_playing: Whether the replay runs.
+    """
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         if is_playing:
             st.button(
@@ -204,77 +220,89 @@ def choose_moment(percent: int, is_playing: bool) -> None:
             format="%d%%",
             persist_state="session",
             disabled=is_playing,
-            help="How much of the drawing is there, measured along its strokes.",
+            help="How much of the drawing is shown, measured along its strokes.",
         )
 
 
-def reading(title: str, probabilities: np.ndarray, confidence_threshold: float) -> None:
-    """What a network reads at a moment."""
+def show_prediction(title: str, probabilities: np.ndarray, confidence_threshold: float) -> None:
+    """A model's prediction at one moment.
+
+    Args:
+        title: Of the model.
+        probabilities: Of the ten digits, float (10,).
+        confidence_threshold: Below it, the model is not sure.
+    """
     digit, probability = digits_of(probabilities), probabilities.max()
     sure = is_confident(probability, confidence_threshold)
-    st.metric(f"{title} reads", str(digit) if sure else "not sure")
-    st.markdown(f"{'' if sure else f'perhaps **{digit}**, '}with probability **{probability:.1%}**")
+    st.metric(f"{title} prediction", str(digit) if sure else "not sure")
+    st.markdown(f"{'' if sure else f'perhaps **{digit}**, '}probability **{probability:.1%}**")
 
 
 def verdict(decisions: Mapping[str, Decision], replay: Replay) -> str:
-    """When each network came to what it says at the end, and which was first, in words."""
-    told = " ".join(
-        _told(NETWORKS[network].title, decision, replay) for network, decision in decisions.items()
+    """When each model settled on its answer, and which was first, in words."""
+    text = " ".join(
+        _settled(NETWORKS[network].title, decision, replay)
+        for network, decision in decisions.items()
     )
-    sure = {
+    confident = {
         NETWORKS[network].title: decision
         for network, decision in decisions.items()
         if decision.is_confident
     }
-    if not sure:
-        return f"{told} So neither knows it at the end."
-    first = min(sure, key=lambda title: sure[title].since)
-    if len(sure) < len(decisions):
-        return f"{told} So only the **{first}** knows it at the end, or thinks so."
-    if len({decision.digit for decision in sure.values()}) > 1:
-        return f"{told} So they part: at the end they read **different digits**."
-    percents = [replay.moments[decision.since].percent for decision in sure.values()]
-    if len({decision.since for decision in sure.values()}) == 1:
-        return f"{told} Both knew it **at the same moment**."
-    return f"{told} The **{first} knew it first**, by {max(percents) - min(percents)}% of the ink."
+    if not confident:
+        return f"{text} So neither is sure at the end."
+    first = min(confident, key=lambda title: confident[title].since)
+    if len(confident) < len(decisions):
+        return f"{text} So only the **{first}** has an answer at the end."
+    if len({decision.digit for decision in confident.values()}) > 1:
+        return f"{text} So they disagree: at the end they see **different digits**."
+    percents = [replay.moments[decision.since].percent for decision in confident.values()]
+    if len({decision.since for decision in confident.values()}) == 1:
+        return f"{text} Both settled **at the same moment**."
+    return f"{text} The **{first} settled first**, by {max(percents) - min(percents)}% of the ink."
 
 
-def _told(title: str, decision: Decision, replay: Replay) -> str:
-    says = f"has read **{decision.digit}**" if decision.is_confident else "has been **not sure**"
+def _settled(title: str, decision: Decision, replay: Replay) -> str:
+    """When one model settled on its answer, and what it said before."""
     guess = "" if decision.is_confident else f" Its best guess at the end is {decision.digit}."
     if decision.since == 0:
+        says = f"says **{decision.digit}**" if decision.is_confident else "is **not sure**"
         return f"The {title} {says} from the first moment on.{guess}"
+    answer = f"**{decision.digit}**" if decision.is_confident else "**not sure**"
+    if decision.was_sure:
+        before = str(decision.earlier)
+    elif decision.earlier is None:
+        before = "not sure"
+    else:
+        before = f"{decision.earlier}, then not sure"
     moment = replay.moments[decision.since]
-    before = f"it read {decision.earlier}" if decision.was_sure else "it was not sure"
-    if not decision.was_sure and decision.earlier is not None:
-        before += f", after it had read {decision.earlier}" + (
-            " already" if decision.earlier == decision.digit else ""
-        )
     return (
-        f"The {title} {says} since **{moment.percent}%** of the ink, {_stroke(moment, replay)}; "
-        f"until then {before}.{guess}"
+        f"The {title} settles on {answer} at **{moment.percent}%** of the ink, "
+        f"{_stroke(moment, replay)}; before that: {before}.{guess}"
     )
 
 
 def _stroke(moment: Moment, replay: Replay) -> str:
-    """Where in the drawing a moment is."""
+    """The stroke to which a moment belongs, in words."""
     if moment.stroke < 0:
-        return "only the picture below the strokes"
+        return "only the image below the strokes"
     return f"in stroke {moment.stroke + 1} of {len(replay.drawing.strokes)}"
 
 
 def _vector(drawing: Drawing, moment: Moment) -> str:
-    """The drawing as SVG: in black what there is at a moment, pale what is to come."""
+    """The drawing as SVG: in black what has been drawn so far, pale what is still to come."""
     pale = "".join(_line(stroke, "#e4e4e4") for stroke in drawing.strokes)
     under = (
         ""
         if drawing.picture is None
-        else f'<image width="100%" height="100%" href="{_address(drawing.picture)}"/>'
+        else f'<image width="100%" height="100%" href="{_data_url(drawing.picture)}"/>'
     )
     black = "".join(_line(stroke, canvas.INK) for stroke in strokes.until(drawing, moment).strokes)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {canvas.SIZE_PX} {canvas.SIZE_PX}" fill="none" '
-        f'stroke-linecap="round" stroke-linejoin="round"><rect width="100%" height="100%" fill="{canvas.PAPER}"/>'
+        '<svg xmlns="http://www.w3.org/2000/svg" '
+        f'viewBox="0 0 {canvas.SIZE_PX} {canvas.SIZE_PX}" '
+        'fill="none" stroke-linecap="round" stroke-linejoin="round">'
+        f'<rect width="100%" height="100%" fill="{canvas.PAPER}"/>'
         f"{pale}{under}{black}</svg>"
     )
 
@@ -284,30 +312,30 @@ def _line(stroke: strokes.Stroke, color: str) -> str:
     return f'<polyline points="{points}" stroke="{color}" stroke-width="{stroke.brush_px:g}"/>'
 
 
-def _address(ink: np.ndarray) -> str:
-    """The address of a picture of ink, uint8 (280, 280), on nothing."""
+def _data_url(ink: np.ndarray) -> str:
+    """A data URL of ink, uint8 (280, 280), on a transparent background."""
     return canvas.data_address(Image.merge("LA", [Image.new("L", ink.shape), Image.fromarray(ink)]))
 
 
 def why() -> None:
-    """Why readings flip."""
+    """Why predictions flip."""
     with st.expander("Why does it flip so suddenly?"):
         st.markdown(
-            "Neither network knows what a stroke is, or what is still to come. Each learned from "
-            "whole digits, never from parts of them, so it says which whole one the part "
-            "resembles: the first stroke of a 4 may well begin as a 1 and go on as a 2. One that "
-            "was also shown scribbles may rather find all ten equally probable, and "
-            "say that it is not sure."
+            "Neither model knows what a stroke is, or what is still to come. Both were trained on "
+            "whole digits, never on parts of them, so they say which whole digit the part "
+            "resembles: the first stroke of a 4 may begin like a 1 and go on like a 2. A model "
+            "that was also shown scribbles during training (outlier exposure) may instead give all "
+            "ten digits similar probabilities, and say that it is not sure."
         )
         st.markdown(
-            "With every pixel of ink its sums for the ten digits change a little, and steadily. "
-            "But probabilities are made of these sums by an exponential function, the softmax: "
-            "where two digits are level, a small step takes nearly all from one "
-            "and gives it to the other."
+            "With every pixel of ink, the scores of the ten digits (logits) change a little, and "
+            "steadily. But the softmax turns scores into probabilities with an exponential "
+            "function: where two digits are level, a small step takes nearly all the probability "
+            "from one and gives it to the other."
         )
         st.markdown(
-            "Being first is not being better. A network that says early what it sees has less to "
-            "go by; and one that calls anything with a long bar a 7 is quick to know every 7."
+            "Being first is not being better. A model that commits early has less to go by; and "
+            "one that says 7 for anything with a long bar will be early for every 7."
         )
 
 

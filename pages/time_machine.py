@@ -1,4 +1,4 @@
-"""The time machine: how a network would have read this digit, epoch by epoch of its training."""
+"""The time machine: a model's prediction for this digit after each epoch of its training."""
 
 import bisect
 
@@ -28,22 +28,22 @@ def main() -> None:
     """The page."""
     frame.begin(SCRIPT, SETTINGS)
     st.session_state.setdefault(VIEW, SETTINGS[VIEW].allowed[0])
-    st.header("The time machine: how did they learn to read it?")
+    st.header("The time machine: how did they learn it?")
     st.markdown(
-        "While a network is trained, its weights are kept after every epoch, or after the most "
-        "telling ones where there are many. Here each of those earlier networks reads your digit. "
-        "**Notice** that before the first epoch the reading is pure chance, and how much one epoch "
-        "changes. **Try** a digit that looks like two others: the network may have changed its "
-        "mind about it. Then go layer by layer: which of them stop changing first?"
+        "While a model is trained, its weights are stored after every epoch (checkpoints), or "
+        "after the most informative epochs if there are many. Here each of those earlier models "
+        "classifies your digit. **Notice** that before the first epoch the prediction is random, "
+        "and how much one epoch changes. **Try** a digit that looks like two others: the model may "
+        "have changed its answer. Then go layer by layer: which layers stop changing first?"
     )
     travel()
-    kept()
+    stored_epochs()
 
 
 @st.fragment
 @page.guarded
 def travel() -> None:
-    """The digit, an epoch, and what both networks were then. A fragment: the slider redraws this
+    """The digit, an epoch, and both models as they were then. A fragment: the slider redraws this
     and nothing else."""
     image, label = frame.digit()
     runs = frame.networks()
@@ -57,19 +57,19 @@ def travel() -> None:
         }
     epochs = sorted({epoch for history in histories.values() for epoch in history.epochs})
     if (wanted := st.session_state.get(EPOCH)) not in epochs:
-        # Of the networks that read now, some other epochs were kept.
+        # Other epochs are stored of the models that are selected now.
         st.session_state[EPOCH] = (
             epochs[-1] if wanted is None else epochs[max(0, bisect.bisect(epochs, wanted) - 1)]
         )
     epoch = st.select_slider(
-        "After so many epochs of training",
+        "Epoch",
         epochs,
         key=EPOCH,
         format_func=time_machine.rounded,
         persist_state="session",
     )
     at = [
-        time_machine.Moment(
+        time_machine.Epoch(
             network,
             run,
             histories[network],
@@ -80,7 +80,7 @@ def travel() -> None:
     ]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         view = st.segmented_control(
-            "What to look at",
+            "View",
             time_machine.VIEWS,
             format_func=lambda name: time_machine.VIEWS[name].title,
             required=True,
@@ -94,29 +94,31 @@ def travel() -> None:
         }
         values = {EPOCH: int(epoch), VIEW: view, **layers}
         frame.present(SCRIPT, image, label, runs, SETTINGS, values)
+    assert view is not None  # it is required
     time_machine.VIEWS[view].show(at, image, label)
 
 
 @page.guarded
-def kept() -> None:
-    """How much of the disk the epochs of all runs take, and a way to have it back."""
+def stored_epochs() -> None:
+    """How much disk space the checkpoints of all runs take, and a way to free it."""
     if frame.is_presented():
         return
-    with st.expander("What is kept"):
+    with st.expander("Stored epochs"):
         taken = resources.store().checkpoint_bytes()
         st.markdown(
-            f"The epochs of all runs take **{taken / 1e6:,.1f} MB** of the disk; they may take "
-            f"{checkpoints.MOST_BYTES_OF_ALL / 1e6:,.0f} MB. Where that is not enough, the oldest "
-            f"runs lose theirs; of one run at most {checkpoints.MOST_BYTES / 1e6:,.0f} MB are "
-            "kept, the first epochs closest together. Runs themselves stay."
+            f"The stored epochs of all runs take **{taken / 1e6:,.1f} MB** of disk space, out of "
+            f"at most {checkpoints.MOST_BYTES_OF_ALL / 1e6:,.0f} MB. When that is full, the oldest "
+            f"runs lose theirs. One run keeps at most {checkpoints.MOST_BYTES / 1e6:,.0f} MB, "
+            "early epochs more densely than late ones. The runs themselves stay."
         )
-        with st.popover("Forget them all", icon=":material/delete_sweep:", disabled=not taken):
+        with st.popover(
+            "Delete all stored epochs", icon=":material/delete_sweep:", disabled=not taken
+        ):
             st.markdown(
-                "No run of anybody who uses this app can be travelled through any more; each still "
-                "reads as it does. What they took of the disk is used again "
-                "for the epochs of new runs."
+                "No run, of any visitor, can be replayed any more; each model still classifies "
+                "digits as before. The disk space becomes free for the epochs of new runs."
             )
-            if st.button("Forget them for good", key="time-forget", disabled=not taken):
+            if st.button("Delete for good", key="time-forget", disabled=not taken):
                 cached.delete_checkpoints()
                 st.rerun()
 

@@ -1,15 +1,15 @@
-"""Train: choose hyperparameters, train a network or race both, watch them learn."""
+"""Train: choose hyperparameters, train a model or race both, watch them learn."""
 
 import streamlit as st
 
 from mnist_models.runs.tables import NAME_CHARACTERS, StoreError
-from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
+from mnist_models.settings.hyperparameters import NETWORKS, DnnHyperparameters, Hyperparameters
 from pages.parts import large_type, page, resources, selection
 from pages.parts.train import form, images, share, watch
 
 # A browser needs this long to show a number and a short table.
 COUNT_FIRST_S = 0.04
-# In large type, the least width of the form, and of all of it beside the curves.
+# In large type, the smallest width of a column of the form, and of the form beside the curves.
 FORM_PX, RUN_PX = 230, 400
 
 
@@ -17,11 +17,11 @@ FORM_PX, RUN_PX = 230, 400
 def main() -> None:
     """The page."""
     page.begin("pages/train.py")
-    st.header("Train a network, and watch it learn")
+    st.header("Train a network and watch it learn")
     st.markdown(
-        "Move the sliders, start the training, and watch the loss fall; or race a dense against a "
-        "convolutional network. What you train is yours to draw for as soon as it is done; the "
-        "training goes on when you leave this page."
+        "Move the sliders, start training, and watch the loss fall; or race a fully connected "
+        "network (DNN) against a convolutional one (CNN). Draw for your network as soon as it is "
+        "trained. Training goes on when you leave this page."
     )
     share.follow_link()
     left, right = large_type.columns([1.55, 1], RUN_PX)
@@ -29,8 +29,8 @@ def main() -> None:
         choose_and_start()
     with right:
         run, below = st.container(), st.container()
-        with below:  # drawn first: it may say which run is to be watched
-            share.bring(watch.show)
+        with below:  # drawn first: an imported run is watched at once
+            share.import_run(watch.show)
         with run:
             watch.choose()
 
@@ -38,14 +38,14 @@ def main() -> None:
 @st.fragment
 @page.guarded
 def choose_and_start() -> None:
-    """The form, what it builds, and the button. A fragment: moving a slider redraws this and
+    """The form, the layers it builds, and the button. A fragment: moving a slider redraws this and
     nothing else."""
     left, right = large_type.columns([1.05, 1], FORM_PX)
     chosen = form.read()
     with right:
         if st.session_state.pop("run-has-begun", False):  # the next one has a name of its own
             st.session_state["run-name"] = ""
-            st.toast("It has begun: its curves are under “Run”.", icon=":material/show_chart:")
+            st.toast("Training started. Its curves are under “Run”.", icon=":material/show_chart:")
         name = st.text_input(
             "Name of the run",
             placeholder="optional",
@@ -72,8 +72,8 @@ def choose_and_start() -> None:
             summary_of_race(chosen.entrants)
         else:
             summary(*chosen.entrants.values())
-    # What a slider is moved for comes first: the form, which shows it already, is drawn again after
-    # that.
+    # The result of moving a slider is drawn first; the form, which shows the new value already,
+    # after that.
     page.let_browser_draw(COUNT_FIRST_S)
     with left:
         form.draw(chosen)
@@ -81,18 +81,24 @@ def choose_and_start() -> None:
     with right:
         if chosen.entrants:
             share.settings(chosen)
-            images.look(next(iter(chosen.entrants.values())))
+            images.show_samples(next(iter(chosen.entrants.values())))
     if start:
         begin(chosen, name.strip() or None)
 
 
 def begin(chosen: form.Form, name: str | None) -> None:
-    """Starts what was chosen and shows it."""
+    """Starts what was chosen, and shows it.
+
+    Args:
+        chosen: The form.
+        name: Of the run, or None.
+    """
     try:
         if chosen.is_race:
             run_ids = resources.engine().race(chosen.entrants.values(), name)
         else:
-            run_ids = [resources.engine().start(*chosen.entrants.values(), name)]
+            (hyperparameters,) = chosen.entrants.values()
+            run_ids = [resources.engine().start(hyperparameters, name)]
     except StoreError as error:
         st.error(page.plain(error))
         return
@@ -106,7 +112,7 @@ def summary(hyperparameters: Hyperparameters) -> None:
     """The list of layers with output shapes and parameter counts, and the total."""
     with resources.while_loading():
         layers = resources.layers(hyperparameters)
-    st.metric("Parameters, all layers", f"{sum(layer.parameters for layer in layers):,}")
+    st.metric("Total parameters", f"{sum(layer.parameters for layer in layers):,}")
     st.dataframe(
         {
             "Layer": [layer.name for layer in layers],
@@ -128,7 +134,7 @@ def summary(hyperparameters: Hyperparameters) -> None:
 
 
 def summary_of_race(entrants: dict[str, Hyperparameters]) -> None:
-    """Both networks' parameter counts, their layers, and the button that makes the counts alike."""
+    """Both parameter counts, both lists of layers, and the button that makes the counts equal."""
     with st.container(horizontal=True, key="sizes"):
         for hyperparameters in entrants.values():
             with resources.while_loading():
@@ -143,8 +149,8 @@ def summary_of_race(entrants: dict[str, Hyperparameters]) -> None:
         width="stretch",
     )
     st.caption(
-        "Gives the DNN as many parameters as the CNN has: what is left of the difference is what "
-        "convolution is worth."
+        "Gives the DNN as many parameters as the CNN has: any remaining "
+        "difference is due to convolution."
     )
     if problem := st.session_state.pop("match-problem", None):
         st.error(problem)
@@ -155,7 +161,9 @@ def summary_of_race(entrants: dict[str, Hyperparameters]) -> None:
 
 def match(entrants: dict[str, Hyperparameters]) -> None:
     """Moves the DNN's sliders so that it has the CNN's number of parameters."""
-    found = resources.matched(*entrants.values())
+    dnn, cnn = entrants.values()
+    assert isinstance(dnn, DnnHyperparameters)  # the first of NETWORKS
+    found = resources.matched(dnn, cnn)
     if isinstance(found, str):
         st.session_state["match-problem"] = found
     else:

@@ -1,13 +1,13 @@
-"""How well one or two networks read: the confusion matrix, a report for each digit, and the digits
-themselves.
+"""How accurate one or two models are: confusion matrix, per-digit report, and the test images.
 
 Every function here takes one run or two, all readable, and a `key` of its own for each place where
-it is used. Their parts are fragments: a click redraws one of them and nothing else.
+it is used. They are fragments: a click redraws one of them and nothing else.
 """
 
 import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -19,13 +19,14 @@ from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.charts import model_comparison
+from pages.parts.measured import measured
 
 MEASURES = {
-    "precision": ("Precision", "the share right of what was read as this digit"),
-    "recall": ("Recall", "the share of this digit that was read right"),
+    "precision": ("Precision", "the share of correct ones among all predictions of this digit"),
+    "recall": ("Recall", "the share of this digit's images that were classified correctly"),
     "f1": ("F1", "the harmonic mean of precision and recall"),
 }
-# Who is right in each box: the first, the second.
+# Whether each of the two models is correct, in each box.
 RIGHT = {
     Box.BOTH: (True, True),
     Box.FIRST: (True, False),
@@ -38,7 +39,7 @@ TILE_PX = 104
 
 
 def names(runs: Sequence[Run]) -> list[str]:
-    """What sentences call the networks, after "the": DNN and CNN, or first DNN and second DNN."""
+    """The models' names in sentences, after "the": DNN and CNN, or first DNN and second DNN."""
     titles = [NETWORKS[run.network].title for run in runs]
     if len(set(titles)) == len(titles):
         return titles
@@ -46,8 +47,8 @@ def names(runs: Sequence[Run]) -> list[str]:
 
 
 def _of(runs: Sequence[Run], key: str) -> str:
-    """The key for these runs: a list does not notice when only its labels change, so that others
-    need another list."""
+    """A key for these runs: a list does not notice when only its labels change, so other runs need
+    another list."""
     return "-".join([key, *(run.id for run in runs)])
 
 
@@ -58,13 +59,11 @@ def _capital(name: str) -> str:
 @st.fragment
 @page.guarded
 def confusion(runs: Sequence[Run], key: str) -> None:
-    """The confusion matrix of each, and the digits of one cell, which a click or the list
-    chooses."""
+    """The confusion matrix of each model, and the test images of one cell, chosen by a click or in
+    a list."""
     key = _of(runs, key)
     evaluations, called = [resources.evaluation(run.id) for run in runs], names(runs)
-    normalised = st.toggle(
-        "As shares of each true digit", key=f"{key}-normalised", persist_state="session"
-    )
+    normalised = st.toggle("Normalise rows", key=f"{key}-normalised", persist_state="session")
     found = [
         (place, *cell)
         for place, evaluation in enumerate(evaluations)
@@ -97,18 +96,18 @@ def confusion(runs: Sequence[Run], key: str) -> None:
                 ),
             )
     st.caption(
-        "Rows are what the digits are, columns what they were read as: the grey diagonal is right, "
-        "the rest are mistakes, the more of them the stronger the colour. Click a cell, or choose "
-        "one here, to see its digits."
+        "Rows are the actual digits, columns the predicted ones: the grey diagonal is correct, "
+        "everything else a mistake, and a stronger colour means more of them. Click a cell, or "
+        "choose one here, to see its test images."
     )
     place, digit, read = st.selectbox(
-        "Digits of this cell",
+        "Digits in this cell",
         cells,
         key=chosen,
         persist_state="session",
         on_change=_count_up,
         args=[f"{key}-version"],
-        format_func=lambda cell: _cell_label(called[cell[0]], *cell[1:], cells[cell]),
+        format_func=lambda cell: _cell_label(called[cell[0]], cell[1], cell[2], cells[cell]),
     )
     labels = dataset.load().test.labels
     gallery(
@@ -124,15 +123,19 @@ def _cell(place: int, fields: dict[str, str]) -> tuple[int, int, int]:
 
 def _cell_label(name: str, digit: int, read: int, count: int) -> str:
     digits = "1 digit" if count == 1 else f"{count:,} digits"
-    what = f"{digit} read right" if digit == read else f"{digit} read as {read}"
-    return f"{_capital(name)}: {what}: {digits}"
+    what = f"{digit} correct" if digit == read else f"{digit} predicted as {read}"
+    return f"{_capital(name)}: {what} ({digits})"
 
 
-def _clicked(chart: str, chosen: str, version: str, of) -> None:
-    """Has the list choose the cell of a chart that was clicked; `of` makes the list's value of the
-    cell's fields."""
+def _clicked(chart: str, chosen: str, version: str, to_value: Callable[[Any], Any]) -> None:
+    """Chooses the cell of a chart that was clicked, in the list beside it.
+
+    Args:
+        chart, chosen, version: The keys of the chart, the list, and the number of choices so far.
+        to_value: From the fields of a cell to the value in the list.
+    """
     if picked := st.session_state[chart].selection["cell"]:
-        st.session_state[chosen] = of(picked[0])
+        st.session_state[chosen] = to_value(picked[0])
         _count_up(version)
 
 
@@ -143,8 +146,8 @@ def _count_up(version: str) -> None:
 @st.fragment
 @page.guarded
 def four_boxes(first: Run, second: Run, key: str) -> None:
-    """How many test digits both networks read right, only one, or neither; and the digits of one of
-    these boxes."""
+    """How many test images both models classify correctly, only one, or neither; and the images of
+    one of these boxes."""
     runs = (first, second)
     key = _of(runs, key)
     one, other = names(runs)
@@ -169,19 +172,19 @@ def four_boxes(first: Run, second: Run, key: str) -> None:
             chart.spec,
             chart.rows,
             key=f"{key}-boxes",
-            alt="How many test digits both read right, only one, or neither",
+            alt="Test images that both classify correctly, only one, or neither",
             on_select=functools.partial(_clicked, f"{key}-boxes", chosen, f"{key}-version", _box),
         )
     with right:
         titles = dict(
             zip(
                 Box,
-                ("Both right", f"Only {one} right", f"Only {other} right", "Both wrong"),
+                ("Both correct", f"Only {one} correct", f"Only {other} correct", "Both wrong"),
                 strict=True,
             )
         )
         box = st.pills(
-            "Digits of this box",
+            "Digits in this box",
             list(Box),
             format_func=lambda box: f"{titles[box]}: {counts[box]:,}",
             required=True,
@@ -192,9 +195,10 @@ def four_boxes(first: Run, second: Run, key: str) -> None:
             wrap=True,
         )
         st.caption(
-            "Click a box, or choose one here, to see its digits: the most "
+            "Click a box, or choose one here, to see its test images: the most "
             "confident mistakes come first."
         )
+    assert box is not None  # it is required
     gallery(boxes[box], runs, f"{key}-box-digits")
 
 
@@ -207,11 +211,9 @@ def _box(fields: dict[str, bool]) -> Box:
 @page.guarded
 def per_digit(runs: Sequence[Run], key: str) -> None:
     """Precision, recall and F1 of each digit, side by side, and how far the probabilities can be
-    believed."""
-    reports, called = (
-        [resources.evaluation(run.id).digits for run in runs],
-        [_capital(name) for name in names(runs)],
-    )
+    trusted."""
+    reports = [resources.evaluation(run.id).digits for run in runs]
+    called = [_capital(name) for name in names(runs)]
     measure = st.segmented_control(
         "Measure in the chart",
         list(MEASURES),
@@ -224,11 +226,11 @@ def per_digit(runs: Sequence[Run], key: str) -> None:
     title, meaning = MEASURES[measure]
     values = [[getattr(report, measure) for report in digits] for digits in reports]
     hardest = " and ".join(
-        f"for the {name} it is **{np.argmin(found)}** ({min(found):.2%})"
+        f"**{np.argmin(found)}** for the {name} ({min(found):.2%})"
         for name, found in zip(names(runs), values, strict=True)
     )
-    st.markdown(f"{title} is {meaning}. The digit where it is lowest: {hardest}.")
-    # One alone stands in a narrow column of its page.
+    st.markdown(f"{title} is {meaning}. The digit with the lowest value: {hardest}.")
+    # The report of a single model is in a narrow column of its page.
     left, right = (
         st.columns([1, 1.3], gap="medium") if len(runs) > 1 else (st.container(), st.container())
     )
@@ -241,7 +243,9 @@ def per_digit(runs: Sequence[Run], key: str) -> None:
             alt=f"{title} of each digit",
         )
     with right:
-        columns = {"Digit": [str(digit) for digit in range(dataset.CLASS_COUNT)]}
+        columns: dict[str, list[Any]] = {
+            "Digit": [str(digit) for digit in range(dataset.CLASS_COUNT)]
+        }
         config = {}
         for name, (label, help_text) in MEASURES.items():
             for network, digits in zip(called, reports, strict=True):
@@ -253,7 +257,7 @@ def per_digit(runs: Sequence[Run], key: str) -> None:
         columns["Test digits"] = [report.support for report in reports[0]]
         config["Digit"] = st.column_config.TextColumn(pinned=True)
         config["Test digits"] = st.column_config.NumberColumn(
-            format="localized", help="How many of the 10,000 are this digit"
+            format="localized", help="The number of the 10,000 test images with this label"
         )
         st.dataframe(
             columns,
@@ -261,50 +265,54 @@ def per_digit(runs: Sequence[Run], key: str) -> None:
             height="content",
             column_config=config,
             key=f"{key}-table",
-            alt="Report for each digit",
+            alt="Per-digit report",
         )
     for name, run in zip(called, runs, strict=True):
         st.caption(_calibration(name, run))
 
 
 def _calibration(name: str, run: Run) -> str:
-    """How far the probabilities of a network can be believed, a sentence."""
+    """How far the probabilities of a model can be trusted, a sentence."""
     evaluation = resources.evaluation(run.id)
     return (
-        f"{name}: the probability of a reading differs from the share of such readings that are "
-        f"right by {evaluation.calibration_error:.2%} on average (expected calibration error); by "
-        f"{evaluation.untempered_calibration_error:.2%} before its logits were divided by a "
-        f"temperature of {run.temperature:.2f}, found on the validation images."
+        f"{name}: on average, the probability of a prediction differs by "
+        f"{evaluation.calibration_error:.2%} from the share of such predictions that are correct "
+        "(expected calibration error); before temperature scaling (T = "
+        f"{measured(run).temperature:.2f}, fitted on the validation images) by "
+        f"{evaluation.untempered_calibration_error:.2%}."
     )
 
 
 @st.fragment
 @page.guarded
 def gallery(indexes: np.ndarray, runs: Sequence[Run], key: str) -> None:
-    """These of the 10,000 test digits, a page at a time, with what each network read; each can be
-    opened on the Draw page."""
+    """Test images with their predictions, a page at a time; each can be opened on Draw.
+
+    Args:
+        indexes: Of the test images, int (N,).
+        runs: The models.
+        key: Of the widgets.
+    """
     if not len(indexes):
-        st.caption("There are no such digits.")
+        st.caption("There are no such test images.")
         return
     these = (tuple(run.id for run in runs), len(indexes), *map(int, indexes[:GALLERY_PAGE]))
-    if st.session_state.get(key, ((), 0))[0] != these:  # others than before: from the first page on
+    if st.session_state.get(key, ((), 0))[0] != these:  # other images than before
         st.session_state[key] = these, GALLERY_PAGE
     shown = min(st.session_state[key][1], len(indexes))
     labels = dataset.load().test.labels
     called = [name.split()[0] for name in names(runs)]
     predictions = [resources.predictions(run.id) for run in runs]
     st.caption(
-        "What each digit is, what was read and how probable that seemed. The button with the "
-        "number of its test image opens it on the Draw page."
+        "The actual digit, and each model's prediction with its probability. The button with the "
+        "number of the test image opens it on Draw."
     )
     with st.container(horizontal=True, gap="small", key=f"{key}-tiles"):
         for index in map(int, indexes[:shown]):
-            lines = [f"is **{labels[index]}**"]
-            for name, reading in zip(called, predictions, strict=True):
-                mark = "✓" if reading.digits[index] == labels[index] else "✗"
-                lines.append(
-                    f"{name}: {reading.digits[index]} {mark} {reading.confidences[index]:.1%}"
-                )
+            lines = [f"actual **{labels[index]}**"]
+            for name, found in zip(called, predictions, strict=True):
+                mark = "✓" if found.digits[index] == labels[index] else "✗"
+                lines.append(f"{name}: {found.digits[index]} {mark} {found.confidences[index]:.1%}")
             with st.container(width=large_type.px(TILE_PX), gap=None):
                 st.image(
                     _picture(index),
@@ -316,14 +324,12 @@ def gallery(indexes: np.ndarray, runs: Sequence[Run], key: str) -> None:
                     f"No. {index:,}", icon=":material/draw:", type="tertiary", key=f"{key}-{index}"
                 ):
                     canvas.show_test_digit(index)
-                    _read_with(
-                        runs, [reading.digits[index] == labels[index] for reading in predictions]
-                    )
+                    _select(runs, [found.digits[index] == labels[index] for found in predictions])
                     st.switch_page("app.py")
     if shown < len(indexes):
         more = min(GALLERY_PAGE, len(indexes) - shown)
         st.button(
-            f"{more} more of {len(indexes):,}",
+            f"Show {more} more ({len(indexes):,} in total)",
             icon=":material/expand_more:",
             key=f"{key}-more",
             on_click=_show_more,
@@ -331,8 +337,8 @@ def gallery(indexes: np.ndarray, runs: Sequence[Run], key: str) -> None:
         )
 
 
-def _read_with(runs: Sequence[Run], right: Sequence[bool]) -> None:
-    """Has these networks read on the Draw page; of two of one kind, the one that misread."""
+def _select(runs: Sequence[Run], right: Sequence[bool]) -> None:
+    """Selects these models for the Draw page; of two of one kind, the one that is wrong."""
     for run, _ in sorted(zip(runs, right, strict=True), key=lambda pair: not pair[1]):
         selection.select(run)
 
@@ -344,7 +350,7 @@ def _show_more(key: str) -> None:
 
 @functools.lru_cache(maxsize=2000)
 def _picture(index: int) -> bytes:
-    """A test image as a PNG, dark ink on white paper, twice as fine as it is shown, for fine
+    """A test image as a PNG, dark ink on white paper, at twice the size shown, for high-resolution
     screens."""
     png = io.BytesIO()
     canvas.enlarged(dataset.load().test.images[index], 2 * DIGIT_PX).save(png, "PNG")

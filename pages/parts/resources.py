@@ -1,11 +1,17 @@
-"""What all visitors share: the store of runs, the engine that trains, the networks that read."""
+"""What all visitors share: the store of runs, the engine that trains, the models that classify.
+
+Functions that take a `run_id` need a readable run, and raise StoreError if there is no such run or
+the store cannot be used, and TensorFlowError if TensorFlow cannot be used.
+"""
+
+from __future__ import annotations
 
 import atexit
 import gc
 import logging
 import threading
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import streamlit as st
@@ -17,9 +23,16 @@ from mnist_models.models.predictions import Predictions
 from mnist_models.runs import pretrained, worker
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import StoreError
-from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
+from mnist_models.settings.hyperparameters import NETWORKS, DnnHyperparameters, Hyperparameters
 from mnist_models.tensorflow_loader import TensorFlowError
 from mnist_models.training.progress import Curve
+from pages.parts.measured import measured
+
+if TYPE_CHECKING:  # importing them imports Dask, TensorFlow and scikit-learn
+    from mnist_models.models.classifier import Classifier
+    from mnist_models.models.evaluation import Evaluation
+    from mnist_models.models.networks import LayerSummary
+    from mnist_models.runs.engine import Engine
 
 PAGE_FIRST_S = 0.5
 
@@ -31,11 +44,10 @@ def store() -> RunStore:
 
 
 @st.cache_resource(show_spinner=False)
-def engine():
+def engine() -> Engine:
     """The engine, with runs of earlier app processes that ended too soon marked as interrupted."""
-    from mnist_models.runs.engine import (
-        Engine,
-    )  # imports Dask: half a second that drawing need not wait for
+    # Imports Dask: half a second that drawing need not wait for.
+    from mnist_models.runs.engine import Engine
 
     store().interrupt_orphans()
     store().purge()
@@ -45,22 +57,22 @@ def engine():
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def classifier(run_id: str):
-    """The network of a readable run, compiled. Raises StoreError. The first time takes a tenth of a
-    second, and TensorFlow's import."""
+def classifier(run_id: str) -> Classifier:
+    """The model of a run, compiled. The first time takes a tenth of a second, and TensorFlow's
+    import."""
     tensorflow().wait()
     from mnist_models.runs.loading import load_classifier
 
     reader = load_classifier(store(), run_id)
-    # The first reading allocates memory; no visitor should wait for that.
+    # The first prediction allocates memory; no visitor should wait for that.
     reader.read(np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8))
     return reader
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
 def predictions(run_id: str) -> Predictions:
-    """What a readable run reads in the 10,000 test images; read now, and kept, where that was not
-    done when it was trained. Raises StoreError."""
+    """The predictions of a run for the 10,000 test images; computed and stored now, unless that was
+    done when it was trained."""
     found = store().predictions(run_id)
     if found is None:
         found = classifier(run_id).predictions(dataset.load().test.images)
@@ -70,25 +82,24 @@ def predictions(run_id: str) -> Predictions:
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
-def evaluation(run_id: str):
-    """How well a readable run reads the test images, an evaluation.Evaluation. Raises
-    StoreError."""
+def evaluation(run_id: str) -> Evaluation:
+    """The evaluation of a run on the test images."""
     from mnist_models.models.evaluation import evaluate  # imports scikit-learn: nearly a second
 
     return evaluate(
-        predictions(run_id), dataset.load().test.labels, store().run(run_id).temperature
+        predictions(run_id), dataset.load().test.labels, measured(store().run(run_id)).temperature
     )
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
 def ended_curve(run_id: str) -> Curve:
-    """The curve of a run that is not in progress. Raises StoreError."""
+    """The curve of a run that is not in progress."""
     return store().curve(run_id)
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
-def layers(hyperparameters: Hyperparameters) -> list:
-    """The layers that the hyperparameters build, each a networks.LayerSummary."""
+def layers(hyperparameters: Hyperparameters) -> list[LayerSummary]:
+    """The layers of a model with these hyperparameters."""
     tensorflow().wait()
     from mnist_models.models import networks
 
@@ -96,7 +107,7 @@ def layers(hyperparameters: Hyperparameters) -> list:
 
 
 def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:
-    """The labels that a network is told of its training images, uint8 (N,), wrong ones included."""
+    """The labels of the training images, uint8 (N,), including label noise."""
     tensorflow().wait()
     from mnist_models.training.batches import wrong_labels
 
@@ -104,9 +115,18 @@ def training_labels(hyperparameters: Hyperparameters) -> np.ndarray:
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def matched(hyperparameters: Hyperparameters, other: Hyperparameters) -> Hyperparameters | str:
-    """A DNN with as many parameters as another network, or the sentence that says why there is
-    none."""
+def matched(
+    hyperparameters: DnnHyperparameters, other: Hyperparameters
+) -> DnnHyperparameters | str:
+    """A DNN with as many parameters as another model.
+
+    Args:
+        hyperparameters: Of the DNN whose layers are to change.
+        other: Of the other model.
+
+    Returns:
+        The new hyperparameters, or a sentence that says why there are none.
+    """
     tensorflow().wait()
     from mnist_models.models import networks
 
@@ -124,8 +144,12 @@ def exported(run_id: str) -> bytes:
     return export(store(), run_id)
 
 
-def brought(file: BinaryIO) -> tuple[str | None, str | None]:
-    """Takes a run as a file into the store: its id there, or why it cannot be taken, a sentence."""
+def imported(file: BinaryIO) -> tuple[str | None, str | None]:
+    """Imports an exported run into the store.
+
+    Returns:
+        Its id there, or else a sentence that says why it cannot be imported.
+    """
     tensorflow().wait()
     from mnist_models.runs.exports import ExportError, import_run
 
@@ -181,7 +205,7 @@ class Loading:
 
 @st.cache_resource(show_spinner=False)
 def tensorflow() -> Loading:
-    """TensorFlow, whether it is loaded or not."""
+    """The loading of TensorFlow, over or not."""
     return Loading()
 
 
@@ -201,12 +225,11 @@ def _make_ready() -> None:
         engine().connect()
 
 
-def while_loading() -> AbstractContextManager:
-    """Says that TensorFlow is loading, if it still is, while what is inside waits for it."""
+def while_loading() -> AbstractContextManager[None]:
+    """Shows that TensorFlow is loading, if it still is, while the body of the `with` waits for
+    it."""
     return (
-        nullcontext()
-        if tensorflow().is_over
-        else st.spinner("TensorFlow is loading; this happens once.")
+        nullcontext() if tensorflow().is_over else st.spinner("TensorFlow is loading (only once) …")
     )
 
 

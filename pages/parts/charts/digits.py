@@ -21,7 +21,9 @@ from pages.parts.charts.palette import (
 def probabilities(network: str, values: tuple[float, ...]) -> dict[str, Any]:
     """A bar for the probability of each digit, the highest one in full colour.
 
-    network: "dnn" or "cnn". values: of the digits 0 to 9, 0 to 1 each.
+    Args:
+        network: The kind of model, "dnn" or "cnn".
+        values: Of the digits 0 to 9, 0 to 1 each.
     """
     best = int(digits_of(np.array(values)))
     rows = [
@@ -55,7 +57,11 @@ def _probabilities(network: str) -> dict[str, Any]:
 
 
 def distribution(counts: Sequence[int]) -> dict[str, Any]:
-    """A bar for how many images of each digit there are."""
+    """A bar for the number of images of each class.
+
+    Args:
+        counts: Ten of them.
+    """
     rows = [
         {"digit": str(digit), "images": int(count), "label": f"{count:,}"}
         for digit, count in enumerate(counts)
@@ -76,7 +82,7 @@ def _distribution() -> dict[str, Any]:
     )
     bars = base.mark_bar(color=NEUTRAL, cornerRadiusEnd=3)
     labels = base.mark_text(align="left", dx=5, fontSize=12, color=NEUTRAL).encode(text="label:N")
-    title = alt.Title("Images of each label", anchor="start", fontWeight="normal")
+    title = alt.Title("Images per class", anchor="start", fontWeight="normal")
     return (
         (bars + labels).properties(height=260, title=title).configure_view(strokeWidth=0).to_dict()
     )

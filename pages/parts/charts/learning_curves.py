@@ -21,27 +21,32 @@ from pages.parts.charts.palette import (
 
 TITLES = {
     "loss": "Loss: mean cross-entropy, lower is better",
-    "accuracy": "Accuracy: share of digits read right",
+    "accuracy": "Accuracy: share of digits classified correctly",
 }
-# Above this the validation loss counts as risen, not as trembling.
+# The validation loss counts as risen above this multiple of its lowest value.
 RISEN = 1.1
 # A logarithmic scale has no zero.
 SMALLEST = 1e-6
 SMOOTHED_OVER = 30
-# So many points of each curve tell their numbers to the pointer, and so many while a network is
-# trained: a browser works out every word of every one of them each time that the curves are drawn
-# anew, perhaps on the machine that trains.
+# The number of points of each curve with a tooltip, and the number during training: a browser
+# formats every tooltip each time the curves are redrawn, perhaps on the machine that trains.
 HOVERED, HOVERED_LIVE = 60, 20
-# The share of a training that counts as its beginning.
+# The share of a training run that counts as its beginning.
 BEGINNING = 0.2
-# Where an axis of accuracies may begin. Few: at another one a browser makes all of the chart anew,
-# and what one looks at jumps.
+# Where an axis of accuracies may begin. Few values: at another one a browser rebuilds the chart,
+# and the lines jump.
 FLOORS = (0.98, 0.95, 0.9, 0.8, 0.5, 0.0)
 
 
 class Drawn(NamedTuple):
-    """A training to draw. label: what the legend calls it, different for each. images_per_epoch:
-    how many it learns from."""
+    """A training run to draw.
+
+    Attributes:
+        label: Its name in the legend, different for each.
+        network: The kind of model, "dnn" or "cnn".
+        curve: Its curve.
+        images_per_epoch: The number of its training images.
+    """
 
     label: str
     network: str
@@ -61,13 +66,19 @@ def curves(
     end: float | None = None,
     live: bool = False,
 ) -> dict[str, Any]:
-    """One quantity over the course of one or more trainings.
+    """One quantity over the course of one or more training runs.
 
-    Training is a smoothed line over its raw points; validation, dots at the end of each epoch, a
-    ring around the best one; changes of the learning rate are marked; where validation rises while
-    training falls, the gap is named. quantity: "loss" or "accuracy". axis: see AXES. log: whether
-    the loss has a logarithmic scale. end: of the x-axis. live: whether it is soon drawn again, with
-    more points.
+    Training is a smoothed line over its raw points. Validation is a dot at the end of each epoch,
+    with a ring around the best one. Changes of the learning rate are marked. Where the validation
+    loss rises while the training loss falls, the gap is labelled.
+
+    Args:
+        drawn: The runs.
+        quantity: "loss" or "accuracy".
+        axis: See AXES.
+        log: Whether the loss has a logarithmic scale.
+        end: Of the x-axis.
+        live: Whether the chart will soon be redrawn with more points.
     """
     kinds = ("training", "hover", "validation", "best", "changes", "gap", "name")
     rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
@@ -92,10 +103,10 @@ def _rows(drawn: Drawn, quantity: str, axis: str, hovered: int) -> dict[str, lis
     curve = drawn.curve
 
     def places(epochs: Sequence[float]) -> list[dict[str, Any]]:
-        """Where on the x-axis these moments, told in epochs, are, and what their tooltips say of
-        them."""
+        """The positions of moments, given in epochs, on the x-axis, and the fields of their
+        tooltips."""
         moments = zip(epochs, curve.seconds_of(epochs), strict=True)
-        # As fine as can be seen: a running training sends all of this again and again.
+        # No finer than can be seen: during training, all of this is sent again and again.
         values = (
             {
                 "epochs": round(epoch, 3),
@@ -139,8 +150,8 @@ def _rows(drawn: Drawn, quantity: str, axis: str, hovered: int) -> dict[str, lis
 
 
 def _low(rows: dict[str, list[dict[str, Any]]]) -> float:
-    """Where the axis of accuracies begins: at 0 until something was validated, then low enough for
-    all but the beginning, which would press the rest together."""
+    """Where the axis of accuracies begins: at 0 until the first validation, then low enough for all
+    but the beginning, which would squeeze the rest."""
     if not rows["validation"]:
         return 0.0
     furthest = max(row["x"] for row in rows["training"])
@@ -167,6 +178,11 @@ def _validated(curve: Curve) -> list[EpochEnd]:
     return [end for end in curve.epochs if end.validation_loss is not None]
 
 
+def _loss(end: EpochEnd) -> float:
+    assert end.validation_loss is not None  # it is one of those that were validated
+    return end.validation_loss
+
+
 def _best(ends: Sequence[EpochEnd]) -> EpochEnd:
     """The epoch with the least validation loss; of several whose losses are the same, the last."""
     least = min(end.validation_loss for end in ends)
@@ -174,13 +190,13 @@ def _best(ends: Sequence[EpochEnd]) -> EpochEnd:
 
 
 def overfits(curve: Curve) -> bool:
-    """Whether validation has got clearly worse since its best epoch while training has got
-    better."""
+    """Whether the validation loss has clearly risen since its best epoch while the training loss
+    has fallen."""
     ends = _validated(curve)
     if not ends:
         return False
     best, latest = _best(ends), ends[-1]
-    return latest.validation_loss > RISEN * best.validation_loss and latest.loss < best.loss
+    return _loss(latest) > RISEN * _loss(best) and latest.loss < best.loss
 
 
 @functools.lru_cache(maxsize=128)
@@ -193,8 +209,12 @@ def _curves(
     low: float,
     filled: frozenset[str],
 ) -> dict[str, Any]:
-    """The chart without its data. low: where the axis of accuracies begins. filled: the kinds of
-    rows that there are; of a layer without any, a browser complains each time."""
+    """The chart without its data.
+
+    Args:
+        low: Where the axis of accuracies begins.
+        filled: The kinds of rows that there are; a layer without rows is a warning in the browser.
+    """
     percent = quantity == "accuracy"
     form = ".1%" if percent else ".3f"
     x = alt.X(
@@ -233,7 +253,7 @@ def _curves(
         "of:N",
         title=None,
         scale=alt.Scale(domain=["training, smoothed", "validation"], range=[[1, 0], [6, 3]]),
-        # Where the curve of this quantity does not go.
+        # In the corner where the curve of this quantity is not.
         legend=alt.Legend(
             orient="bottom-right" if percent else "top-right",
             symbolType="stroke",
@@ -259,7 +279,7 @@ def _curves(
         alt.Tooltip("value:Q", title=f"{quantity}, smoothed", format=form),
         alt.Tooltip("raw:Q", title=quantity, format=form),
     ]
-    line = {"clip": True}
+    line: dict[str, Any] = {"clip": True}
     layers = {
         "gap": [chart("gap", y=y, y2="low:Q").mark_area(opacity=0.15, line=False)],
         "training": [
@@ -305,26 +325,35 @@ def _curves(
 
 
 def finding(curve: Curve, *, is_over: bool) -> str:
-    """What a curve with at least one point shows, in words. is_over: nothing more will come."""
+    """What a curve shows, in words.
+
+    Args:
+        curve: With at least one point.
+        is_over: Whether the run is over.
+    """
     first, last = curve.points[0], smoothed([point.loss for point in curve.points])[-1]
-    text = f"The training loss went from {first.loss:.2f} to **{last:.2f}**."
+    text = (
+        f"The training loss fell from {first.loss:.2f} to **{last:.2f}**."
+        if last < first.loss
+        else f"The training loss rose from {first.loss:.2f} to **{last:.2f}**."
+    )
     ends = _validated(curve)
     if not ends:
         return text + (
-            " It was never validated."
+            " There was no validation."
             if is_over
             else " Validation follows at the end of each epoch."
         )
     best, latest = _best(ends), ends[-1]
     text += (
-        f" After epoch {_epoch(latest)} the network reads **{latest.validation_accuracy:.2%}** of "
-        "digits it never learned from."
+        f" After epoch {_epoch(latest)}, the validation accuracy is "
+        f"**{latest.validation_accuracy:.2%}**."
     )
     if overfits(curve):
         text += (
             f" Its validation loss was lowest after epoch {_epoch(best)} and has risen since, "
-            "while the training loss still falls: it now learns its training images by heart. That "
-            "is **overfitting**."
+            "while the training loss still falls: it now memorises its training images. That is "
+            "**overfitting**."
         )
     elif latest is not best:
         text += f" Its validation loss was lowest after epoch {_epoch(best)}, which the ring marks."

@@ -20,8 +20,12 @@ from pages.parts.charts.palette import (
 
 
 class Clickable(NamedTuple):
-    """A chart whose cells can be clicked. rows: its data, apart from the spec, so that a click
-    changes only what it marks."""
+    """A chart whose cells can be clicked.
+
+    Attributes:
+        rows: Its data, separate from the spec, so that a click changes only the rows.
+        spec: The rest of it.
+    """
 
     rows: list[dict[str, Any]]
     spec: dict[str, Any]
@@ -30,7 +34,7 @@ class Clickable(NamedTuple):
 # Cells are light in both themes, as paper is, so that the black numbers on them can be read.
 INK = "black"
 PALEST = 0.7
-_RIGHT = {True: "right", False: "wrong"}
+_OUTCOMES = {True: "correct", False: "wrong"}
 
 
 def confusion(
@@ -41,13 +45,18 @@ def confusion(
     marked: tuple[int, int] | None = None,
     version: int = 0,
 ) -> Clickable:
-    """A confusion matrix: the digits read right are grey, mistakes have the network's colour, the
-    more the stronger.
+    """A confusion matrix: correct predictions are grey, mistakes have the model's colour, stronger
+    the more of them there are.
 
-    A click tells the fields of its cell: digit, read, version. counts: int (10, 10), rows are the
-    true digits. normalised: whether a cell tells its share of the true digit, or a count. marked:
-    the cell, true digit and digit read, with a frame. version: to be another one after each click,
-    or the next click on the same cell would be no news.
+    A click on a cell sends its fields: digit, read, version.
+
+    Args:
+        network: The kind of model, "dnn" or "cnn".
+        counts: int (10, 10); rows are the actual digits, columns the predicted ones.
+        normalised: Whether a cell shows its share of the row instead of a count.
+        marked: The cell with a frame, actual and predicted digit.
+        version: Another one after each click, or a second click on the same cell would change
+            nothing.
     """
     most = max(1, int((counts - np.diag(np.diag(counts))).max()))
     rows = []
@@ -62,8 +71,8 @@ def confusion(
                 "share": share,
                 "label": f"{share:.1%}"[:-1] if normalised else f"{count:,}",
                 "marked": (digit, read) == marked,
-                "words": f"{digit} read as {read}: {count:,} digits, "
-                f"{share:.2%} of this true digit",
+                "words": f"{digit} predicted as {read}: {count:,} images, "
+                f"{share:.2%} of this actual digit",
                 "color": mixed(
                     NEUTRAL if digit == read else COLORS[network],
                     PALEST * (digit == read or 1 - count / most),
@@ -76,7 +85,7 @@ def confusion(
 @functools.cache
 def _confusion(normalised: bool) -> dict[str, Any]:
     digits = [str(digit) for digit in range(CLASS_COUNT)]
-    axis = {
+    axis: dict[str, Any] = {
         "labelAngle": 0,
         "labelFontSize": 13,
         "labelOverlap": False,
@@ -87,24 +96,24 @@ def _confusion(normalised: bool) -> dict[str, Any]:
     base = _cells(
         x=alt.X(
             "read:O",
-            title="digit read",
+            title="predicted",
             scale=alt.Scale(domain=digits),
             axis=alt.Axis(orient="top", labelAlign="center", **axis),
         ),
         y=alt.Y(
             "digit:O",
-            title="true digit",
+            title="actual",
             scale=alt.Scale(domain=digits),
             axis=alt.Axis(labelBaseline="middle", **axis),
         ),
         tooltip=[
-            alt.Tooltip("digit:O", title="true digit"),
-            alt.Tooltip("read:O", title="digit read"),
-            alt.Tooltip("count:Q", title="test digits", format=","),
-            alt.Tooltip("share:Q", title="share of this true digit", format=".2%"),
+            alt.Tooltip("digit:O", title="actual"),
+            alt.Tooltip("read:O", title="predicted"),
+            alt.Tooltip("count:Q", title="test images", format=","),
+            alt.Tooltip("share:Q", title="share of this actual digit", format=".2%"),
         ],
     )
-    text = "Share of each true digit, in percent" if normalised else "Number of test digits"
+    text = "Share of each actual digit (row), in percent" if normalised else "Number of test images"
     return _clickable(base, ["digit", "read"], text, height=440, font_px=11)
 
 
@@ -115,10 +124,16 @@ def four_boxes(
     marked: tuple[bool, bool],
     version: int = 0,
 ) -> Clickable:
-    """How many digits both of two networks read right, only one, or neither; keys tell who is
-    right, the first and the second.
+    """How many test images both of two models classify correctly, only one, or neither.
 
-    A click tells the fields of its box: first, second, version (see `confusion`).
+    A click on a box sends its fields: first, second, version.
+
+    Args:
+        counts: By whether the first and the second model are correct.
+        names: Of the models.
+        networks: The kind of each.
+        marked: The box with a frame.
+        version: See `confusion`.
     """
     first, second = shades(networks)
     looks = {
@@ -136,8 +151,8 @@ def four_boxes(
             "label": f"{count:,}",
             "marked": (first_right, second_right) == marked,
             "color": looks[first_right, second_right],
-            "words": f"{names[0]} {_RIGHT[first_right]}, {names[1]} {_RIGHT[second_right]}: "
-            f"{count:,} digits",
+            "words": f"{names[0]} {_OUTCOMES[first_right]}, {names[1]} {_OUTCOMES[second_right]}: "
+            f"{count:,} images",
         }
         for (first_right, second_right), count in counts.items()
     ]
@@ -148,7 +163,7 @@ def four_boxes(
 def _four_boxes(names: tuple[str, str]) -> dict[str, Any]:
     def axis(name: str, **details: Any) -> alt.Axis:
         return alt.Axis(
-            labelExpr=f"'{name} ' + (datum.value ? 'right' : 'wrong')",
+            labelExpr=f"'{name} ' + (datum.value ? 'correct' : 'wrong')",
             labelAngle=0,
             labelFontSize=13,
             labelLimit=200,
@@ -168,9 +183,9 @@ def _four_boxes(names: tuple[str, str]) -> dict[str, Any]:
         y=alt.Y(
             "first:O", title=None, sort="descending", axis=axis(names[0], labelBaseline="middle")
         ),
-        tooltip=[alt.Tooltip("count:Q", title="test digits", format=",")],
+        tooltip=[alt.Tooltip("count:Q", title="test images", format=",")],
     )
-    return _clickable(base, ["first", "second"], "Number of test digits", height=180, font_px=20)
+    return _clickable(base, ["first", "second"], "Number of test images", height=180, font_px=20)
 
 
 def _cells(**encoding: Any) -> alt.Chart:
@@ -180,7 +195,7 @@ def _cells(**encoding: Any) -> alt.Chart:
 def _clickable(
     base: alt.Chart, fields: list[str], title: str, height: int, font_px: int
 ) -> dict[str, Any]:
-    """Coloured cells with a number in each; a click on one selects its fields, by the name
+    """Coloured cells with a number in each; a click on one is a selection of its fields called
     "cell"."""
     click = alt.selection_point(
         "cell", fields=[*fields, "version"], on="click", toggle=False, clear=False
@@ -188,7 +203,7 @@ def _clickable(
     colored = base.encode(color=alt.Color("color:N", scale=None), description="words:N")
     cells = colored.mark_rect(cornerRadius=3, cursor="pointer").add_params(click)
     marked = base.transform_filter("datum.marked")
-    # Black within white: one of the two is seen on any page.
+    # Black within white: one of the two is visible on any page.
     frames = [
         marked.mark_rect(
             cornerRadius=3,
@@ -220,11 +235,13 @@ def by_digit(
     networks: tuple[str, ...],
     measure: str,
 ) -> dict[str, Any]:
-    """One measure of one or two networks for each digit, 0 to 1: a dot for each, a line between the
-    two.
+    """One measure for each digit: a dot for each of one or two models, and a line between the two.
 
-    values: one sequence of ten for each network. names: what the legend calls them, different for
-    each. measure: its name.
+    Args:
+        values: Ten for each model, 0 to 1.
+        names: Of the models in the legend, different for each.
+        networks: The kind of each.
+        measure: Its name.
     """
     dots = [
         {"digit": str(digit), "network": name, "value": value}
@@ -276,7 +293,7 @@ def _by_digit(names: tuple[str, ...], networks: tuple[str, ...], measure: str) -
             color=color,
             tooltip=[
                 alt.Tooltip("digit:O"),
-                alt.Tooltip("network:N"),
+                alt.Tooltip("network:N", title="model"),
                 alt.Tooltip("value:Q", title=measure, format=".2%"),
             ],
         )

@@ -1,9 +1,9 @@
-"""What all charts have in common: their colours, and the form of their data. DNN and CNN keep one
-colour each, everywhere.
+"""What all charts share: their colours, and the form of their data. DNN and CNN keep one colour
+each, everywhere.
 
-A chart is a pure function from data to a Vega-Lite chart. Altair writes each kind once, with a
-place for the data; drawing it again only puts other data there. (Building a chart takes Altair
-some 30 ms, and every stroke draws two.)
+A chart is a pure function from data to a Vega-Lite chart. Altair builds each kind once, with named
+data; drawing it again only replaces the data. (Building a chart takes Altair some 30 ms, and every
+stroke draws two.)
 
 The colours are from Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), which colour-blind
 people can tell apart, and stand out from a light page as well as from a dark one.
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COLORS = {"dnn": "#D55E00", "cnn": "#2A8CC9"}
-# For what is not one network's; readable on a light page and on a dark one.
+# For what belongs to no model; readable on light and on dark pages.
 NEUTRAL = "#888888"
 MUTED_OPACITY = 0.4
 
 
 def tables(**rows: Sequence[dict[str, Any]]) -> dict[str, pa.Table]:
-    """The data of a chart by name, in the form in which it goes to the browser: from rows Streamlit
-    would make a pandas table first, which takes it more than a millisecond."""
-    import pyarrow as pa  # a fifth of a second that the first canvas need not wait for
+    """The data of a chart by name, as Arrow tables: from rows Streamlit would make a pandas table
+    first, which takes more than a millisecond."""
+    # Importing it takes a fifth of a second, for which the first canvas need not wait.
+    import pyarrow as pa
 
     return {name: pa.Table.from_pylist(some) for name, some in rows.items()}
 
 
 def names_of_runs() -> alt.Legend:
-    """A legend of names that may be long, side by side only where there is room for two of them."""
+    """A legend of names that may be long, side by side only if there is room for two of them."""
     return alt.Legend(
         orient="top",
         columns=alt.expr("width > 650 ? 2 : 1"),
@@ -45,8 +46,12 @@ def names_of_runs() -> alt.Legend:
 
 
 def shades(networks: Sequence[str]) -> list[str]:
-    """A colour for each of several runs: that of its network, darker and lighter where it has more
-    than one."""
+    """A colour for each of several runs: that of its kind of model, in darker and lighter shades if
+    there are several of a kind.
+
+    Args:
+        networks: The kind of each run.
+    """
     result = []
     for index, network in enumerate(networks):
         count, place = networks.count(network), networks[:index].count(network)
@@ -55,7 +60,12 @@ def shades(networks: Sequence[str]) -> list[str]:
 
 
 def mixed(color: str, amount: float) -> str:
-    """The colour mixed with white (amount > 0) or black (amount < 0), which is the share of it."""
+    """A colour mixed with white or black.
+
+    Args:
+        color: Such as "#D55E00".
+        amount: The share of white, or if negative, that of black; -1 to 1.
+    """
     other = 255 if amount > 0 else 0
     parts = (int(color[start : start + 2], 16) for start in (1, 3, 5))
     return "#" + "".join(f"{round(part + (other - part) * abs(amount)):02x}" for part in parts)

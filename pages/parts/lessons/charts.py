@@ -1,5 +1,5 @@
-"""The charts of the lessons: as in `charts`, pure functions from data to a Vega-Lite chart, each
-kind written once."""
+"""The charts of the lessons: as in `pages/parts/charts`, pure functions from data to a Vega-Lite
+chart, each kind written once."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -15,41 +15,50 @@ from pages.parts.charts.palette import COLORS, MUTED_OPACITY, NEUTRAL, names_of_
 from pages.parts.lessons import pictures
 
 
-class Place(NamedTuple):
-    """What was read of a digit that was moved. dx, dy: in pixels, to the right and down.
-    probability: of the right digit. read: what is told where it was not read rightly, else
-    nothing. told: what each network read, by its title. picture: the digit there, the address of
-    a picture."""
+class Position(NamedTuple):
+    """The predictions for a digit that was moved.
+
+    Attributes:
+        dx, dy: In pixels, to the right and down.
+        probability: Of the correct digit, according to one model.
+        mistake: The digit that this model predicted instead; empty if it was correct.
+        predictions: Of each model with its probability, by the model's title.
+        picture: The digit at this position, a data URL.
+    """
 
     dx: int
     dy: int
     probability: float
-    read: str
-    told: Mapping[str, str]
+    mistake: str
+    predictions: Mapping[str, str]
     picture: str
 
 
-def places(found: Sequence[Place]) -> dict[str, Any]:
-    """How probable one network finds the right digit at each place, on one scale for all networks;
-    the digit that it read instead stands where it was wrong."""
+def positions(found: Sequence[Position]) -> dict[str, Any]:
+    """A map of the probability of the correct digit at each position, on one scale for all models,
+    with the digit predicted instead where the model is wrong.
+
+    Args:
+        found: Of one model.
+    """
     rows = [
         {
             "dx": one.dx,
             "dy": one.dy,
             "probability": one.probability,
-            "read": one.read,
+            "read": one.mistake,
             "image": one.picture,
-            **one.told,
+            **one.predictions,
         }
         for one in found
     ]
-    return _places(tuple(found[0].told)) | {"datasets": tables(places=rows)}
+    return _positions(tuple(found[0].predictions)) | {"datasets": tables(positions=rows)}
 
 
 @functools.cache
-def _places(titles: tuple[str, ...]) -> dict[str, Any]:
-    # The labels are not chosen by `values`: of these Vega drops one whose place is rounded to just
-    # outside of the axis.
+def _positions(titles: tuple[str, ...]) -> dict[str, Any]:
+    # The labels are not chosen by `values`: Vega drops one of these if its position is rounded to
+    # just outside of the axis.
     axis = alt.Axis(
         labelExpr="datum.value % 5 ? '' : datum.value > 0 ? '+' + datum.value : datum.value",
         labelAngle=0,
@@ -62,22 +71,22 @@ def _places(titles: tuple[str, ...]) -> dict[str, Any]:
         "probability:Q",
         scale=alt.Scale(scheme="viridis", domain=[0, 1]),
         legend=alt.Legend(
-            title="probability of the right digit", format=".0%", orient="top", gradientLength=200
+            title="probability of the correct digit", format=".0%", orient="top", gradientLength=200
         ),
     )
     tooltip = [
         alt.Tooltip("image:N", title="image"),
-        alt.Tooltip("dx:Q", title="px to the right", format="+d"),
-        alt.Tooltip("dy:Q", title="px down", format="+d"),
+        alt.Tooltip("dx:Q", title="horizontal shift (px)", format="+d"),
+        alt.Tooltip("dy:Q", title="vertical shift (px)", format="+d"),
         *(alt.Tooltip(f"{title}:N", title=title) for title in titles),
     ]
-    base = alt.Chart(alt.NamedData("places")).encode(
-        x=alt.X("dx:O", title="px to the right", axis=axis),
-        y=alt.Y("dy:O", title="px down", axis=axis),
+    base = alt.Chart(alt.NamedData("positions")).encode(
+        x=alt.X("dx:O", title="horizontal shift (px)", axis=axis),
+        y=alt.Y("dy:O", title="vertical shift (px)", axis=axis),
         tooltip=tooltip,
     )
     cells = base.mark_rect().encode(color=probability)
-    # Where it is wrong the right digit is improbable, so the cell is dark.
+    # Where the model is wrong, the correct digit is improbable, so the cell is dark.
     wrong = base.mark_text(fontSize=9, color="white").encode(text="read:N")
     return (cells + wrong).properties(height=480).configure_view(strokeWidth=0).to_dict()
 
@@ -90,11 +99,16 @@ def along(
     amount: float,
     title: str,
 ) -> dict[str, Any]:
-    """How probable each network finds the right digit along a scale of amounts; a cross where it
-    reads another one.
+    """The probability of the correct digit along a distortion, a line for each model; a cross where
+    the prediction is another digit.
 
-    probabilities, read: of each amount, by network. amount: the one that is looked at. title: of
-    the scale.
+    Args:
+        amounts: Of the distortion.
+        probabilities: Of the correct digit at each amount, by kind of model.
+        read: The predicted digits at each amount, by kind of model.
+        label: The correct digit.
+        amount: The one that is marked.
+        title: Of the x-axis.
     """
     rows = [
         {
@@ -129,15 +143,15 @@ def _along(networks: tuple[str, ...], title: str) -> dict[str, Any]:
         color=color,
         y=alt.Y(
             "probability:Q",
-            title="probability of the right digit",
+            title="probability of the correct digit",
             scale=alt.Scale(domain=[0, 1]),
             axis=alt.Axis(format=".0%", tickCount=5),
         ),
         tooltip=[
-            alt.Tooltip("network:N"),
+            alt.Tooltip("network:N", title="model"),
             alt.Tooltip("amount:Q", title=title),
-            alt.Tooltip("probability:Q", title="probability of the right digit", format=".1%"),
-            alt.Tooltip("read:N"),
+            alt.Tooltip("probability:Q", title="probability of the correct digit", format=".1%"),
+            alt.Tooltip("read:N", title="prediction"),
         ],
     )
     chosen = (
@@ -152,7 +166,7 @@ def _along(networks: tuple[str, ...], title: str) -> dict[str, Any]:
             legend=alt.Legend(
                 title=None,
                 orient="bottom",
-                labelExpr="datum.value ? 'read wrongly' : 'read rightly'",
+                labelExpr="datum.value ? 'wrong' : 'correct'",
                 symbolStrokeWidth=2,
                 symbolFillColor="transparent",
             ),
@@ -167,22 +181,25 @@ def robustness_curves(
     networks: Sequence[str],
     title: str,
 ) -> dict[str, Any]:
-    """The accuracy of several networks along a scale of amounts.
+    """Robustness curves: the accuracy of several models along a distortion.
 
-    accuracies: at each amount, by what the legend calls the network. networks: "dnn" or "cnn" for
-    each.
+    Args:
+        amounts: Of the distortion.
+        accuracies: At each amount, by the name of the model in the legend.
+        networks: The kind of each, "dnn" or "cnn".
+        title: Of the x-axis.
     """
     rows = [
         {"run": name, "amount": place, "accuracy": round(value, 4)}
         for name, values in accuracies.items()
         for place, value in zip(amounts, values, strict=True)
     ]
-    spec = _sweeps(tuple(accuracies), tuple(networks), title, amounts[0], amounts[-1])
+    spec = _robustness_curves(tuple(accuracies), tuple(networks), title, amounts[0], amounts[-1])
     return spec | {"datasets": tables(accuracies=rows)}
 
 
 @functools.lru_cache(maxsize=64)
-def _sweeps(
+def _robustness_curves(
     names: tuple[str, ...], networks: tuple[str, ...], title: str, low: float, high: float
 ) -> dict[str, Any]:
     x = alt.X("amount:Q", title=title, scale=alt.Scale(domain=[low, high], nice=False))
@@ -190,7 +207,7 @@ def _sweeps(
         x=x,
         y=alt.Y(
             "accuracy:Q",
-            title="test digits read right",
+            title="accuracy on test images",
             scale=alt.Scale(domain=[0, 1]),
             axis=alt.Axis(format=".0%", tickCount=5),
         ),
@@ -203,7 +220,7 @@ def _sweeps(
         tooltip=[
             alt.Tooltip("run:N"),
             alt.Tooltip("amount:Q", title=title),
-            alt.Tooltip("accuracy:Q", title="test digits read right", format=".1%"),
+            alt.Tooltip("accuracy:Q", title="accuracy on test images", format=".1%"),
         ],
     )
     height = 280 + 20 * len(names)
@@ -215,9 +232,11 @@ def _sweeps(
 
 
 def mistakes(found: Sequence[tuple[str, str, str, int]]) -> dict[str, Any]:
-    """How many of the 10,000 test digits each network reads wrongly, in two ways.
+    """Bars for the misclassified test digits of several models.
 
-    found: for each bar the network's title, "dnn" or "cnn", the way, and the number.
+    Args:
+        found: For each bar the title of the model, its kind ("dnn" or "cnn"), the group of bars,
+            and the number of mistakes.
     """
     rows = [
         {
@@ -238,13 +257,13 @@ def _mistakes() -> dict[str, Any]:
         y=alt.Y("way:N", title=None, axis=alt.Axis(labelFontSize=13, ticks=False, domain=False)),
         x=alt.X(
             "wrong:Q",
-            title="test digits read wrongly, of 10,000",
+            title="misclassified test digits, of 10,000",
             axis=alt.Axis(grid=False, format=",d", tickCount=5),
         ),
         tooltip=[
-            alt.Tooltip("network:N"),
-            alt.Tooltip("way:N"),
-            alt.Tooltip("wrong:Q", title="read wrongly", format=","),
+            alt.Tooltip("network:N", title="model"),
+            alt.Tooltip("way:N", title="pixels"),
+            alt.Tooltip("wrong:Q", title="misclassified", format=","),
         ],
         yOffset=alt.YOffset("network:N", sort="descending"),
     )
@@ -257,7 +276,7 @@ def _mistakes() -> dict[str, Any]:
     return (bars + labels).properties(height=190).configure_view(strokeWidth=0).to_dict()
 
 
-# The ten probabilities of one network along something
+# The ten probabilities of one model along something
 # ----------------------------------------------------------------------
 
 # Room above for names.
@@ -267,19 +286,24 @@ PROBABILITY = alt.Y(
     scale=alt.Scale(domain=[0, 1.2]),
     axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1], gridOpacity=0.4),
 )
-# Below this probability all along, a line is not told from the axis.
+# A line that stays below this probability cannot be told from the axis.
 SEEN_FROM = 0.01
-# With less than this it leads only because all ten are nearly level, and is not named.
+# A digit that leads with less than this, because all ten are nearly level, is not labelled.
 NAMED_FROM = 0.2
-# Shares of the chart's width in which the name of a stroke, or its number, finds room.
+# The shares of the chart's width that the name of a stroke, or its number, needs.
 NAME_SHARE, NUMBER_SHARE = 0.13, 0.03
 
 
 class Course(NamedTuple):
-    """What one network read along a drawing. ink: how much there was at each moment, 0 to 1.
-    strokes: the stroke that was drawn then, from 0; -1 where there was only a picture. read: the
-    probability of each digit, float (moments, 10). sure_from: the network is sure of a digit from
-    this probability on."""
+    """The predictions of one model along a drawing.
+
+    Attributes:
+        network: The kind of model, "dnn" or "cnn".
+        ink: How much there was at each moment, 0 to 1.
+        strokes: The stroke that was being drawn, from 0; -1 where there was only an image.
+        read: The probability of each digit, float (moments, 10).
+        confidence_threshold: Of the model.
+    """
 
     network: str
     ink: Sequence[float]
@@ -291,11 +315,18 @@ class Course(NamedTuple):
 def _digit_rows(
     places: Sequence[dict[str, Any]], read: np.ndarray
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The data of a line for each digit, and of their names: that of what is read at the end stands
-    there, each other's where it leads most clearly. places: on the x-axis. read: the probability of
-    each digit, float (places, 10)."""
+    """The data of a line for each digit, and of their labels: that of the final prediction is at
+    the end, each other one where its digit leads most clearly.
+
+    Args:
+        places: The fields of each place on the x-axis.
+        read: The probability of each digit, float (places, 10).
+
+    Returns:
+        The rows of the lines, and those of the labels.
+    """
     leads, read = digits_of(read), read.round(4)
-    final = leads[-1]
+    final = int(leads[-1])
 
     def row(digit: int, place: int) -> dict[str, Any]:
         return {
@@ -307,17 +338,20 @@ def _digit_rows(
 
     lines = [
         row(digit, place)
-        for digit in np.flatnonzero(read.max(axis=0) >= SEEN_FROM)
+        for digit in np.flatnonzero(read.max(axis=0) >= SEEN_FROM).tolist()
         for place in range(len(places))
     ]
-    peaks = {digit: np.where(leads == digit, read[:, digit], 0).argmax() for digit in set(leads)}
+    peaks = {
+        digit: int(np.where(leads == digit, read[:, digit], 0).argmax())
+        for digit in set(leads.tolist())
+    }
     named = {digit: place for digit, place in peaks.items() if read[place, digit] >= NAMED_FROM} | {
         final: len(leads) - 1
     }
     return lines, [row(digit, place) for digit, place in named.items()]
 
 
-def _reads(probabilities: np.ndarray) -> str:
+def _prediction(probabilities: np.ndarray) -> str:
     return f"{digits_of(probabilities)}, {probabilities.max():.1%}"
 
 
@@ -326,10 +360,11 @@ def _chart(rows: str, **encoding: Any) -> alt.Chart:
 
 
 def _digit_layers(network: str, x: alt.X) -> tuple[list[alt.Chart], list[alt.Chart]]:
-    """The lines and the names of _digit_rows: what is read at the end in the network's colour."""
+    """The lines and the labels of _digit_rows; those of the final prediction have the model's
+    colour."""
     lines = _chart("lines", x=x, y=PROBABILITY, detail="digit:N")
     names = _chart("names", x=x, y=PROBABILITY, text="digit:N")
-    bold = {"fontSize": 14, "fontWeight": "bold"}
+    bold: dict[str, Any] = {"fontSize": 14, "fontWeight": "bold"}
     return [
         lines.transform_filter("!datum.final").mark_line(
             color=NEUTRAL, strokeWidth=1.5, opacity=0.7
@@ -348,8 +383,13 @@ def _of_layers(*layers: alt.Chart) -> dict[str, Any]:
 
 
 def course(drawn: Course, at: int) -> dict[str, Any]:
-    """How probable one network finds each digit along a drawing: what it reads at the end in its
-    colour, each other digit named where it leads most clearly. at: the moment that is marked."""
+    """The probability of each digit along a drawing, according to one model: the final prediction
+    in its colour, each other digit labelled where it leads most clearly.
+
+    Args:
+        drawn: The predictions.
+        at: The index of the moment that is marked.
+    """
     return _course(drawn.network) | {
         "datasets": tables(**_course_rows(drawn), now=[{"ink": drawn.ink[at]}])
     }
@@ -358,7 +398,7 @@ def course(drawn: Course, at: int) -> dict[str, Any]:
 def _course_rows(drawn: Course) -> dict[str, list[dict[str, Any]]]:
     lines, names = _digit_rows([{"ink": ink} for ink in drawn.ink], drawn.read)
     moments = [
-        {"ink": ink, "stroke": stroke + 1, "reads": _reads(row)}
+        {"ink": ink, "stroke": stroke + 1, "reads": _prediction(row)}
         for ink, stroke, row in zip(drawn.ink, drawn.strokes, drawn.read, strict=True)
     ]
     # Where each stroke ends: the last moment before the next begins.
@@ -394,7 +434,7 @@ def _course(network: str) -> dict[str, Any]:
     moment = [
         alt.Tooltip("ink:Q", title="ink drawn", format=".0%"),
         alt.Tooltip("stroke:Q", title="stroke"),
-        alt.Tooltip("reads:N", title="reads"),
+        alt.Tooltip("reads:N", title="prediction"),
     ]
     return _of_layers(
         _chart("strokes", x=alt.X("end:Q", scale=scale)).mark_rule(
@@ -407,21 +447,24 @@ def _course(network: str) -> dict[str, Any]:
         *lines,
         _chart("now", x=ink).mark_rule(color=COLORS[network], strokeWidth=2, opacity=0.8),
         *names,
-        # As wide as the moments are apart, so that there is one under the pointer everywhere.
+        # Wide enough that there is a moment under the pointer everywhere.
         _chart("moments", x=ink, tooltip=moment).mark_rule(opacity=0, strokeWidth=8),
     )
 
 
 def learned(network: str, epochs: Sequence[str], read: np.ndarray, at: int) -> dict[str, Any]:
-    """How probable one network found each digit after each of the epochs that were kept: what it
-    reads at the end in its colour, each other digit named where it led most clearly.
+    """The probability of each digit after each stored epoch, according to one model: the final
+    prediction in its colour, each other digit labelled where it leads most clearly.
 
-    epochs: their names, in their order. read: the probability of each digit, float (epochs, 10).
-    at: the epoch that is marked.
+    Args:
+        network: The kind of model, "dnn" or "cnn".
+        epochs: Their names, in their order.
+        read: The probability of each digit, float (epochs, 10).
+        at: The index of the epoch that is marked.
     """
     lines, names = _digit_rows([{"epoch": epoch} for epoch in epochs], read)
     moments = [
-        {"epoch": epoch, "reads": _reads(row)} for epoch, row in zip(epochs, read, strict=True)
+        {"epoch": epoch, "reads": _prediction(row)} for epoch, row in zip(epochs, read, strict=True)
     ]
     spec = _learned(network, tuple(epochs))
     return spec | {
@@ -440,7 +483,7 @@ def _learned(network: str, epochs: tuple[str, ...]) -> dict[str, Any]:
         axis=alt.Axis(labelAngle=0, grid=False),
     )
     lines, names = _digit_layers(network, epoch)
-    moment = [alt.Tooltip("epoch:O", title="epochs"), alt.Tooltip("reads:N", title="reads")]
+    moment = [alt.Tooltip("epoch:O", title="epochs"), alt.Tooltip("reads:N", title="prediction")]
     return _of_layers(
         *lines,
         _chart("now", x=epoch).mark_rule(color=COLORS[network], strokeWidth=2, opacity=0.8),
@@ -450,8 +493,12 @@ def _learned(network: str, epochs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def by_channel(added: np.ndarray, chosen: int) -> dict[str, Any]:
-    """What each map of the layer before adds to one pixel, float (channels,), the chosen one in
-    full colour."""
+    """Bars for what each map of the previous layer adds to one pixel.
+
+    Args:
+        added: float (channels,).
+        chosen: The index of the map that has its full colour.
+    """
     rows = [
         {
             "map": index + 1,
@@ -475,38 +522,49 @@ def _by_channel() -> dict[str, Any]:
         .encode(
             x=alt.X(
                 "map:O",
-                title="map of the layer before",
+                title="map of the previous layer",
                 axis=alt.Axis(labelAngle=0, labelOverlap=True, ticks=False),
             ),
-            y=alt.Y("added:Q", title="adds"),
+            y=alt.Y("added:Q", title="contribution"),
             color=alt.when("datum.above").then(alt.value(above)).otherwise(alt.value(below)),
             opacity=alt.when("datum.chosen").then(alt.value(1)).otherwise(alt.value(MUTED_OPACITY)),
-            tooltip=[alt.Tooltip("map:O"), alt.Tooltip("added:Q", title="adds", format="+.3f")],
+            tooltip=[
+                alt.Tooltip("map:O"),
+                alt.Tooltip("added:Q", title="contribution", format="+.3f"),
+            ],
         )
     )
     return bars.properties(height=190).configure_view(strokeWidth=0).to_dict()
 
 
-class Counted(NamedTuple):
-    """What each pixel of a digit counted. values: floats (28, 28), in powers of ten of the odds.
-    marks: what is written on each pixel, if anything, and told: what its tooltip says beside the
-    value, both row by row."""
+class Attributions(NamedTuple):
+    """The attribution of each pixel of a digit.
+
+    Attributes:
+        values: float (28, 28), in powers of ten of the odds.
+        marks: What is written on each pixel, if anything, row by row.
+        details: What the tooltip of each pixel says beside its value, row by row.
+    """
 
     values: np.ndarray
     marks: Sequence[str]
-    told: Sequence[str]
+    details: Sequence[str]
 
 
 PIXEL_PX = 12
 
 
-def counted(
-    found: Counted, image: np.ndarray, most: float, value_title: str, told_title: str
+def attributions(
+    found: Attributions, image: np.ndarray, most: float, value_title: str, detail_title: str
 ) -> dict[str, Any]:
-    """What each pixel of an image, uint8 (28, 28), counted: green for the digit, purple against it,
-    with the edge of the ink.
+    """A map of attributions: green for the digit, purple against it, with the edge of the ink.
 
-    most: where the colours end on either side, the same for all that is to be compared.
+    Args:
+        found: The attributions.
+        image: The digit, uint8 (28, 28).
+        most: Where the scale of colours ends on either side, the same for maps to be compared.
+        value_title: Of the values.
+        detail_title: Of the details.
     """
     pixels = [
         {
@@ -514,24 +572,24 @@ def counted(
             "y": row,
             "value": round(float(found.values[row, column]), 3),
             "mark": mark,
-            "told": told,
+            "detail": detail,
         }
-        for (row, column), mark, told in zip(
-            np.ndindex(image.shape), found.marks, found.told, strict=True
+        for (row, column), mark, detail in zip(
+            np.ndindex(image.shape), found.marks, found.details, strict=True
         )
     ]
     inked = np.pad(image >= 128, 1)
-    down, across = (
-        np.argwhere(inked[1:] != inked[:-1]).tolist(),
-        np.argwhere(inked[:, 1:] != inked[:, :-1]).tolist(),
-    )
+    down = np.argwhere(inked[1:] != inked[:-1]).tolist()
+    across = np.argwhere(inked[:, 1:] != inked[:, :-1]).tolist()
     edge = [{"x": column - 1, "x2": column, "y": row, "y2": row} for row, column in down]
     edge += [{"x": column, "x2": column, "y": row - 1, "y2": row} for row, column in across]
-    return _counted(most, value_title, told_title) | {"datasets": tables(pixels=pixels, edge=edge)}
+    return _attributions(most, value_title, detail_title) | {
+        "datasets": tables(pixels=pixels, edge=edge)
+    }
 
 
 @functools.lru_cache(maxsize=64)
-def _counted(most: float, value_title: str, told_title: str) -> dict[str, Any]:
+def _attributions(most: float, value_title: str, detail_title: str) -> dict[str, Any]:
     def place(field: str, domain: list[int]) -> dict[str, Any]:
         return {
             "shorthand": f"{field}:Q",
@@ -540,7 +598,7 @@ def _counted(most: float, value_title: str, told_title: str) -> dict[str, Any]:
         }
 
     x, y = alt.X(**place("x", [0, IMAGE_SIZE_PX])), alt.Y(**place("y", [IMAGE_SIZE_PX, 0]))
-    # Green and purple can be told apart by the colour-blind, and are no network's colours.
+    # Colour-blind people can tell green and purple apart, and neither is the colour of a model.
     color = alt.Color(
         "value:Q",
         scale=alt.Scale(scheme="purplegreen", domain=[-most, most], clamp=True),
@@ -566,7 +624,7 @@ def _counted(most: float, value_title: str, told_title: str) -> dict[str, Any]:
                 alt.Tooltip("row:Q"),
                 alt.Tooltip("column:Q"),
                 alt.Tooltip("value:Q", title=value_title, format="+.2f"),
-                alt.Tooltip("told:N", title=told_title),
+                alt.Tooltip("detail:N", title=detail_title),
             ],
         )
     )
@@ -589,8 +647,8 @@ def _counted(most: float, value_title: str, told_title: str) -> dict[str, Any]:
 
 
 # After the palettes "bright" and "vibrant" by Paul Tol (https://personal.sron.nl/~pault/), which
-# colour-blind people can tell apart as far as ten colours allow, all to be seen on light and on
-# dark pages; each digit is written out besides.
+# colour-blind people can tell apart as far as ten colours allow, visible on light and on dark
+# pages. Each digit is also written out.
 DIGIT_COLORS = (
     "#4F8AC9",
     "#EE6677",
@@ -606,8 +664,13 @@ DIGIT_COLORS = (
 
 
 class Dot(NamedTuple):
-    """A digit on a map. x, y: where. label: which one it is. picture: the address of a picture of
-    it."""
+    """A digit on a map.
+
+    Attributes:
+        x, y: Its position.
+        label: Its label.
+        picture: A data URL of it.
+    """
 
     x: float
     y: float
@@ -618,8 +681,14 @@ class Dot(NamedTuple):
 def digit_map(
     network: str, dots: Sequence[Dot], nearest: Sequence[Dot], here: tuple[float, float]
 ) -> dict[str, Any]:
-    """Digits as a network sees them, those nearest to a drawing with a ring around them, and the
-    drawing as a star."""
+    """A map of digits by the activations of a model's last hidden layer.
+
+    Args:
+        network: The kind of model, "dnn" or "cnn".
+        dots: The digits.
+        nearest: Those nearest to the drawing, which have a ring around them.
+        here: The position of the drawing, which is a star.
+    """
 
     def rows(some: Sequence[Dot]) -> list[dict[str, Any]]:
         return [
@@ -640,7 +709,7 @@ def _digit_map(network: str) -> dict[str, Any]:
     color = alt.Color(
         "label:N", scale=alt.Scale(domain=labels, range=list(DIGIT_COLORS)), legend=None
     )
-    tooltip = [alt.Tooltip("image:N", title="image"), alt.Tooltip("label:N", title="labelled")]
+    tooltip = [alt.Tooltip("image:N", title="image"), alt.Tooltip("label:N", title="label")]
 
     def chart(rows: str) -> alt.Chart:
         return alt.Chart(alt.NamedData(rows)).encode(x=x, y=y)

@@ -1,5 +1,4 @@
-"""What every lesson begins with: the digit that it is about, the two networks that read it, and a
-link to all of it."""
+"""What every lesson begins with: its digit, the two models, and a link to all of it."""
 
 import functools
 import hashlib
@@ -19,11 +18,10 @@ from mnist_models.settings.hyperparameters import NETWORKS, HyperparametersError
 from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.lessons import ready_made
 
-# A 2 of the test set: shown to whoever comes without a drawing.
+# A 2 of the test set, for visitors who come without a drawing.
 EXAMPLE = 1
 DIGIT_PX = 140
-# What a drawing in a link tells: a row of 28 pixels after the other, one letter a pixel, from paper
-# to ink.
+# A drawing in a link: one letter per pixel from paper to ink, row by row.
 SHADES = "0123456789abcdef"
 BROUGHT = "A drawing that came with a link."
 # In a link, beside the page's own settings.
@@ -48,10 +46,14 @@ Settings = Mapping[str, Setting]
 
 
 def begin(script: str, settings: Settings) -> bool:
-    """Sets a lesson's page up and follows the link by which the visitor came, if there is one. True
-    when the visitor has just come from elsewhere.
+    """Sets a lesson's page up and follows the link by which the visitor came, if there is one.
 
-    settings: what a link can set on this page.
+    Args:
+        script: The page.
+        settings: What a link can set on it.
+
+    Returns:
+        Whether the visitor has just come from elsewhere.
     """
     query = {name: text for name, text in st.query_params.items() if name not in (HIDE, LARGE)}
     is_news = (script, query) != st.session_state.get("lesson-link")
@@ -61,7 +63,7 @@ def begin(script: str, settings: Settings) -> bool:
     if is_news or has_come:
         st.session_state["lesson-link"] = script, query
         problems = _follow(query, settings)
-        # Whoever goes back to a lesson from the Draw page comes with what they drew there.
+        # Visitors who go back to a lesson from the Draw page bring what they have drawn there.
         has_drawn = canvas.board().preparation is not None and canvas.board().label is None
         if is_news or not has_drawn:
             problems += _show_digit(query)
@@ -74,7 +76,7 @@ def begin(script: str, settings: Settings) -> bool:
 
 
 def is_presented() -> bool:
-    """Whether the page was opened by a link that hides whatever else could be chosen."""
+    """Whether the page was opened by a link that hides the controls."""
     return st.query_params.get(HIDE) == "1"
 
 
@@ -127,14 +129,18 @@ def _choose_network(network: str, run_id: str) -> list[str]:
         return [str(error)]
     if run.network != network or not run.readable:
         return [
-            f"{run.label} is no {NETWORKS[network].title} that can read; choose another one below."
+            f"{run.label} is not a trained {NETWORKS[network].title}; choose another one below."
         ]
     selection.select(run)
     return []
 
 
 def _show_digit(query: Mapping[str, str]) -> list[str]:
-    """Puts the digit of a link on the visitor's canvas."""
+    """Puts the digit of a link on the visitor's canvas.
+
+    Returns:
+        What is wrong with it, a sentence each.
+    """
     if "digit" in query:
         text = query["digit"]
         if not (
@@ -158,13 +164,13 @@ def _show_digit(query: Mapping[str, str]) -> list[str]:
         elif image is not None:
             canvas.board().show(prepare_ink(image), BROUGHT, int(label))
         else:
-            return ["The drawing in it is damaged; draw it again, and copy the link anew."]
+            return ["Its drawing is damaged; draw the digit again and copy a new link."]
     return []
 
 
 def _digit_query(image: np.ndarray, label: int) -> dict[str, str]:
-    """What tells of the digit in a link: a number where it is one of the test images, else its
-    strokes, else its pixels."""
+    """The digit as a part of a link: the index of a test image, or else its strokes, or else its
+    pixels."""
     board = canvas.board()
     if board.index is not None:
         return {"digit": str(board.index)}
@@ -173,8 +179,8 @@ def _digit_query(image: np.ndarray, label: int) -> dict[str, str]:
 
 
 def to_text(image: np.ndarray) -> str:
-    """An image, uint8 (28, 28), as a link has it, with 16 shades: what follows the last ink is left
-    out."""
+    """An image, uint8 (28, 28), as a link has it: in 16 shades, without the paper after the last
+    ink."""
     return "".join(SHADES[shade] for shade in (image.astype(int).ravel() + 8) // 17).rstrip("0")
 
 
@@ -187,35 +193,37 @@ def _from_text(text: str) -> np.ndarray | None:
 
 
 def digit() -> tuple[np.ndarray, int]:
-    """The digit on the visitor's canvas, or an example, as both networks read it, uint8 (28, 28);
-    and which one it is.
+    """The digit on the visitor's canvas, or an example.
 
-    It is asked for here: of a drawing, only its maker knows.
+    Returns:
+        The image as both models see it, uint8 (28, 28), and its label. The label of a drawing is
+        asked for here: only the visitor knows it.
     """
     if canvas.board().preparation is None:
         canvas.show_test_digit(EXAMPLE)
     board = canvas.board()
+    assert board.preparation is not None  # an example is shown where there was none
     image = board.preparation.image
-    key = f"lesson-label-{hashlib.sha1(image).hexdigest()}"
+    key = f"lesson-label-{hashlib.sha1(image.tobytes()).hexdigest()}"
     expected = board.label if board.label is not None else guess(image)
     with st.container(horizontal=True, gap="medium", key="lesson-digit"):
         st.image(
             canvas.enlarged(image, DIGIT_PX),
             width=DIGIT_PX,
-            alt="The digit as the networks read it",
+            alt="The digit as the models see it",
         )
         with st.container(width="content"):
             st.caption(
-                "Your drawing, as both networks read it."
+                "Your drawing, as both models see it."
                 if board.label is None
                 else board.origin.split(". ")[0] + "."
             )
             if is_presented():
                 label = st.session_state.get(key, expected)
-                st.markdown(f"It is a **{label}**.")
+                st.markdown(f"True digit: **{label}**")
                 return image, label
             label = st.selectbox(
-                "It is a",
+                "True digit",
                 range(CLASS_COUNT),
                 index=expected,
                 key=key,
@@ -234,14 +242,17 @@ def digit() -> tuple[np.ndarray, int]:
 
 
 def guess(image: np.ndarray) -> int:
-    """What the last of the networks, the convolutional one, reads: nearly always what its maker
-    says too."""
+    """The prediction of the pretrained CNN: nearly always the digit that was meant."""
     with resources.while_loading():
         return resources.classifier(pretrained.PREFIX + list(NETWORKS)[-1]).read(image).digit
 
 
 def networks() -> dict[str, Run]:
-    """The two networks, chosen here as on the Draw page."""
+    """The two models, chosen here as on the Draw page.
+
+    Returns:
+        Their runs, by kind.
+    """
     chosen = {}
     for network, column in zip(NETWORKS, st.columns(len(NETWORKS), gap="medium"), strict=True):
         with column:
@@ -250,8 +261,11 @@ def networks() -> dict[str, Run]:
 
 
 def pairs(titles: Mapping[str, str]) -> None:
-    """A button for each of some pairs of networks that ship, which then read. titles: by pair, see
-    pretrained.PAIRS."""
+    """A button for each of some pretrained pairs, which selects it.
+
+    Args:
+        titles: Of the buttons, by pair, see pretrained.PAIRS.
+    """
     if is_presented():
         return
     with st.container(horizontal=True, gap="xsmall"):
@@ -278,7 +292,7 @@ def present(
     settings: Settings,
     values: Mapping[str, Any],
 ) -> None:
-    """How to show the lesson to others: in large type, and by a link to it as it is now.
+    """Presenting the lesson: large type, and a link to the lesson as it is now.
 
     Args:
         script: The page.
@@ -293,22 +307,20 @@ def present(
     query |= {network: run.id for network, run in runs.items()}
     query |= {settings[key].name: links.to_text(value) for key, value in values.items()}
     if is_presented():
-        st.page_link(
-            script, label="Show all that can be chosen", icon=":material/tune:", query_params=query
-        )
+        st.page_link(script, label="Show controls", icon=":material/tune:", query_params=query)
         return
-    # Opening it runs what it stands in anew, so that the link tells of what was set elsewhere on
-    # the page too.
+    # Opening it reruns its surroundings, so that the link also has what was set elsewhere on the
+    # page.
     with st.popover(
         "Present", icon=":material/present_to_all:", key="lesson-present", on_change="rerun"
     ):
         large_type.choose()
         hide = st.toggle(
-            "The link hides what else could be chosen", key="lesson-hide", persist_state="session"
+            "Presentation view (hide controls)", key="lesson-hide", persist_state="session"
         )
         st.markdown(
-            "This link opens the lesson as it is now: the digit, the networks, and "
-            "what is set on this page."
+            "This link opens the lesson as it is now: the digit, the models, and "
+            "the settings of this page."
         )
         query |= {name: "1" for name, is_on in ((HIDE, hide), (LARGE, large_type.is_on())) if is_on}
         st.code(
@@ -319,8 +331,11 @@ def present(
 
 
 @functools.lru_cache(maxsize=4096)
-def address(pixels: bytes) -> str:
-    """The address of a picture, itself in it, of a digit: 28×28 bytes, dark ink on white, twice as
-    large."""
+def data_url(pixels: bytes) -> str:
+    """A data URL of a digit, as dark ink on white, enlarged twice.
+
+    Args:
+        pixels: The bytes of a uint8 (28, 28) image.
+    """
     image = np.frombuffer(pixels, np.uint8).reshape(IMAGE_SIZE_PX, IMAGE_SIZE_PX)
     return canvas.data_address(canvas.enlarged(image, 2 * IMAGE_SIZE_PX))

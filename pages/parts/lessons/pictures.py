@@ -1,12 +1,12 @@
 """Pictures of numbers: weights, feature maps, activations. Pure functions from arrays to a picture
 and its width.
 
-Zero is white, what is above it orange, what is below it blue: two hues that colour-blind people can
-tell apart, and neither is the colour of a network. Around the tiles nothing is painted, so that the
-page's own colour shows, light or dark.
+Zero is white, positive orange, negative blue: two hues that colour-blind people can tell apart, and
+neither is the colour of a model. Around the tiles nothing is painted, so that the page's own colour
+shows, light or dark.
 
 They are SVG, in which only the numbers are pixels: as sharp as the screen is, and made in a fifth
-of the time that a PNG as large as it is shown would take.
+of the time that a PNG of the size shown would take.
 """
 
 import base64
@@ -25,21 +25,33 @@ FRAME = "#009E73"
 LABEL = "#888888"
 EDGE = "#88888888"
 GAP_PX = 8
-# The size of type; above and below a label there is this much more.
+# Font sizes; and the room above and below a label.
 TEXT_PX, NUMBER_PX = 13, 14
 ROOM_PX = 5
 
 
 class Picture(NamedTuple):
-    """A picture as an address that holds it, and how wide it is meant to be shown."""
+    """A picture.
+
+    Attributes:
+        address: A data URL.
+        width_px: The width at which it is meant to be shown.
+    """
 
     address: str
     width_px: int
 
 
 def coloured(values: np.ndarray, largest: float | None = None) -> np.ndarray:
-    """Numbers of any shape as colours, uint8 (..., 3). largest: what gets the full colour, by
-    default the largest of them."""
+    """Numbers as colours.
+
+    Args:
+        values: Of any shape.
+        largest: The absolute value that gets the full colour; by default the largest of them.
+
+    Returns:
+        uint8 (..., 3).
+    """
     if largest is None:
         largest = float(np.abs(values).max(initial=0))
     share = np.clip(values / (largest or 1), -1, 1)[..., np.newaxis]
@@ -54,15 +66,23 @@ def inked(image: np.ndarray) -> np.ndarray:
 
 
 def sheet(
-    tiles: Sequence[np.ndarray],
+    tiles: np.ndarray | Sequence[np.ndarray],
     labels: Sequence[str],
     columns: int,
     tile_px: int,
     framed: int | None = None,
     text_px: int = TEXT_PX,
 ) -> Picture:
-    """Tiles, uint8 (side, side, 3), row by row, `tile_px` wide and with a label below each. framed:
-    one that stands out."""
+    """Tiles, row by row, each with a label below it.
+
+    Args:
+        tiles: uint8 (side, side, 3) each, or all of them as one array.
+        labels: Of the tiles.
+        columns: The number of tiles in a row, at most.
+        tile_px: The width of a tile.
+        framed: The index of a tile that stands out.
+        text_px: The font size.
+    """
     columns, label_px = min(columns, len(tiles)), text_px + ROOM_PX
     width, height = tile_px + GAP_PX, tile_px + label_px + GAP_PX
     corners = [
@@ -83,9 +103,15 @@ def sheet(
 
 
 def enlarged(tile: np.ndarray, width_px: int, frame: tuple[int, int, int]) -> Picture:
-    """One tile, uint8 (side, side, 3), large, with a frame around some of its pixels: the first
-    one's row and column, and how many each way."""
-    margin = 2  # for a frame around pixels at the rim
+    """One tile, enlarged, with a frame around some of its pixels.
+
+    Args:
+        tile: uint8 (side, side, 3).
+        width_px: The width of the result.
+        frame: Row and column of the first pixel in the frame, and the side of the frame in pixels
+            of the tile.
+    """
+    margin = 2  # for a frame around pixels at the edge
     top, left, side = (width_px / len(tile) * some for some in frame)
     parts = [
         _pixels(tile, margin, margin, width_px, width_px),
@@ -98,8 +124,14 @@ def enlarged(tile: np.ndarray, width_px: int, frame: tuple[int, int, int]) -> Pi
 def grid(
     colours: np.ndarray, values: np.ndarray, width_px: int, number_px: int = NUMBER_PX
 ) -> Picture:
-    """Numbers (side, side), each written in a cell of its colour, uint8 (side, side, 3). number_px:
-    how large, where cells have room for that."""
+    """Numbers, each in a cell of its colour.
+
+    Args:
+        colours: uint8 (side, side, 3).
+        values: (side, side).
+        width_px: The width of the result.
+        number_px: The font size, if cells have room for it.
+    """
     cell = width_px / len(values)
     cells = [(column * cell, row * cell, cell) for row, column in np.ndindex(values.shape)]
     parts = [_pixels(colours, 0, 0, width_px, width_px), _outline(cells, EDGE)]
@@ -118,7 +150,13 @@ def grid(
 
 
 def strip(values: np.ndarray, columns: int, cell_px: int) -> Picture:
-    """A cell for each number, row by row."""
+    """A coloured cell for each number, row by row.
+
+    Args:
+        values: (N,).
+        columns: The number of cells in a row.
+        cell_px: The side of a cell.
+    """
     rows = math.ceil(len(values) / columns)
     colours = np.zeros((rows * columns, 4), np.uint8)
     colours[: len(values), :3], colours[: len(values), 3] = coloured(values), 255
@@ -138,16 +176,20 @@ def strip(values: np.ndarray, columns: int, cell_px: int) -> Picture:
 
 
 def decimal(value: float, sign: str = "-") -> str:
-    """A number with two decimals, of which zero has no sign. sign: "+" where all others should have
-    one."""
+    """A number with two decimals; zero has no sign.
+
+    Args:
+        value: The number.
+        sign: "+" if positive numbers should have a sign too.
+    """
     return "0.00" if abs(value) < 0.005 else f"{value:{sign}.2f}"
 
 
 def _pixels(colours: np.ndarray, left: float, top: float, width: float, height: float) -> str:
     address = canvas.data_address(Image.fromarray(colours))
     return (
-        f'<image x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}" preserveAspectRatio="none" '
-        f'style="image-rendering:pixelated" href="{address}"/>'
+        f'<image x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}" '
+        f'preserveAspectRatio="none" style="image-rendering:pixelated" href="{address}"/>'
     )
 
 
@@ -163,8 +205,9 @@ def _text(text: str, x: float, y: float, color: str, size_px: float) -> str:
 
 def _picture(width: float, height: float, parts: Iterable[str]) -> Picture:
     svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}" '
-        f'font-family="sans-serif" text-anchor="middle" dominant-baseline="central">{"".join(parts)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
+        f'viewBox="0 0 {width:g} {height:g}" font-family="sans-serif" text-anchor="middle" '
+        f'dominant-baseline="central">{"".join(parts)}</svg>'
     )
     return Picture(
         "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(), round(width)

@@ -1,9 +1,10 @@
-"""Two networks at earlier moments of their training: what each read then, had learned by then, and
-passed on."""
+"""Two models at earlier epochs of their training: their predictions, weights and activations."""
+
+from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -19,11 +20,15 @@ from mnist_models.settings.hyperparameters import (
 )
 from pages.parts import large_type, page
 from pages.parts.lessons import cached, charts
+from pages.parts.measured import measured
+
+if TYPE_CHECKING:  # importing them imports TensorFlow
+    from mnist_models.explain.activations import Look
+    from mnist_models.explain.history import History
 
 MOST_CONVOLUTIONS = CnnHyperparameters.choices()["conv_layers"].max_count
 MOST_DENSE = DnnHyperparameters.choices()["hidden_units"].max_count
-# The layer that is looked at, by the network; what a network does not have gives way to its first
-# one.
+# The key of the chosen layer, by kind of model.
 LAYERS = {network: f"time-{network}-layer" for network in NETWORKS}
 LAYER_NAMES = (
     *(f"conv_{place}" for place in range(1, MOST_CONVOLUTIONS + 1)),
@@ -32,16 +37,20 @@ LAYER_NAMES = (
 )
 
 
-class Moment(NamedTuple):
-    """A network at the epoch that was chosen, or at the last one kept before that.
+class Epoch(NamedTuple):
+    """A model at the epoch that was chosen, or at the last one stored before it.
 
-    history: a history.History. place: among its epochs. read: the probability of each digit at each
-    of them, (moments, 10).
+    Attributes:
+        network: The kind of model.
+        run: Its run.
+        history: The run at all its stored epochs.
+        place: The index of this epoch among them.
+        read: The probability of each digit at each of them, float (epochs, 10).
     """
 
     network: str
     run: Run
-    history: Any
+    history: History
     place: int
     read: np.ndarray
 
@@ -50,8 +59,8 @@ class Moment(NamedTuple):
         return NETWORKS[self.network].title
 
     @property
-    def told(self) -> str:
-        """After how many epochs it is."""
+    def name(self) -> str:
+        """Such as "after 2 of 12 epochs"."""
         return (
             f"after {rounded(self.history.epochs[self.place])} of "
             f"{rounded(self.history.epochs[-1])} epochs"
@@ -62,23 +71,22 @@ class Moment(NamedTuple):
         return self.place == len(self.history.epochs) - 1
 
 
-def beside(moments: Sequence[Moment]) -> Iterator[tuple[DeltaGenerator, Moment]]:
-    """A column for each network, which begins with what it read at its moment."""
+def beside(moments: Sequence[Epoch]) -> Iterator[tuple[DeltaGenerator, Epoch]]:
+    """A column for each model, which begins with its prediction at that epoch."""
     for column, moment in zip(st.columns(len(moments), gap="medium"), moments, strict=True):
         probabilities = moment.read[moment.place]
         column.metric(
-            f"The {moment.title} {moment.told}",
+            f"{moment.title} {moment.name}",
             str(digits_of(probabilities)),
-            f"{probabilities.max():.1%} sure",
+            f"probability {probabilities.max():.1%}",
             delta_color="off",
             delta_arrow="off",
         )
         yield column, moment
 
 
-def probabilities(moments: Sequence[Moment], image: np.ndarray, label: int) -> None:
-    """How probable both networks found each digit, epoch by epoch, and when they came to their
-    reading."""
+def probabilities(moments: Sequence[Epoch], image: np.ndarray, label: int) -> None:
+    """The probability of each digit, epoch by epoch, and when each model settled on its answer."""
     st.markdown(
         " ".join(
             sentence(moment.network, moment.history.epochs, moment.read, label)
@@ -91,21 +99,22 @@ def probabilities(moments: Sequence[Moment], image: np.ndarray, label: int) -> N
             large_type.chart(
                 charts.learned(moment.network, epochs, moment.read, moment.place),
                 key=f"time-{moment.network}",
-                alt=f"How probable the {moment.title} found each digit after each epoch",
+                alt=f"Probability of each digit according to the {moment.title}, after each epoch",
             )
             if len(epochs) == 2:
                 st.caption(
                     page.plain(
-                        f"Of {moment.run.label} only the beginning and the end are known. "
+                        f"Of {moment.run.label}, only the first and the last epoch are stored. "
                         f"{_why(moment.run)}"
                     )
                 )
 
 
-def first_layers(moments: Sequence[Moment], image: np.ndarray, label: int) -> None:
-    """The templates or kernels of both first layers, and what of them speaks for the digit, as they
-    were at those moments."""
-    from pages.parts.lessons.inside import layers  # it imports TensorFlow, which is there by now
+def first_layers(moments: Sequence[Epoch], image: np.ndarray, label: int) -> None:
+    """The templates or kernels of both first layers at those epochs, and their evidence for the
+    digit."""
+    # It imports TensorFlow, which is loaded by now.
+    from pages.parts.lessons.inside import layers
 
     layers.colours()
     for column, moment in beside(moments):
@@ -114,10 +123,10 @@ def first_layers(moments: Sequence[Moment], image: np.ndarray, label: int) -> No
             layers.first_layer(moment.history.inspector, look, weights)
 
 
-def layer_by_layer(moments: Sequence[Moment], image: np.ndarray, label: int) -> None:
-    """What a layer of each network passed on of the digit at those moments, and what it passes on
-    at the end."""
-    from pages.parts.lessons.inside import layers  # it imports TensorFlow, which is there by now
+def layer_by_layer(moments: Sequence[Epoch], image: np.ndarray, label: int) -> None:
+    """The activations of one layer of each model at those epochs, and at the end."""
+    # It imports TensorFlow, which is loaded by now.
+    from pages.parts.lessons.inside import layers
 
     layers.colours()
     for column, moment in beside(moments):
@@ -131,28 +140,32 @@ def layer_by_layer(moments: Sequence[Moment], image: np.ndarray, label: int) -> 
             if moment.is_end:
                 layers.compared(stage, {"At the end": end})
                 st.markdown(
-                    "Move the slider back, and what this layer passed on then stands above this."
+                    "Move the slider back to see the activations of that epoch above these."
                 )
             else:
-                layers.compared(stage, {moment.told.capitalize(): then, "At the end": end})
+                layers.compared(stage, {moment.name.capitalize(): then, "At the end": end})
                 st.markdown(layers.agreement(inspector, then, end))
     if not all(moment.is_end for moment in moments):
         st.caption(
-            "A correlation compares all numbers that a layer passes on with those of the end: at 1 "
-            "their pattern is the same, at 0 they have none in common."
+            "The correlation compares all activations of a layer with those at the end: at 1 their "
+            "pattern is the same, at 0 they have nothing in common."
         )
 
 
-def _look(moment: Moment, place: int, image: np.ndarray, label: int) -> tuple:
+def _look(moment: Epoch, place: int, image: np.ndarray, label: int) -> tuple[Look, np.ndarray]:
     return cached.look(moment.history, moment.run.id, moment.history.epochs, place, image, label)
 
 
 class View(NamedTuple):
-    """One way to see moments. title: for whoever chooses. show: draws it, of the moments, the image
-    and its label."""
+    """One way to look at epochs.
+
+    Attributes:
+        title: Of the button.
+        show: Draws it, from the epochs of both models, the image and its label.
+    """
 
     title: str
-    show: Callable[[Sequence[Moment], np.ndarray, int], None]
+    show: Callable[[Sequence[Epoch], np.ndarray, int], None]
 
 
 VIEWS = {
@@ -163,48 +176,52 @@ VIEWS = {
 
 
 def rounded(epoch: float) -> str:
+    """An epoch with at most two decimals."""
     return number(round(epoch, 2))
 
 
 def _why(run: Run) -> str:
-    if run.epochs <= 1:
-        return "It was trained for no more than one epoch."
+    if measured(run).epochs <= 1:
+        return "It was trained for one epoch at most."
     return (
-        "Its epochs were not kept, or made room for those of newer runs: train it "
-        "again to travel through them."
+        "The others were not stored, or were deleted to make room for newer runs: "
+        "train it again to see them."
     )
 
 
 def sentence(network: str, epochs: tuple[float, ...], read: np.ndarray, label: int) -> str:
-    """When a network came to its reading, in words. read: the probability of each digit at each
-    moment, (moments, 10)."""
+    """When a model settled on its prediction, in words.
+
+    Args:
+        network: The kind of model.
+        epochs: The stored epochs.
+        read: The probability of each digit at each of them, float (epochs, 10).
+        label: The digit.
+    """
     title, digits = NETWORKS[network].title, digits_of(read).tolist()
     others = [place for place, digit in enumerate(digits) if digit != digits[-1]]
     if not others:
         return (
-            f"The {title} happened to read it as {digits[-1]} before it had learned anything, and "
-            "has done so ever since."
+            f"The {title} predicted {digits[-1]} by chance before training, "
+            "and at every epoch since."
         )
     before, since = others[-1], others[-1] + 1
-    told = f"The {title} has read it as **{digits[-1]}** since epoch **{rounded(epochs[since])}**"
+    text = f"The {title} has predicted **{digits[-1]}** since epoch **{rounded(epochs[since])}**"
     if before == 0:
-        told += ", and guessed before it had learned anything"
+        text += "; before training it was guessing"
     else:
-        told += (
-            f"; at epoch {rounded(epochs[before])}, the last one kept before that, it read "
+        text += (
+            f"; at epoch {rounded(epochs[before])}, the last one stored before that, it predicted "
             f"{digits[before]}"
         )
     changes = sum(one != other for one, other in itertools.pairwise(digits))
-    told += (
-        f". Over the epochs that were kept it changed its mind {changes} times."
-        if changes > 1
-        else "."
-    )
+    text += f". Over the stored epochs, its answer changed {changes} times." if changes > 1 else "."
     if digits[-1] == label:
-        return told
+        return text
     if label in digits[1:]:
         last = max(place for place, digit in enumerate(digits) if digit == label)
         return (
-            f"{told} At epoch {rounded(epochs[last])} it knew the {label}, and has lost it since."
+            f"{text} At epoch {rounded(epochs[last])} it recognised the "
+            f"{label}, and has lost it since."
         )
-    return f"{told} At no epoch that was kept did it know that this is a {label}."
+    return f"{text} At no stored epoch did it recognise the {label}."

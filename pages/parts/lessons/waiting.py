@@ -1,5 +1,5 @@
-"""Results that take longer than a click may: a bar shows how far they are, and a visitor who leaves
-ends the work."""
+"""Results that take longer than a click should: a bar shows their progress, and the work ends when
+the visitor leaves."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,8 +9,8 @@ import streamlit as st
 from mnist_models.explain.slices import Sliced
 from pages.parts import page
 
-# A slice is short enough for other visitors, and a turn long enough for what else this one does
-# meanwhile.
+# A slice is short, so that other visitors get their turn; a turn is longer, so that this visitor
+# can use the rest of the page meanwhile.
 SLICE_S = 0.3
 TURN_S = 0.4
 
@@ -21,14 +21,14 @@ def until_over(
     show: Callable[[dict[str, Any]], None],
     meanwhile: Callable[[], None] | None = None,
 ) -> None:
-    """Shows the results: at once where the work is done or quick, else as soon as it is.
+    """Shows results as soon as they are there, and until then a progress bar.
 
     Args:
-        works: What has to be done, by any names.
-        doing: Said beside the progress bar.
+        works: The work to be done, by any names.
+        doing: The text of the progress bar.
         show: Draws the results, by the same names.
-        meanwhile: Draws what is known so far, where that is worth seeing; then the first slice is
-            done only after it.
+        meanwhile: Draws what is known so far, before the first slice of work; by default nothing
+            is drawn until the work is done.
     """
     if not meanwhile:
         go_on(works)
@@ -59,17 +59,17 @@ def _turn(
 
 
 def go_on(works: Mapping[str, Sliced]) -> None:
-    """A slice of time for all works that are not over, in equal parts."""
+    """Gives a slice of time to all work that is not done, in equal parts."""
     unfinished = [work for work in works.values() if not work.is_over]
     for work in unfinished:
         work.go_on(SLICE_S / len(unfinished))
 
 
 def share(works: Mapping[str, Sliced]) -> float:
-    """How much of all the works is done, 0 to 1."""
+    """How much of the work is done, 0 to 1."""
     return sum(work.share for work in works.values()) / max(len(works), 1)
 
 
 def all_over(works: Mapping[str, Sliced]) -> bool:
-    """Whether every work is over."""
+    """Whether all of the work is done."""
     return all(work.is_over for work in works.values())

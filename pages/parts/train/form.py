@@ -1,7 +1,7 @@
 """The hyperparameter form: a widget for each hyperparameter, made from its description.
 
-What is chosen is read from the session before any widget is drawn: what depends on it can be shown
-first.
+The chosen values are read from the session before any widget is drawn, so that what depends on them
+can be shown first.
 """
 
 import dataclasses
@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import streamlit as st
-from pydantic import BaseModel
 
 from mnist_models.runs import race
 from mnist_models.settings.hyperparameters import (
     NETWORKS,
     Choice,
+    Described,
     DnnHyperparameters,
     Hyperparameters,
     HyperparametersError,
@@ -26,25 +26,31 @@ from mnist_models.settings.hyperparameters import (
 from mnist_models.settings.recipes import of_network
 
 GROUPS = {"network": "Network", "training": "Training", "data": "Data"}
-# How many widgets for one layer stand side by side.
+# The number of widgets side by side for one layer.
 LAYER_COLUMNS = 2
 RACE = "race"
-BUDGETS = {"epochs": "Epochs", "seconds": "Seconds", "images": "Images seen"}
-# The widget of each kind of budget: what it is about, where it starts, and why there.
+BUDGETS = {"epochs": "Epochs", "seconds": "Seconds", "images": "Images"}
+# The widget of each kind of budget: its hyperparameter, its default, and the reason for that.
 BUDGET_AMOUNTS = {
     "epochs": ("epochs", 3, "Enough to see who learns faster."),
     "seconds": ("budget_s", 20, "Long enough for both to become good."),
-    "images": ("budget_images", 100_000, "Not quite two passes over the training images."),
+    "images": ("budget_images", 100_000, "Not quite two epochs of the training images."),
 }
 
 
-# What is wrong, a sentence each, by the keys of the widgets that cause it.
+# A sentence on what is wrong, by the key of the widget that causes it.
 Problems = Mapping[str, str]
 
 
 class Form(NamedTuple):
-    """What the visitor chose: one network to train, or both for a race, by name; or the problems
-    with them."""
+    """What the visitor chose.
+
+    Attributes:
+        entrants: The hyperparameters of one model to train, or of both for a race, by kind; empty
+            if there are problems.
+        problems: What is wrong with them.
+        is_race: Whether both are to race.
+    """
 
     entrants: dict[str, Hyperparameters]
     problems: list[Problem]
@@ -52,12 +58,11 @@ class Form(NamedTuple):
 
 
 def read() -> Form:
-    """What the visitor has chosen so far, which at first is what the hyperparameters' defaults
-    are."""
-    for kind in NETWORKS.values():
-        for key, value in _widget_values(kind()).items():
+    """What the visitor has chosen so far; at first, the defaults."""
+    for network, kind in NETWORKS.items():
+        for key, value in _widget_values(kind(network=network)).items():
             st.session_state.setdefault(key, value)
-    for key, value in _race_values(next(iter(NETWORKS.values()))()).items():
+    for key, value in _race_values(DnnHyperparameters()).items():
         st.session_state.setdefault(key, value)
     chosen = st.session_state.setdefault("network", "cnn")
     is_race = chosen == RACE
@@ -75,7 +80,11 @@ def read() -> Form:
 
 
 def _race() -> dict[str, Hyperparameters]:
-    """What enters a race. Raises HyperparametersError."""
+    """The hyperparameters of both models of a race.
+
+    Raises:
+        HyperparametersError: They cannot be used.
+    """
     unit = st.session_state["race.budget"]
     budget = race.Budget(unit, st.session_state[f"{RACE}.{BUDGET_AMOUNTS[unit][0]}"])
     own = {
@@ -98,7 +107,7 @@ def _value(key: str, choice: Choice) -> Any:
     """The value of a hyperparameter's widgets."""
     if not choice.max_count:
         return st.session_state[key]
-    parts = choice.added.choices() if isinstance(choice.added, BaseModel) else {}
+    parts = choice.added.choices() if isinstance(choice.added, Described) else {}
     return [
         {name: st.session_state[f"{key}.{index}.{name}"] for name in parts}
         or st.session_state[f"{key}.{index}"]
@@ -107,17 +116,22 @@ def _value(key: str, choice: Choice) -> Any:
 
 
 def draw(form: Form) -> None:
-    """The form, as `read` found it; problems stand below the widgets that cause them."""
+    """Draws the form, with problems below the widgets that cause them.
+
+    Args:
+        form: As `read` returned it.
+    """
     titles = {network: kind.title for network, kind in NETWORKS.items()} | {RACE: "Race both"}
     chosen = st.segmented_control(
         "Train",
         titles,
-        format_func=titles.get,
+        format_func=titles.__getitem__,
         required=True,
         key="network",
         persist_state="session",
         wrap=True,
     )
+    assert chosen is not None  # it is required
     problems = {
         problem.field if form.is_race else f"{chosen}.{problem.field}": problem.sentence
         for problem in form.problems
@@ -129,7 +143,7 @@ def draw(form: Form) -> None:
 
 
 def _draw_network(network: str, problems: Problems, without: Collection[str] = ()) -> None:
-    """The widgets of one network, but for some hyperparameters."""
+    """The widgets of one kind of model, without some hyperparameters."""
     _recipes(network, in_race=bool(without))
     choices = [
         choice for choice in NETWORKS[network].choices().values() if choice.name not in without
@@ -143,21 +157,21 @@ def _draw_network(network: str, problems: Problems, without: Collection[str] = (
         with tab:
             _fields(network, some, problems)
             if group == "data":
-                st.caption("What these images look like stands below the layers.")
+                st.caption("See sample images below the layer table.")
 
 
 def _recipes(network: str, in_race: bool) -> None:
     recipes = of_network(network)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         recipe = st.selectbox(
-            "Start from a recipe",
+            "Recipe",
             recipes,
             format_func=lambda name: recipes[name].title,
             key=f"{network}.recipe",
             persist_state="session",
         )
         st.button(
-            "Use it",
+            "Apply",
             on_click=fill,
             args=[recipes[recipe].hyperparameters, False],
             key=f"{network}.use-recipe",
@@ -165,9 +179,10 @@ def _recipes(network: str, in_race: bool) -> None:
     reported = recipes[recipe].reported
     st.caption(
         recipes[recipe].origin
-        + (f" It reported {reported:.2%} of the test digits read right." if reported else "")
+        + (f" It reported a test accuracy of {reported:.2%}." if reported else "")
         + (
-            " In a race it gives the network and how it learns; what both share stays."
+            " In a race it sets the layers and the training of this model; what "
+            "both share does not change."
             if in_race
             else ""
         )
@@ -175,23 +190,24 @@ def _recipes(network: str, in_race: bool) -> None:
 
 
 def _draw_race(problems: Problems) -> None:
-    """The widgets of a race: what both share, then each network's own."""
+    """The widgets of a race: first what both share, then those of each model."""
     kind = next(iter(NETWORKS.values()))
     tabs = st.tabs(["Both", *(kind.title for kind in NETWORKS.values())])
     with tabs[0]:
         st.caption(
-            "Fair by construction: the same seed, the same images in the same order, and the same "
-            "budget for both."
+            "A fair race: the same seed, the same images in the same order, and "
+            "the same budget for both."
         )
         unit = st.segmented_control(
             "Budget",
             BUDGETS,
-            format_func=BUDGETS.get,
+            format_func=BUDGETS.__getitem__,
             required=True,
             key="race.budget",
             persist_state="session",
             wrap=True,
         )
+        assert unit is not None  # it is required
         name, default, reason = BUDGET_AMOUNTS[unit]
         amount = dataclasses.replace(
             kind.choices()[name],
@@ -213,15 +229,20 @@ def _draw_race(problems: Problems) -> None:
 
 
 def fill(hyperparameters: Hyperparameters, switch: bool = True) -> None:
-    """Moves every widget of a network to these hyperparameters. To be called before the form is
-    drawn, as from a button's callback. switch: whether the form then shows this network."""
+    """Sets every widget of a kind of model. Call it before the form is drawn, as from a button's
+    callback.
+
+    Args:
+        hyperparameters: The values.
+        switch: Whether the form is to show this kind of model.
+    """
     st.session_state.update(_widget_values(hyperparameters))
     if switch:
         st.session_state["network"] = hyperparameters.network
 
 
 def fill_layers(hyperparameters: DnnHyperparameters) -> None:
-    """Moves the widgets of a DNN's layers, and no others."""
+    """Sets the widgets of a DNN's layers, and no others."""
     key = f"{hyperparameters.network}.hidden_units"
     st.session_state.update(
         {
@@ -233,7 +254,11 @@ def fill_layers(hyperparameters: DnnHyperparameters) -> None:
 
 
 def fill_race(entrants: Mapping[str, Hyperparameters]) -> None:
-    """Moves every widget to the hyperparameters of a race, by network, and shows them."""
+    """Sets every widget to the hyperparameters of a race, and shows them.
+
+    Args:
+        entrants: By kind of model.
+    """
     for hyperparameters in entrants.values():
         fill(hyperparameters)
     st.session_state.update(_race_values(hyperparameters))
@@ -244,15 +269,15 @@ def fill_race(entrants: Mapping[str, Hyperparameters]) -> None:
 
 
 def _race_values(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """The value of each widget of a race that is not one network's own, by its key."""
+    """The values of the widgets that both models of a race share, by key."""
     shared = {f"{RACE}.{name}": getattr(hyperparameters, name) for name in race.SHARED}
     amounts = {f"{RACE}.{name}": amount for name, amount, _ in BUDGET_AMOUNTS.values()}
     return {**shared, **amounts, f"{RACE}.budget": "epochs"}
 
 
 def _widget_values(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """The value of each widget of a network by its key, those of layers included that are not there
-    yet."""
+    """The values of the widgets of a kind of model by key, including those of layers that are not
+    shown yet."""
     values: dict[str, Any] = {}
     for choice in hyperparameters.choices().values():
         key, value = (
@@ -267,7 +292,7 @@ def _widget_values(hyperparameters: Hyperparameters) -> dict[str, Any]:
             item = value[index] if index < len(value) else choice.added
             parts = (
                 {f".{name}": part for name, part in item}
-                if isinstance(item, BaseModel)
+                if isinstance(item, Described)
                 else {"": item}
             )
             values |= {f"{key}.{index}{name}": part for name, part in parts.items()}
@@ -275,7 +300,7 @@ def _widget_values(hyperparameters: Hyperparameters) -> dict[str, Any]:
 
 
 def _fields(prefix: str, choices: Sequence[Choice], problems: Problems) -> None:
-    """The widgets of several hyperparameters, those that are seldom changed folded away."""
+    """The widgets of several hyperparameters; those that are seldom changed are folded away."""
     for choice in choices:
         if not choice.rare:
             _field(f"{prefix}.{choice.name}", choice, problems)
@@ -298,14 +323,21 @@ def _field(key: str, choice: Choice, problems: Problems) -> None:
         persist_state="session",
         help=_help(choice),
     )
-    _tell(key, problems)
+    _show_problem(key, problems)
     for index in range(count):
-        _layer(f"{key}.{index}", f"Layer {index + 1}", choice, problems)
+        _layer(
+            f"{key}.{index}",
+            f"{choice.unit.capitalize()} in layer {index + 1}"
+            if choice.unit
+            else f"Layer {index + 1}",
+            choice,
+            problems,
+        )
 
 
 def _layer(key: str, title: str, choice: Choice, problems: Problems) -> None:
     """The widgets of one layer of a list."""
-    if not isinstance(choice.added, BaseModel):
+    if not isinstance(choice.added, Described):
         _widget(key, dataclasses.replace(choice, label=title, max_count=0), problems)
         return
     with st.container(border=True):
@@ -317,14 +349,14 @@ def _layer(key: str, title: str, choice: Choice, problems: Problems) -> None:
 
 
 def _widget(key: str, choice: Choice, problems: Problems) -> None:
-    """The widget that suits the choice: a switch, a list, a slider or, where a slider could not be
-    exact, a number."""
+    """The widget that suits a choice: a toggle, a list, a slider or, if a slider would not be
+    exact, a number field."""
     label = (
-        f"{choice.label}, {choice.unit}"
+        f"{choice.label} ({choice.unit})"
         if choice.unit and choice.unit not in choice.label.lower()
         else choice.label
     )
-    shared = {"key": key, "persist_state": "session", "help": _help(choice)}
+    shared: dict[str, Any] = {"key": key, "persist_state": "session", "help": _help(choice)}
     if choice.options == (False, True):
         st.toggle(label, **shared)
     elif choice.options and isinstance(choice.default, int):
@@ -338,6 +370,8 @@ def _widget(key: str, choice: Choice, problems: Problems) -> None:
         st.select_slider(
             label, sorted({*choice.stops, st.session_state[key]}), format_func=number, **shared
         )
+    elif choice.low is None or choice.high is None:
+        raise ValueError(f"{choice.name} has neither options nor bounds")
     elif choice.high > 1000 * choice.step:
         st.number_input(label, choice.low, choice.high, **shared)
     else:
@@ -349,12 +383,12 @@ def _widget(key: str, choice: Choice, problems: Problems) -> None:
             format="percent" if choice.percent else None,
             **shared,
         )
-    _tell(key, problems)
+    _show_problem(key, problems)
 
 
-def _tell(key: str, problems: Problems) -> None:
-    """What is wrong with a widget, below it. (A place in any case: widgets do not jump, and keep
-    their focus.)"""
+def _show_problem(key: str, problems: Problems) -> None:
+    """What is wrong with a widget, below it. The place is there in any case, so that widgets do not
+    move or lose their focus."""
     place = st.empty()
     if key in problems:
         place.error(problems[key])

@@ -1,4 +1,4 @@
-"""What a network learns from: how many of each digit there are, and what they look like."""
+"""The training images: how many there are of each class, and what they look like."""
 
 import numpy as np
 import streamlit as st
@@ -15,10 +15,10 @@ GAP_PX = 4
 ENLARGED = 2
 
 
-def look(hyperparameters: Hyperparameters) -> None:
-    """The distribution of the digits in the training set, and samples, with the labels that the
-    network is told."""
-    panel = st.expander("Look at the images to learn from", on_change="rerun", key="data")
+def show_samples(hyperparameters: Hyperparameters) -> None:
+    """The distribution of labels in the training set, and samples of each class, as the model gets
+    them."""
+    panel = st.expander("Show the training images", on_change="rerun", key="data")
     if not panel.open:
         return
     with panel:
@@ -27,25 +27,34 @@ def look(hyperparameters: Hyperparameters) -> None:
             labels = resources.training_labels(hyperparameters)
         counts = np.bincount(labels, minlength=CLASS_COUNT)
         large_type.chart(
-            digits.distribution(counts),
+            digits.distribution(counts.tolist()),
             key="distribution",
-            alt="How many images there are of each label",
+            alt="Images per class",
         )
         fewest, most = int(counts.argmin()), int(counts.argmax())
         st.markdown(
-            f"Of the {len(labels):,} training images, most are labelled {most} ({counts[most]:,}), "
-            f"fewest {fewest} ({counts[fewest]:,}): who always guesses {most} is right "
-            f"{counts[most] / len(labels):.0%} of the time."
+            f"Of the {len(labels):,} training images, the most frequent label is {most} "
+            f"({counts[most]:,}), the least frequent {fewest} ({counts[fewest]:,}): always "
+            f"guessing {most} would be correct {counts[most] / len(labels):.0%} of the time."
         )
-        st.image(montage(images, labels), width="stretch", alt="The first images of each label")
+        st.image(montage(images, labels), width="stretch", alt="The first images of each class")
         st.caption(
             f"The first {EXAMPLES} images labelled 0, 1, … 9, from left to right."
-            + (" Some labels are wrong, as you chose." if hyperparameters.wrong_labels else "")
+            + (
+                " Some labels are wrong: you chose label noise."
+                if hyperparameters.wrong_labels
+                else ""
+            )
         )
 
 
 def montage(images: np.ndarray, labels: np.ndarray) -> Image.Image:
-    """The first images of each label, a column for each digit; dark ink on white."""
+    """The first images of each class, a column for each; dark ink on white.
+
+    Args:
+        images: uint8 (N, 28, 28).
+        labels: uint8 (N,).
+    """
     side = IMAGE_SIZE_PX + GAP_PX
     sheet = np.zeros((EXAMPLES * side, CLASS_COUNT * side), np.uint8)
     for digit in range(CLASS_COUNT):

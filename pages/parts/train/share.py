@@ -1,4 +1,4 @@
-"""Taking home: a link with these settings, the code, and a run as a file."""
+"""Sharing: a link to the settings, the code, and a run as a file."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,13 +12,13 @@ from mnist_models.settings.script import script
 from pages.parts import page, resources
 from pages.parts.train import form
 
-# What of the address was understood last: the settings that came with a link, or none.
+# In the session: the settings of the link that was followed last, or none.
 TAKEN = "link-taken"
 
 
 def follow_link() -> None:
-    """Moves the form to the settings in the page's address, once; says what is wrong with a link
-    that cannot be used."""
+    """Moves the form to the settings in the page's address, once, or says what is wrong with the
+    link."""
     query = {name: text for name, text in st.query_params.items() if name not in links.NOT_OURS}
     if not (links.is_link(query) or links.is_race(query)):
         query = {}
@@ -27,13 +27,17 @@ def follow_link() -> None:
         st.session_state["link-problem"] = _follow(query) if query else None
     if problem := st.session_state.get("link-problem"):
         st.warning(
-            "This link cannot be used as it is, so the settings are as they were. "
+            "This link cannot be used as it is, so the settings were not changed. "
             f"{page.plain(problem)}"
         )
 
 
 def _follow(query: Mapping[str, str]) -> str | None:
-    """Moves the form; what is wrong where that cannot be done."""
+    """Moves the form.
+
+    Returns:
+        What is wrong with the link, a sentence, if it cannot be used.
+    """
     if twice := [name for name in query if len(st.query_params.get_all(name)) > 1]:
         return f"It has {twice[0][:40]!r} more than once; write it once."
     try:
@@ -49,8 +53,8 @@ def _follow(query: Mapping[str, str]) -> str | None:
 
 
 def keep_address_true(chosen: form.Form) -> None:
-    """Takes the settings of a link out of the address once the form shows others: the address never
-    tells what is not so."""
+    """Removes the settings of a link from the address once the form shows others, so that the
+    address is always true."""
     taken = st.session_state.get(TAKEN)
     if not taken:
         return
@@ -76,7 +80,7 @@ def _query(chosen: form.Form) -> dict[str, str]:
 
 
 def settings(chosen: form.Form) -> None:
-    """What can be done with settings that can be trained: copy a link to them, or the code."""
+    """A link to the chosen settings, and the code."""
     with st.container(horizontal=True), st.popover("Share", icon=":material/share:"):
         st.markdown("This link opens the Train page with exactly these settings:")
         st.code(links.to_url(_address(), _query(chosen)), language=None, wrap_lines=True)
@@ -84,14 +88,19 @@ def settings(chosen: form.Form) -> None:
             _code(hyperparameters)
 
 
-def take_home(run: Run, suffix: str) -> None:
-    """A run's link, code and file. suffix: of the keys of its widgets."""
-    with st.popover("Take home", icon=":material/download:"):
+def export(run: Run, suffix: str) -> None:
+    """A run's file, link and code.
+
+    Args:
+        run: The run.
+        suffix: Of the keys of its widgets.
+    """
+    with st.popover("Export", icon=":material/download:"):
         if run.readable:
             st.markdown(
-                "Everything of this run in one file: hyperparameters, curves (CSV), weights, the "
-                "Keras model and the code. It can be opened on another machine, "
-                "with this app or without it."
+                "The whole run in one file: hyperparameters, curves (CSV), weights, the Keras "
+                "model and a stand-alone script. It can be used on another machine, with this app "
+                "(Import a run) or without it."
             )
             st.download_button(
                 "Download",
@@ -112,7 +121,9 @@ def take_home(run: Run, suffix: str) -> None:
 
 
 def _code(hyperparameters: Hyperparameters) -> None:
-    st.markdown(f"The {hyperparameters.title} in plain Keras, which needs nothing of this app:")
+    st.markdown(
+        f"Stand-alone Keras script of the {hyperparameters.title}, which does not need this app:"
+    )
     st.code(script(hyperparameters), height=300)
 
 
@@ -120,24 +131,24 @@ def _address() -> str:
     return (st.context.url or "").split("?")[0]
 
 
-def bring(show: Callable[[str], None]) -> None:
-    """A place for a file that somebody took home. show: called with the id of its run once it was
-    brought here."""
-    with st.popover("Bring a run", icon=":material/upload:"):
-        file = st.file_uploader(
-            "A run as a file, from Take home on another machine", type=["zip"], key="brought"
-        )
+def import_run(show: Callable[[str], None]) -> None:
+    """Uploads and imports an exported run.
+
+    Args:
+        show: Called with the id of the run once it is imported.
+    """
+    with st.popover("Import a run", icon=":material/upload:"):
+        file = st.file_uploader("Exported run (.zip)", type=["zip"], key="brought")
         if file is None:
             return
-        if (
-            st.session_state.get("brought-file") != file.file_id
-        ):  # each file once, however often the page is drawn
-            with st.spinner("It is checked, rebuilt, and reads the 10,000 test digits."):
-                run_id, st.session_state["brought-problem"] = resources.brought(file)
+        # Each file once, however often the page is drawn.
+        if st.session_state.get("brought-file") != file.file_id:
+            with st.spinner("Checking the file, building the model, computing test accuracy …"):
+                run_id, st.session_state["brought-problem"] = resources.imported(file)
             st.session_state["brought-file"] = file.file_id
             if run_id:
                 show(run_id)
         if problem := st.session_state["brought-problem"]:
             st.error(page.plain(problem))
         else:
-            st.success("It is in the list of runs.")
+            st.success("Imported. It is in the list of runs.")

@@ -1,5 +1,5 @@
-"""Watching a run, or the two of a race: how far it is, what can be done while it runs, its curves,
-and how it ended."""
+"""Watching a run, or the two of a race: its progress, its controls, its curves, and how it
+ended."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters, num
 from mnist_models.training.progress import Curve, planned_images
 from pages.parts import large_type, page, report, resources, selection
 from pages.parts.charts import learning_curves
+from pages.parts.measured import measured
 from pages.parts.train import form, share
 
 if TYPE_CHECKING:  # importing it imports Dask
     from mnist_models.runs.engine import Live
 
 REDRAW_S = 0.95
-# So much of a training at once: a browser moves the bar for half a second each time, picture by
-# picture.
+# The bar moves in steps of this share: a browser animates each of them for half a second.
 BAR_STEP = 0.05
 
 
 @page.guarded
 def choose() -> None:
-    """A list of all runs, those of a race as one, and the chosen one as it is at this moment."""
+    """A list of all runs, those of a race as one entry, and the chosen one as it is now."""
     runs = resources.store().runs()
     if not runs:
         st.info(
-            "No network was trained here yet. Start one, and its curves appear here.",
+            "Nothing has been trained here yet. Start a run, and its curves appear here.",
             icon=":material/show_chart:",
         )
         return
@@ -45,10 +45,11 @@ def choose() -> None:
     firsts = {run.id: first for first, racers in listed.items() for run in racers}
     asked = st.query_params.get("run")
     if asked is not None and asked not in firsts:
-        st.warning("There is no such run here; it may have been deleted. Another one is shown.")
-    if asked in firsts and asked != st.session_state.get(
-        "run-in-address"
-    ):  # a link, or the browser's Back
+        st.warning(
+            "The run in the address is not here; it may have been deleted. Another one is shown."
+        )
+    # A link was followed, or the browser went back.
+    if asked in firsts and asked != st.session_state.get("run-in-address"):
         show(asked)
     newest = next((run.id for run in runs if run.in_progress), runs[0].id)
     st.session_state["run"] = firsts[
@@ -62,44 +63,44 @@ def choose() -> None:
         format_func=lambda run_id: _title(listed[run_id]),
         on_change=lambda: show(st.session_state["run"]),
     )
-    # Only a run that was chosen or started belongs to the address: a link to settings stays one.
+    # Only a run that was chosen or started goes into the address: a link to settings stays one.
     if st.session_state.get("run-was-chosen"):
         st.session_state["run-in-address"] = run_id
         if asked != run_id:  # each change is a step of the browser's history
             st.query_params["run"] = run_id
     in_progress = any(run.in_progress for run in listed[run_id])
-    # A fragment redraws itself as often as was fixed when it was defined, so that depends on
-    # whether there is news to come.
+    # How often a fragment redraws itself is fixed when it is defined.
     st.fragment(_panel, run_every=REDRAW_S if in_progress else None)(
         [run.id for run in listed[run_id]], in_progress
     )
 
 
 def show(run_id: str) -> None:
-    """Makes a run the one that is watched, the next time that the page is drawn."""
+    """Selects the run to be watched from the next time the page is drawn."""
     st.session_state["run"] = run_id
     st.session_state["run-was-chosen"] = True
 
 
 def _title(runs: Sequence[Run]) -> str:
     # Nothing that changes while it is shown: a list does not notice when one of its labels does.
-    names = " against ".join(run.label for run in runs)
-    return (
-        f"{'Race: ' if runs[0].race else ''}{names} · {runs[0].created_at.astimezone():%d %b %H:%M}"
-    )
+    when = f"{runs[0].created_at.astimezone():%d %b %H:%M}"
+    if not runs[0].race:
+        return f"{runs[0].label} · {when}"
+    titles = " vs ".join(NETWORKS[run.network].title for run in runs)
+    names = {run.name for run in runs}
+    return f"{names.pop() if len(names) == 1 else 'Race'}: {titles} · {when}"
 
 
 @page.guarded
 def _panel(run_ids: Sequence[str], was_in_progress: bool) -> None:
-    """Where the runs stand, what can be done with them, their curves, and what they read."""
+    """The runs as they are now: progress, controls, curves, outcomes and test results."""
     engine, store = resources.engine(), resources.store()
-    lives = {
-        run_id: engine.live(run_id) for run_id in run_ids
-    }  # first: the engine forgets a run only after its end is kept
+    # Before the store is read: the engine forgets a run only once its end is stored.
+    lives = {run_id: engine.live(run_id) for run_id in run_ids}
     try:
         runs = [store.run(run_id) for run_id in run_ids]
     except UnknownRunError:
-        st.rerun()  # one was deleted: the whole page knows what else there is
+        st.rerun()  # the whole page, because one was deleted
     curves = {run.id: engine.curve(run.id) for run in runs}
     in_progress = [run for run in runs if run.in_progress]
     if was_in_progress and not in_progress:
@@ -115,11 +116,11 @@ def _panel(run_ids: Sequence[str], was_in_progress: bool) -> None:
         _outcomes([run for run in runs if not run.in_progress], curves)
     for run in runs:
         if run.readable:
-            _readings(run)
+            _test_results(run)
 
 
 def _outcomes(over: Sequence[Run], curves: Mapping[str, Curve]) -> None:
-    """How runs that are over have ended; of a race, who has won."""
+    """How finished runs have ended; of a race, who has won."""
     in_race = any(run.race for run in over)
     if len(over) > 1 and all(run.readable for run in over):
         predictions = [resources.predictions(run.id) for run in over]
@@ -137,7 +138,14 @@ def _outcomes(over: Sequence[Run], curves: Mapping[str, Curve]) -> None:
 
 
 def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
-    """A progress bar with what is happening. live: None when another process trains it."""
+    """A progress bar with what is happening.
+
+    Args:
+        run: The run.
+        live: Its state in the engine; None when another process trains it.
+        curve: Its curve so far.
+        in_race: Whether it is one of two.
+    """
     hyperparameters = run.hyperparameters
     title = f"**{hyperparameters.title}** · " if in_race else ""
     epochs = curve.points[-1].epoch if curve.points else 0.0
@@ -146,24 +154,25 @@ def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
     if not run.in_progress:
         done, text = 1.0, f"{run.state}."
     elif live is None:
-        text = f"Training in another process: {number(round(epochs, 2))} epochs of {budget}."
+        text = f"Training in another process: epoch {number(round(epochs, 2))} of {budget}."
     elif live.unkept:
-        done, text = 1.0, "Trained, but not kept yet."
+        done, text = 1.0, "Trained, but not saved yet."
         st.warning(
-            f"This network is trained, but could not be kept. {page.plain(live.unkept)} Until then "
-            "it is held in memory and tried again every few seconds: leave the app running."
+            f"This model is trained, but could not be saved. {page.plain(live.unkept)} Until then "
+            "it is held in memory, and saving is tried again every few "
+            "seconds: leave the app running."
         )
     elif live.state == RunState.QUEUED and live.position:
         text = (
-            f"Waiting: {live.position} in the queue. Models that can train at once: "
+            f"Waiting: number {live.position} in the queue. Models that can train at once: "
             f"{live.places or 'none at the moment'}; a paused one makes room after a while."
         )
     elif live.latest is None and live.paused_at:
-        text = "Ready at the start."
+        text = "Ready to start."
     elif live.latest is None:
-        text = "Starting: the network is being built and compiled."
+        text = "Starting: the model is being built and compiled."
     elif live.state == RunState.MEASURING:
-        text = "Reading the 10,000 test digits."
+        text = "Computing the test accuracy on 10,000 images."
     else:
         latest = live.latest
         done, _ = _share_done(hyperparameters, latest.epoch, latest.elapsed_s)
@@ -175,10 +184,10 @@ def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
                 if latest.remaining_s is not None
                 else ""
             )
-            doing = f"{latest.images_per_s:,.0f} images a second{left}"
+            doing = f"{latest.images_per_s:,.0f} images per second{left}"
         text = (
             f"Epoch {latest.epoch:.2f} of {budget} · {doing} · {_duration(latest.elapsed_s)} so "
-            f"far · learning rate now {latest.learning_rate:.2g}"
+            f"far · learning rate {latest.learning_rate:.2g}"
         )
     st.progress(math.floor(done / BAR_STEP) * BAR_STEP, title + text)
 
@@ -190,7 +199,11 @@ def _duration(seconds: float) -> str:
 def _share_done(
     hyperparameters: Hyperparameters, epochs: float, seconds: float
 ) -> tuple[float, str]:
-    """How much of the training is over, 0 to 1, and of what: such as "5" epochs or "20 seconds"."""
+    """How much of the training is done.
+
+    Returns:
+        The share, 0 to 1, and the whole, such as "5" (epochs).
+    """
     budget = race.Budget.of(hyperparameters)
     shares = {
         "epochs": (epochs / budget.amount, f"{budget.amount}"),
@@ -206,7 +219,7 @@ def _share_done(
 
 
 def _controls(going: Sequence[tuple[Run, Live]]) -> None:
-    """What can be done with runs of this app that are in progress, all of a race together."""
+    """The controls of runs in progress of this app; those of a race have them together."""
     learning = [
         (run, live) for run, live in going if live.latest and live.state == RunState.RUNNING
     ]
@@ -222,7 +235,7 @@ def _controls(going: Sequence[tuple[Run, Live]]) -> None:
                 icon=":material/play_arrow:",
                 disabled=off,
                 key="train-resume",
-                on_click=_tell,
+                on_click=_control,
                 args=[learning],
                 kwargs={"hold_at": None},
             )
@@ -232,12 +245,12 @@ def _controls(going: Sequence[tuple[Run, Live]]) -> None:
                 icon=":material/pause:",
                 disabled=off,
                 key="train-pause",
-                on_click=_tell,
+                on_click=_control,
                 args=[learning],
                 kwargs={"hold_at": 0},
             )
         st.button(
-            "One epoch",
+            "Step one epoch",
             icon=":material/skip_next:",
             disabled=off,
             key="train-step",
@@ -245,11 +258,11 @@ def _controls(going: Sequence[tuple[Run, Live]]) -> None:
             args=[learning],
         )
         st.button(
-            "Stopping" if stopping else "Stop",
+            "Stopping …" if stopping else "Stop",
             icon=":material/stop:",
             disabled=stopping,
             key="train-stop",
-            on_click=_tell,
+            on_click=_control,
             args=[going],
             kwargs={"stop": True},
         )
@@ -259,22 +272,22 @@ def _controls(going: Sequence[tuple[Run, Live]]) -> None:
                     _learning_rate(run, live)
 
 
-def _tell(going: Sequence[tuple[Run, Live]], **wanted: Any) -> None:
+def _control(going: Sequence[tuple[Run, Live]], **wanted: Any) -> None:
     for run, _ in going:
         resources.engine().control(run.id, **wanted)
 
 
 def _step(going: Sequence[tuple[Run, Live]]) -> None:
-    """To the end of the epoch that has begun, or of the next one where one has just ended."""
+    """Trains to the end of the epoch that has begun, or of the next one if one has just ended."""
     for run, live in going:
-        resources.engine().control(run.id, hold_at=int(live.latest.epoch) + 1)
+        if live.latest:
+            resources.engine().control(run.id, hold_at=int(live.latest.epoch) + 1)
 
 
 def _learning_rate(run: Run, live: Live) -> None:
     rate = live.wanted.learning_rate or run.hyperparameters.learning_rate
     choice = NETWORKS[run.network].choices()["learning_rate"]
-    # Another widget for each rate: so it shows what somebody else has chosen, and what it shows is
-    # true when it is opened late.
+    # Another widget for each rate, so that it also shows what another visitor has chosen.
     key = f"rate-{run.id}-{number(rate)}"
     st.select_slider(
         f"Highest learning rate of the {NETWORKS[run.network].title}",
@@ -284,8 +297,8 @@ def _learning_rate(run: Run, live: Live) -> None:
         key=key,
         on_change=_change_rate,
         args=[run.id, key],
-        help="From now on. Its schedule goes on below it, and the curves "
-        "show where it was changed.",
+        help="Applies from now on. The schedule continues below this rate, and "
+        "the curves mark the change.",
     )
 
 
@@ -294,7 +307,7 @@ def _change_rate(run_id: str, key: str) -> None:
 
 
 def _outcome(run: Run, in_race: bool) -> None:
-    """How a run ended, and what can be done with it."""
+    """How a run ended, its test accuracy, and what to do with it."""
     if in_race:
         st.markdown(f"**{NETWORKS[run.network].title}**")
     match run.state:
@@ -302,45 +315,43 @@ def _outcome(run: Run, in_race: bool) -> None:
             st.error(page.plain(run.error))
         case RunState.INTERRUPTED:
             st.warning(
-                "The app was ended while this network was being trained, so it was not kept; this "
+                "The app was ended during this run, so the model was not saved. This "
                 "is its curve until then."
             )
         case RunState.STOPPED:
-            st.info(
-                f"Stopped after {run.epochs:.2f} epochs. What it had learned by then was kept and "
-                "can read digits."
-            )
+            st.info(f"Stopped after {run.epochs:.2f} epochs. The network as of then was saved.")
     if run.readable:
+        result = measured(run)
         with st.container(horizontal=True):
-            st.metric("Test digits read right", f"{run.test_accuracy:.2%}", width="content")
-            st.metric("Test loss", f"{run.test_loss:.3f}", width="content")
+            st.metric("Test accuracy", f"{result.test_accuracy:.2%}", width="content")
+            st.metric("Test loss", f"{result.test_loss:.3f}", width="content")
         st.caption(
-            f"{run.parameters:,} parameters · {number(round(run.epochs, 2))} epochs, "
-            f"{run.images_seen:,} images in {run.elapsed_s:.1f} s · measured on "
-            "MNIST's 10,000 test digits"
+            f"{result.parameters:,} parameters · {number(round(result.epochs, 2))} epochs, "
+            f"{result.images_seen:,} images in {result.elapsed_s:.1f} s · test accuracy: share of "
+            "MNIST's 10,000 test images classified correctly"
         )
     suffix = f"-{run.network}" if in_race else ""
     with st.container(horizontal=True):
         if run.readable and st.button(
-            "Draw for it", icon=":material/draw:", type="primary", key=f"draw-for{suffix}"
+            "Try it on Draw", icon=":material/draw:", type="primary", key=f"draw-for{suffix}"
         ):
             selection.select(run)
             st.switch_page("app.py")
         if st.button(
-            "Use its settings",
+            "Copy its settings",
             icon=":material/tune:",
             key=f"use-run{suffix}",
             on_click=form.fill,
             args=[run.hyperparameters],
         ):
             st.rerun()
-        share.take_home(run, suffix)
+        share.export(run, suffix)
 
 
-def _readings(run: Run) -> None:
-    """What a trained network reads in the test set: report, confusion matrix, digits."""
+def _test_results(run: Run) -> None:
+    """The results of a model on the test set: report, confusion matrix, images."""
     panel = st.expander(
-        f"What the {NETWORKS[run.network].title} reads",
+        f"Test results of the {NETWORKS[run.network].title}",
         on_change="rerun",
         key=f"readings-{run.network}",
     )
@@ -349,12 +360,12 @@ def _readings(run: Run) -> None:
     with panel:
         report.per_digit([run], f"report-{run.network}")
         report.confusion([run], f"confusion-{run.network}")
-        st.markdown("**The test digits in their order**")
+        st.markdown("**All test images in their order**")
         report.gallery(np.arange(dataset.TEST_COUNT), [run], f"digits-{run.network}")
 
 
 def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
-    """Loss and accuracy over the training, with what to see in them in words."""
+    """Loss and accuracy over the course of training, and what they show in words."""
     drawn = [run for run in runs if curves[run.id].points]
     if not drawn:
         some_are_left = any(run.in_progress for run in runs)
@@ -366,7 +377,7 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         axis = st.segmented_control(
-            "Over",
+            "x axis",
             learning_curves.AXES,
             format_func=lambda name: learning_curves.AXES[name].capitalize(),
             default="epochs",
@@ -376,7 +387,7 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
             label_visibility="collapsed",
             wrap=True,
         )
-        log = st.toggle("Log scale for the loss", key="log", persist_state="session")
+        log = st.toggle("Log-scale loss", key="log", persist_state="session")
     lines = [
         learning_curves.Drawn(
             NETWORKS[run.network].title if run.race else run.label,
@@ -398,22 +409,29 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
         large_type.chart(spec, key=f"{quantity}-chart", alt=f"{quantity.capitalize()} of {of}")
     for run, finding in zip(drawn, findings, strict=True):
         st.markdown(f"**{NETWORKS[run.network].title}**: {finding}" if len(drawn) > 1 else finding)
-    counts = [
-        f"{curves[run.id].batches_per_point} × {run.values['batch_size']} images" for run in drawn
-    ]
+    counts = [_batches(curves[run.id].batches_per_point, run.values["batch_size"]) for run in drawn]
     st.caption(
-        "Training: a smoothed line over raw points, each the mean of "
-        f"{' and '.join(dict.fromkeys(counts))}, measured while learning from them, with dropout "
-        "and augmentation where chosen. Validation: all held-back images at the end of each epoch, "
-        "without both, so it can look better than training; the ring marks the best epoch."
+        f"Training: a smoothed line over raw points ({' and '.join(dict.fromkeys(counts))}), "
+        "measured while learning, with dropout and augmentation if chosen. Validation: all "
+        "held-back images at the end of each epoch, without both, so it can look better than "
+        "training; the ring marks the best epoch."
+    )
+
+
+def _batches(per_point: int, size: int) -> str:
+    """What a raw point of a curve is the mean of."""
+    return (
+        f"batches of {size}"
+        if per_point == 1
+        else f"each the mean of {per_point} batches of {size}"
     )
 
 
 def _end(runs: Sequence[Run], axis: str) -> float | None:
-    """Where the x-axis ends, as far as that is known before the training has ended; None where the
-    curves themselves tell."""
+    """Where the x-axis ends, if that is known before training has ended; None if only the curves
+    show it."""
     budgets = [(run.hyperparameters, race.Budget.of(run.hyperparameters)) for run in runs]
-    ends = {
+    by_axis: dict[str, list[float]] = {
         "epochs": [
             planned_images(hp) / hp.train_images
             for hp, budget in budgets
@@ -421,5 +439,5 @@ def _end(runs: Sequence[Run], axis: str) -> float | None:
         ],
         "seconds": [budget.amount for _, budget in budgets if budget.kind == "seconds"],
         "images": [planned_images(hp) for hp, budget in budgets if budget.kind != "seconds"],
-    }[axis]
-    return max(ends, default=None)
+    }
+    return max(by_axis[axis], default=None)

@@ -1,4 +1,4 @@
-"""One pixel of a feature map: which one, where it looks, and how its value comes about."""
+"""One pixel of a feature map: which one, its receptive field, and how its value is computed."""
 
 from typing import NamedTuple
 
@@ -16,15 +16,15 @@ from mnist_models.explain.feature_maps import (
 from mnist_models.settings.hyperparameters import ACTIVATIONS
 from pages.parts import large_type, page
 from pages.parts.lessons import charts, pictures
-from pages.parts.lessons.inside import excited, layers
+from pages.parts.lessons.inside import activating, layers
 
-# Of the numbers that can be chosen, which count from 1.
+# The first option of each slider; the others count from 1.
 STRONGEST = 0
 LARGE_PX, GRID_PX = 220, 270
 
 
 class Pixel(NamedTuple):
-    """A pixel of a feature map. filter_index, row, column: counted from 0."""
+    """A pixel of a feature map; filter_index, row and column count from 0."""
 
     stage: Stage
     filter_index: int
@@ -35,8 +35,14 @@ class Pixel(NamedTuple):
 @st.fragment
 @page.guarded
 def explain(run_id: str, inspector: Inspector, look: Look) -> None:
-    """A pixel that is chosen here, and all about it. A fragment: choosing redraws this and nothing
-    else."""
+    """A pixel that is chosen here, and how its value is computed. A fragment: a choice redraws this
+    and nothing else.
+
+    Args:
+        run_id: The run.
+        inspector: Its model.
+        look: The activations for this digit.
+    """
     stage = layers.choose_layer(inspector.convolutions, "inside-layer")
     maps = look.outputs[stage.output]
     left, right = st.columns([1, 1.1], gap="medium")
@@ -47,16 +53,16 @@ def explain(run_id: str, inspector: Inspector, look: Look) -> None:
         sheet = layers.contact_sheet(stage, look, np.arange(stage.count), framed=pixel.filter_index)
         layers.show(sheet, f"All feature maps of {layers.title(stage)}")
         st.caption(
-            f"{layers.title(stage)}: all {stage.count} maps of this digit, by "
-            "the number of their filter."
+            f"{layers.title(stage)}: all {stage.count} feature maps of this digit, by the number "
+            "of their filter."
         )
     _steps(pixel, look)
-    excited.patches(run_id, inspector, look, stage, pixel.filter_index)
+    activating.patches(run_id, inspector, look, stage, pixel.filter_index)
 
 
 def _pixel(stage: Stage, maps: np.ndarray) -> Pixel:
-    """The pixel that is looked at: of the filter, the row and the column that were chosen, the one
-    with the highest value."""
+    """The pixel that is explained: the one with the highest activation in the filter, row and
+    column that were chosen."""
     side = len(maps)
     filter_index = _choose("Filter", stage.count, "inside-filter")
     if filter_index is None:
@@ -69,7 +75,11 @@ def _pixel(stage: Stage, maps: np.ndarray) -> Pixel:
 
 
 def _choose(label: str, count: int, key: str) -> int | None:
-    """One of so many, counted from 0, or None for the strongest."""
+    """Chooses one of several.
+
+    Returns:
+        Its index, from 0; None for the strongest.
+    """
     numbers = range(count + 1)
     if st.session_state.get(key) not in numbers:  # another layer has fewer
         st.session_state[key] = STRONGEST
@@ -84,15 +94,15 @@ def _choose(label: str, count: int, key: str) -> int | None:
 
 
 def _places(inspector: Inspector, pixel: Pixel, look: Look) -> None:
-    """The pixel in its map, and what it sees of the digit."""
+    """The pixel in its feature map, and its receptive field in the digit."""
     field = receptive_field(inspector.convolutions, pixel.stage, pixel.row, pixel.column)
     maps = look.outputs[pixel.stage.output]
     feature_map = maps[..., pixel.filter_index]
     with st.container(horizontal=True, gap="medium"):
         layers.show(
             pictures.enlarged(pictures.inked(look.image), LARGE_PX, field),
-            "The digit, and what of it the pixel sees",
-            f"What it sees of the image: {field.side}×{field.side} pixels.",
+            "The digit, and the receptive field of the pixel in it",
+            f"Its receptive field in the image: {field.side}×{field.side} pixels.",
         )
         layers.show(
             pictures.enlarged(
@@ -101,30 +111,29 @@ def _places(inspector: Inspector, pixel: Pixel, look: Look) -> None:
                 (pixel.row, pixel.column, 1),
             ),
             "The feature map, and the pixel in it",
-            f"Map {pixel.filter_index + 1}. The pixel in row {pixel.row + 1}, column "
+            f"Feature map {pixel.filter_index + 1}. The pixel in row {pixel.row + 1}, column "
             f"{pixel.column + 1} is {feature_map[pixel.row, pixel.column]:.3f}.",
         )
 
 
 def _steps(pixel: Pixel, look: Look) -> None:
-    """The arithmetic, from what the filter sees to the value of the pixel."""
+    """The arithmetic, from the input of the filter to the value of the pixel."""
     stage, *place = pixel
     result = arithmetic(stage, look, *place)
     size, channels = result.kernel.shape[1:]
     st.markdown(
-        f"**How the {result.value:.3f} comes about** in map {pixel.filter_index + 1}, row "
+        f"**Where {result.value:.3f} comes from**: map {pixel.filter_index + 1}, row "
         f"{pixel.row + 1}, column {pixel.column + 1}"
     )
     channel = 0
     if channels > 1:
         st.markdown(_inputs(result.by_channel))
-        channel = _choose("Map of the layer before", channels, "inside-channel")
-        if channel is None:
-            channel = int(np.abs(result.by_channel).argmax())
+        chosen = _choose("Map of the previous layer", channels, "inside-channel")
+        channel = int(np.abs(result.by_channel).argmax()) if chosen is None else chosen
         large_type.chart(
             charts.by_channel(result.by_channel, channel),
             key="inside-by-channel",
-            alt="What each map of the layer before adds to the sum",
+            alt="What each map of the previous layer adds to the sum",
         )
     seen = f"map {channel + 1}" if channels > 1 else "ink, 0 to 1"
     added = result.by_channel[channel]
@@ -132,7 +141,7 @@ def _steps(pixel: Pixel, look: Look) -> None:
         for values, caption in (
             (result.patch, f"The patch: {size}×{size} of {seen}"),
             (result.kernel, f"times the kernel of filter {pixel.filter_index + 1}"),
-            (result.products, f"makes products, added: {added:.3f}"),
+            (result.products, f"products, sum {added:.3f}"),
         ):
             shown = values[..., channel]
             number_px = large_type.px(pictures.NUMBER_PX)
@@ -142,35 +151,43 @@ def _steps(pixel: Pixel, look: Look) -> None:
 
 
 def _inputs(by_channel: np.ndarray) -> str:
-    """Which maps of the layer before decide, in words."""
+    """Which maps of the previous layer matter most, in words."""
     order = np.argsort(-np.abs(by_channel), kind="stable")
     most = ", ".join(f"{by_channel[index]:+.2f} from map {index + 1}" for index in order[:3])
     return (
-        f"This filter has a kernel for each of the {len(by_channel)} maps of the layer before, and "
-        f"adds up what they give: most of all {most}; all others together "
+        f"This filter has one kernel for each of the {len(by_channel)} maps of the previous layer, "
+        f"and adds up the results: most of all {most}; all others together "
         f"{by_channel[order[3:]].sum():+.2f}."
     )
 
 
 def _table(result: Arithmetic, stage: Stage, kept: float | None) -> str:
-    """Each step with the number that it leads to, as a table."""
+    """Each step with its result, as a table.
+
+    Args:
+        result: The arithmetic.
+        stage: The convolution.
+        kept: The value that max-pooling keeps in the pixel's square; None without pooling, or
+            beyond the last whole square.
+    """
+    assert stage.activation is not None  # every convolution has one
     activation = ACTIVATIONS[stage.activation.name.removeprefix(f"{stage.name}_")]
     rows = [
-        (f"All {result.products.size:,} products, added", result.total - result.bias),
+        (f"sum of all {result.products.size:,} products", result.total - result.bias),
         (f"plus the bias of {result.bias:.3f}", result.total),
     ]
     if norm := result.normalisation:
         rows.append(
             (
-                f"batch normalisation: minus the mean {norm.mean:.3f}, divided by the spread "
-                f"{norm.spread:.3f}, times {norm.scale:.3f}, plus {norm.shift:.3f}",
+                f"batch normalisation: minus the mean {norm.mean:.3f}, divided by the standard "
+                f"deviation {norm.spread:.3f}, times {norm.scale:.3f}, plus {norm.shift:.3f}",
                 result.summed,
             )
         )
     rows.append((f"{activation.label}: {activation.effect}. **This is the pixel**", result.value))
-    told = "\n".join(
+    table = "\n".join(
         [
-            "| step | leads to |",
+            "| step | result |",
             "| --- | ---: |",
             *(f"| {step} | {value:.3f} |" for step, value in rows),
         ]
@@ -178,11 +195,15 @@ def _table(result: Arithmetic, stage: Stage, kept: float | None) -> str:
     if stage.pool:
         size = stage.pool.pool_size[0]
         if kept is None:
-            told += f"\n\nMax-pooling drops it: the map's rim is beyond the last whole {size}×{size} square."
-        elif kept == result.value:
-            told += f"\n\nMax-pooling keeps it: no pixel of its {size}×{size} square is higher."
-        else:
-            told += (
-                f"\n\nMax-pooling drops it: the highest of its {size}×{size} square is {kept:.3f}."
+            table += (
+                "\n\nMax-pooling drops it: the edge of the map is beyond the last whole "
+                f"{size}×{size} square."
             )
-    return told
+        elif kept == result.value:
+            table += f"\n\nMax-pooling keeps it: no pixel of its {size}×{size} square is higher."
+        else:
+            table += (
+                f"\n\nMax-pooling drops it: the highest value in its {size}×{size} square is "
+                f"{kept:.3f}."
+            )
+    return table

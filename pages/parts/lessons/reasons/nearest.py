@@ -1,5 +1,5 @@
-"""Which training digits look like this one to a network: the nearest as pictures, and a map of
-many."""
+"""The training digits nearest to this one in a model's last hidden layer: as images, and on a map
+of many."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -20,7 +20,13 @@ DRAWN = 500
 
 
 def show(found: Mapping[str, Known], image: np.ndarray, runs: Mapping[str, Run]) -> None:
-    """What each network finds most like the image, in its last hidden layer."""
+    """The nearest training digits of each model.
+
+    Args:
+        found: What each model made of the training digits, by kind.
+        image: The digit, uint8 (28, 28).
+        runs: The two models, by kind.
+    """
     train = dataset.load().train
     for column, (network, known) in zip(
         st.columns(len(found), gap="medium"), found.items(), strict=True
@@ -30,9 +36,9 @@ def show(found: Mapping[str, Known], image: np.ndarray, runs: Mapping[str, Run])
         with column:
             st.markdown(f"**{NETWORKS[network].title}**: {words(known, features, nearest)}")
             st.image(
-                # Twice as fine as they are shown, for fine screens.
+                # Twice the size at which they are shown, for high-resolution screens.
                 [canvas.enlarged(train.images[index], 2 * PICTURE_PX) for index in nearest],
-                [f"a {train.labels[index]}" for index in nearest],
+                [str(train.labels[index]) for index in nearest],
                 width=PICTURE_PX,
                 alt=[f"Training digit {index + 1:,}" for index in nearest],
             )
@@ -45,39 +51,44 @@ def show(found: Mapping[str, Known], image: np.ndarray, runs: Mapping[str, Run])
                     tuple(known.on_map(features)[0].tolist()),
                 ),
                 key=f"map-{network}",
-                alt=f"Training digits as the {NETWORKS[network].title} sees them, "
+                alt=f"Training digits in the last hidden layer of the {NETWORKS[network].title}, "
                 "and this digit as a star",
             )
             count, width = known.features.shape
             st.caption(
-                f"Each number is one of {len(drawn)} training digits, the star is your digit, "
-                f"rings mark the nine nearest of {count:,}. The map shows two directions of the "
-                f"{width:,} of its last hidden layer, {sum(known.shares):.0%} of the variance. In "
-                f"memory, once for all visitors: {known.features.nbytes / 1e6:.1f} MB."
+                f"Each number is the label of one of {len(drawn)} training digits, the star is "
+                f"your digit, and rings mark the nine nearest of {count:,}. The map shows two "
+                f"directions out of {width:,} in the model's last hidden layer, with "
+                f"{sum(known.shares):.0%} of the variance."
             )
 
 
 def words(known: Known, features: np.ndarray, nearest: np.ndarray) -> str:
-    """Which digits are near. features: floats (1, width), of the image. nearest: which training
-    digits, int (9,)."""
+    """Which digits are near, in words.
+
+    Args:
+        known: What the model made of the training digits.
+        features: Of the image, floats (1, width).
+        nearest: The indices of the nearest training digits, int (9,).
+    """
     labels = dataset.load().train.labels
     (most, count), *others = Counter(labels[nearest].tolist()).most_common()
     if others:
-        rest = " and ".join(f"{some} as {digit}" for digit, some in others)
-        text = f"of the nine digits nearest to this one, {count} are labelled **{most}**, {rest}."
+        rest = " and ".join(f"{some} {digit}" for digit, some in others)
+        text = f"of the nine nearest digits, {count} have the label **{most}**, {rest}."
     else:
-        text = f"all nine of the digits nearest to this one are labelled **{most}**."
+        text = f"all nine nearest digits have the label **{most}**."
     mapped = known.features[:MAPPED]
     places, (here,), labels = known.on_map(mapped), known.on_map(features), labels[: len(mapped)]
-    away = {
+    distances = {
         digit: float(np.linalg.norm(places[labels == digit].mean(axis=0) - here))
         for digit in range(CLASS_COUNT)
         if digit in labels
     }
-    by = min(away, key=away.__getitem__)
-    text += f" On the map, it lies nearest to the middle of the {by}s"
+    closest = min(distances, key=distances.__getitem__)
+    text += f" On the map, it is closest to the centre of the {closest}s"
     return text + (
-        "." if by == most else ": two directions do not show all that tells digits apart."
+        "." if closest == most else ": two directions do not show everything that separates digits."
     )
 
 
@@ -88,7 +99,7 @@ def _dots(known: Known, indices: np.ndarray) -> list[charts.Dot]:
             round(x, 3),
             round(y, 3),
             int(train.labels[index]),
-            frame.address(train.images[index].tobytes()),
+            frame.data_url(train.images[index].tobytes()),
         )
         for index, (x, y) in zip(
             indices, known.on_map(known.features[indices]).tolist(), strict=True
