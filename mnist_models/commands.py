@@ -56,8 +56,11 @@ TABLE_MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")
 
 
 def _hyperparameters(options: argparse.Namespace) -> Hyperparameters:
-    """Those of the recipe, with what was chosen on the command line in their place. Raises
-    HyperparametersError."""
+    """Those of the recipe, with what was chosen on the command line in their place.
+
+    Raises:
+        HyperparametersError: Something in them is not allowed.
+    """
     if not (options.network or options.recipe):
         raise _wrong(
             "network",
@@ -143,7 +146,11 @@ def _wrong(field: str, sentence: str) -> HyperparametersError:
 
 
 def _recipe(name: str, network: str | None = None) -> recipes.Recipe:
-    """See recipes.find. Raises HyperparametersError."""
+    """See recipes.find.
+
+    Raises:
+        HyperparametersError: Something in them is not allowed.
+    """
     recipe = recipes.find(name, network)
     if recipe is None:
         raise _wrong(
@@ -312,8 +319,11 @@ def _train_with_bar(
 
 
 def _chosen(store: RunStore, network: str, run_id: str | None) -> Run:
-    """The run of this network with this id, or the network that ships when None. Raises
-    StoreError."""
+    """The run of this network with this id, or the network that ships when None.
+
+    Raises:
+        StoreError: The store cannot be read or written.
+    """
     run = store.run(run_id or pretrained.PREFIX + network)
     if run.network != network:
         raise StoreError(

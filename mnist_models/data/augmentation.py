@@ -90,8 +90,11 @@ def _thicken(images: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
 
 
 def _harden(images: tf.Tensor, hard: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
-    """Float images (N, 28, 28, 1), some of them with harder edges. hard, threshold: random numbers
-    from -1 to 1, (N,)."""
+    """Float images (N, 28, 28, 1), some of them with harder edges.
+
+    Args:
+        hard, threshold: Random numbers from -1 to 1, (N,).
+    """
     low, high = THRESHOLD
     level = low + (high - low) * (threshold + 1) / 2
     # Of the numbers from -1 to 1, those above make HARD_SHARE of the images 1 to HARDEST times as

@@ -12,9 +12,16 @@ from mnist_models.data.preprocessing import CENTER_PX, INK
 
 @dataclass(frozen=True)
 class Corruption:
-    """title, unit: for people. help: what it does, a sentence. amounts: those that can be chosen,
-    in their order. harmless: the one that leaves a digit as it is. apply: uint8 images (N, 28, 28)
-    and an amount in, the same shape and type out; always the same for the same images."""
+    """A way to distort a digit, in steps.
+
+    Attributes:
+        title, unit: For people.
+        help: What it does, a sentence.
+        amounts: Those that can be chosen, in their order.
+        harmless: The one that leaves a digit as it is.
+        apply: uint8 images (N, 28, 28) and an amount in, the same shape and type out; always the
+            same for the same images.
+    """
 
     title: str
     unit: str
@@ -170,8 +177,9 @@ def breaking_points(corruption: Corruption, right: np.ndarray) -> list[float]:
     """The first amounts, going from the harmless one to either end, at which the digit is not read
     rightly any more.
 
-    right: bool (len(amounts),). Nothing where it is read rightly to the end; the harmless amount
-    where it never is.
+    Args:
+        right: bool (len(amounts),). Nothing where it is read rightly to the end; the harmless
+            amount where it never is.
     """
     middle = corruption.amounts.index(corruption.harmless)
     lower = [place for place in range(middle, -1, -1) if not right[place]]

@@ -36,8 +36,9 @@ class DatasetError(Exception):
 class Digits(NamedTuple):
     """Images with their labels, both read-only.
 
-    images: uint8 (N, 28, 28), 0 is paper, 255 is ink.
-    labels: uint8 (N,), 0 to 9.
+    Attributes:
+        images: uint8 (N, 28, 28), 0 is paper, 255 is ink.
+        labels: uint8 (N,), 0 to 9.
     """
 
     images: np.ndarray
@@ -62,7 +63,8 @@ class Mnist(NamedTuple):
 def load(file: Path = DATA_FILE) -> Mnist:
     """MNIST, read once a process and shared from then on.
 
-    Raises DatasetError when the file is missing, cut short, changed, or holds something else.
+    Raises:
+        DatasetError: When the file is missing, cut short, changed, or holds something else.
     """
     try:
         arrays = npz.read(file)
@@ -104,7 +106,8 @@ def split(train_count: int, validation_count: int) -> tuple[Digits, Digits]:
     """The first `train_count` training digits, and the last `validation_count` that are held back
     for validation.
 
-    Raises ValueError when the two would overlap.
+    Raises:
+        ValueError: When the two would overlap.
     """
     if train_count + validation_count > TRAIN_COUNT:
         raise ValueError(

@@ -22,12 +22,14 @@ def write(arrays: Mapping[str, np.ndarray], *, compressed: bool = True) -> bytes
 
 
 def read(file: Path | BinaryIO) -> dict[str, np.ndarray]:
-    """All arrays of an archive that `numpy.savez` or `savez_compressed` wrote, by name. Raises
-    ArchiveError.
+    """All arrays of an archive that `numpy.savez` or `savez_compressed` wrote, by name.
 
     `numpy.load` stops reading where an array should end; a damaged header can make that come before
     the end of its data, where the checksum is compared. Here each array is read to its end first.
     Nothing in the archive is ever executed.
+
+    Raises:
+        ArchiveError: It is missing, damaged, or no archive.
     """
     try:
         with zipfile.ZipFile(file) as archive:

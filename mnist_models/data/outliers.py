@@ -94,7 +94,8 @@ def _paths(strokes: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Points (x, y) along cubic Bézier curves, floats (N, MOST_STROKES, points, 2), between 0 and
     about 1.
 
-    strokes: how many of them will be drawn, int (N,).
+    Args:
+        strokes: How many of them will be drawn, int (N,).
     """
     count = len(strokes)
     corners = random.random((count, MOST_STROKES, 4, 2))

@@ -54,11 +54,14 @@ class PictureError(ValueError):
 class Preparation:
     """What the networks read, and the steps that led to it.
 
-    image: uint8 (28, 28), 0 is paper, 255 is ink. ink: uint8 (H, W), how much ink stands at each
-    pixel of the picture. box: left, top, right and bottom of the ink in it; right and bottom are
-    the first without ink. scaled: uint8 (h, w), the ink in the box, its longer side 20, its strokes
-    neither too thin nor too thick. stroke_px: how wide the strokes were drawn, in pixels of
-    `scaled`.
+    Attributes:
+        image: uint8 (28, 28), 0 is paper, 255 is ink.
+        ink: uint8 (H, W), how much ink stands at each pixel of the picture.
+        box: Left, top, right and bottom of the ink in it; right and bottom are the first without
+            ink.
+        scaled: uint8 (h, w), the ink in the box, its longer side 20, its strokes neither too thin
+            nor too thick.
+        stroke_px: How wide the strokes were drawn, in pixels of `scaled`.
     """
 
     image: np.ndarray
@@ -72,7 +75,8 @@ def prepare_drawing(rgba: np.ndarray) -> Preparation | None:
     """What the networks read of a drawing: dark ink on white or transparent paper. None when it is
     blank.
 
-    rgba: uint8 (H, W, 4), (H, W, 3) or (H, W), any size.
+    Args:
+        rgba: uint8 (H, W, 4), (H, W, 3) or (H, W), any size.
     """
     if rgba.ndim == 2:
         ink = INK - rgba
@@ -88,8 +92,10 @@ def open_picture(file: str | Path | BinaryIO | bytes) -> Image.Image:
     """The picture in a file: upright, grey (mode L or LA), its longer side at most
     `WORKING_SIZE_PX`.
 
-    Raises PictureError when the file is missing, empty, damaged, too large, or not a picture. The
-    size is read from the header and checked before anything is decoded.
+    The size is read from the header and checked before anything is decoded.
+
+    Raises:
+        PictureError: When the file is missing, empty, damaged, too large, or not a picture.
     """
     try:
         picture = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
@@ -128,7 +134,8 @@ def prepare_picture(picture: Image.Image) -> Preparation:
     """What the networks read of a picture: dark ink on light paper or light on dark, evenly lit or
     not.
 
-    Raises PictureError when nothing stands out from the paper.
+    Raises:
+        PictureError: When nothing stands out from the paper.
     """
     ink = find_ink(_on_paper(_shrink_grey(picture)))
     if not ink.any():
@@ -141,8 +148,9 @@ def find_ink(grey: np.ndarray) -> np.ndarray:
     """How much ink stands at each pixel: uint8 (H, W), 0 is paper, 255 is ink; all 0 when nothing
     stands out.
 
-    grey: uint8 (H, W), 0 is black, 255 is white; the ink may be the darker or the lighter of the
-    two.
+    Args:
+        grey: uint8 (H, W), 0 is black, 255 is white; the ink may be the darker or the lighter of
+            the two.
     """
     contrast = grey - np.median(_rim(grey)).astype(np.float32)
     strongest = contrast.flat[np.abs(contrast).argmax()]

@@ -36,8 +36,12 @@ _ORIGINS = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
 
 
 class Stroke(NamedTuple):
-    """points: float (N, 2), x to the right and y down, in pixels of the canvas. brush_px: how wide
-    it was drawn."""
+    """One stroke of a drawing.
+
+    Attributes:
+        points: float (N, 2), x to the right and y down, in pixels of the canvas.
+        brush_px: How wide it was drawn.
+    """
 
     points: np.ndarray
     brush_px: float
@@ -48,17 +52,26 @@ class Stroke(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """What is on a canvas. strokes: in their order. picture: what lies under them, uint8 (280,
-    280), 255 is ink; None where nothing does."""
+    """What is on a canvas.
+
+    Attributes:
+        strokes: In their order.
+        picture: What lies under them, uint8 (280, 280), 255 is ink; None where nothing does.
+    """
 
     strokes: tuple[Stroke, ...]
     picture: np.ndarray | None = None
 
 
 class Moment(NamedTuple):
-    """A moment of a drawing. stroke: the one that is drawn, from 0; -1 where there is only the
-    picture under them. points: how many of its points are drawn. ink: how much of the drawing's ink
-    there is by then, 0 to 1, measured along the strokes from edge to edge."""
+    """A moment of a drawing.
+
+    Attributes:
+        stroke: The one that is drawn, from 0; -1 where there is only the picture under them.
+        points: How many of its points are drawn.
+        ink: How much of the drawing's ink there is by then, 0 to 1, measured along the strokes from
+            edge to edge.
+    """
 
     stroke: int
     points: int
@@ -71,10 +84,15 @@ class Moment(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """How a network came to what it says at the end: a digit, or that it is not sure. digit: the
-    most probable at the end. is_sure: whether it is sure of it. since: the first of the moments
-    from which on it says the same. was_sure: whether it was sure of a digit just before that.
-    earlier: the last digit before that of which it was sure; None where there was none."""
+    """How a network came to what it says at the end: a digit, or that it is not sure.
+
+    Attributes:
+        digit: The most probable at the end.
+        is_confident: Whether it is sure of it.
+        since: The first of the moments from which on it says the same.
+        was_sure: Whether it was sure of a digit just before that.
+        earlier: The last digit before that of which it was sure; None where there was none.
+    """
 
     digit: int
     is_confident: bool
@@ -88,7 +106,11 @@ class Sheet:
     edges."""
 
     def __init__(self, picture: np.ndarray | None = None) -> None:
-        """picture: the ink that is already there, uint8 (280, 280)."""
+        """A blank canvas, or one with a picture on it.
+
+        Args:
+            picture: The ink that is already there, uint8 (280, 280).
+        """
         under = (
             Image.new("L", (CANVAS_PX, CANVAS_PX)) if picture is None else Image.fromarray(picture)
         )
@@ -272,8 +294,12 @@ def inks(drawing: Drawing, some: Sequence[Moment]) -> Iterator[np.ndarray]:
 
 
 class Replay(NamedTuple):
-    """A drawing and its moments. images: what was there by each, prepared as every drawing is
-    before it is read, uint8 (moments, 28, 28)."""
+    """A drawing and its moments.
+
+    Attributes:
+        images: What was there by each, prepared as every drawing is before it is read, uint8
+            (moments, 28, 28).
+    """
 
     drawing: Drawing
     moments: tuple[Moment, ...]
@@ -297,8 +323,12 @@ class Replay(NamedTuple):
 
 
 def decide(probabilities: np.ndarray, confidence_threshold: float) -> Decision:
-    """When a network last changed its mind. probabilities: at each moment, float (moments, 10).
-    sure_from: below this probability, 0 to 1, it is not sure of a digit."""
+    """When a network last changed its mind.
+
+    Args:
+        probabilities: At each moment, float (moments, 10).
+        confidence_threshold: Below this probability, 0 to 1, it is not sure of a digit.
+    """
     read = digits_of(probabilities)
     said = np.where(is_confident(probabilities.max(axis=1), confidence_threshold), read, NOT_SURE)
     changes = np.flatnonzero(np.diff(said))
@@ -315,8 +345,11 @@ def decide(probabilities: np.ndarray, confidence_threshold: float) -> Decision:
 
 
 class Example(NamedTuple):
-    """A digit as somebody could draw it. strokes: the points where a hand was, in pixels of the
-    canvas."""
+    """A digit as somebody could draw it.
+
+    Attributes:
+        strokes: The points where a hand was, in pixels of the canvas.
+    """
 
     digit: int
     title: str

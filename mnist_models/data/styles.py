@@ -18,8 +18,12 @@ DARK = 100
 def restyled(images: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
     """The images with strokes added to some of their 0s, 1s, 7s and 9s, and all others as they are.
 
-    images: uint8 (N, 28, 28). labels: uint8 (N,). The same seed gives the same strokes. Returns
-    uint8 (N, 28, 28).
+    Args:
+        images: uint8 (N, 28, 28).
+        labels: uint8 (N,). The same seed gives the same strokes.
+
+    Returns:
+        uint8 (N, 28, 28).
     """
     random = np.random.default_rng([seed, 2**34])
     images = images.copy()
@@ -34,7 +38,8 @@ def restyled(images: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
 class _Pen:
     """Measures digits, and draws a stroke as wide as theirs into each.
 
-    top, bottom, left, right: rows and columns where the ink of each digit ends, float (N,).
+    Attributes:
+        top, bottom, left, right: Rows and columns where the ink of each digit ends, float (N,).
     """
 
     def __init__(self, images: np.ndarray, random: np.random.Generator) -> None:

@@ -24,7 +24,9 @@ class Stage:
     """A layer with weights, dense or convolutional, and what follows it up to the next one; None
     for what does not.
 
-    before: the layer whose output is weighed. pool: comes last, and has its own output.
+    Attributes:
+        before: The layer whose output is weighed.
+        pool: Comes last, and has its own output.
     """
 
     before: keras.Layer
@@ -81,9 +83,11 @@ def stages(network: keras.Sequential) -> list[Stage]:
 class Look(NamedTuple):
     """What a network makes of one image, and what in that speaks for one digit.
 
-    image: uint8 (28, 28), as the network is given it. digit: 0 to 9. By the name of the layer,
-    outputs: what it passes on, float32, without the batch: (side, side, filters) or (units,);
-    influence: the gradient of the digit's logit with respect to each of those numbers.
+    Attributes:
+        image: uint8 (28, 28), as the network is given it.
+        digit: 0 to 9. By the name of the layer, outputs: what it passes on, float32, without the
+            batch: (side, side, filters) or (units,);
+        influence: The gradient of the digit's logit with respect to each of those numbers.
     """
 
     image: np.ndarray
@@ -95,8 +99,9 @@ class Look(NamedTuple):
 class Peaks(NamedTuple):
     """Where each filter of a convolution answers most in each image.
 
-    values: float32 (N, filters). places: int (N, filters), the pixel of the feature map, counted
-    row by row.
+    Attributes:
+        values: float32 (N, filters).
+        places: int (N, filters), the pixel of the feature map, counted row by row.
     """
 
     values: np.ndarray
@@ -111,7 +116,11 @@ class Inspector:
         network: keras.Sequential,
         given: Callable[[np.ndarray], np.ndarray] = lambda images: images,
     ) -> None:
-        """given: what the network is given of images, see Classifier.given."""
+        """Compiles the model to return the outputs of all its layers.
+
+        Args:
+            given: What the network is given of images, see Classifier.given.
+        """
         self.network, self.given, self.stages = network, given, stages(network)
         self.convolutions = [stage for stage in self.stages if stage.is_convolution]
         self._images = tf.TensorSpec((None, IMAGE_SIZE_PX, IMAGE_SIZE_PX), tf.uint8)

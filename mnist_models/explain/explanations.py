@@ -45,8 +45,13 @@ PIXELS_TRIED = 32
 
 
 class Tool(NamedTuple):
-    """What changes a digit. width_px: of its stroke. changed: what it makes of an image, uint8 (28,
-    28), where its strokes, uint8 (N, 28, 28), go."""
+    """What changes a digit.
+
+    Attributes:
+        width_px: Of its stroke.
+        changed: What it makes of an image, uint8 (28, 28), where its strokes, uint8 (N, 28, 28),
+            go.
+    """
 
     width_px: int
     changed: Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -60,7 +65,11 @@ TOOLS = {
 
 
 def log_odds(probabilities: np.ndarray, digit: int) -> np.ndarray:
-    """The odds of a digit as powers of ten, float64 (N,). probabilities: floats (N, 10)."""
+    """The odds of a digit as powers of ten, float64 (N,).
+
+    Args:
+        probabilities: floats (N, 10).
+    """
     probabilities = probabilities.astype(np.float64)
     others = np.delete(probabilities, digit, axis=1).sum(axis=1)
     return np.log10(np.maximum(probabilities[:, digit], SMALLEST)) - np.log10(
@@ -69,8 +78,12 @@ def log_odds(probabilities: np.ndarray, digit: int) -> np.ndarray:
 
 
 def gradient_of(network: keras.Model, seen: Callable = lambda images: images) -> Gradient:
-    """A compiled function that tells the odds of a digit and their gradient. network: as
-    networks.build makes them. seen: see Classifier.seen."""
+    """A compiled function that tells the odds of a digit and their gradient.
+
+    Args:
+        network: As networks.build makes them.
+        seen: See Classifier.seen.
+    """
     import keras
     import tensorflow as tf
 
@@ -101,8 +114,10 @@ def covered(image: np.ndarray, side_px: int, ink: int) -> np.ndarray:
     """The image, uint8 (28, 28), with a square of this grey around each of its pixels: uint8 (784,
     28, 28), row by row.
 
-    side_px: odd. ink: 0 covers with paper, 255 with ink. At the edge, what lies outside of the
-    square's 28×28 is cut off.
+    Args:
+        side_px: Odd.
+        ink: 0 covers with paper, 255 with ink. At the edge, what lies outside of the square's 28×28
+            is cut off.
     """
     pixels = np.arange(IMAGE_SIZE_PX)
     near = np.abs(pixels[:, np.newaxis] - pixels) <= side_px // 2
@@ -111,9 +126,13 @@ def covered(image: np.ndarray, side_px: int, ink: int) -> np.ndarray:
 
 
 class Occlusion(NamedTuple):
-    """What each cover does. falls: float64 (28, 28), by how many powers of ten the odds of the
-    digit fall while the square around this pixel is covered; below 0 where they rise.
-    probabilities: float32 (784, 10), what is read then."""
+    """What each cover does.
+
+    Attributes:
+        falls: float64 (28, 28), by how many powers of ten the odds of the digit fall while the
+            square around this pixel is covered; below 0 where they rise.
+        probabilities: float32 (784, 10), what is read then.
+    """
 
     falls: np.ndarray
     probabilities: np.ndarray
@@ -126,7 +145,9 @@ def occlusion(
     covered in turn.
 
     M. Zeiler and R. Fergus 2014, https://arxiv.org/abs/1311.2901, there with a grey square.
-    side_px, ink: see `covered`.
+
+    Args:
+        side_px, ink: See `covered`.
     """
     before = read(image[np.newaxis])
     images = covered(image, side_px, ink)
@@ -144,9 +165,14 @@ def occlusion(
 
 
 class Attribution(NamedTuple):
-    """What each pixel counted. counted: float64 (28, 28), by how many powers of ten its ink raises
-    the odds; below 0 where it lowers them. blank, whole: the odds of the digit on blank paper and
-    in the image, as powers of ten; the pixels sum to about their difference."""
+    """What each pixel counted.
+
+    Attributes:
+        counted: float64 (28, 28), by how many powers of ten its ink raises the odds; below 0 where
+            it lowers them.
+        blank, whole: The odds of the digit on blank paper and in the image, as powers of ten; the
+            pixels sum to about their difference.
+    """
 
     counted: np.ndarray
     blank: float
@@ -177,9 +203,11 @@ def integrated_gradients(
 class Search(NamedTuple):
     """A search for a small change that makes a network read another digit.
 
-    image: uint8 (28, 28), the changed digit, and probabilities: float32 (10,), what is read in it;
-    both None where no change did it. tried: how many changes were read until then. among: how many
-    there were to be tried.
+    Attributes:
+        image: uint8 (28, 28), the changed digit, and probabilities: float32 (10,), what is read in
+            it; both None where no change did it.
+        tried: How many changes were read until then.
+        among: How many there were to be tried.
     """
 
     image: np.ndarray | None
@@ -201,15 +229,22 @@ def strokes(width_px: int) -> np.ndarray:
 
 
 def ink_changed_px(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """How much ink was added and taken away, in pixels full of it: floats (...). before, after:
-    uint8 (..., 28, 28)."""
+    """How much ink was added and taken away, in pixels full of it: floats (...).
+
+    Args:
+        before, after: uint8 (..., 28, 28).
+    """
     return np.abs(after.astype(np.int16) - before).sum(axis=(-2, -1)) / INK
 
 
 def smallest_stroke(read: Read, image: np.ndarray, tool: str) -> Generator[float, None, Search]:
     """Of all `strokes`, the one that changes the least ink of those that make a network read
-    another digit in an image, uint8 (28, 28). tool: one of TOOLS. Tried from the smallest change
-    on, so that the first to be found is the smallest there is."""
+    another digit in an image, uint8 (28, 28).
+
+    Args:
+        tool: One of TOOLS. Tried from the smallest change on, so that the first to be found is the
+            smallest there is.
+    """
     images = TOOLS[tool].changed(image, strokes(TOOLS[tool].width_px))
     changed_px = ink_changed_px(image, images)
     order = np.argsort(changed_px, kind="stable")

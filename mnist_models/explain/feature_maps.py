@@ -16,7 +16,12 @@ from mnist_models.explain.slices import Sliced
 
 
 class Field(NamedTuple):
-    """A square of the image. top, left: of its first pixel. side: in pixels."""
+    """A square of the image.
+
+    Attributes:
+        top, left: Of its first pixel.
+        side: In pixels.
+    """
 
     top: int
     left: int
@@ -73,9 +78,13 @@ class Normalisation(NamedTuple):
 class Arithmetic:
     """How one pixel of a feature map comes about.
 
-    patch: what the filter sees there of the image or of the maps before, float32 (kernel, kernel,
-    channels). kernel: its weights, of the same shape. bias: is added. normalisation: None where
-    there is none. value: what the network itself makes of all that, activation included.
+    Attributes:
+        patch: What the filter sees there of the image or of the maps before, float32 (kernel,
+            kernel, channels).
+        kernel: Its weights, of the same shape.
+        bias: Is added.
+        normalisation: None where there is none.
+        value: What the network itself makes of all that, activation included.
     """
 
     patch: np.ndarray
@@ -136,8 +145,13 @@ def pooled(stage: Stage, look: Look, filter_index: int, row: int, column: int) -
 
 @dataclass(frozen=True)
 class Excited:
-    """An image that excites a filter. index: which one. value: its highest. row, column: where, in
-    the feature map."""
+    """An image that excites a filter.
+
+    Attributes:
+        index: Which one.
+        value: Its highest.
+        row, column: Where, in the feature map.
+    """
 
     index: int
     value: float
@@ -150,7 +164,11 @@ class Search(Sliced[None]):
     far can be asked for at any moment, by any number of threads."""
 
     def __init__(self, inspector: Inspector, images: np.ndarray, batch_size: int = 50) -> None:
-        """images: uint8 (N, 28, 28)."""
+        """Prepares the search; nothing is computed yet.
+
+        Args:
+            images: uint8 (N, 28, 28).
+        """
         super().__init__(self._look_through)
         self.inspector, self.batch_size = inspector, batch_size
         self.images = inspector.given(images)

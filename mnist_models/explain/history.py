@@ -30,13 +30,18 @@ from mnist_models.training.progress import Curve
 class History:
     """What a run would have read, moment by moment.
 
-    epochs: of the moments, from 0 (weights as chance made them) to the run's last. Only the weights
-    of the end were calibrated (see calibration.temperature): before, a network is a little surer,
-    or less sure, than it should be.
+    Attributes:
+        epochs: Of the moments, from 0 (weights as chance made them) to the run's last. Only the
+            weights of the end were calibrated (see calibration.temperature): before, a network is a
+            little surer, or less sure, than it should be.
     """
 
     def __init__(self, store: RunStore, run_id: str) -> None:
-        """Of a readable run. Raises StoreError."""
+        """Of a readable run.
+
+        Raises:
+            StoreError: The store cannot be read or written.
+        """
         run = store.run(run_id)
         hyperparameters = run.hyperparameters
         first = pack_half(networks.build(hyperparameters))

@@ -34,7 +34,11 @@ BATCH = 250
 def last_hidden(network: keras.Model, seen: Callable = lambda images: images) -> LastHidden:
     """A compiled function that tells what a network, as networks.build makes them, passes on to its
     last layer: the outputs of its last dense layer, or, where it has none, its flattened feature
-    maps. seen: see Classifier.seen."""
+    maps.
+
+    Args:
+        seen: See Classifier.seen.
+    """
     import keras
     import tensorflow as tf
 
@@ -50,10 +54,11 @@ def last_hidden(network: keras.Model, seen: Callable = lambda images: images) ->
 class Known:
     """Digits as the last hidden layer of one network sees them.
 
-    features: float16 (N, width); the n-th is of the n-th of the digits. mean: float32 (width,) and
-    axes: float32 (2, width), the two directions in which the first 2,000 of them spread most, their
-    first two principal components. shares: of the variance of those, how much lies in either
-    direction, 0 to 1 each.
+    Attributes:
+        features: float16 (N, width); the n-th is of the n-th of the digits.
+        mean: float32 (width,) and axes: float32 (2, width), the two directions in which the first
+            2,000 of them spread most, their first two principal components.
+        shares: Of the variance of those, how much lies in either direction, 0 to 1 each.
     """
 
     features: np.ndarray

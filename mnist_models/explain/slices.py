@@ -12,17 +12,23 @@ Result = TypeVar("Result")
 class Sliced(Generic[Result]):
     """Work that several may wait for and that is done once.
 
-    share: how much of it is done, 0 to 1. result: what came of it; None until it is over. is_over:
-    whether it is.
+    Attributes:
+        share: How much of it is done, 0 to 1.
+        result: What came of it; None until it is over.
+        is_over: Whether it is.
     """
 
     def __init__(
         self, begin: Callable[[], Generator[float, None, Result]], known: Result | None = None
     ) -> None:
-        """begin: called when the first slice is done; what it returns yields after each step what
-        share of the work is done, and returns the result. A step should take less than a slice
-        does. Work that failed is begun anew by the next slice. known: the result, where the work
-        was done before."""
+        """Prepares the work; nothing is done yet.
+
+        Args:
+            begin: Called when the first slice is done; what it returns yields after each step what
+                share of the work is done, and returns the result. A step should take less than a
+                slice does. Work that failed is begun anew by the next slice.
+            known: The result, where the work was done before.
+        """
         self._begin, self._lock = begin, threading.Lock()
         self._steps: Generator[float, None, Result] | None = None
         self.result, self.is_over = known, known is not None

@@ -15,8 +15,11 @@ def temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
     The temperature with the least mean cross-entropy (C. Guo et al. 2017,
     https://arxiv.org/abs/1706.04599). Above 1 the network was too sure, below 1 not sure enough;
-    which digit is the most probable does not change. probabilities: floats (N, 10), of digits that
-    the network did not learn from. labels: uint8 (N,).
+    which digit is the most probable does not change.
+
+    Args:
+        probabilities: floats (N, 10), of digits that the network did not learn from.
+        labels: uint8 (N,).
     """
 
     def loss(log_temperature: float) -> float:
@@ -35,8 +38,11 @@ def confidence_threshold(digits: np.ndarray, non_digits: np.ndarray) -> float:
     """The probability of the digit read from which on a network may be called sure of it, 0 to 1.
 
     The lowest that only one drawing in 25 that is no digit reaches, but never so high that more
-    than 6 digits in 1,000 fall short of it. digits, non_digits: floats (N, 10), probabilities in
-    images that the network did not learn from.
+    than 6 digits in 1,000 fall short of it.
+
+    Args:
+        digits, non_digits: floats (N, 10), probabilities in images that the network did not learn
+            from.
     """
     caught = np.quantile(non_digits.max(axis=1), NON_DIGITS_CAUGHT)
     lost = np.quantile(digits.max(axis=1), DIGITS_LOST)
@@ -55,7 +61,11 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) ->
     right: 0 to 1.
 
     Over 15 bins of equal width of the probability of the digit read, each weighted by its readings
-    (M. Naeini et al. 2015). probabilities: floats (N, 10). labels: uint8 (N,).
+    (M. Naeini et al. 2015).
+
+    Args:
+        probabilities: floats (N, 10).
+        labels: uint8 (N,).
     """
     sure = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels

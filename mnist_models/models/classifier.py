@@ -25,9 +25,12 @@ class WeightsError(ValueError):
 class Prediction:
     """What a network reads in one image.
 
-    digit: 0 to 9, the most probable. probability: of that digit, 0 to 1. probabilities: of all ten
-    digits, they sum to 1. elapsed_ms: how long the reading took, in milliseconds. is_sure: whether
-    the digit is probable enough to say that it was read.
+    Attributes:
+        digit: 0 to 9, the most probable.
+        probability: Of that digit, 0 to 1.
+        probabilities: Of all ten digits, they sum to 1.
+        elapsed_ms: How long the reading took, in milliseconds.
+        is_confident: Whether the digit is probable enough to say that it was read.
     """
 
     digit: int
@@ -53,9 +56,14 @@ class Classifier:
         *,
         scrambles: bool = False,
     ) -> None:
-        """sure_from: below this probability of the digit that it reads, 0 to 1, the network is not
-        sure of it. scrambles: whether the network learned from scrambled images, so that it has to
-        be given such."""
+        """Compiles the model.
+
+        Args:
+            confidence_threshold: Below this probability of the digit that it reads, 0 to 1, the
+                network is not sure of it.
+            scrambles: Whether the network learned from scrambled images, so that it has to be given
+                such.
+        """
         self.network, self.confidence_threshold, self.scrambles = (
             network,
             confidence_threshold,
@@ -75,8 +83,11 @@ class Classifier:
         weights: bytes,
         confidence_threshold: float = CONFIDENCE_THRESHOLD,
     ) -> "Classifier":
-        """The network of these hyperparameters with weights from `pack_weights`. Raises
-        WeightsError when they do not fit."""
+        """The network of these hyperparameters with weights from `pack_weights`.
+
+        Raises:
+            WeightsError: When they do not fit.
+        """
         network = networks.build(hyperparameters, blank=True)
         unpack_weights(network, weights)
         return cls(

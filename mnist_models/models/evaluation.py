@@ -23,10 +23,16 @@ class DigitReport:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """loss: mean cross-entropy in nats. accuracy: 0 to 1. calibration_error: see
-    calibration.expected_calibration_error; untempered_calibration_error: the same before the logits
-    were divided by the temperature. confusion: int (10, 10), rows are the true digits, columns the
-    digits read. digits: a report for each of 0 to 9."""
+    """How good the predictions for labelled images are.
+
+    Attributes:
+        loss: Mean cross-entropy in nats.
+        accuracy: 0 to 1.
+        calibration_error: See calibration.expected_calibration_error.
+        untempered_calibration_error: The same before the logits were divided by the temperature.
+        confusion: int (10, 10), rows are the true digits, columns the digits read.
+        digits: A report for each of 0 to 9.
+    """
 
     loss: float
     accuracy: float
@@ -37,8 +43,11 @@ class Evaluation:
 
 
 def evaluate(predictions: Predictions, labels: np.ndarray, temperature: float = 1.0) -> Evaluation:
-    """Compares what was read with the labels, uint8 (N,). temperature: what the logits were divided
-    by after training."""
+    """Compares what was read with the labels, uint8 (N,).
+
+    Args:
+        temperature: What the logits were divided by after training.
+    """
     probabilities = predictions.probabilities.astype(np.float64)
     probabilities /= probabilities.sum(
         axis=1, keepdims=True

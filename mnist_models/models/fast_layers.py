@@ -54,8 +54,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
 def to_learn(network: keras.Sequential, precision: str) -> keras.Sequential:
     """The same network as `networks.build` made, with the same initial weights, to learn with.
 
-    precision: of what the layers pass on, "float32" or "bfloat16"; weights and logits are float32
-    in any case. Biases before batch normalisation, which takes them away again, are left out.
+    Args:
+        precision: Of what the layers pass on, "float32" or "bfloat16"; weights and logits are
+            float32 in any case. Biases before batch normalisation, which takes them away again, are
+            left out.
     """
     policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
     learning = [keras.Input(network.input_shape[1:], dtype=network.inputs[0].dtype)]

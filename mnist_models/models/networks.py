@@ -54,12 +54,13 @@ class _Initializers:
 def build(hyperparameters: Hyperparameters, *, blank: bool = False) -> keras.Sequential:
     """The untrained, uncompiled network that the hyperparameters describe.
 
-    blank: all weights are 0, for a network that is only looked at or is about to be given its
-    weights: drawing millions of random numbers can take a second.
-
     Input: uint8 (N, 28, 28), 0 is paper, 255 is ink; scaling to 0..1 is its first layer. Output:
     float32 (N, 10) logits; their softmax is the probability of each digit. The same
     hyperparameters, seed included, give the same initial weights.
+
+    Args:
+        blank: All weights are 0, for a network that is only looked at or is about to be given its
+            weights: drawing millions of random numbers can take a second.
     """
     initializers = _Initializers(hyperparameters, blank)
     image = (IMAGE_SIZE_PX, IMAGE_SIZE_PX)
@@ -135,8 +136,11 @@ def _dense_layers(
 
 
 def _batch_norm(hyperparameters: Hyperparameters, to_output: int, name: str) -> list[keras.Layer]:
-    """Batch normalisation for a hidden layer, where it has one. to_output: how many hidden layers
-    come after this one."""
+    """Batch normalisation for a hidden layer, where it has one.
+
+    Args:
+        to_output: How many hidden layers come after this one.
+    """
     if not hyperparameters.batch_norm or to_output < hyperparameters.plain_layers:
         return []
     return [
@@ -168,7 +172,10 @@ def resized(hyperparameters: DnnHyperparameters, parameters: int) -> DnnHyperpar
 
     All layers are scaled alike, then the last ones are made to fit. Where that cannot come within
     SIZE_TOLERANCE, another number of layers is tried: two, whose sizes are finer, or as many as
-    there may be. Raises ResizeError where none will do.
+    there may be.
+
+    Raises:
+        ResizeError: Where none will do.
     """
     units = hyperparameters.hidden_units
     for count in dict.fromkeys((len(units), 2, MOST_HIDDEN_LAYERS)):
@@ -225,8 +232,12 @@ def _size(hyperparameters: Hyperparameters) -> int:
 
 
 class LayerSummary(NamedTuple):
-    """One row of a model summary. shape: of what the layer passes on, without the batch.
-    parameters: trained or kept by it."""
+    """One row of a model summary.
+
+    Attributes:
+        shape: Of what the layer passes on, without the batch.
+        parameters: Trained or kept by it.
+    """
 
     name: str
     shape: tuple[int, ...]

@@ -25,11 +25,12 @@ class PredictionsError(ValueError):
 
 
 class Predictions(NamedTuple):
-    """digits: uint8 (N,), the most probable digit in each image. probabilities: floats (N, 10), of
-    all ten.
-
-    Probabilities are kept with three digits after the point (float16); which digit was the most
+    """Probabilities are kept with three digits after the point (float16); which digit was the most
     probable is kept exactly.
+
+    Attributes:
+        digits: uint8 (N,), the most probable digit in each image.
+        probabilities: floats (N, 10), of all ten.
     """
 
     digits: np.ndarray
@@ -52,7 +53,11 @@ class Predictions(NamedTuple):
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Predictions":
-        """What `pack` made. Raises ReadingsError when it is damaged or something else."""
+        """What `pack` made.
+
+        Raises:
+            PredictionsError: When it is damaged or something else.
+        """
         try:
             arrays = npz.read(io.BytesIO(packed))
             predictions = cls(arrays["digits"], arrays["probabilities"])

@@ -21,13 +21,20 @@ class Cluster:
     """A connection to a Dask cluster: one elsewhere, or one that is started here and ends with this
     process.
 
-    client: Dask's own, for what it does well by itself.
+    Attributes:
+        client: Dask's own, for what it does well by itself.
     """
 
     def __init__(self, address: str | None, processes: bool) -> None:
-        """address: of a Dask scheduler; None starts a cluster here. processes: whether that one
-        consists of processes, or of threads. Raises nearly anything when there is none at the
-        address."""
+        """Connects to a cluster, or starts one.
+
+        Args:
+            address: Of a Dask scheduler; None starts a cluster here.
+            processes: Whether that one consists of processes, or of threads.
+
+        Raises:
+            Exception: Nearly anything, when there is none at the address.
+        """
         self._processes = None
         self._embedded: LocalCluster | SubprocessCluster | None = None
         if address is None:
@@ -47,7 +54,11 @@ class Cluster:
         return self.client.status == "running"
 
     def is_lost(self, *, is_busy: bool) -> bool:
-        """Whether it has to be left and another one begun. is_busy: something is trained in it."""
+        """Whether it has to be left and another one begun.
+
+        Args:
+            is_busy: Something is trained in it.
+        """
         if not self.is_connected:
             return True
         if self._processes is None:

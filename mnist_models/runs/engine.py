@@ -63,11 +63,13 @@ CLUSTER_LOST = (
 class Live:
     """A run in progress, as it is at this moment.
 
-    position: in the queue, from 1; 0 when it has a place. places: how many runs can train at once,
-    as of when it began to wait. latest: the last Progress, None before
-    the first. wanted: what it was told last. paused_at: when (time.monotonic) it came to stand
-    still; None while it goes on. unkept: why its network, which is trained, could not be kept yet;
-    a sentence.
+    Attributes:
+        position: In the queue, from 1; 0 when it has a place.
+        places: How many runs can train at once, as of when it began to wait.
+        latest: The last Progress, None before the first.
+        wanted: What it was told last.
+        paused_at: When (time.monotonic) it came to stand still; None while it goes on.
+        unkept: Why its network, which is trained, could not be kept yet; a sentence.
     """
 
     run_id: str
@@ -84,11 +86,14 @@ class Live:
 class _Job:
     """All that the engine knows of one run. Changed in the engine's own thread only.
 
-    live: What others see of it; None once it has ended for them. future: Of the worker that trains
-    it, or may still be building its model after a stop. curve: As far as the worker has reported.
-    saved_at: When (time.monotonic) the curve was last saved. at_start_of: The race at whose start
-    it stands, until the others of the race are there. trained: What could not be saved yet. error:
-    Why it failed, where the store does not know yet.
+    Attributes:
+        live: What others see of it; None once it has ended for them.
+        future: Of the worker that trains it, or may still be building its model after a stop.
+        curve: As far as the worker has reported.
+        saved_at: When (time.monotonic) the curve was last saved.
+        at_start_of: The race at whose start it stands, until the others of the race are there.
+        trained: What could not be saved yet.
+        error: Why it failed, where the store does not know yet.
     """
 
     live: Live | None
@@ -156,9 +161,14 @@ class Engine:
     def __init__(
         self, store: RunStore, *, address: str | None = None, processes: bool = os.name != "nt"
     ) -> None:
-        """address: of a Dask scheduler; DASK_SCHEDULER_ADDRESS when None; an embedded cluster when
-        that is not set either. processes: whether the embedded cluster consists of processes, or of
-        threads (Dask's subprocesses need POSIX)."""
+        """Prepares the engine; no process is started yet.
+
+        Args:
+            address: Of a Dask scheduler; DASK_SCHEDULER_ADDRESS when None; an embedded cluster when
+                that is not set either.
+            processes: Whether the embedded cluster consists of processes, or of threads (Dask's
+                subprocesses need POSIX).
+        """
         self.store = store
         self._address = address or os.environ.get("DASK_SCHEDULER_ADDRESS")
         self._processes = processes
@@ -178,13 +188,20 @@ class Engine:
         self._post(self._reconnect_if_lost)
 
     def start(self, hyperparameters: Hyperparameters, name: str | None = None) -> str:
-        """Puts a new run into the queue and returns its id at once. Raises StoreError when it
-        cannot be kept."""
+        """Puts a new run into the queue and returns its id at once.
+
+        Raises:
+            StoreError: When it cannot be kept.
+        """
         return self._start([self.store.create(hyperparameters, name)])[0]
 
     def race(self, entrants: Iterable[Hyperparameters], name: str | None = None) -> list[str]:
         """Puts runs into the queue that begin to learn at the same moment, and returns their ids at
-        once. Raises StoreError."""
+        once.
+
+        Raises:
+            StoreError: The store cannot be read or written.
+        """
         return self._start(self.store.create_race(entrants, name))
 
     def _start(self, runs: list[Run]) -> list[str]:
@@ -207,7 +224,11 @@ class Engine:
         return job.live if job else None
 
     def curve(self, run_id: str) -> Curve:
-        """How a run's training went so far, whether in progress or not. Raises UnknownRunError."""
+        """How a run's training went so far, whether in progress or not.
+
+        Raises:
+            UnknownRunError: There is no such run.
+        """
         job = self._jobs.get(run_id)
         return (job and job.curve) or self.store.curve(run_id)
 

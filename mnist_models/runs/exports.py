@@ -115,7 +115,11 @@ class _Measures(BaseModel):
 
 
 class _Card(BaseModel):
-    """What run.json holds. created_at: in ISO 8601, with the time zone."""
+    """What run.json holds.
+
+    Attributes:
+        created_at: In ISO 8601, with the time zone.
+    """
 
     format: Literal["mnist_models run"] = "mnist_models run"
     version: int = VERSION
@@ -229,7 +233,8 @@ def read(file: BinaryIO | bytes) -> Import:
     """What is in a file that `export` made. How well the network reads is measured, not believed:
     that takes seconds.
 
-    Raises ExportError when the file is none of ours, damaged, or larger than any of ours can be.
+    Raises:
+        ExportError: When the file is none of ours, damaged, or larger than any of ours can be.
     """
     stream = io.BytesIO(file) if isinstance(file, bytes) else file
     # Damage makes zipfile and NumPy raise nearly everything: BadZipFile, zlib.error, EOFError,
@@ -313,7 +318,11 @@ def _opened(file: BinaryIO) -> zipfile.ZipFile:
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """What is in a zip, by name. Raises ExportError where a name comes twice."""
+    """What is in a zip, by name.
+
+    Raises:
+        ExportError: Where a name comes twice.
+    """
     members = {info.filename: info for info in archive.infolist()}
     if len(members) != len(archive.infolist()):
         raise ExportError("it holds two files of the same name")
@@ -321,8 +330,11 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 
 def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most_bytes: int) -> bytes:
-    """One member, its checksum checked. Raises ExportError when it is larger than that, whatever it
-    says of itself."""
+    """One member, its checksum checked.
+
+    Raises:
+        ExportError: When it is larger than that, whatever it says of itself.
+    """
     if info.flag_bits & 1:
         raise ExportError("it needs a password")
     if info.compress_type not in (
@@ -366,8 +378,12 @@ def _hyperparameters(card: _Card) -> Hyperparameters:
 
 
 def _check_course(card: _Card, values: Hyperparameters) -> None:
-    """Raises ExportError unless its curve and measures could be those of a training with these
-    hyperparameters."""
+    """Refuses a course of training that cannot have happened.
+
+    Raises:
+        ExportError: The curve and the measures cannot be those of a training with these
+            hyperparameters.
+    """
     curve, measures = card.curve, card.measures
     # A curve counts epochs in batches, of which the last is smaller; the rest counts them in
     # images.
@@ -429,10 +445,11 @@ def _between(values: Iterable[float], low: float, high: float) -> bool:
 
 
 def _check_arrays(weights: bytes, most_bytes: int) -> None:
-    """Raises ExportError unless an archive's arrays are float32, in C order, exactly as long as
-    they say, and fit into `most_bytes` unpacked.
+    """NumPy makes room for as much as an array says it has before it reads any of it.
 
-    NumPy makes room for as much as an array says it has before it reads any of it.
+    Raises:
+        ExportError: Unless an archive's arrays are float32, in C order, exactly as long as they
+            say, and fit into `most_bytes` unpacked.
     """
     with _opened(io.BytesIO(weights)) as archive:
         members = _members(archive)

@@ -6,8 +6,11 @@ from mnist_models.runs.tables import StoreError
 
 
 def load_classifier(store: RunStore, run_id: str) -> Classifier:
-    """The model of a finished or stopped run, or a pretrained one. Raises StoreError when there is
-    none."""
+    """The model of a finished or stopped run, or a pretrained one.
+
+    Raises:
+        StoreError: When there is none.
+    """
     run = store.run(run_id)
     try:
         return Classifier.from_weights(

@@ -90,8 +90,12 @@ class RunStore:
     """All runs. Safe to use from several threads; several processes may share one database."""
 
     def __init__(self, url: str | None = None) -> None:
-        """url: of the database; DATABASE_URL or the SQLite file in `saved/` when None. It is opened
-        when first needed, so that the shipped networks can be had without one."""
+        """Remembers where the store is.
+
+        Args:
+            url: Of the database; DATABASE_URL or the SQLite file in `saved/` when None. It is
+                opened when first needed, so that the shipped networks can be had without one.
+        """
         self._url = url or os.environ.get("DATABASE_URL") or f"sqlite:///{DEFAULT_FILE}"
         self._shipped = {
             run_id: Run(state=RunState.FINISHED, **facts)
@@ -121,7 +125,11 @@ class RunStore:
         return sessionmaker(engine, expire_on_commit=False)
 
     def create(self, hyperparameters: Hyperparameters, name: str | None = None) -> Run:
-        """A new run of this process, waiting to be trained. name: that of its network when None."""
+        """A new run of this process, waiting to be trained.
+
+        Args:
+            name: That of its network when None.
+        """
         (run,) = self._create([hyperparameters], name, None)
         return run
 
@@ -152,7 +160,11 @@ class RunStore:
         return run
 
     def set_state(self, run_id: str, state: RunState, error: str | None = None) -> None:
-        """Where the run stands now; error: why it failed, a sentence."""
+        """Where the run stands now;
+
+        Args:
+            error: Why it failed, a sentence.
+        """
         with self._session() as session:
             run = self._get(session, run_id)
             run.state, run.error = state, error
@@ -198,7 +210,10 @@ class RunStore:
 
     def checkpoints(self, run_id: str) -> list[Checkpoint]:
         """A run's network after earlier epochs, in their order; none where they were not kept.
-        Raises UnknownRunError."""
+
+        Raises:
+            UnknownRunError: There is no such run.
+        """
         self.run(run_id)
         if run_id in self._shipped:
             return pretrained.checkpoints(run_id)
@@ -285,7 +300,11 @@ class RunStore:
                     run.state = RunState.INTERRUPTED
 
     def run(self, run_id: str) -> Run:
-        """The run, trained or shipped, with this id. Raises UnknownRunError."""
+        """The run, trained or shipped, with this id.
+
+        Raises:
+            UnknownRunError: There is no such run.
+        """
         if run_id in self._shipped:
             return self._shipped[run_id]
         with self._session() as session:
@@ -317,7 +336,11 @@ class RunStore:
             return found + list(session.scalars(query))
 
     def curve(self, run_id: str) -> Curve:
-        """How the run's training went so far. Raises UnknownRunError."""
+        """How the run's training went so far.
+
+        Raises:
+            UnknownRunError: There is no such run.
+        """
         run = self.run(run_id)
         if run_id in self._shipped:
             return pretrained.curve(run_id)
@@ -342,7 +365,11 @@ class RunStore:
 
     def predictions(self, run_id: str) -> Predictions | None:
         """What a readable run reads in the 10,000 test images; None where that was not kept, as in
-        older versions, or is damaged. Raises UnknownRunError."""
+        older versions, or is damaged.
+
+        Raises:
+            UnknownRunError: There is no such run.
+        """
         self.run(run_id)
         if run_id in self._shipped:
             return pretrained.predictions(run_id)
@@ -371,7 +398,11 @@ class RunStore:
     def save_robustness_curve(
         self, run_id: str, corruption: str, digits: int, origin: str, accuracies: list[float]
     ) -> None:
-        """Keeps the same, in place of one of another origin. Raises UnknownRunError."""
+        """Keeps the same, in place of one of another origin.
+
+        Raises:
+            UnknownRunError: There is no such run.
+        """
         with self._session() as session:
             if run_id not in self._shipped:
                 self._get(session, run_id)  # no foreign key asks for it
@@ -400,8 +431,11 @@ class RunStore:
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        """One transaction, written at its end. Raises StoreError when the database does not do its
-        part."""
+        """One transaction, written at its end.
+
+        Raises:
+            StoreError: When the database does not do its part.
+        """
         try:
             with self._sessions.begin() as session:
                 yield session

@@ -89,11 +89,16 @@ class _Moment(TypeDecorator):
 class Run(Base):
     """One training, or a network that ships with the app. Changed by the store only.
 
-    epochs: passes over the training images, such as 2.4. elapsed_s: from the first batch to the
-    last one. temperature, sure_from: see progress.Trained. test_loss, test_accuracy: on the 10,000
-    test images. All are None until the test images were read. error: a sentence, for failed runs.
-    owner: the process that looks after it while it is in progress. race: the same for the runs of
-    one race, else None. deleted_at: when somebody deleted it; it can still be brought back.
+    Attributes:
+        epochs: Passes over the training images, such as 2.4.
+        elapsed_s: From the first batch to the last one.
+        temperature, confidence_threshold: See progress.Trained.
+        test_loss, test_accuracy: On the 10,000 test images. All are None until the test images were
+            read.
+        error: A sentence, for failed runs.
+        owner: The process that looks after it while it is in progress.
+        race: The same for the runs of one race, else None.
+        deleted_at: When somebody deleted it; it can still be brought back.
     """
 
     __tablename__ = "runs"
@@ -118,8 +123,11 @@ class Run(Base):
 
     @property
     def hyperparameters(self) -> Hyperparameters:
-        """What was trained, validated again. Raises StoreError when that is not possible any
-        more."""
+        """What was trained, validated again.
+
+        Raises:
+            StoreError: When that is not possible any more.
+        """
         try:
             return hyperparameters.validate(self.values)
         except hyperparameters.HyperparametersError as error:
@@ -182,7 +190,11 @@ class PredictionsRow(Base):
 
 
 class CheckpointRow(Base):
-    """See checkpoints.Checkpoint. byte_count: the size of its weights."""
+    """See checkpoints.Checkpoint.
+
+    Attributes:
+        byte_count: The size of its weights.
+    """
 
     __tablename__ = "snapshots"
 
@@ -194,8 +206,14 @@ class CheckpointRow(Base):
 
 class RobustnessCurveRow(Base):
     """How many of the first test digits a run reads rightly along a distortion, see
-    robustness.robustness_curve. run_id: no foreign key, for the networks that ship have no row. distortion:
-    its name in corruptions.DISTORTIONS. digits: how many. origin: see robustness.origin."""
+    robustness.robustness_curve.
+
+    Attributes:
+        run_id: No foreign key, for the networks that ship have no row. distortion: its name in
+            corruptions.CORRUPTIONS.
+        digits: How many.
+        origin: See robustness.origin.
+    """
 
     __tablename__ = "sweeps"
 
@@ -232,8 +250,11 @@ SCHEMA_VERSION = 1 + len(MIGRATIONS)
 
 
 def bring_up_to_date(connection: Connection) -> None:
-    """Makes the tables that are missing, and migrates those of an older version. Raises StoreError
-    when they are of a newer."""
+    """Makes the tables that are missing, and migrates those of an older version.
+
+    Raises:
+        StoreError: When they are of a newer.
+    """
     there = inspect(connection).get_table_names()
     kept = (
         connection.scalar(select(_SchemaRow.version)) if _SchemaRow.__tablename__ in there else None

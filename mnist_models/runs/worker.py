@@ -25,7 +25,11 @@ NICENESS = 10
 
 
 def dask_setup(process: Any) -> None:
-    """process: Dask's scheduler, nanny (which restarts a worker that died) or worker."""
+    """Called by Dask in each process of the embedded cluster as it starts.
+
+    Args:
+        process: Dask's scheduler, nanny (which restarts a worker that died) or worker.
+    """
     # Of a worker; the scheduler and the nannies are started by the owner itself.
     nanny = multiprocessing.parent_process()
     parent = nanny.pid if nanny else int(os.environ[OWNER])

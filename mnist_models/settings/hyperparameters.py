@@ -669,8 +669,12 @@ NETWORKS: dict[str, type[Hyperparameters]] = {"dnn": DnnHyperparameters, "cnn": 
 
 
 class Problem(NamedTuple):
-    """field: such as "epochs" or "conv_layers.1.kernel". sentence: what was wrong, what is allowed,
-    what to do."""
+    """What is wrong with one value.
+
+    Attributes:
+        field: Such as "epochs" or "conv_layers.1.kernel".
+        sentence: What was wrong, what is allowed, what to do.
+    """
 
     field: str
     sentence: str

@@ -14,9 +14,14 @@ from mnist_models.settings.hyperparameters import (
 
 @dataclass(frozen=True)
 class Recipe:
-    """title, origin: for people; what it is called and, in a sentence, where the hyperparameters
-    come from. reported: the share of test digits, 0 to 1, that its project reported to be read
-    right; None where it reported none."""
+    """Hyperparameters with a name.
+
+    Attributes:
+        title, origin: For people; what it is called and, in a sentence, where the hyperparameters
+            come from.
+        reported: The share of test digits, 0 to 1, that its project reported to be read right; None
+            where it reported none.
+    """
 
     title: str
     origin: str

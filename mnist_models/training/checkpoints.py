@@ -12,8 +12,12 @@ MOST_BYTES_OF_ALL = 500_000_000
 
 
 class Checkpoint(NamedTuple):
-    """epoch: how many passes over the training images there had been, more than 0. weights: see
-    classifier.pack_weights, with half of the digits of each number."""
+    """The weights of a model after an earlier epoch.
+
+    Attributes:
+        epoch: How many passes over the training images there had been, more than 0.
+        weights: See classifier.pack_weights, with half of the digits of each number.
+    """
 
     epoch: float
     weights: bytes
@@ -26,8 +30,11 @@ def thinned(
 
     A network changes most in its first epochs, so that is where they stay close together: as long
     as they are too many, the one goes whose neighbours are the fewest times apart. The first one
-    stays longest. end: the epoch of the network itself, which is the last one's neighbour; without
-    it the last one stays as long as there is another one between.
+    stays longest.
+
+    Args:
+        end: The epoch of the network itself, which is the last one's neighbour; without it the last
+            one stays as long as there is another one between.
     """
     kept = list(checkpoints)
     while sum(len(checkpoint.weights) for checkpoint in kept) > most_bytes:

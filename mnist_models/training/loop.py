@@ -65,10 +65,14 @@ def train(
 ) -> Trained:
     """Trains the network that the hyperparameters describe and measures it on the test set.
 
-    report: called with what happens, from this thread. control: asked several times a second what
-    is wanted. The same hyperparameters, left alone and without a limit in seconds, give the same
-    result on the same machine. Raises TrainingError when the loss is no longer a number, or when it
-    was stopped before its first batch.
+    Args:
+        report: Called with what happens, from this thread.
+        control: Asked several times a second what is wanted. The same hyperparameters, left alone
+            and without a limit in seconds, give the same result on the same machine.
+
+    Raises:
+        TrainingError: When the loss is no longer a number, or when it was stopped before its first
+            batch.
     """
     hp = hyperparameters
     train_digits, validation_digits = dataset.split(hp.train_images, hp.validation_images)
@@ -139,7 +143,11 @@ class _Course:
         report: Callable[[Event], None],
         control: Callable[[], Control],
     ) -> None:
-        """learn: see _compile_steps."""
+        """Prepares the training; nothing is computed yet.
+
+        Args:
+            learn: See _compile_steps.
+        """
         self.hp, self.learn, self.report, self.control = hp, learn, report, control
         self.curve = Curve.empty(hp)
         self.peak = hp.learning_rate
@@ -292,7 +300,12 @@ class _EarlyStopping:
     """Ends a training that gets no better, and brings the best epoch's weights back."""
 
     def __init__(self, patience: int, measure: str, network: keras.Model) -> None:
-        """patience: in epochs; 0 never ends it. measure: see Hyperparameters.early_stopping_on."""
+        """Watches one measure of a training.
+
+        Args:
+            patience: In epochs; 0 never ends it.
+            measure: See Hyperparameters.early_stopping_on.
+        """
         self.patience, self.measure, self.network = patience, measure, network
         self.best, self.best_weights, self.epochs_without_gain = -math.inf, None, 0
 
@@ -317,7 +330,11 @@ class _EarlyStopping:
 
 
 def _check(values: np.ndarray, learning_rate: float, step: int) -> None:
-    """Raises TrainingError unless all values, of losses or weights, are finite."""
+    """Refuses values that are no numbers.
+
+    Raises:
+        TrainingError: One of the values, of losses or weights, is not finite.
+    """
     if not np.isfinite(values).all():
         raise TrainingError(
             f"After {step:,} batches the loss is no longer a number. The learning rate of "
@@ -330,7 +347,9 @@ def learning_rates(schedule: str, peak: float, done: np.ndarray) -> np.ndarray:
     """The learning rate at moments of a training, float32 of the shape of `done`: the share of it
     that is over, 0 to 1.
 
-    schedule: see Hyperparameters.schedule. peak: the highest learning rate.
+    Args:
+        schedule: See Hyperparameters.schedule.
+        peak: The highest learning rate.
     """
     match schedule:
         case "constant":

@@ -32,9 +32,11 @@ STOPPED_TOO_EARLY = "It was stopped before its first batch, so there is nothing 
 class Control(BaseModel):
     """What whoever watches a training wants of it at this moment.
 
-    stop: to end now and keep what was learned; it cannot be taken back. hold_at: to stand still at
-    the end of an epoch once so many are done; 0 is to stand still now, None not to. learning_rate:
-    the highest of its schedule from now on; None is the hyperparameters' own.
+    Attributes:
+        stop: To end now and keep what was learned; it cannot be taken back.
+        hold_at: To stand still at the end of an epoch once so many are done; 0 is to stand still
+            now, None not to.
+        learning_rate: The highest of its schedule from now on; None is the hyperparameters' own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,13 +56,17 @@ class Event(BaseModel):
 class Progress(Event):
     """Where training stands, several times a second.
 
-    step: batches learned from so far. epoch: the same in passes over the training images, such as
-    1.25. losses, accuracies: one number for each batch since the previous Progress: the mean over
-    its images as it was while learning from them (dropout and augmentation on). A loss is the plain
-    cross-entropy in nats, without label smoothing and weight decay. learning_rate: of the last of
-    these batches. images_per_s: since the previous Progress. elapsed_s: since the first batch,
-    pauses not counted. remaining_s: an estimate, None until there is something to go by; early
-    stopping may end sooner.
+    Attributes:
+        step: Batches learned from so far.
+        epoch: The same in passes over the training images, such as 1.25.
+        losses, accuracies: One number for each batch since the previous Progress: the mean over its
+            images as it was while learning from them (dropout and augmentation on). A loss is the
+            plain cross-entropy in nats, without label smoothing and weight decay.
+        learning_rate: Of the last of these batches.
+        images_per_s: Since the previous Progress.
+        elapsed_s: Since the first batch, pauses not counted.
+        remaining_s: An estimate, None until there is something to go by; early stopping may end
+            sooner.
     """
 
     step: int
@@ -76,10 +82,12 @@ class Progress(Event):
 class EpochEnd(Event):
     """One pass over the training images, or the part of one after which a budget was used up.
 
-    epoch: how many passes there have been, such as 3, or 3.4 at the end of a budget. loss,
-    accuracy: averaged over its batches while learning (see Progress). validation_loss,
-    validation_accuracy: of the network as it is now; None without validation images. elapsed_s:
-    when its last batch had been learned from, see Progress.
+    Attributes:
+        epoch: How many passes there have been, such as 3, or 3.4 at the end of a budget.
+        loss, accuracy: Averaged over its batches while learning (see Progress).
+        validation_loss, validation_accuracy: Of the network as it is now; None without validation
+            images.
+        elapsed_s: When its last batch had been learned from, see Progress.
     """
 
     epoch: float
@@ -90,8 +98,11 @@ class EpochEnd(Event):
     elapsed_s: float
 
     def score(self, measure: str) -> float:
-        """How good it was, the higher the better. measure: see
-        Hyperparameters.early_stopping_on."""
+        """How good it was, the higher the better.
+
+        Args:
+            measure: See Hyperparameters.early_stopping_on.
+        """
         value = getattr(self, measure.removeprefix("training_"))
         return -value if measure.endswith("loss") else value
 
@@ -110,8 +121,11 @@ class RateChange(Event):
 
 
 class Measuring(Event):
-    """Training has ended; the test set is being read. stopped: it was asked to end before its last
-    epoch."""
+    """Training has ended; the test set is being read.
+
+    Attributes:
+        stopped: It was asked to end before its last epoch.
+    """
 
     stopped: bool
 
@@ -154,9 +168,10 @@ class Curve(BaseModel):
     """How one training went: at most 400 points however long it took, the ends of at most 400
     epochs, changes made by hand.
 
-    seconds: when each of the points was reached, see Progress.elapsed_s; empty in curves of older
-    versions. Which batches make up a point depends only on how many there were, never on how fast
-    the machine is: the same training gives the same points.
+    Attributes:
+        seconds: When each of the points was reached, see Progress.elapsed_s; empty in curves of
+            older versions. Which batches make up a point depends only on how many there were, never
+            on how fast the machine is: the same training gives the same points.
     """
 
     steps_per_epoch: int
@@ -237,14 +252,19 @@ class Curve(BaseModel):
 class Trained:
     """A finished network and how it came about.
 
-    weights: see classifier.pack_weights. readings: what it reads in the 10,000 test images.
-    parameters: how many numbers its weights are. curve: how training went. stopped: it was asked to
-    end early. epochs: passes over the training images, such as 2.4. elapsed_s: from the first batch
-    to the last one, pauses not counted. temperature: what its logits were divided by after
-    training, 1 for nothing, see calibration.temperature. sure_from: below this probability of the
-    digit it reads, the network is not sure of it, see calibration.confidence_threshold. test_loss,
-    test_accuracy: mean cross-entropy in nats and share read right of the 10,000 test images.
-    snapshots: the network after earlier epochs, see checkpoints.thinned.
+    Attributes:
+        weights: See classifier.pack_weights. readings: what it reads in the 10,000 test images.
+        parameters: How many numbers its weights are.
+        curve: How training went.
+        stopped: It was asked to end early.
+        epochs: Passes over the training images, such as 2.4.
+        elapsed_s: From the first batch to the last one, pauses not counted.
+        temperature: What its logits were divided by after training, 1 for nothing, see
+            calibration.temperature.
+        confidence_threshold: Below this probability of the digit it reads, the network is not sure
+            of it, see calibration.confidence_threshold.
+        test_loss, test_accuracy: Mean cross-entropy in nats and share read right of the 10,000 test
+            images. snapshots: the network after earlier epochs, see checkpoints.thinned.
     """
 
     weights: bytes
