@@ -22,7 +22,7 @@ from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 
-SCRIBBLES = 1000
+OUTLIERS = 1000
 # Whoever reads a single printed O, l, S, Z, B or q as 0, 1, 5, 2, 8 or 9 makes no mistake.
 LIKE_DIGITS = "BDIOQSZbgiloqsz"
 PREPARATIONS = {
@@ -203,7 +203,7 @@ def on_non_digits(networks: dict, options: argparse.Namespace) -> list[results.R
         (letter, drawing.draw_letter(letter, font, drawing.WAYS[0]))
         for letter, font in drawing.letters()
     ]
-    ways = [drawing.WAYS[place % len(drawing.WAYS)] for place in range(SCRIBBLES)]
+    ways = [drawing.WAYS[place % len(drawing.WAYS)] for place in range(OUTLIERS)]
     kinds = {
         "all printed letters": [canvas for _, canvas in letters],
         "letters unlike digits": [

@@ -43,7 +43,8 @@ STOPWATCH = """
     window.answered = new Promise((resolve, reject) => {
         const begin = () => {
             const begun = performance.now(), isThere = new Function("return " + shows);
-            const late = setTimeout(() => { stop(); reject(new Error("never shown: " + shows)); }, 30000);
+            const give_up = () => { stop(); reject(new Error("never shown: " + shows)); };
+            const late = setTimeout(give_up, 30000);
             const stop = () => { clearTimeout(late); clearInterval(clock); observer.disconnect(); };
             const look = () => {
                 if (!isThere()) return;

@@ -14,7 +14,8 @@ from mnist_models.settings.hyperparameters import NETWORKS, HyperparametersError
 
 # The Train page of an app on this machine that was started with `make run`.
 TRAIN_PAGE = "http://localhost:8501/train"
-RUN_HELP = f"the id of a run, such as 1a2b3c4d, or {' or '.join(pretrained.PREFIX + network for network in NETWORKS)}"
+PRETRAINED = " or ".join(pretrained.PREFIX + network for network in NETWORKS)
+RUN_HELP = f"the id of a run, such as 1a2b3c4d, or {PRETRAINED}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough; nothing must be flushed to it at exit
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; nothing must be flushed to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -47,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     train = subparsers.add_parser(
         "train",
         help="train a network and keep it as a run",
-        description="Train a network and keep it. Name the network, or a recipe, which knows its own.",
+        description="Train a model and keep it. Name its kind, or a recipe, which knows its own.",
     )
     train.set_defaults(command=commands.train_one)
     kinds = " or ".join(
@@ -58,7 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--recipe",
         metavar="NAME",
-        help="the hyperparameters to start from (default: the network's quick ones); the command `recipes` lists all",
+        help="the hyperparameters to start from (default: the quick ones of this kind); "
+        "the command `recipes` lists all",
     )
     train.add_argument("--name", help="what to call the run")
     train.add_argument("--json", action="store_true", help="print the result as one JSON object")
@@ -66,14 +69,16 @@ def build_parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="also write NETWORK.npz (weights), NETWORK.readings.npz and NETWORK.json (a card) there",
+        help="also write NETWORK.npz (weights), NETWORK.readings.npz (predictions) and "
+        "NETWORK.json (a card) there",
     )
     _add_hyperparameters(train)
 
     listing = subparsers.add_parser(
         "recipes",
         help="list the recipes",
-        description="List the recipes: the project's own, and those of the earlier projects with what these reported.",
+        description="List the recipes: the project's own, and those of earlier projects with the "
+        "test accuracy that these reported.",
     )
     listing.set_defaults(command=commands.list_recipes)
     listing.add_argument("--json", action="store_true", help="print one JSON object a line")
@@ -81,20 +86,23 @@ def build_parser() -> argparse.ArgumentParser:
         "--train",
         type=Path,
         metavar="FILE",
-        help="train all those of the earlier projects, a quarter of an hour or more, and write the table of what they reach "
+        help="train all those of earlier projects, a quarter of an hour or more, and write a table "
+        "of the test accuracy that they reach "
         f"into FILE, between the lines {commands.TABLE_MARKS[0]} and {commands.TABLE_MARKS[1]}",
     )
 
     code = subparsers.add_parser(
         "code",
         help="print a script that trains the same network without this project",
-        description="Print a Keras script that builds and trains the network of a run or recipe, without this project.",
+        description="Print a stand-alone Keras script that builds and trains the network of a run "
+        "or recipe.",
     )
     code.set_defaults(command=commands.print_code)
     link = subparsers.add_parser(
         "link",
         help="print a link that opens the Train page with the same settings",
-        description="Print a link that opens the Train page with the hyperparameters of a run or recipe.",
+        description="Print a link that opens the Train page with the hyperparameters of a run or "
+        "recipe.",
     )
     link.set_defaults(command=commands.print_link)
     link.add_argument(
@@ -110,7 +118,8 @@ def build_parser() -> argparse.ArgumentParser:
     export = subparsers.add_parser(
         "export",
         help="write a run to a file",
-        description="Write a trained run to a zip: its network as a Keras model, its curve, its script; `import` reads it.",
+        description="Write a trained run to a zip: its Keras model, its learning curve, its "
+        "script; `import` reads it.",
     )
     export.set_defaults(command=commands.export_run)
     export.add_argument("run", metavar="RUN", help=RUN_HELP)
@@ -121,7 +130,8 @@ def build_parser() -> argparse.ArgumentParser:
     bring = subparsers.add_parser(
         "import",
         help="keep a run from a file",
-        description="Keep a run that `export` or the app wrote to a file. How well it reads is measured anew.",
+        description="Keep a run that `export` or the app wrote to a file. Its test accuracy is "
+        "measured again.",
     )
     bring.set_defaults(command=commands.import_run)
     bring.add_argument(
@@ -132,21 +142,23 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate = subparsers.add_parser(
         "evaluate",
         help="measure a network on the 10,000 test digits",
-        description="Measure a network on the 10,000 test digits: loss, accuracy, precision and recall, confusion matrix.",
+        description="Measure a model on the 10,000 test images: loss, accuracy, precision and "
+        "recall, confusion matrix.",
     )
     evaluate.set_defaults(command=commands.evaluate_run)
     evaluate.add_argument(
         "network", choices=NETWORKS, metavar="NETWORK", help=" or ".join(NETWORKS)
     )
     evaluate.add_argument(
-        "--run", metavar="ID", help="a run of this network (default: the one that ships)"
+        "--run", metavar="ID", help="a run of this kind (default: the pretrained model)"
     )
     evaluate.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
     predict = subparsers.add_parser(
         "predict",
         help="read the digits in pictures",
-        description="Read the digit in each picture with both networks. Report files that cannot be read.",
+        description="Classify the digit in each picture with both models. Report files that cannot "
+        "be read.",
     )
     predict.set_defaults(command=commands.predict)
     predict.add_argument(
@@ -160,7 +172,7 @@ def build_parser() -> argparse.ArgumentParser:
         predict.add_argument(
             f"--{network}",
             metavar="ID",
-            help=f"the {network} run that reads (default: the one that ships)",
+            help=f"the {network} run to classify with (default: the pretrained model)",
         )
     return parser
 
@@ -176,7 +188,10 @@ def _add_hyperparameters(train: argparse.ArgumentParser) -> None:
         if choice.group not in groups:
             groups[choice.group] = train.add_argument_group(f"hyperparameters: {choice.group}")
         only = f"({kinds[0].title} only) " if len(kinds) == 1 else ""
-        text = f"{only}{choice.help} Allowed: {choice.allowed}. Default: {_written(choice.default)}. {choice.reason}"
+        text = (
+            f"{only}{choice.help} Allowed: {choice.allowed}. "
+            f"Default: {_written(choice.default)}. {choice.reason}"
+        )
         groups[choice.group].add_argument(
             "--" + name.replace("_", "-"),
             default=argparse.SUPPRESS,

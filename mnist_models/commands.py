@@ -49,7 +49,7 @@ from mnist_models.training.progress import (
 if TYPE_CHECKING:  # importing it imports TensorFlow
     from mnist_models.models.classifier import Prediction
 
-# So many pictures are prepared before the networks read them in one call.
+# This many pictures are prepared before the models classify them in one call.
 PICTURES_AT_ONCE = 200
 # Between these lines of a Markdown file stands the table of the recipes.
 TABLE_MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")
@@ -297,7 +297,8 @@ def _train_with_bar(
                     validation = (
                         ""
                         if event.validation_loss is None
-                        else f", validation loss {event.validation_loss:.4f}, accuracy {event.validation_accuracy:.2%}"
+                        else f", validation loss {event.validation_loss:.4f}, "
+                        f"accuracy {event.validation_accuracy:.2%}"
                     )
                     bar.write(
                         f"epoch {number(round(event.epoch, 2))}: loss {event.loss:.4f}, "
@@ -305,7 +306,7 @@ def _train_with_bar(
                         file=sys.stderr,
                     )
                 case Measuring():
-                    bar.set_postfix_str("reading the test set")
+                    bar.set_postfix_str("classifying the test set")
 
         store.set_state(run.id, RunState.RUNNING)
         try:
@@ -319,7 +320,7 @@ def _train_with_bar(
 
 
 def _chosen(store: RunStore, network: str, run_id: str | None) -> Run:
-    """The run of this network with this id, or the network that ships when None.
+    """The run of this network with this id, or the pretrained model when None.
 
     Raises:
         StoreError: The store cannot be read or written.
@@ -439,7 +440,8 @@ def _reading_as_json(path: str, read: dict[str, Prediction]) -> str:
 
 def _reading_as_text(path: str, read: dict[str, Prediction]) -> str:
     return f"{path}: " + ", ".join(
-        f"{NETWORKS[network].title} {'reads' if prediction.is_confident else 'is not sure, perhaps'} "
+        f"{NETWORKS[network].title} "
+        f"{'reads' if prediction.is_confident else 'is not sure, perhaps'} "
         f"{prediction.digit} "
         f"({prediction.probability:.1%})"
         for network, prediction in read.items()

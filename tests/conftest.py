@@ -1,8 +1,8 @@
 """What several tests share: small networks to train, and a store that is thrown away.
 
-`pytest --without-tensorflow` runs what needs no TensorFlow, in processes where it cannot be imported;
-`pytest -m tensorflow` runs the rest. A test that needs it is marked `tensorflow`: by hand, or because
-its file imports it.
+`pytest --without-tensorflow` runs what needs no TensorFlow, in processes where it cannot be
+imported; `pytest -m tensorflow` runs the rest. A test that needs it is marked `tensorflow`: by
+hand, or because its file imports it.
 """
 
 from __future__ import annotations

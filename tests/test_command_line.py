@@ -74,7 +74,7 @@ def pictures(tmp_path_factory):
 
 
 # train
-# ------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_train_prints_one_json_object_and_keeps_the_run(run, store):
@@ -323,7 +323,7 @@ def test_wrong_usage_is_explained(run, arguments):
 
 
 # evaluate
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_evaluate_measures_the_network_that_ships(run):
@@ -390,7 +390,7 @@ def test_a_store_that_cannot_be_written_is_a_sentence_but_the_shipped_networks_r
 
 
 # predict
-# ----------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_predict_reads_each_picture_with_both_networks(run, pictures):
@@ -472,7 +472,7 @@ def test_hundreds_of_pictures_are_read_in_one_call_and_stay_in_order(run, pictur
 
 
 # As users start it
-# ------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_standard_output_of_a_real_process_holds_results_only(pictures, store):

@@ -33,7 +33,8 @@ def prose(text: str) -> str:
 
 
 def code(text: str) -> Iterator[str]:
-    """What a Markdown text shows as code: in its sentences, and each line of its blocks for a shell.
+    """What a Markdown text shows as code: in its sentences, and each line of its blocks for a
+    shell.
 
     Comments are left out.
     """

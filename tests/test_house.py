@@ -20,14 +20,17 @@ WINGS = {
     ),
     "settings": ("hyperparameters", "links", "script", "recipes"),
     "models": (
-        "predictions", "calibration", "networks", "classifier", "evaluation", "fast_layers", "precision",
+        "predictions", "calibration", "networks", "classifier", "evaluation", "fast_layers",
+        "precision",
     ),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (
-        "pretrained", "tables", "store", "loading", "comparison", "race", "worker", "cluster", "engine", "exports",
+        "pretrained", "tables", "store", "loading", "comparison", "race", "worker",
+        "cluster", "engine", "exports",
     ),
     "explain": (
-        "slices", "robustness", "activations", "feature_maps", "explanations", "neighbours", "history",
+        "slices", "robustness", "activations", "feature_maps", "explanations", "neighbours",
+        "history",
     ),
 }  # fmt: skip
 ORDER = [
@@ -49,9 +52,9 @@ MODULES = {
 MODULES.pop("", None)
 # What imports TensorFlow, Keras or scikit-learn.
 SLOW = {
-    "data.augmentation", "models.networks", "models.classifier", "models.evaluation", "models.fast_layers",
-    "models.precision", "training.batches", "training.loop", "runs.loading", "runs.exports", "explain.activations",
-    "explain.feature_maps", "explain.history",
+    "data.augmentation", "models.networks", "models.classifier", "models.evaluation",
+    "models.fast_layers", "models.precision", "training.batches", "training.loop", "runs.loading",
+    "runs.exports", "explain.activations", "explain.feature_maps", "explain.history",
 }  # fmt: skip
 OURS = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "pages").rglob("*.py")), ROOT / "app.py"]
 

@@ -1,4 +1,4 @@
-"""Variations of training images, made anew for every batch, so that a network learns what a digit
+"""Variations of training images, made again for every batch, so that a network learns what a digit
 is and not where it stands.
 
 Every function maps uint8 images (N, 28, 28) to uint8 images (N, 28, 28), is deterministic in its
@@ -19,10 +19,12 @@ FULL_SHIFT_PX = 1.5
 ROTATION_RAD = np.deg2rad(10)
 SCALE_LOG = np.log(1.1)  # each axis between 1/1.1 and 1.1
 SHEAR = 0.15  # px sideways for each px down
-THICKNESS = 0.7  # share of the way to one pixel thicker on every side; thinner: 60 % of that, or thin strokes would break
+# Share of the way to one pixel thicker on every side; thinner: 60 % of that, or thin strokes would
+# break.
+THICKNESS = 0.7
 THINNING = 0.6
 # Half of the images are drawn with a harder pen: what is at a threshold, of 0 to 255, stays, and
-# the rest is up to so many times farther from it. MNIST's strokes have soft edges, which turning
+# the rest is up to this many times farther from it. MNIST's strokes have soft edges, which turning
 # makes softer; those of a canvas are hard.
 HARD_SHARE = 0.5
 HARDEST = 4.0

@@ -77,7 +77,7 @@ def add_noise(images: np.ndarray, percent: float) -> np.ndarray:
 
 
 def cover(images: np.ndarray, rows: float) -> np.ndarray:
-    """Covered with paper from the top, so many rows of it."""
+    """Covered with paper from the top, this many rows of it."""
     covered = images.copy()
     covered[:, : round(rows)] = 0
     return covered
@@ -178,8 +178,8 @@ def breaking_points(corruption: Corruption, right: np.ndarray) -> list[float]:
     rightly any more.
 
     Args:
-        right: bool (len(amounts),). Nothing where it is read rightly to the end; the harmless
-            amount where it never is.
+        right: bool (len(amounts),). Nothing where it is classified correctly to the end; the
+            harmless amount where it never is.
     """
     middle = corruption.amounts.index(corruption.harmless)
     lower = [place for place in range(middle, -1, -1) if not right[place]]

@@ -1,5 +1,5 @@
-"""Drawings that are no digits, made by chance, so that a network can learn what it has not been
-asked about.
+"""Random drawings that are not digits (out-of-distribution images), so that a model can learn what
+it has not been asked about.
 
 D. Hendrycks et al. 2019, "Deep anomaly detection with outlier exposure"
 (https://arxiv.org/abs/1812.04606): a network that is taught to find all digits equally probable in
@@ -33,7 +33,7 @@ BOWS = 0.2
 # is drawn like that.
 CHAINED = 0.6
 NARROWEST, WIDEST = 0.5, 1.1
-# Pens are soft or hard; without that, a hard edge alone would tell a scribble from a digit.
+# Pens are soft or hard; without that, a hard edge alone would distinguish a scribble from a digit.
 # Standard deviation in pixels.
 SOFTEST = 0.8
 SHARE_OF_SOFT = 0.7
@@ -45,7 +45,7 @@ AT_ONCE = 300
 
 
 @functools.lru_cache(maxsize=2)
-def scribbles(count: int, seed: int) -> np.ndarray:
+def outliers(count: int, seed: int) -> np.ndarray:
     """`count` drawings of two to four straight or bent strokes, prepared as the app prepares
     drawings: uint8 (count, 28, 28).
 
@@ -56,7 +56,7 @@ def scribbles(count: int, seed: int) -> np.ndarray:
     random = np.random.default_rng([seed, 2**33])
     drawn = np.empty((0, IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8)
     while len(drawn) < count / 8:
-        drawn = np.concatenate([drawn, _scribbles(random)])
+        drawn = np.concatenate([drawn, _outliers(random)])
     turned = [
         np.rot90(way, turns, (1, 2)) for way in (drawn, drawn[:, :, ::-1]) for turns in range(4)
     ]
@@ -65,7 +65,7 @@ def scribbles(count: int, seed: int) -> np.ndarray:
     return images
 
 
-def _scribbles(random: np.random.Generator) -> np.ndarray:
+def _outliers(random: np.random.Generator) -> np.ndarray:
     """Nearly AT_ONCE of them."""
     strokes = random.integers(2, MOST_STROKES + 1, AT_ONCE)
     paths = _paths(strokes, random)

@@ -30,11 +30,14 @@ INK = 255
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_SIDE_PX = 10_000
 MAX_PIXELS = 50_000_000
-LIMITS = f"A picture may have {MAX_SIDE_PX:,} pixels a side and {MAX_PIXELS:,} in all: make it smaller and try again."
+LIMITS = (
+    f"A picture may have {MAX_SIDE_PX:,} pixels a side and {MAX_PIXELS:,} in all: make it smaller "
+    "and try again."
+)
 # Larger pictures are shrunk to this on their longer side. A digit that takes a twentieth of it
 # still has 25 pixels.
 WORKING_SIZE_PX = 512
-# No photo is as small as this, and none could be told from a drawing.
+# No photo is as small as this, and none could be distinguished from a drawing.
 LARGEST_ICON_PX = 2 * IMAGE_SIZE_PX
 # The shade of the paper is a median over half of a thumbnail: more than the widest stroke, less
 # than most shadows.
@@ -139,7 +142,10 @@ def prepare_picture(picture: Image.Image) -> Preparation:
     """
     ink = find_ink(_on_paper(_shrink_grey(picture)))
     if not ink.any():
-        message = "Nothing stands out in this picture: choose one with dark ink on light paper, or light on dark."
+        message = (
+            "Nothing stands out in this picture: choose one with dark ink on light paper, or light "
+            "on dark."
+        )
         raise PictureError(message)
     return prepare_ink(ink)
 

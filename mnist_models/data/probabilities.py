@@ -1,5 +1,5 @@
 """What ten probabilities say: which digit is read, and whether that is sure. The same wherever it
-is asked, so that no two pages tell the same reading differently."""
+is asked, so that no two pages report the same prediction differently."""
 
 from typing import overload
 

@@ -1,7 +1,7 @@
 """A drawing taken apart: its strokes, the moments along them, what was on the canvas by then, and
 when it was recognized.
 
-A stroke is the way of a round brush: points joined by lines. The canvas tells its drawing in the
+A stroke is the way of a round brush: points joined by lines. The canvas reports its drawing in the
 form of Fabric.js (https://fabricjs.com): a list of objects, of which those with a `path` are
 strokes, in the order in which they were drawn, and those with a `src` are pictures that were put
 there.
@@ -132,7 +132,7 @@ class Sheet:
 
 
 def from_canvas(objects: Sequence[dict[str, Any]]) -> Drawing:
-    """The drawing that the canvas tells, in the form of Fabric.js. Nothing on the canvas can be
+    """The drawing that the canvas reports, in the form of Fabric.js. Nothing on the canvas can be
     moved or turned, so the coordinates of a path are the canvas's."""
     pictures = [one for one in objects if "src" in one]
     strokes = tuple(
@@ -307,7 +307,7 @@ class Replay(NamedTuple):
 
     @classmethod
     def of(cls, objects: Sequence[dict[str, Any]]) -> "Replay":
-        """Of what the canvas tells."""
+        """Of what the canvas reports."""
         drawing = from_canvas(objects)
         found = moments(drawing)
         blank = np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8)

@@ -81,11 +81,11 @@ def stages(network: keras.Sequential) -> list[Stage]:
 
 
 class Look(NamedTuple):
-    """What a network makes of one image, and what in that speaks for one digit.
+    """The activations of a model for one image, and their influence on one digit.
 
     Attributes:
         image: uint8 (28, 28), as the network is given it.
-        digit: 0 to 9. By the name of the layer, outputs: what it passes on, float32, without the
+        digit: 0 to 9. By the name of the layer, outputs: its activations, float32, without the
             batch: (side, side, filters) or (units,);
         influence: The gradient of the digit's logit with respect to each of those numbers.
     """
@@ -129,7 +129,7 @@ class Inspector:
         ).get_concrete_function()
 
     def look(self, image: np.ndarray, digit: int) -> Look:
-        """What the network makes of an image, uint8 (28, 28), and what in it speaks for this digit,
+        """The activations for an image, uint8 (28, 28), and their influence on this digit,
         0 to 9."""
         (image,) = images = self.given(image[np.newaxis])
         told = self._look(tf.constant(images), tf.constant(digit, tf.int32))
@@ -204,7 +204,7 @@ def templates(stage: Stage) -> np.ndarray:
 
 
 def contributions(stage: Stage, look: Look) -> np.ndarray:
-    """How much each unit or filter speaks for the digit of the look, as a part of its logit,
+    """The contribution of each unit or filter to the logit of the digit,
     float32 (units or filters,).
 
     Activation times gradient (A. Shrikumar et al. 2016, https://arxiv.org/abs/1605.01713), of a

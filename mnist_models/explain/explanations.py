@@ -6,7 +6,7 @@ all others together, as a power of ten. A probability near 100 % hardly moves wh
 its odds do; and unlike a single logit, which means something only beside the other nine, they stand
 for themselves.
 
-What takes many readings is a generator that yields what share of it is done and returns what was
+What takes many predictions is a generator that yields what share of it is done and returns what was
 found, see slices.Sliced.
 """
 
@@ -78,7 +78,7 @@ def log_odds(probabilities: np.ndarray, digit: int) -> np.ndarray:
 
 
 def gradient_of(network: keras.Model, seen: Callable = lambda images: images) -> Gradient:
-    """A compiled function that tells the odds of a digit and their gradient.
+    """A compiled function to the odds of a digit and their gradient.
 
     Args:
         network: As networks.build makes them.
@@ -141,7 +141,7 @@ class Occlusion(NamedTuple):
 def occlusion(
     read: Read, image: np.ndarray, side_px: int, ink: int
 ) -> Generator[float, None, Occlusion]:
-    """How much the reading of an image, uint8 (28, 28), depends on each of its parts: each is
+    """How much the prediction for an image, uint8 (28, 28), depends on each of its parts: each is
     covered in turn.
 
     M. Zeiler and R. Fergus 2014, https://arxiv.org/abs/1311.2901, there with a grey square.

@@ -1,5 +1,5 @@
 """Feature maps: what of the image one pixel sees, how its value comes about, and which digits
-excite a filter most.
+activate a filter most.
 
 Of convolutions without padding, as `networks.build` makes them.
 """
@@ -144,8 +144,8 @@ def pooled(stage: Stage, look: Look, filter_index: int, row: int, column: int) -
 
 
 @dataclass(frozen=True)
-class Excited:
-    """An image that excites a filter.
+class ActivatingImage:
+    """An image that activates a filter.
 
     Attributes:
         index: Which one.
@@ -186,8 +186,8 @@ class Search(Sliced[None]):
             self._found.append(self.inspector.peaks(batch))
             yield self.seen / len(self.images)
 
-    def most_excited(self, stage: Stage, filter_index: int, count: int) -> list[Excited]:
-        """The images that excite a filter most, of those seen so far, the highest first."""
+    def most_activating(self, stage: Stage, filter_index: int, count: int) -> list[ActivatingImage]:
+        """The images that activate a filter most, of those seen so far, the highest first."""
         found = [peaks[stage.name] for peaks in self._found]
         if not found:
             return []
@@ -195,6 +195,8 @@ class Search(Sliced[None]):
         places = np.concatenate([peaks.places[:, filter_index] for peaks in found])
         side = stage.weights.output.shape[1]
         return [
-            Excited(int(index), float(values[index]), *map(int, divmod(places[index], side)))
+            ActivatingImage(
+                int(index), float(values[index]), *map(int, divmod(places[index], side))
+            )
             for index in np.argsort(-values, kind="stable")[:count]
         ]

@@ -96,8 +96,8 @@ class History:
 
     @contextmanager
     def moment(self, place: int) -> Iterator[None]:
-        """Within it, `network` is as it was at one of the moments, and stays so; whoever wants
-        another one waits."""
+        """Within it, `network` is as it was at one of the moments, and stays so; others that want
+        another one wait."""
         with self._lock:
             self._assign(self._weights[place])
             yield

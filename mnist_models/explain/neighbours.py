@@ -32,7 +32,7 @@ BATCH = 250
 
 
 def last_hidden(network: keras.Model, seen: Callable = lambda images: images) -> LastHidden:
-    """A compiled function that tells what a network, as networks.build makes them, passes on to its
+    """A compiled function from images to what a model that networks.build made passes to its
     last layer: the outputs of its last dense layer, or, where it has none, its flattened feature
     maps.
 

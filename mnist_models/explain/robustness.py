@@ -1,4 +1,4 @@
-"""How many digits of the test set a network reads rightly, the more they are distorted."""
+"""Robustness curves: the test accuracy of a model, the more the images are distorted."""
 
 import functools
 import hashlib
@@ -12,14 +12,14 @@ from mnist_models.models.predictions import Read
 from mnist_models.runs.tables import Run
 
 BATCH = 250
-# So many test digits show what a distortion does.
+# This many test images show what a distortion does.
 SAMPLE = 20
 
 
 def robustness_curve(
     read: Read, corruption: Corruption, digits: Digits
 ) -> Generator[float, None, list[float]]:
-    """The share of the digits that are read rightly, 0 to 1, at each of the distortion's amounts. A
+    """The accuracy, 0 to 1, at each of the distortion's amounts. A
     generator that yields what share of the work is done, see slices.Sliced."""
     accuracies: list[float] = []
     for amount in corruption.amounts:
@@ -36,8 +36,8 @@ def robustness_curve(
 
 def origin(run: Run, corruption: Corruption) -> str:
     """What a sweep of a readable run follows from, as 64 hexadecimal digits: others where the
-    network was trained anew, as one that ships may be for a later version, and where the distortion
-    does something else to the test digits."""
+    model was trained again, as a pretrained one may be for a later version, and where the
+    distortion does something else to the test digits."""
     network = f"{run.created_at.isoformat()} {run.test_loss}"
     return hashlib.sha256(network.encode() + _effect(corruption)).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Work that is done a slice at a time, by whoever waits for what comes of it: when nobody does, it
+"""Work that is done a slice at a time, by those who wait for its result: when nobody does, it
 rests."""
 
 import threading
@@ -26,7 +26,7 @@ class Sliced(Generic[Result]):
         Args:
             begin: Called when the first slice is done; what it returns yields after each step what
                 share of the work is done, and returns the result. A step should take less than a
-                slice does. Work that failed is begun anew by the next slice.
+                slice does. Work that failed begins again with the next slice.
             known: The result, where the work was done before.
         """
         self._begin, self._lock = begin, threading.Lock()
@@ -35,8 +35,8 @@ class Sliced(Generic[Result]):
         self.share = float(self.is_over)
 
     def go_on(self, seconds: float) -> None:
-        """Works about so long, at least one step. Whoever comes while another one works at it
-        leaves it to them."""
+        """Works for about this long, at least one step. Those who come while another one works at
+        it leave it to them."""
         if not self._lock.acquire(blocking=False):
             return
         deadline = time.monotonic() + seconds

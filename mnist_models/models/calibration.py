@@ -57,11 +57,11 @@ def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """How far, on average, a reading's probability is from the share of such readings that are
-    right: 0 to 1.
+    """How far, on average, the probability of a prediction is from the share of such predictions
+    that are right: 0 to 1.
 
-    Over 15 bins of equal width of the probability of the digit read, each weighted by its readings
-    (M. Naeini et al. 2015).
+    Over 15 bins of equal width of the probability of the predicted digit, each weighted by its
+    predictions (M. Naeini et al. 2015).
 
     Args:
         probabilities: floats (N, 10).

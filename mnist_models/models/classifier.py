@@ -29,7 +29,7 @@ class Prediction:
         digit: 0 to 9, the most probable.
         probability: Of that digit, 0 to 1.
         probabilities: Of all ten digits, they sum to 1.
-        elapsed_ms: How long the reading took, in milliseconds.
+        elapsed_ms: The time that inference took, in milliseconds.
         is_confident: Whether the digit is probable enough to say that it was read.
     """
 
@@ -161,8 +161,8 @@ def pack_half(network: keras.Model) -> bytes:
     """The same in half of the bytes and a tenth of the time: numbers with three digits, and not
     compressed.
 
-    A reading changes by less than anybody could see. What float16 has no room for keeps all of its
-    digits.
+    A probability changes by less than anybody could see. What float16 has no room for keeps all of
+    its digits.
     """
     halves = {name: _half(array) for name, array in weights_of(network).items()}
     return npz.write(halves, compressed=False)

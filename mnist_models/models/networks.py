@@ -168,7 +168,7 @@ class ResizeError(ValueError):
 
 
 def resized(hyperparameters: DnnHyperparameters, parameters: int) -> DnnHyperparameters:
-    """The same DNN with wider or narrower hidden layers, so that it has about so many parameters.
+    """The same DNN with wider or narrower hidden layers, so that it has about this many parameters.
 
     All layers are scaled alike, then the last ones are made to fit. Where that cannot come within
     SIZE_TOLERANCE, another number of layers is tried: two, whose sizes are finer, or as many as
@@ -197,7 +197,7 @@ def resized(hyperparameters: DnnHyperparameters, parameters: int) -> DnnHyperpar
 def _fitted(
     hyperparameters: DnnHyperparameters, shape: tuple[int, ...], parameters: int
 ) -> DnnHyperparameters:
-    """The DNN whose hidden layers have about this shape and which comes nearest to so many
+    """The DNN whose hidden layers have about this shape and which comes nearest to that many
     parameters."""
 
     def scaled(factor: float) -> DnnHyperparameters:
@@ -235,7 +235,7 @@ class LayerSummary(NamedTuple):
     """One row of a model summary.
 
     Attributes:
-        shape: Of what the layer passes on, without the batch.
+        shape: Of the output, without the batch.
         parameters: Trained or kept by it.
     """
 

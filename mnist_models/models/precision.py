@@ -15,8 +15,9 @@ from mnist_models.settings.hyperparameters import Hyperparameters
 # Intel since Cooper Lake) and of AMX (Intel since Sapphire Rapids). oneDNN, with which TensorFlow
 # computes, uses both.
 PROCESSOR_FLAGS = {"avx512_bf16", "amx_bf16"}
-# Where ONEDNN_MAX_CPU_ISA says one of these, oneDNN has no bfloat16. TensorFlow does not know: it asks
-# the processor, and where that has AVX-512 the process ends with the first product of two matrices.
+# Where ONEDNN_MAX_CPU_ISA says one of these, oneDNN has no bfloat16. TensorFlow does not know: it
+# asks the processor, and where that has AVX-512 the process ends with the first product of two
+# matrices.
 WITHOUT_BFLOAT16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI"}
 # NVIDIA's graphics cards have such units since Ampere.
 COMPUTE_CAPABILITY = (8, 0)
@@ -35,7 +36,7 @@ def resolve(hyperparameters: Hyperparameters, network: keras.Sequential) -> str:
 
 
 def can_be_bfloat16() -> bool:
-    """Whether a network can learn in bfloat16 here, fast or slowly: not where oneDNN has been told to
+    """Whether a network can learn in bfloat16 here, fast or slowly: not where oneDNN was asked to
     do without what TensorFlow finds in the processor."""
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     return (

@@ -11,7 +11,7 @@ from mnist_models.data import npz
 from mnist_models.data.dataset import CLASS_COUNT
 from mnist_models.data.probabilities import digits_of
 
-# Below it a reading would more likely be wrong than right. Networks are given a limit of their own
+# Below it a prediction is more likely wrong than right. Models get a threshold of their own
 # after training, see calibration.confidence_threshold; this one is for those that were not.
 CONFIDENCE_THRESHOLD = 0.5
 
@@ -21,7 +21,7 @@ Read = Callable[[np.ndarray], np.ndarray]
 
 
 class PredictionsError(ValueError):
-    """Readings that cannot be read."""
+    """Predictions that cannot be unpacked."""
 
 
 class Predictions(NamedTuple):
@@ -38,7 +38,7 @@ class Predictions(NamedTuple):
 
     @classmethod
     def of(cls, probabilities: np.ndarray) -> "Predictions":
-        """The readings that these probabilities, (N, 10), are."""
+        """The predictions that these probabilities, (N, 10), mean."""
         return cls(digits_of(probabilities).astype(np.uint8), probabilities)
 
     @property
@@ -62,10 +62,10 @@ class Predictions(NamedTuple):
             arrays = npz.read(io.BytesIO(packed))
             predictions = cls(arrays["digits"], arrays["probabilities"])
         except (npz.ArchiveError, KeyError) as error:
-            raise PredictionsError(f"The readings cannot be read ({error}).") from error
+            raise PredictionsError(f"The predictions cannot be read ({error}).") from error
         digits, probabilities = predictions
         if (digits.dtype, probabilities.dtype) != (np.uint8, np.float16) or digits.ndim != 1:
-            raise PredictionsError("The readings are something else.")
+            raise PredictionsError("The predictions are something else.")
         if probabilities.shape != (len(digits), CLASS_COUNT) or (digits >= CLASS_COUNT).any():
-            raise PredictionsError("The readings are something else.")
+            raise PredictionsError("The predictions are something else.")
         return predictions

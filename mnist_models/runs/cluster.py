@@ -11,7 +11,7 @@ from distributed import Client, LocalCluster, SubprocessCluster
 
 from mnist_models.runs import worker
 
-# So many networks are trained at once on this machine.
+# The number of models that are trained at once on this machine.
 PLACES = 2
 CONNECT_TIMEOUT_S = 15
 CLOSE_TIMEOUT_S = 2

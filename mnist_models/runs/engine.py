@@ -1,9 +1,9 @@
 """Training for everybody: a queue of runs, what is wanted of them, and what they tell.
 
 The engine hands runs to the cluster, as many at once as it has places, first come, first served;
-passes on what is wanted of them; listens to what they tell; and writes it to the store. One thread
-does all of that, so nothing here needs a lock: everything that happens is a message to it, and what
-others may see is replaced as a whole, never changed.
+passes on what is wanted of them; listens to what they report; and writes it to the store. One
+thread does all of that, so nothing here needs a lock: everything that happens is a message to it,
+and what others may see is replaced as a whole, never changed.
 """
 
 import itertools
@@ -67,7 +67,7 @@ class Live:
         position: In the queue, from 1; 0 when it has a place.
         places: How many runs can train at once, as of when it began to wait.
         latest: The last Progress, None before the first.
-        wanted: What it was told last.
+        wanted: What was last wanted of it.
         paused_at: When (time.monotonic) it came to stand still; None while it goes on.
         unkept: Why its network, which is trained, could not be kept yet; a sentence.
     """
@@ -116,8 +116,8 @@ class _Job:
 
 
 def train_on_worker(run_id: str, values: dict[str, Any], topic: str) -> Trained:
-    """Runs in a worker of the cluster: trains, tells what happens under `topic`, and does what the
-    run's variable wants."""
+    """Runs in a worker of the cluster: trains, reports what happens under `topic`, and does what
+    the run's variable wants."""
     from mnist_models.training.loop import train
 
     this_worker = get_worker()
@@ -134,7 +134,7 @@ def train_on_worker(run_id: str, values: dict[str, Any], topic: str) -> Trained:
         task = this_worker.state.tasks.get(run_id)
         if (
             task is None or task.state == "cancelled"
-        ):  # whoever started this has gone: nobody could end it, or a pause of it
+        ):  # the one who started this has gone: nobody could end it, or a pause of it
             return Control(stop=True)
         # Each look costs a message to the scheduler, and the smallest networks ask thousands of
         # times a second.
@@ -280,7 +280,7 @@ class Engine:
             )
 
     def _look(self) -> None:
-        """Sees to what no message tells of: runs that have ended, workers that have come, a cluster
+        """Sees to what no message reports: runs that have ended, workers that have come, a cluster
         that has gone."""
         for run_id, job in self._training.items():
             future = job.future
@@ -511,11 +511,11 @@ class Engine:
                 "That the run %s has ended (%s) could not be kept yet", run_id, error
             )
             job.error = error
-        finally:  # whoever waits for it, and whoever is next, waits no longer
+        finally:  # those who wait for it, and the next in the queue, wait no longer
             self._end(run_id, job)
 
     def _end(self, run_id: str, job: _Job) -> None:
-        """From now on the store tells of the run."""
+        """From now on the store answers for the run."""
         job.live = job.curve = None
         self._drop_if_over(run_id, job)
         self._start_races()

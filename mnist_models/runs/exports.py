@@ -1,7 +1,7 @@
 """A run as a file, to keep, hand in or take to another machine, and back from a file to a run.
 
 The file is a zip. For people and other programs it holds a saved Keras model, the curve as tables,
-and a script that trains the network anew. Only two of its members are ever read here, run.json and
+and a script that trains the network again. Only two of its members are ever read here, run.json and
 weights.npz, and nothing in it is ever executed: a file may come from anybody.
 """
 
@@ -70,15 +70,18 @@ model.keras   the trained network, for Keras 3:
 {scramble}                  model = keras.models.load_model("model.keras")
                   model.evaluate(images, labels)
 
-              In go uint8 images (N, 28, 28), 0 is paper and 255 is ink. Out come logits (N, 10), one for each digit:
+              In go uint8 images (N, 28, 28), 0 is paper and 255 is ink. Out come logits (N, 10),
+              one for each digit;
               keras.ops.softmax(model(images)) are the probabilities.
-train.py      a script that builds the same network and trains it anew; it needs Keras and TensorFlow only
-curve.csv     the curve: passes over the training images, seconds, loss and accuracy on the batches learned from
+train.py      a script that builds the same network and trains it again; it needs Keras and
+              TensorFlow only
+curve.csv     the learning curve: passes over the training images, seconds, training loss and
+              training accuracy
 epochs.csv    the same at the end of each epoch, and on the validation images
 run.json      name, hyperparameters, results and curve, for programs
 weights.npz   the weights as NumPy arrays, one for each variable of the network
 
-The app imports this file again: it reads run.json and weights.npz, and measures the network anew.
+The app imports this file again: it reads run.json and weights.npz, and measures the model again.
 """
 
 
@@ -133,7 +136,7 @@ class _Card(BaseModel):
 
 
 class Import(NamedTuple):
-    """A run from a file, checked and measured anew, that no store has yet."""
+    """A run from a file, checked and measured again, that no store has yet."""
 
     name: str
     hyperparameters: Hyperparameters
@@ -141,7 +144,7 @@ class Import(NamedTuple):
 
 
 def export(store: RunStore, run_id: str) -> bytes:
-    """A trained run, or a network that ships, as a zip; its README tells what is in it.
+    """A trained run, or a pretrained model, as a zip; its README says what is in it.
 
     Raises UnknownRunError, and StoreError for runs without weights.
     """
@@ -267,7 +270,7 @@ def _read(file: BinaryIO) -> Import:
         parameters = networks.build(values, blank=True).count_params()
         most_bytes = int(1.01 * parameters * np.dtype(np.float32).itemsize) + OVERHEAD_BYTES
         weights = _content(archive, members[WEIGHTS], most_bytes)
-        if archive.testzip():  # though the rest of it is not used: whoever took it home should know
+        if archive.testzip():  # the rest of it is not used, but whoever keeps the file should know
             raise ExportError("a part of it is damaged")
     _check_arrays(weights, most_bytes)
     try:

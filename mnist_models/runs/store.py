@@ -1,5 +1,5 @@
-"""The store of what was trained: hyperparameters, curves, accuracy, weights, readings, sweeps of
-every run; and the shipped networks.
+"""The store of all runs: hyperparameters, learning curves, test accuracy, weights, predictions and
+robustness curves; and the pretrained models.
 
 SQLite in the folder `saved/` unless DATABASE_URL names another database (any that SQLAlchemy
 knows). Every write is one transaction.
@@ -50,7 +50,7 @@ from mnist_models.training.checkpoints import MOST_BYTES_OF_ALL, Checkpoint
 from mnist_models.training.progress import Curve, Trained
 
 DEFAULT_FILE = Path(__file__).parents[2] / "saved" / "runs.sqlite3"
-# The time at which a process was started is told by a clock that may be set while it runs.
+# The time at which a process was started is taken from a clock that may be set while it runs.
 CLOCK_STEP_S = 60
 # So long a deleted run can be brought back.
 UNDO_FOR = timedelta(days=1)
@@ -94,10 +94,10 @@ class RunStore:
 
         Args:
             url: Of the database; DATABASE_URL or the SQLite file in `saved/` when None. It is
-                opened when first needed, so that the shipped networks can be had without one.
+                opened when first needed, so that the pretrained models can be had without one.
         """
         self._url = url or os.environ.get("DATABASE_URL") or f"sqlite:///{DEFAULT_FILE}"
-        self._shipped = {
+        self._pretrained = {
             run_id: Run(state=RunState.FINISHED, **facts)
             for run_id, facts in pretrained.facts().items()
         }
@@ -194,7 +194,7 @@ class RunStore:
         self._make_room(session)
 
     def _make_room(self, session: Session) -> None:
-        """Forgets the snapshots of the oldest runs while those of all take more of the disk than
+        """Deletes the checkpoints of the oldest runs while those of all take more of the disk than
         they may."""
         sizes = (
             select(Run.id, func.sum(CheckpointRow.byte_count))
@@ -215,7 +215,7 @@ class RunStore:
             UnknownRunError: There is no such run.
         """
         self.run(run_id)
-        if run_id in self._shipped:
+        if run_id in self._pretrained:
             return pretrained.checkpoints(run_id)
         with self._session() as session:
             rows = session.scalars(
@@ -226,18 +226,18 @@ class RunStore:
             return [Checkpoint(row.epoch, row.weights) for row in rows]
 
     def checkpoint_bytes(self) -> int:
-        """How much of the disk the snapshots of all runs take."""
+        """How much of the disk the checkpoints of all runs take."""
         with self._session() as session:
             total = select(func.coalesce(func.sum(CheckpointRow.byte_count), 0))
             return session.scalars(total).one()
 
     def delete_checkpoints(self) -> None:
-        """Deletes the snapshots of all runs, for good; the runs stay as they are."""
+        """Deletes the checkpoints of all runs, for good; the runs stay as they are."""
         with self._session() as session:
             session.execute(delete(CheckpointRow))
 
     def rename(self, run_id: str, name: str) -> None:
-        """Gives a run another name. Raises UnknownRunError, StoreError for a network that ships and
+        """Gives a run another name. Raises UnknownRunError, StoreError for a pretrained model and
         a name without letters."""
         self._must_be_ours(run_id)
         if not (cleaned := clean_name(name)):
@@ -286,9 +286,9 @@ class RunStore:
             session.execute(delete(Run).where(Run.id.in_(gone)))
 
     def _must_be_ours(self, run_id: str) -> None:
-        if run_id in self._shipped:
+        if run_id in self._pretrained:
             raise StoreError(
-                f"{self._shipped[run_id].label} comes with the app and stays as it is; choose a "
+                f"{self._pretrained[run_id].label} comes with the app and stays as it is; choose a "
                 "run of yours."
             )
 
@@ -300,18 +300,18 @@ class RunStore:
                     run.state = RunState.INTERRUPTED
 
     def run(self, run_id: str) -> Run:
-        """The run, trained or shipped, with this id.
+        """The run, trained here or pretrained, with this id.
 
         Raises:
             UnknownRunError: There is no such run.
         """
-        if run_id in self._shipped:
-            return self._shipped[run_id]
+        if run_id in self._pretrained:
+            return self._pretrained[run_id]
         with self._session() as session:
             return self._get(session, run_id)
 
     def runs(self) -> list[Run]:
-        """Every run, the newest first; without the shipped networks."""
+        """Every run, the newest first; without the pretrained models."""
         with self._session() as session:
             return list(
                 session.scalars(
@@ -321,12 +321,12 @@ class RunStore:
 
     def pretrained_runs(self) -> list[Run]:
         """The networks that come with the app."""
-        return list(self._shipped.values())
+        return list(self._pretrained.values())
 
     def readable(self, network: str) -> list[Run]:
         """The networks that can read digits: those that ship, then finished and stopped runs, the
         newest first."""
-        found = [run for run in self._shipped.values() if run.network == network]
+        found = [run for run in self._pretrained.values() if run.network == network]
         query = (
             select(Run)
             .where(Run.network == network, Run.state.in_(READABLE), Run.deleted_at.is_(None))
@@ -342,7 +342,7 @@ class RunStore:
             UnknownRunError: There is no such run.
         """
         run = self.run(run_id)
-        if run_id in self._shipped:
+        if run_id in self._pretrained:
             return pretrained.curve(run_id)
         with self._session() as session:
             row = session.get(CurveRow, run_id)
@@ -352,7 +352,7 @@ class RunStore:
         """The weights of a readable run, see classifier.pack_weights. Raises UnknownRunError,
         StoreError."""
         run = self.run(run_id)
-        if run_id in self._shipped:
+        if run_id in self._pretrained:
             return pretrained.weights(run_id)
         with self._session() as session:
             row = session.get(WeightsRow, run_id)
@@ -371,7 +371,7 @@ class RunStore:
             UnknownRunError: There is no such run.
         """
         self.run(run_id)
-        if run_id in self._shipped:
+        if run_id in self._pretrained:
             return pretrained.predictions(run_id)
         with self._session() as session:
             row = session.get(PredictionsRow, run_id)
@@ -388,8 +388,8 @@ class RunStore:
     def robustness_curve(
         self, run_id: str, corruption: str, digits: int, origin: str
     ) -> list[float] | None:
-        """How many of the first test digits a run reads rightly along a distortion, see
-        robustness.robustness_curve; None where that was not kept, or is of another origin, see
+        """The share of the first test images that a run classifies correctly along a distortion,
+        see robustness.robustness_curve; None where that was not kept, or is of another origin, see
         robustness.origin."""
         with self._session() as session:
             row = session.get(RobustnessCurveRow, (run_id, corruption, digits))
@@ -404,7 +404,7 @@ class RunStore:
             UnknownRunError: There is no such run.
         """
         with self._session() as session:
-            if run_id not in self._shipped:
+            if run_id not in self._pretrained:
                 self._get(session, run_id)  # no foreign key asks for it
             row = RobustnessCurveRow(
                 run_id=run_id,

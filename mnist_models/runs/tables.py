@@ -34,7 +34,7 @@ class UnknownRunError(StoreError):
 
 
 class RunState(enum.StrEnum):
-    """Where a run stands. The first three are in progress (measuring, reading the test set, is
+    """Where a run stands. The first three are in progress (measuring, classifying the test set, is
     known to the engine only); finished and stopped runs have weights."""
 
     QUEUED = "queued"
@@ -87,7 +87,7 @@ class _Moment(TypeDecorator):
 
 
 class Run(Base):
-    """One training, or a network that ships with the app. Changed by the store only.
+    """One training run, or a pretrained model. Changed by the store only.
 
     Attributes:
         epochs: Passes over the training images, such as 2.4.
@@ -144,8 +144,8 @@ class Run(Base):
 
     @property
     def label(self) -> str:
-        """What a list calls it: the name, and something that tells it from others of the same
-        name."""
+        """What a list calls it: the name, and something that distinguishes it from others of the
+        same name."""
         return self.name if self.is_pretrained else f"{self.name} {self.id[:4]}"
 
     @property
@@ -205,7 +205,7 @@ class CheckpointRow(Base):
 
 
 class RobustnessCurveRow(Base):
-    """How many of the first test digits a run reads rightly along a distortion, see
+    """The share of the first test images that a run classifies correctly along a distortion, see
     robustness.robustness_curve.
 
     Attributes:
@@ -243,7 +243,8 @@ MIGRATIONS = {
     2: (
         "ALTER TABLE runs ADD COLUMN temperature FLOAT",
         "ALTER TABLE runs ADD COLUMN sure_from FLOAT",
-        f"UPDATE runs SET temperature = 1, sure_from = {CONFIDENCE_THRESHOLD} WHERE test_accuracy IS NOT NULL",
+        f"UPDATE runs SET temperature = 1, sure_from = {CONFIDENCE_THRESHOLD} "
+        "WHERE test_accuracy IS NOT NULL",
     ),
 }
 SCHEMA_VERSION = 1 + len(MIGRATIONS)

@@ -31,7 +31,7 @@ VERSION_NAME, VERSION = "v", 1
 # By version and network, the defaults, as text, that the next version changed.
 OLD_DEFAULTS: dict[int, dict[str, dict[str, str]]] = {}
 MOST_CHARACTERS = 1_000
-# A wrong link is told of in a few short sentences, whatever it says.
+# A wrong link gets a few short sentences, whatever it holds.
 MOST_PROBLEMS = 5
 REPEATED_CHARACTERS = 40
 
@@ -188,7 +188,8 @@ def to_url(address: str, query: Mapping[str, str]) -> str:
 
 
 def _with_plus(text: str) -> str:
-    """The text with the plus signs that a browser, or whoever typed the link, made spaces of."""
+    """The text with the plus signs that a browser, or a person who typed the link, turned into
+    spaces."""
     return text.replace(" pool", "+pool")
 
 

@@ -40,32 +40,58 @@ def slug(title: str) -> str:
 
 
 OWN = (
-    Recipe("Quick DNN", "Small enough to watch from start to end in a lesson.", DnnHyperparameters()),
-    Recipe("Quick CNN", "Small enough to watch from start to end in a lesson.", CnnHyperparameters()),
     Recipe(
-        "Shipped DNN", "What the DNN that comes with the app was trained with.",
+        "Quick DNN", "Small enough to watch from start to end in a lesson.", DnnHyperparameters()
+    ),
+    Recipe(
+        "Quick CNN", "Small enough to watch from start to end in a lesson.", CnnHyperparameters()
+    ),
+    Recipe(
+        "Shipped DNN",
+        "The settings of the pretrained DNN.",
         DnnHyperparameters(
-            hidden_units=(512, 512, 256), dropout=0.2, epochs=60, learning_rate=0.004, batch_size=256,
-            optimizer="adamw", weight_decay=0.02, augmentation="full", non_digits=0.5,
+            hidden_units=(512, 512, 256),
+            dropout=0.2,
+            epochs=60,
+            learning_rate=0.004,
+            batch_size=256,
+            optimizer="adamw",
+            weight_decay=0.02,
+            augmentation="full",
+            non_digits=0.5,
         ),
     ),
     Recipe(
-        "Shipped CNN", "What the CNN that comes with the app was trained with.",
+        "Shipped CNN",
+        "The settings of the pretrained CNN.",
         CnnHyperparameters(
             conv_layers=(
-                ConvLayer(filters=32, kernel=3), ConvLayer(filters=32, kernel=3, pool=2),
-                ConvLayer(filters=64, kernel=3), ConvLayer(filters=64, kernel=3, pool=2),
+                ConvLayer(filters=32, kernel=3),
+                ConvLayer(filters=32, kernel=3, pool=2),
+                ConvLayer(filters=64, kernel=3),
+                ConvLayer(filters=64, kernel=3, pool=2),
             ),
-            dense_units=(128,), dropout=0.3, epochs=16, learning_rate=0.004,
-            optimizer="adamw", weight_decay=0.02, augmentation="full", non_digits=0.25,
+            dense_units=(128,),
+            dropout=0.3,
+            epochs=16,
+            learning_rate=0.004,
+            optimizer="adamw",
+            weight_decay=0.02,
+            augmentation="full",
+            non_digits=0.25,
         ),
     ),
-    Recipe("Scrambled DNN", "Learns from scrambled pixels, which a DNN hardly minds.", DnnHyperparameters(scrambled=True)),
     Recipe(
-        "Scrambled CNN", "Learns from scrambled pixels, which take from a CNN what makes it win.",
+        "Scrambled DNN",
+        "Learns from scrambled pixels, which a DNN hardly minds.",
+        DnnHyperparameters(scrambled=True),
+    ),
+    Recipe(
+        "Scrambled CNN",
+        "Learns from scrambled pixels, which take from a CNN what makes it win.",
         CnnHyperparameters(scrambled=True),
     ),
-)  # fmt: skip
+)
 
 # What the notebooks and scripts of those projects have in common: plain layers, Keras's default
 # learning rate, kept constant.
@@ -74,20 +100,32 @@ _HELD_BACK_20_PERCENT = {"train_images": 48_000, "validation_images": 12_000}
 
 EARLIER = (
     Recipe(
-        "Homework DNN", "A homework: several dense layers, trained with validation data; their sizes, not given, are ours.",
+        "Homework DNN",
+        "A homework: several dense layers, trained with validation data; their sizes, not given, "
+        "are ours.",
         DnnHyperparameters(**_PLAIN, hidden_units=(128, 64), batch_size=32, epochs=10),
         reported=0.9768,
     ),
     Recipe(
-        "Homework CNN", "The same homework: convolutions, pooling, a dense layer; their sizes, not given, are ours.",
+        "Homework CNN",
+        "The same homework: convolutions, pooling, a dense layer; their sizes, not given, are "
+        "ours.",
         CnnHyperparameters(
-            **_PLAIN | {"dropout": 0.3}, conv_layers=("32x5+pool2", "64x5+pool2"), dense_units=(256,), batch_size=128, epochs=12
+            **_PLAIN | {"dropout": 0.3},
+            conv_layers=("32x5+pool2", "64x5+pool2"),
+            dense_units=(256,),
+            batch_size=128,
+            epochs=12,
         ),
         reported=0.9928,
     ),
     Recipe(
-        "ANN", "A notebook on artificial neural networks: two dense layers, a fifth of the images held back.",
-        DnnHyperparameters(**_PLAIN, **_HELD_BACK_20_PERCENT, hidden_units=(512, 256), batch_size=32, epochs=10),
+        "ANN",
+        "A notebook on artificial neural networks: two dense layers, a fifth of the images held "
+        "back.",
+        DnnHyperparameters(
+            **_PLAIN, **_HELD_BACK_20_PERCENT, hidden_units=(512, 256), batch_size=32, epochs=10
+        ),
         reported=0.978,
     ),
     Recipe(
@@ -95,22 +133,39 @@ EARLIER = (
         "The same notebook's comparison: a convolution, pooling, one dense layer; their sizes were "
         "not given and are ours.",
         CnnHyperparameters(
-            **_PLAIN, **_HELD_BACK_20_PERCENT, conv_layers=("32x3+pool2",), dense_units=(128,), batch_size=32, epochs=10
+            **_PLAIN,
+            **_HELD_BACK_20_PERCENT,
+            conv_layers=("32x3+pool2",),
+            dense_units=(128,),
+            batch_size=32,
+            epochs=10,
         ),
     ),
     Recipe(
-        "Optimal CNN, model 1", "A search for the best CNN: three convolutions with pooling each, a dense layer with dropout.",
+        "Optimal CNN, model 1",
+        "A search for the best CNN: three convolutions with pooling each, a dense layer with "
+        "dropout.",
         CnnHyperparameters(
-            **_PLAIN | {"dropout": 0.3}, conv_layers=("32x3+pool2", "64x3+pool2", "128x3+pool2"), dense_units=(128,),
-            batch_size=32, epochs=20,
+            **_PLAIN | {"dropout": 0.3},
+            conv_layers=("32x3+pool2", "64x3+pool2", "128x3+pool2"),
+            dense_units=(128,),
+            batch_size=32,
+            epochs=20,
         ),
         reported=0.99,
     ),
     Recipe(
-        "Optimal CNN, model 2", "The same search: three dense layers on top, ended when the training accuracy stands still.",
+        "Optimal CNN, model 2",
+        "The same search: three dense layers on top, ended when the training accuracy stands "
+        "still.",
         CnnHyperparameters(
-            **_PLAIN | {"dropout": 0.3}, conv_layers=("32x3+pool2", "64x3+pool2", "128x3+pool2"), dense_units=(128, 64, 32),
-            batch_size=32, epochs=20, early_stopping=3, early_stopping_on="training_accuracy",
+            **_PLAIN | {"dropout": 0.3},
+            conv_layers=("32x3+pool2", "64x3+pool2", "128x3+pool2"),
+            dense_units=(128, 64, 32),
+            batch_size=32,
+            epochs=20,
+            early_stopping=3,
+            early_stopping_on="training_accuracy",
         ),
         reported=0.9867,
     ),
@@ -119,15 +174,24 @@ EARLIER = (
         "A Keras script: two dense layers with batch normalisation and dropout, then a plain one; "
         "its dropout rate is ours.",
         DnnHyperparameters(
-            **_PLAIN | {"batch_norm": True, "dropout": 0.2}, hidden_units=(100, 80, 50), plain_layers=1, batch_size=32,
+            **_PLAIN | {"batch_norm": True, "dropout": 0.2},
+            hidden_units=(100, 80, 50),
+            plain_layers=1,
+            batch_size=32,
             epochs=10,
         ),
         reported=0.9696,
     ),
     Recipe(
-        "Simple CNN", "The same author's CNN: two convolutions, one pooling, a dense layer with dropout, whose rate is ours.",
+        "Simple CNN",
+        "The same author's CNN: two convolutions, one pooling, a dense layer with dropout, whose "
+        "rate is ours.",
         CnnHyperparameters(
-            **_PLAIN | {"dropout": 0.5}, conv_layers=("32x3", "64x3+pool3"), dense_units=(128,), batch_size=128, epochs=12
+            **_PLAIN | {"dropout": 0.5},
+            conv_layers=("32x3", "64x3+pool3"),
+            dense_units=(128,),
+            batch_size=128,
+            epochs=12,
         ),
         reported=0.9922,
     ),
@@ -137,7 +201,10 @@ EARLIER = (
         "log-softmax, which is the "
         "cross-entropy; sizes and rates were not given and are ours.",
         DnnHyperparameters(
-            **_PLAIN | {"dropout": 0.2, "learning_rate": 0.01}, hidden_units=(512, 256, 128), optimizer="sgd", batch_size=64,
+            **_PLAIN | {"dropout": 0.2, "learning_rate": 0.01},
+            hidden_units=(512, 256, 128),
+            optimizer="sgd",
+            batch_size=64,
             epochs=15,
         ),
     ),
@@ -146,9 +213,15 @@ EARLIER = (
         "The same author's CNN: convolutions, then one linear layer, as PyTorch's tutorials have "
         "it; sizes were not given and "
         "are ours.",
-        CnnHyperparameters(**_PLAIN, conv_layers=("16x5+pool2", "32x5+pool2"), dense_units=(), batch_size=100, epochs=10),
+        CnnHyperparameters(
+            **_PLAIN,
+            conv_layers=("16x5+pool2", "32x5+pool2"),
+            dense_units=(),
+            batch_size=100,
+            epochs=10,
+        ),
     ),
-)  # fmt: skip
+)
 
 RECIPES = {recipe.name: recipe for recipe in (*OWN, *EARLIER)}
 

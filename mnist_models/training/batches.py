@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from mnist_models.data.augmentation import AUGMENTATIONS
 from mnist_models.data.dataset import CLASS_COUNT, Digits
-from mnist_models.data.outliers import scribbles
+from mnist_models.data.outliers import outliers
 from mnist_models.data.styles import restyled
 from mnist_models.models.classifier import scrambled
 from mnist_models.settings.hyperparameters import Hyperparameters
 
-# So many different drawings that are no digits there are; they are shown in turn.
-SCRIBBLES = 96_000
+# The number of different out-of-distribution images; they are shown in turn.
+OUTLIERS = 96_000
 # How often full augmentation takes a digit in its other style of writing, where it has one.
 RESTYLED = 0.5
 
@@ -42,7 +42,7 @@ def batch_maker(hyperparameters: Hyperparameters, digits: Digits) -> BatchMaker:
         *([restyled(digits.images, digits.labels, hp.seed)] if has_styles else []),
     ]
     images = tf.constant(np.concatenate(styles))
-    non_digits = tf.constant(scribbles(SCRIBBLES if hp.non_digits else 0, hp.seed))
+    non_digits = tf.constant(outliers(OUTLIERS if hp.non_digits else 0, hp.seed))
     non_digits_per_batch = math.ceil(hp.non_digits * hp.batch_size)
 
     def batch(places: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -54,7 +54,7 @@ def batch_maker(hyperparameters: Hyperparameters, digits: Digits) -> BatchMaker:
             chosen += len(digits.labels) * tf.cast(chance < RESTYLED, tf.int32)
         batch_images = tf.gather(images, chosen)
         if non_digits_per_batch:
-            shown = (step * non_digits_per_batch + tf.range(non_digits_per_batch)) % SCRIBBLES
+            shown = (step * non_digits_per_batch + tf.range(non_digits_per_batch)) % OUTLIERS
             batch_images = tf.concat([batch_images, tf.gather(non_digits, shown)], axis=0)
         varied = augment(batch_images, tf.stack([hp.seed, step]))
         return scrambled(varied) if hp.scrambled else varied, tf.gather(labels, places)

@@ -26,7 +26,7 @@ class Checkpoint(NamedTuple):
 def thinned(
     checkpoints: Sequence[Checkpoint], most_bytes: int, end: float = math.inf
 ) -> tuple[Checkpoint, ...]:
-    """As many of the snapshots, in the order of their epochs, as `most_bytes` have room for.
+    """As many of the checkpoints, in the order of their epochs, as `most_bytes` have room for.
 
     A network changes most in its first epochs, so that is where they stay close together: as long
     as they are too many, the one goes whose neighbours are the fewest times apart. The first one

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from mnist_models.data import dataset
 from mnist_models.data.dataset import Digits
-from mnist_models.data.outliers import scribbles
+from mnist_models.data.outliers import outliers
 from mnist_models.models import calibration, fast_layers, networks, precision
 from mnist_models.models.classifier import Classifier, copy_weights, pack_half, pack_weights
 from mnist_models.models.evaluation import evaluate
@@ -133,8 +133,8 @@ def train(
 
 
 class _Course:
-    """Goes through the batches in their order, at the learning rate of each, does what it is told,
-    and tells how it goes."""
+    """Goes through the batches in their order, at the learning rate of each, obeys what is wanted,
+    and reports how it goes."""
 
     def __init__(
         self,
@@ -216,7 +216,7 @@ class _Course:
         return loss / max(seen, 1), right / max(seen, 1)
 
     def _may_go_on(self) -> bool:
-        """Does what it is told, standing still for as long as that is wanted; False when it should
+        """Does what is wanted, pausing for as long as that is wanted; False when it should
         stop."""
         wanted = self.control()
         if self._is_to_hold(wanted):
@@ -235,8 +235,8 @@ class _Course:
     def _is_to_hold(self, wanted: Control) -> bool:
         if wanted.stop or wanted.hold_at is None:
             return False
-        # Whoever asked for the end of an epoch knew a moment ago how many there were: it may be the
-        # end of a later one.
+        # Those who asked for the end of an epoch knew a moment ago how many there were: it may be
+        # the end of a later one.
         return not wanted.hold_at or (self.epochs >= wanted.hold_at and self.epochs.is_integer())
 
     def _steps_in_next_call(self) -> int:
@@ -283,7 +283,7 @@ class _Course:
         validation_loss: float | None,
         validation_accuracy: float | None,
     ) -> EpochEnd:
-        """Tells that an epoch, or what a budget left of it, has ended."""
+        """Reports that an epoch, or what a budget left of it, has ended."""
         end = EpochEnd(
             epoch=self.epochs,
             loss=loss,
@@ -418,7 +418,7 @@ def _temper(
     for variable in network.get_layer("logits").variables:
         variable.assign(variable.value / temperature)
     # Of another seed than those that it may have been shown.
-    others = classifier.probabilities(scribbles(NON_DIGITS_TO_JUDGE_BY, hp.seed + 1))
+    others = classifier.probabilities(outliers(NON_DIGITS_TO_JUDGE_BY, hp.seed + 1))
     return temperature, calibration.confidence_threshold(
         calibration.tempered(probabilities, temperature), others
     )

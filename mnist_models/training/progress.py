@@ -1,4 +1,4 @@
-"""What training is told and tells while it runs, and what it leaves behind. Knows nothing of Keras:
+"""Messages to and from a training while it runs, and its result. Knows nothing of Keras:
 pages import it at once."""
 
 import math
@@ -15,7 +15,7 @@ from mnist_models.training.checkpoints import Checkpoint
 
 # A curve this fine shows every bend on any screen, and a hundred epochs draw as quickly as two.
 POINTS = 400
-# The numbers that the store, the cards of the shipped networks and the command line tell of a
+# The numbers that the store, the cards of the pretrained models and the command line report of a
 # trained network.
 MEASURES = (
     "parameters",
@@ -30,11 +30,11 @@ STOPPED_TOO_EARLY = "It was stopped before its first batch, so there is nothing 
 
 
 class Control(BaseModel):
-    """What whoever watches a training wants of it at this moment.
+    """What those who watch a training want of it now.
 
     Attributes:
         stop: To end now and keep what was learned; it cannot be taken back.
-        hold_at: To stand still at the end of an epoch once so many are done; 0 is to stand still
+        hold_at: Pause at the end of an epoch once this many are done; 0 is to pause
             now, None not to.
         learning_rate: The highest of its schedule from now on; None is the hyperparameters' own.
     """
@@ -108,13 +108,13 @@ class EpochEnd(Event):
 
 
 class Paused(Event):
-    """It stands still, after so many epochs; the next Progress tells that it has gone on."""
+    """It is paused, after this many epochs; the next Progress says that it goes on."""
 
     epoch: float
 
 
 class RateChange(Event):
-    """The highest learning rate of the schedule was changed by hand, after so many epochs."""
+    """The highest learning rate of the schedule was changed by hand, after this many epochs."""
 
     epoch: float
     learning_rate: float
@@ -190,7 +190,7 @@ class Curve(BaseModel):
         return cls(steps_per_epoch=steps_per_epoch(hyperparameters))
 
     def add(self, event: Event) -> None:
-        """Takes in what training told."""
+        """Adds an event of the training."""
         match event:
             case Progress():
                 batches, elapsed_s, count = self.batches, self.elapsed_s, len(event.losses)
@@ -237,7 +237,7 @@ class Curve(BaseModel):
         self.batches_per_point *= 2
 
     def seconds_of(self, epochs: Sequence[float]) -> list[float]:
-        """When these moments of the training, told in epochs, were reached; in seconds of
+        """When these moments of the training, given in epochs, were reached; in seconds of
         training."""
         moments = [(0.0, 0.0), *((end.epoch, end.elapsed_s) for end in self.epochs)]
         if len(self.seconds) == len(self.points):
@@ -253,7 +253,8 @@ class Trained:
     """A finished network and how it came about.
 
     Attributes:
-        weights: See classifier.pack_weights. readings: what it reads in the 10,000 test images.
+        weights: See classifier.pack_weights.
+        predictions: For the 10,000 test images.
         parameters: How many numbers its weights are.
         curve: How training went.
         stopped: It was asked to end early.
@@ -264,7 +265,8 @@ class Trained:
         confidence_threshold: Below this probability of the digit it reads, the network is not sure
             of it, see calibration.confidence_threshold.
         test_loss, test_accuracy: Mean cross-entropy in nats and share read right of the 10,000 test
-            images. snapshots: the network after earlier epochs, see checkpoints.thinned.
+            images.
+        checkpoints: The model after earlier epochs, see checkpoints.thinned.
     """
 
     weights: bytes
@@ -282,5 +284,5 @@ class Trained:
 
     @property
     def measures(self) -> dict[str, float]:
-        """What is told of it in numbers, by name: each of MEASURES."""
+        """What was measured, by name: each of MEASURES."""
         return {name: getattr(self, name) for name in MEASURES}

@@ -202,7 +202,8 @@ def _component() -> ModuleType:
         "streamlit-drawable-canvas.streamlit_drawable_canvas",
         js="index-*.js",
         css="index-*.css",
-        html='<style>.dc-toolbar { display: none !important; }</style><div class="canvas-root"></div>',
+        html="<style>.dc-toolbar { display: none !important; }</style>"
+        '<div class="canvas-root"></div>',
         isolate_styles=True,
     )
     return streamlit_drawable_canvas

@@ -3,25 +3,25 @@
 import numpy as np
 import pytest
 
-from mnist_models.data.outliers import scribbles
+from mnist_models.data.outliers import outliers
 from mnist_models.data.preprocessing import center_of_mass
 
 
 def test_the_same_seed_gives_the_same_scribbles_and_another_gives_others():
-    first, second = scribbles(50, 1), scribbles(50, 2)
-    scribbles.cache_clear()
-    np.testing.assert_array_equal(scribbles(50, 1), first)
+    first, second = outliers(50, 1), outliers(50, 2)
+    outliers.cache_clear()
+    np.testing.assert_array_equal(outliers(50, 1), first)
     assert (first != second).any(axis=(1, 2)).all()
 
 
 @pytest.mark.parametrize("count", [0, 1, 700])
 def test_there_are_as_many_as_asked_for(count):
-    images = scribbles(count, 1)
+    images = outliers(count, 1)
     assert images.shape == (count, 28, 28) and images.dtype == np.uint8
 
 
 def test_they_are_as_large_as_prepared_drawings_and_stand_in_the_middle():
-    images = scribbles(300, 1)
+    images = outliers(300, 1)
     for image in images:
         rows, columns = (np.flatnonzero((image > 127).any(axis=axis)) for axis in (1, 0))
         sides = (np.ptp(rows) + 1, np.ptp(columns) + 1)
@@ -33,4 +33,4 @@ def test_they_are_as_large_as_prepared_drawings_and_stand_in_the_middle():
 
 def test_nobody_can_change_what_everybody_gets():
     with pytest.raises(ValueError, match="read-only"):
-        scribbles(10, 1)[0] = 0
+        outliers(10, 1)[0] = 0

@@ -485,7 +485,10 @@ def test_the_greys_of_a_clean_picture_are_kept():
 
 
 def test_preparation_needs_neither_streamlit_nor_a_network():
-    script = "import sys, mnist_models.data.preprocessing; print({'streamlit', 'keras', 'tensorflow'} & set(sys.modules))"
+    script = (
+        "import sys, mnist_models.data.preprocessing; "
+        "print({'streamlit', 'keras', 'tensorflow'} & set(sys.modules))"
+    )
     process = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

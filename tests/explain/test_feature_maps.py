@@ -109,13 +109,13 @@ def test_the_strongest_pixel_is_looked_for_in_the_row_and_the_column_that_were_c
 def test_a_search_finds_what_looking_at_each_image_does():
     this = inspector(LAYERS[1])
     search = Search(this, IMAGES[:70], batch_size=32)
-    assert search.most_excited(this.convolutions[0], 2, 9) == [] and search.seen == 0
+    assert search.most_activating(this.convolutions[0], 2, 9) == [] and search.seen == 0
     search.go_on(0)
     assert search.seen == 32 and not search.is_over
     search.go_on(60)
     assert search.seen == 70 and search.is_over
     for stage in this.convolutions:
-        found = search.most_excited(stage, 2, 9)
+        found = search.most_activating(stage, 2, 9)
         maps = [this.look(image, 0).outputs[stage.output][..., 2] for image in IMAGES[:70]]
         expected = sorted((float(feature_map.max()) for feature_map in maps), reverse=True)[:9]
         assert [one.value for one in found] == pytest.approx(expected, abs=1e-5)
@@ -130,5 +130,5 @@ def test_who_search_at_the_same_time_look_at_each_image_once():
         thread.start()
     for thread in together:
         thread.join()
-    found = search.most_excited(search.inspector.convolutions[0], 0, 200)
+    found = search.most_activating(search.inspector.convolutions[0], 0, 200)
     assert sorted(one.index for one in found) == list(range(120))

@@ -110,7 +110,8 @@ def test_the_verdict_says_who_is_ahead_by_how_many_and_whether_that_is_chance():
     assert "in 100% of all test sets, so this may well be chance" in verdict(21, 20)
     assert (
         verdict(7, 7)
-        == "The DNN and the CNN classify equally many test digits correctly; both misclassify 1,023."
+        == "The DNN and the CNN classify equally many test digits correctly; both misclassify "
+        "1,023."
     )
 
 

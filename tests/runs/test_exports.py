@@ -111,7 +111,7 @@ def refused(store, file, words=None):
 
 
 # There and back
-# -----------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_an_exported_run_comes_back_as_it_was(store, exported, tiny_cnn, trained):
@@ -181,7 +181,7 @@ def test_a_name_is_cut_and_cleaned(store, exported, name, kept):
 
 
 # For people and other programs
-# --------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_it_holds_what_its_readme_says(exported, tiny_cnn, trained):
@@ -257,7 +257,8 @@ import sys, keras, numpy as np
 digits = np.load("digits.npz")
 model = keras.models.load_model("model.keras")
 print(*model.evaluate(digits["images"], digits["labels"], verbose=0))
-print(float(keras.ops.softmax(model(digits["images"][:1])).numpy().sum()), "mnist_models" in sys.modules)
+total = keras.ops.softmax(model(digits["images"][:1])).numpy().sum()
+print(float(total), "mnist_models" in sys.modules)
 """
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-I", "-c", code],
@@ -277,7 +278,7 @@ print(float(keras.ops.softmax(model(digits["images"][:1])).numpy().sum()), "mnis
 
 
 # What is refused
-# ----------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_what_is_no_export_is_refused(store, exported):
@@ -558,7 +559,7 @@ def test_what_only_a_running_training_knows_is_not_taken(store, exported):
 
 
 # Damage
-# -------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_a_damaged_file_is_refused_or_comes_back_as_it_was(store, exported, tiny_cnn, trained):

@@ -74,7 +74,7 @@ def test_problems_are_told_once_where_both_share_the_choice_and_else_of_the_netw
 
 
 # Who won
-# ----------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 LABELS = np.arange(1000, dtype=np.uint8) % 10
@@ -111,8 +111,8 @@ def test_the_better_one_has_won_by_so_many_digits():
 
 
 def test_a_lead_that_chance_can_explain_wins_nothing():
-    """20 digits apart as above, but on digits that differ: 30 that only one misclassifies against 10,
-    and 35 against 25."""
+    """20 digits apart as above, but on digits that differ: 30 that only one misclassifies against
+    10, and 35 against 25."""
     assert "won" in verdict(wrong_on(*range(30)), wrong_on(*range(100, 110)))
     assert verdict(wrong_on(*range(35)), wrong_on(*range(100, 125))).startswith(
         "**Too close to call**"

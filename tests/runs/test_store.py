@@ -109,7 +109,7 @@ def in_another_process(code, store, *, wait=True):
 
 
 # What is kept
-# -----------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_a_new_run_waits_and_is_found_by_whoever_looks(store, tiny_dnn):
@@ -235,7 +235,7 @@ def test_a_network_that_ships_is_a_finished_run_like_any_other(store, network):
 
 
 # What goes wrong
-# --------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("run_id", ["nothing", "", "shipped-mlp", "'; DROP TABLE runs; --"])
@@ -334,7 +334,7 @@ def test_the_store_is_where_database_url_says_and_else_in_the_folder_saved(
 
 
 # Several at once
-# --------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_runs_of_a_process_that_has_ended_are_interrupted_and_those_of_a_living_one_go_on(
@@ -425,7 +425,7 @@ for _ in range(15):
 
 
 # Older and newer databases
-# ----------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 # The tables of version 1, with a run as they held it: fewer hyperparameters, no readings, a curve
@@ -617,7 +617,7 @@ def test_processes_that_come_first_at_the_same_moment_migrate_a_database_once(st
 
 
 # What a person does with runs
-# -------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def finished(store, hyperparameters, trained, name=None):
@@ -835,7 +835,7 @@ def test_what_a_run_reads_is_kept_and_what_ships_reads_is_there(store, tiny_dnn,
 
 
 # Sweeps
-# -----------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_sweeps_of_a_trained_run_and_of_one_that_ships_are_kept_each_by_itself(

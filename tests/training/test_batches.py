@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from mnist_models.data import dataset
 from mnist_models.data.dataset import Digits
-from mnist_models.data.outliers import scribbles
+from mnist_models.data.outliers import outliers
 from mnist_models.data.styles import restyled
 from mnist_models.settings.hyperparameters import DnnHyperparameters
-from mnist_models.training.batches import SCRIBBLES, batch_maker, wrong_labels
+from mnist_models.training.batches import OUTLIERS, batch_maker, wrong_labels
 
 PLACES = np.arange(300, dtype=np.int32)[::-1]
 
@@ -50,13 +50,13 @@ def test_scrambled_pixels_are_scrambled_last(digits):
 
 
 def test_drawings_that_are_no_digits_come_last_have_no_labels_and_take_turns(digits):
-    expected = scribbles(SCRIBBLES, 1)
+    expected = outliers(OUTLIERS, 1)
     for step in (0, 5, 10_000):
         images, labels = batch_of(digits, step, non_digits=0.25)
         assert len(images) == 375 and len(labels) == 300
         np.testing.assert_array_equal(images[:300], digits.images[PLACES])
         np.testing.assert_array_equal(
-            images[300:], expected[(step * 75 + np.arange(75)) % SCRIBBLES]
+            images[300:], expected[(step * 75 + np.arange(75)) % OUTLIERS]
         )
 
 

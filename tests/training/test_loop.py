@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from mnist_models.data import dataset
-from mnist_models.data.outliers import scribbles
+from mnist_models.data.outliers import outliers
 from mnist_models.models import calibration, networks
 from mnist_models.models.classifier import Classifier
 from mnist_models.models.evaluation import evaluate
@@ -130,7 +130,7 @@ class Listener:
 
 
 # One learning step
-# ------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def gradients_by_hand(network, digits, objective):
@@ -243,7 +243,7 @@ def test_several_steps_are_those_of_keras_itself(chosen, oracle):
 
 
 # The whole training
-# -----------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_a_network_learns_a_few_hundred_digits():
@@ -458,7 +458,7 @@ def test_a_network_that_was_shown_non_digits_is_less_sure_of_others_and_reads_di
         hyperparameters = DnnHyperparameters(**settings, non_digits=share)
         trained = train(hyperparameters)
         probabilities = Classifier.from_weights(hyperparameters, trained.weights).probabilities(
-            scribbles(200, 99)
+            outliers(200, 99)
         )
         sure[share], right[share] = (probabilities.max(axis=1) > 0.7).mean(), trained.test_accuracy
     assert sure[0.5] < 0.6 * sure[0.0]
@@ -466,7 +466,7 @@ def test_a_network_that_was_shown_non_digits_is_less_sure_of_others_and_reads_di
 
 
 # Its end
-# ----------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_no_other_temperature_would_make_its_probabilities_better():
@@ -577,7 +577,7 @@ def test_early_stopping_keeps_the_best_epoch_by_the_measure_that_is_chosen(measu
 
 
 # A pause
-# --------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def last_step(listener):
@@ -784,7 +784,7 @@ def test_a_learning_rate_that_was_changed_is_the_one_that_was_too_high():
 
 
 # Budgets
-# --------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 BUDGETED = DnnHyperparameters(**SMALL | {"epochs": 3, "schedule": "constant"})
@@ -901,7 +901,7 @@ def test_a_budget_of_seconds_takes_the_place_of_the_epochs():
 
 
 # Its parts
-# --------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def rates_of(schedule, steps=1_000, learning_rate=0.5):

@@ -75,7 +75,7 @@ def _show(
     patches = [own]
     if search:
         train = dataset.load().train
-        for one in search.most_excited(stage, filter_index, MOST_PATCHES):
+        for one in search.most_activating(stage, filter_index, MOST_PATCHES):
             part = receptive_field(inspector.convolutions, stage, one.row, one.column).of(
                 search.images[one.index]
             )
