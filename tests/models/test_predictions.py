@@ -96,8 +96,8 @@ def test_readings_of_the_whole_test_set_take_less_than_a_few_hundred_kilobytes()
         "tens",
     ],
 )
-def test_damaged_readings_are_a_sentence(damaged):
-    with pytest.raises(PredictionsError, match=r"^The readings .*\.$"):
+def test_damaged_predictions_are_a_sentence(damaged):
+    with pytest.raises(PredictionsError, match=r"^The predictions .*\.$"):
         Predictions.unpack(damaged)
 
 
