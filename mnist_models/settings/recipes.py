@@ -43,14 +43,14 @@ OWN = (
     Recipe("Quick DNN", "Small enough to watch from start to end in a lesson.", DnnHyperparameters()),
     Recipe("Quick CNN", "Small enough to watch from start to end in a lesson.", CnnHyperparameters()),
     Recipe(
-        "Shipped DNN", "What the DNN that comes with the app was trained with.",
+        "Pretrained DNN", "How the DNN that comes with the app was trained.",
         DnnHyperparameters(
             hidden_units=(512, 512, 256), dropout=0.2, epochs=60, learning_rate=0.004, batch_size=256,
             optimizer="adamw", weight_decay=0.02, augmentation="full", non_digits=0.5,
         ),
     ),
     Recipe(
-        "Shipped CNN", "What the CNN that comes with the app was trained with.",
+        "Pretrained CNN", "How the CNN that comes with the app was trained.",
         CnnHyperparameters(
             conv_layers=(
                 ConvLayer(filters=32, kernel=3), ConvLayer(filters=32, kernel=3, pool=2),
@@ -60,9 +60,9 @@ OWN = (
             optimizer="adamw", weight_decay=0.02, augmentation="full", non_digits=0.25,
         ),
     ),
-    Recipe("Scrambled DNN", "Learns from scrambled pixels, which a DNN hardly minds.", DnnHyperparameters(scrambled=True)),
+    Recipe("Shuffled DNN", "Trained on shuffled pixels, which hardly matter to a DNN.", DnnHyperparameters(scrambled=True)),
     Recipe(
-        "Scrambled CNN", "Learns from scrambled pixels, which take from a CNN what makes it win.",
+        "Shuffled CNN", "Trained on shuffled pixels, which take from a CNN what makes it win.",
         CnnHyperparameters(scrambled=True),
     ),
 )  # fmt: skip

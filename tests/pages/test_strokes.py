@@ -240,6 +240,8 @@ def test_a_run_of_the_visitors_reads_along_the_drawing_too(finished_run):
     else:
         settled = f"{'is' if digit == 'not sure' else 'says'} **{digit}** from the first moment on"
     assert f"The DNN {settled}" in finding(app)
+
+
 SURE_OF_7, SURE_OF_1, LEVEL = (
     np.eye(10, dtype=np.float32)[7],
     np.eye(10, dtype=np.float32)[1],
