@@ -176,11 +176,11 @@ def measure_classes(folder: Path) -> Iterator[Row]:
             "at most 3 MB",
         )
         yield Row(
-            f"{CLASSES[0]} visitors: memory that stays taken when they have left (and Streamlit "
-            f"has forgotten them: after {KEPT_S} s here, else after two minutes)",
+            f"{CLASSES[0]} visitors: memory still in use after they have left (and Streamlit has "
+            f"dropped their sessions: after {KEPT_S} s here, usually after two minutes)",
             f"{left_mb[0] - lesson.memory_mb[0]:.0f} MB, after two more such classes "
             f"{left_mb[2] - left_mb[0]:+.0f} MB",
-            asked="it comes back",
+            asked="it is released",
         )
         for size in CLASSES[1:]:
             lesson = asyncio.run(hold(server, size, LESSON_S))
@@ -210,7 +210,7 @@ def measure_training(folder: Path) -> Iterator[Row]:
             lesson.errors.append(f"only {left} trainings were left at the end")
         lesson.report(f"{CLASSES[0]} visitors, {TRAININGS} trainings")
     yield Row(
-        f"{_title(CLASSES[0])}, while two networks train",
+        f"{_title(CLASSES[0])}, while two models are being trained",
         lesson.figures,
         asked="95 % within 500 ms, no error",
     )
@@ -255,7 +255,7 @@ def measure_limit(folder: Path) -> Iterator[Row]:
 
 
 def _title(size: int) -> str:
-    return f"{size} visitors, a stroke every 2 s each, until both readings have come"
+    return f"{size} visitors, a stroke every 2 s each, until both predictions are there"
 
 
 PARTS: dict[str, results.Part] = {

@@ -81,7 +81,7 @@ def _on_test_set(network: str, reader, run: Run) -> list[results.Row]:
     after = expected_calibration_error(probabilities, test.labels)
     unsure = (probabilities.max(axis=1) < reader.confidence_threshold).mean()
     title = NETWORKS[network].title
-    print(f"{title} on MNIST's test set: {accuracy:.2%} right, {unsure:.2%} not sure")
+    print(f"{title} on MNIST's test set: accuracy {accuracy:.2%}, {unsure:.2%} not sure")
     print(
         f"  expected calibration error {before:.2%}, {after:.2%} with its temperature of "
         f"{run.temperature:.2f}\n"
@@ -89,7 +89,7 @@ def _on_test_set(network: str, reader, run: Run) -> list[results.Row]:
     return [
         results.Row(f"{title}: parameters", f"{run.parameters:,}", asked="below 1,000,000"),
         results.Row(
-            f"{title}: MNIST test digits read right",
+            f"{title}: test accuracy",
             f"{accuracy:.2%}",
             asked=f"at least {TEST_ASKED[network]:.1%}",
         ),
@@ -99,7 +99,7 @@ def _on_test_set(network: str, reader, run: Run) -> list[results.Row]:
             asked="at most 1%",
         ),
         results.Row(
-            f"{title}: MNIST test digits called not sure", f"{unsure:.2%}", asked="at most 1%"
+            f"{title}: test digits rejected as not sure", f"{unsure:.2%}", asked="at most 1%"
         ),
     ]
 
@@ -147,17 +147,19 @@ def on_strokes(networks: dict, options: argparse.Namespace) -> list[results.Row]
         print(f"{title} is not sure of {doubt:.2%} of the drawings\n")
         rows += [
             results.Row(
-                f"{title}: {len(labels):,} people's digits, drawn in four ways, read right",
+                f"{title}: accuracy on {len(labels):,} people's digits, drawn in four ways",
                 percent(means["prepared"]),
                 percent(means["plain resize"]),
                 f"at least {STROKES_ASKED[network]:.1%}",
             ),
             results.Row(
-                f"{title}: the worst way, below the mean",
+                f"{title}: the worst of the four ways, below their mean",
                 f"{100 * worst_way:.1f} points",
                 asked="at most 1 point",
             ),
-            results.Row(f"{title}: of those, called not sure", percent(doubt), asked="at most 3%"),
+            results.Row(
+                f"{title}: of those, rejected as not sure", percent(doubt), asked="at most 3%"
+            ),
         ]
     draw_misread(worst, options.misread)
     return rows
@@ -228,7 +230,7 @@ def on_non_digits(networks: dict, options: argparse.Namespace) -> list[results.R
         parts = ", ".join(f"{kind} {called.mean():.0%}" for kind, called in unsure.items())
         rows.append(
             results.Row(
-                f"{title}: non-digits called not sure ({parts})",
+                f"{title}: non-digits rejected as not sure ({parts})",
                 percent(counted),
                 "",
                 "at least 80%",

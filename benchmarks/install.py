@@ -46,7 +46,7 @@ def install(folder: Path) -> Iterator[Row]:
         first, *others = (
             start_s(browser, lambda _: Server(folder, python=python), folder) for _ in range(4)
         )
-    for place, what in enumerate(("the canvas", "the first reading")):
+    for place, what in enumerate(("the canvas", "the first prediction")):
         later_s = statistics.median(times_s[place] for times_s in others)
         yield Row(
             f"From starting the server to {what}: the very first time (later)",
@@ -63,8 +63,8 @@ def memory(folder: Path) -> Iterator[Row]:
     with apps.ready(apps.ours(folder)) as server, launched() as browser, visitor(browser) as page:
         its_own, *others = apps.family(server)
         yield Row(
-            "Memory of the server with both networks loaded, and of its processes "
-            "that wait for a training",
+            "Memory of the server with both models loaded, and of its processes "
+            "that wait for a training run",
             f"{apps.memory_mb([its_own]):.0f} MB, {apps.memory_mb(others):.0f} MB",
             f"{plain_mb:.0f} MB",
         )

@@ -18,11 +18,19 @@ from mnist_models.runs import pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.settings.hyperparameters import NETWORKS
 
-SLID, SPOILED, TIMES = 300, 2_000, 30
+SLID, DISTORTED, TIMES = 300, 2_000, 30
+# How the rows name the pairs of pretrained models.
+PAIRS = {"shipped": "pretrained pair", "quick": "pair without augmentation"}
+PIXELS = {
+    "quick": "pair trained on original pixels",
+    "scrambled": "pair trained on shuffled pixels",
+}
+MODELS = {"shipped": "pretrained", "quick": "without augmentation"}
 
 
 def measure_claims(folder: Path) -> Iterator[Row]:
-    """How many digits each network follows, of each pair that ships, and how far."""
+    """At how many positions each pretrained pair recognises a digit, and how robust and accurate
+    the pairs are."""
     tensorflow_loader.load()
     from mnist_models.runs.loading import load_classifier
 
@@ -30,26 +38,27 @@ def measure_claims(folder: Path) -> Iterator[Row]:
     readers = {run.id: load_classifier(store, run.id) for run in store.pretrained_runs()}
     for pair in ("shipped", "quick"):
         shares = {
-            network: _followed(readers[run_id]) for network, run_id in pretrained.ids(pair).items()
+            network: _recognised(readers[run_id])
+            for network, run_id in pretrained.ids(pair).items()
         }
-        told = ", ".join(
+        text = ", ".join(
             f"{NETWORKS[network].title} {share.mean():.1%}" for network, share in shares.items()
         )
         farther = (shares["cnn"] > shares["dnn"]).mean()
         yield Row(
-            f"Slide, the pair “{pair}”: places where a digit is read right, "
-            f"mean of {SLID} test digits",
-            f"{told}; the CNN farther for {farther:.0%} of the digits",
+            f"Slide, {PAIRS[pair]}: positions at which a digit is classified correctly, mean of "
+            f"{SLID} test digits",
+            f"{text}; the CNN at more positions for {farther:.0%} of the digits",
         )
     for pair in ("quick", "scrambled"):
         accuracies = {
             network: store.run(run_id).test_accuracy
             for network, run_id in pretrained.ids(pair).items()
         }
-        told = ", ".join(
+        text = ", ".join(
             f"{NETWORKS[network].title} {accuracy:.2%}" for network, accuracy in accuracies.items()
         )
-        yield Row(f"Scramble, the pair “{pair}”: test digits read right", told)
+        yield Row(f"Shuffle the pixels, {PIXELS[pair]}: test accuracy", text)
     for name, corruption in CORRUPTIONS.items():
         means = {
             pair: {
@@ -60,20 +69,21 @@ def measure_claims(folder: Path) -> Iterator[Row]:
             }
             for pair in ("shipped", "quick")
         }
-        told = "; ".join(
-            f"{pair}: "
+        text = "; ".join(
+            f"{MODELS[pair]}: "
             + ", ".join(f"{NETWORKS[network].title} {mean:.1%}" for network, mean in found.items())
             for pair, found in means.items()
         )
         yield Row(
-            f"{corruption.title}: {SPOILED:,} test digits read right, mean over the whole slider",
-            told,
+            f"{corruption.title}: {DISTORTED:,} test digits classified correctly, "
+            "mean over the whole slider",
+            text,
         )
 
 
-def _followed(reader) -> np.ndarray:
-    """The share of the places at which each of the first test digits is read right, float
-    (SLID,)."""
+def _recognised(reader) -> np.ndarray:
+    """The share of positions at which each of the first test digits is classified correctly,
+    float (SLID,)."""
     test = dataset.load().test
     return np.array(
         [
@@ -84,7 +94,7 @@ def _followed(reader) -> np.ndarray:
 
 
 def _accuracy(reader, name: str, amount: float) -> float:
-    digits = dataset.load().test.part(0, SPOILED)
+    digits = dataset.load().test.part(0, DISTORTED)
     read = reader.probabilities(CORRUPTIONS[name].apply(digits.images, amount)).argmax(axis=1)
     return float((read == digits.labels).mean())
 
@@ -95,14 +105,14 @@ def measure_speed(folder: Path) -> Iterator[Row]:
         for path, what, slider, shown in (
             (
                 "breaking?distortion=turn",
-                "Where does it break?, turning the digit",
-                "Turn, °",
+                "Where does it break?, rotating the digit",
+                "Rotation (°)",
                 PICTURE,
             ),
             (
                 "time_machine",
                 "Time machine, another epoch",
-                "After so many epochs of training",
+                "Epoch",
                 TEXTS,
             ),
         ):
@@ -110,7 +120,7 @@ def measure_speed(folder: Path) -> Iterator[Row]:
             page.get_by_role("slider", name=slider).wait_for()
             page.wait_for_function(DRAWN)
             yield Row(
-                f"{what}: from a key to both readings",
+                f"{what}: from a key press to both predictions",
                 figures(keys(page, slider, shown)),
                 asked="at most 150 ms and a round trip",
             )
@@ -124,7 +134,7 @@ def measure_speed(folder: Path) -> Iterator[Row]:
                 timed(page, "click", f"{METRICS}.join() !== {','.join(was)!r}", button.click)
             )
         yield Row(
-            "Slide: from asking for another digit to both numbers, 441 places each",
+            "Slide: from asking for another digit to both numbers, 441 positions each",
             figures(times_ms),
             asked="at most 700 ms",
         )

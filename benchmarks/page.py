@@ -83,7 +83,7 @@ CANVAS = (
 # When each page is there: all that the window shows of it, to the last chart.
 OPENS = {
     "Draw": f"{CANVAS} && {CHARTS}.length === 2 && {DRAWN}",
-    "Train": f"{METRIC_NAMES}.some((name) => name.startsWith('Parameters, all layers'))",
+    "Train": f"{METRIC_NAMES}.some((name) => name.startsWith('Total parameters'))",
     "Compare": f"{CHARTS}.length >= 2 && {DRAWN} && document.querySelector('.st-key-runs "
     "[data-testid=stDataFrame] canvas')",
 }
@@ -140,20 +140,20 @@ def measure_strokes(folder: Path) -> Iterator[Row]:
         # The first of each is to warm up.
         our_ms, plain_ms = (figures(times[1:]) for times in times_ms)
         yield Row(
-            "From mouse-up to both readings (the canvas waits 200 ms by itself)",
+            "From mouse-up to both predictions (the canvas itself waits 200 ms)",
             our_ms,
             plain_ms,
             "median 240 ms",
         )
         our_cpu, plain_cpu = (f"median {np.median(cpu[1:]):.0f} ms" for cpu in cpu_ms)
         yield Row(
-            "The server's processor time for a stroke, with all that Streamlit does after it",
+            "Processor time of the server for a stroke, with everything Streamlit does after it",
             our_cpu,
             plain_cpu,
         )
         begin_training(one, ours)
         yield Row(
-            "From mouse-up to both readings while a network is trained",
+            "From mouse-up to both predictions while a model is being trained",
             figures([stroke(one, ours.url) for _ in range(TIMES)]),
             asked="median 300 ms",
         )
@@ -186,7 +186,7 @@ def measure_pages(folder: Path) -> Iterator[Row]:
     """Sliders, and going from page to page, when all is loaded."""
     with apps.ready(apps.ours(folder)) as server, launched() as browser, visitor(browser) as page:
         page.goto(f"{server.url}/train?network=dnn")
-        page.get_by_text("Parameters, all layers").wait_for()
+        page.get_by_text("Total parameters").wait_for()
         yield Row(
             "From moving a slider on Train to the new number of parameters",
             figures(slide(page)),
@@ -206,7 +206,7 @@ def measure_pages(folder: Path) -> Iterator[Row]:
                 )
         for title, times_ms in opened.items():
             yield Row(
-                f"Opening {title} from another page: all that the window shows",
+                f"Opening {title} from another page: everything that the window shows",
                 figures(times_ms[1:]),
                 asked="at most 400 ms",
             )
@@ -246,8 +246,8 @@ def move(page: Page, slider: Locator, place: int) -> None:
 
 
 def measure_starts(folder: Path) -> Iterator[Row]:
-    """From starting the server to the canvas, and to the first reading; beside importing Streamlit
-    and TensorFlow."""
+    """From starting the server to the canvas, and to the first prediction; beside importing
+    Streamlit and TensorFlow."""
     apps.export_networks(folder)
     imports, ours, plain = [], [], []
     with launched() as browser:
@@ -258,13 +258,13 @@ def measure_starts(folder: Path) -> Iterator[Row]:
                 times_s.append(start_s(browser, start, folder))
                 print(start.__name__, times_s[-1], "importing takes", imports[-1], flush=True)
     importing_s = statistics.median(imports)
-    for place, (what, times) in enumerate((("the canvas", 0.7), ("the first reading", 1.5))):
+    for place, (what, times) in enumerate((("the canvas", 0.7), ("the first prediction", 1.5))):
         our_s, plain_s = (
             statistics.median(times_s[place] for times_s in side) for side in (ours, plain)
         )
         yield Row(
-            f"From starting the server to {what}, in times of importing streamlit and tensorflow "
-            f"(medians of {STARTS})",
+            f"From starting the server to {what}, as a multiple of the time to import streamlit "
+            f"and tensorflow (medians of {STARTS})",
             f"{our_s / importing_s:.2f} ({our_s:.1f} of {importing_s:.1f} s)",
             f"{plain_s / importing_s:.2f} ({plain_s:.1f} s)",
             f"at most {times:g}",

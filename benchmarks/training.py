@@ -196,7 +196,7 @@ def same_recipe(folder: Path) -> Iterator[Row]:
 
 
 def headline(folder: Path) -> Iterator[Row]:
-    """How long it takes to read as many test digits rightly as an earlier project reported."""
+    """How long it takes to reach the test accuracy that an earlier project reported."""
     for recipe, accuracy, promised in HEADLINES:
         hyperparameters = RECIPES[recipe].hyperparameters
         ours, plains = by_turns(
@@ -207,10 +207,10 @@ def headline(folder: Path) -> Iterator[Row]:
         late = [plain for plain in plains if plain["accuracy"] < accuracy]
         epochs = ", ".join(str(plain["epochs"]) for plain in plains)
         yield Row(
-            f"{hyperparameters.title} to {accuracy:.2%} of the test digits: the recipe "
+            f"{hyperparameters.title} to {accuracy:.2%} test accuracy: the recipe "
             f"{RECIPES[recipe].title} ({ours[0]['parameters']:,} parameters, "
             f"{ours[0]['precision']}), and plain ({plains[0]['parameters']:,} parameters, batches "
-            f"of {HEADLINE_BATCH_SIZE}) for as many epochs as it takes; {len(SEEDS)} seeds",
+            f"of {HEADLINE_BATCH_SIZE}) for as many epochs as needed; {len(SEEDS)} seeds",
             f"{_median_s(ours):.1f} s, {faster:.0f} times faster; {_accuracies(ours)}"
             + ("" if there else ": NOT THERE"),
             f"{_median_s(plains):.0f} s, {epochs} epochs; {_accuracies(plains)}"
@@ -259,8 +259,8 @@ def augmentation(folder: Path) -> Iterator[Row]:
                 )
         off, full = (statistics.median(found) for found in seconds.values())
         yield Row(
-            f"{RECIPES[recipe].title}: what full augmentation takes of an epoch "
-            "(and adds to one without)",
+            f"{RECIPES[recipe].title}: share of an epoch spent on full augmentation (and what it "
+            "adds to an epoch without)",
             f"{1 - off / full:.0%} (+{full / off - 1:.0%})",
             asked="at most 30%",
         )
@@ -280,8 +280,8 @@ def utilisation(folder: Path) -> Iterator[Row]:
         )
         limit = measured("multiply_matrices", dtype=precision)["per_second"]
         yield Row(
-            f"{RECIPES[BUSIEST].title} in {precision}: GFLOP/s while learning, of those that "
-            f"multiplying two {MATRIX}×{MATRIX} matrices reaches",
+            f"{RECIPES[BUSIEST].title} in {precision}: GFLOP/s in training, out of those reached "
+            f"by multiplying two {MATRIX}×{MATRIX} matrices",
             f"{operations / seconds / 1e9:,.0f} of {limit / 1e9:,.0f}",
         )
 
@@ -304,8 +304,8 @@ def watching(folder: Path) -> Iterator[Row]:
     finally:
         apps.end(server)
     yield Row(
-        "Training with the page open and its curves moving, of the time without: median of "
-        f"{WATCHED_PAIRS} pairs (and all)",
+        "Training with the page open and its curves moving, as a multiple of the time without: "
+        f"median of {WATCHED_PAIRS} pairs (and all)",
         f"{statistics.median(shares):.3f} "
         f"({', '.join(f'{share:.2f}' for share in sorted(shares))})",
         asked="at most 1.03",

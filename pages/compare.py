@@ -257,7 +257,7 @@ def actions(ticked: Sequence[Run]) -> None:
             with st.popover(
                 "Recently deleted", icon=":material/restore_from_trash:", key="deleted-runs"
             ):
-                st.caption("Deleted runs can be restored for a day.")
+                st.caption("They can be restored for a day.")
                 for run in kept:
                     st.button(
                         f"Restore {page.plain(run.label)}",

@@ -19,19 +19,22 @@ class Recipe:
     Attributes:
         title, origin: For people; what it is called and, in a sentence, where the hyperparameters
             come from.
-        reported: The share of test digits, 0 to 1, that its project reported to be read right; None
-            where it reported none.
+        reported: The test accuracy, 0 to 1, that its project reported; None where it reported
+            none.
+        command_name: Its name for programs, where that is not the title's: it stays when a title
+            gets better words.
     """
 
     title: str
     origin: str
     hyperparameters: Hyperparameters
     reported: float | None = None
+    command_name: str | None = None
 
     @property
     def name(self) -> str:
         """As a command line or a link has it: "optimal-cnn-model-1"."""
-        return slug(self.title)
+        return self.command_name or slug(self.title)
 
 
 def slug(title: str) -> str:
@@ -47,8 +50,8 @@ OWN = (
         "Quick CNN", "Small enough to watch from start to end in a lesson.", CnnHyperparameters()
     ),
     Recipe(
-        "Shipped DNN",
-        "The settings of the pretrained DNN.",
+        "Pretrained DNN",
+        "How the DNN that comes with the app was trained.",
         DnnHyperparameters(
             hidden_units=(512, 512, 256),
             dropout=0.2,
@@ -60,10 +63,11 @@ OWN = (
             augmentation="full",
             non_digits=0.5,
         ),
+        command_name="shipped-dnn",
     ),
     Recipe(
-        "Shipped CNN",
-        "The settings of the pretrained CNN.",
+        "Pretrained CNN",
+        "How the CNN that comes with the app was trained.",
         CnnHyperparameters(
             conv_layers=(
                 ConvLayer(filters=32, kernel=3),
@@ -80,16 +84,19 @@ OWN = (
             augmentation="full",
             non_digits=0.25,
         ),
+        command_name="shipped-cnn",
     ),
     Recipe(
-        "Scrambled DNN",
-        "Learns from scrambled pixels, which a DNN hardly minds.",
+        "Shuffled DNN",
+        "Trained on shuffled pixels, which hardly matter to a DNN.",
         DnnHyperparameters(scrambled=True),
+        command_name="scrambled-dnn",
     ),
     Recipe(
-        "Scrambled CNN",
-        "Learns from scrambled pixels, which take from a CNN what makes it win.",
+        "Shuffled CNN",
+        "Trained on shuffled pixels, which take from a CNN what makes it win.",
         CnnHyperparameters(scrambled=True),
+        command_name="scrambled-cnn",
     ),
 )
 

@@ -22,7 +22,8 @@ READ = {network: pretrained.predictions(pretrained.PREFIX + network) for network
 BOXES = comparison.boxes(*READ.values(), TEST_LABELS)
 BOTH_WRONG = len(BOXES[Box.NEITHER])
 LEAD = (
-    f"The CNN reads {len(BOXES[Box.SECOND]) - len(BOXES[Box.FIRST])} more digits right than the DNN"
+    f"The CNN classifies {len(BOXES[Box.SECOND]) - len(BOXES[Box.FIRST])} more "
+    "digits correctly than the DNN"
 )
 TINY = DnnHyperparameters(hidden_units=(16,), epochs=1, train_images=500, validation_images=100)
 COUNT = 60
@@ -50,7 +51,7 @@ def clear_mistake(network: str) -> tuple[int, int]:
 MOST_FREQUENT = max(
     itertools.permutations(range(10), 2), key=lambda pair: len(mistakes("cnn", *pair))
 )
-CELL = "{} read as {}".format(*MOST_FREQUENT)
+CELL = "{} predicted as {}".format(*MOST_FREQUENT)
 CELL_DIGITS = f"CNN: {CELL}: {len(mistakes('cnn', *MOST_FREQUENT))} digits"
 
 
@@ -72,12 +73,12 @@ def opened(page: Page) -> None:
     """Waits until all of the page is there."""
     expect(page.locator("[data-testid=stVegaLiteChart] svg.marks")).to_have_count(6)
     expect(page.locator("[class*='-box-digits-tiles'] img")).to_have_count(24)
-    expect(page.get_by_role("region", name="Report for each digit")).to_be_visible()
+    expect(page.get_by_role("region", name="Per-digit report")).to_be_visible()
 
 
 def search(page: Page, text: str, count: int) -> None:
     """Filters the table, and waits until it has as many runs."""
-    box = page.get_by_role("textbox", name="Names with")
+    box = page.get_by_role("textbox", name="Filter by name")
     box.fill(text)
     box.press("Enter")
     expect(page.get_by_text(re.compile(rf"^{count} runs?;"))).to_be_visible()
@@ -93,7 +94,7 @@ def tick(page: Page, row: int) -> None:
 
 
 def first_network(page: Page) -> Locator:
-    return page.get_by_role("combobox", name="First network")
+    return page.get_by_role("combobox", name="First model")
 
 
 def test_a_page_of_sixty_runs_opens_and_a_clicked_cell_shows_its_digits_which_can_be_drawn_over(
@@ -106,7 +107,7 @@ def test_a_page_of_sixty_runs_opens_and_a_clicked_cell_shows_its_digits_which_ca
     page.locator(".st-key-clear button").wait_for()
     page.get_by_role("link", name="Compare").click()
     opened(page)
-    expect(page.get_by_text(f"{LEAD}; both fail on {BOTH_WRONG}.")).to_be_visible()
+    expect(page.get_by_text(f"{LEAD}; both misclassify {BOTH_WRONG}.")).to_be_visible()
 
     cell = page.locator(f"[class*='-matrix-1'] path[aria-label^='{CELL}:']")
     label, digit = clear_mistake("dnn")
@@ -114,21 +115,21 @@ def test_a_page_of_sixty_runs_opens_and_a_clicked_cell_shows_its_digits_which_ca
         cell.scroll_into_view_if_needed()
         box = cell.bounding_box()
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        expect(page.get_by_role("combobox", name="Digits of this cell")).to_have_value(CELL_DIGITS)
+        expect(page.get_by_role("combobox", name="Digits in this cell")).to_have_value(CELL_DIGITS)
         numbers = page.locator("[class*='-cell-digits-tiles']").get_by_role("button", name="No.")
         expect(numbers).to_have_count(len(mistakes("cnn", *MOST_FREQUENT)))
         shown = {int(name.split()[-1].replace(",", "")) for name in numbers.all_inner_texts()}
         assert shown == set(mistakes("cnn", *MOST_FREQUENT).tolist())
-        chosen = page.get_by_role("combobox", name="Digits of this cell")
+        chosen = page.get_by_role("combobox", name="Digits in this cell")
         chosen.click()
-        page.keyboard.type(f"DNN: {label} read as {digit}")
+        page.keyboard.type(f"DNN: {label} predicted as {digit}")
         page.keyboard.press("Enter")
         expect(numbers).to_have_count(1)
 
     numbers.click()
     (index,) = mistakes("dnn", label, digit)
     expect(
-        page.get_by_text(f"Test image {index:,}, labelled {label}. Draw over it!")
+        page.get_by_text(f"Test image {index:,}, label {label}. You can draw on top of it.")
     ).to_be_visible()
     expect_reading(page, str(digit), ("dnn",))
 
@@ -159,10 +160,12 @@ def test_runs_are_renamed_deleted_and_brought_back(page, server, sixty):
     search(page, "seventh", 1)
     page.locator(".st-key-delete-runs button").click()
     expect(page.get_by_text(re.compile(r"Deleted seventh of sixty"))).to_be_visible()
-    expect(first_network(page)).to_have_value(re.compile("^DNN that ships"))
-    expect(page.get_by_text("No run has this text in its name")).to_be_visible()
+    expect(first_network(page)).to_have_value(re.compile("^Pretrained DNN"))
+    expect(page.get_by_text("No run matches this name")).to_be_visible()
     page.locator(".st-key-undo-delete button").click()
-    expect(page.get_by_text(re.compile("^1 run; the best, seventh of sixty"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(r"^1 run; highest test accuracy .* \(seventh of sixty"))
+    ).to_be_visible()
     expect(page.get_by_text(re.compile("Deleted"))).to_have_count(0)
 
 
@@ -175,14 +178,18 @@ def test_a_comparison_is_linked_and_back_returns_to_the_one_before(page, server,
     tick(page, 1)
     page.locator(".st-key-compare-two button").click()
     expect(
-        page.get_by_text("The first DNN and the second DNN read equally many digits right")
+        page.get_by_text(
+            "The first DNN and the second DNN classify equally many test digits correctly"
+        )
     ).to_be_visible()
     link = page.url
     assert "first=" in link and "second=" in link
     with page.context.new_page() as other:
         other.goto(link)
         expect(
-            other.get_by_text("The first DNN and the second DNN read equally many digits right")
+            other.get_by_text(
+                "The first DNN and the second DNN classify equally many test digits correctly"
+            )
         ).to_be_visible()
     page.go_back()
     expect(page.get_by_text(LEAD)).to_be_visible()
@@ -195,4 +202,4 @@ def test_nothing_is_cut_off_on_a_phone(phone, server):
     cell = phone.locator(f"[class*='-matrix-1'] path[aria-label^='{CELL}:']")
     cell.scroll_into_view_if_needed()
     cell.tap(force=True)
-    expect(phone.get_by_role("combobox", name="Digits of this cell")).to_have_value(CELL_DIGITS)
+    expect(phone.get_by_role("combobox", name="Digits in this cell")).to_have_value(CELL_DIGITS)

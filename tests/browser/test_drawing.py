@@ -13,7 +13,7 @@ def test_a_seven_drawn_with_the_mouse_is_read_by_both_networks(page, server):
     expect_reading(page, "–")
     draw(page, SEVEN)
     expect_reading(page, "7")
-    expect(page.get_by_text("both read 7")).to_be_visible()
+    expect(page.get_by_text("both say 7")).to_be_visible()
     box = canvas(page).bounding_box()
     assert (box["width"], box["height"]) == (280, 280)
 
@@ -65,7 +65,7 @@ def test_the_drawing_survives_a_change_of_page_and_can_be_drawn_on(page, server)
 def test_an_example_appears_on_the_canvas_and_is_read_from_it(page, server):
     open_draw(page, server.url)
     page.locator(".st-key-example button").click()
-    label = page.get_by_text("Test image").inner_text().split("labelled ")[1][0]
+    label = page.get_by_text("Test image").inner_text().split("label ")[1][0]
     expect(page.locator(".st-key-prediction-cnn [data-testid=stMetricValue]")).to_have_text(label)
     ink = (
         "(canvas) => canvas.getContext('2d').getImageData(0, 0, 280, 280).data.filter((v, i) => i "
@@ -80,7 +80,7 @@ def test_an_uploaded_picture_is_read_and_a_broken_one_explained(page, server, tm
     Image.fromarray(255 - test.images[index]).resize((560, 560)).save(tmp_path / "three.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     open_draw(page, server.url)
-    page.get_by_role("button", name="Picture").click()
+    page.get_by_role("button", name="Upload a photo").click()
     page.locator("input[type=file]").set_input_files(tmp_path / "three.png")
     expect_reading(page, "3")
     page.locator("input[type=file]").set_input_files(tmp_path / "broken.png")

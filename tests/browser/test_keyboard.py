@@ -35,14 +35,14 @@ def test_from_an_example_to_a_lesson_in_large_type_with_the_keyboard_alone(page,
     page.keyboard.press("Enter")
     tab_to(page, page.get_by_role("link", name="Slide"))
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Where it was, the DNN reads")).to_be_visible()
-    tab_to(page, page.get_by_role("slider", name="Moved to the right"))
+    expect(page.get_by_text("At its original position, the DNN reads")).to_be_visible()
+    tab_to(page, page.get_by_role("slider", name="Shift right"))
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    expect(page.get_by_text("Moved 3 px to the right, the DNN reads")).to_be_visible()
+    expect(page.get_by_text("Shifted 3 px to the right, the DNN reads")).to_be_visible()
     heading, axis = (
         page.get_by_role("heading", level=2),
-        page.locator("svg.marks text", has_text="px down").first,
+        page.locator("svg.marks text", has_text="vertical shift (px)").first,
     )
     usual_px = type_px(heading), type_px(axis)
     tab_to(page, page.get_by_role("button", name="Present"), "Shift+Tab")

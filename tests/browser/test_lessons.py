@@ -16,16 +16,17 @@ def percentage(page, label: str) -> float:
 
 def test_a_drawn_digit_is_slid_and_preparation_brings_it_back(page, server):
     take_to_lesson(page, server.url, ZERO, "0", "Slide")
-    expect(page.get_by_text("Your drawing, as both networks read it.")).to_be_visible()
+    expect(page.get_by_text("Your drawing, as both models see it.")).to_be_visible()
     dnn, cnn = (
-        percentage(page, f"Places where the {network} reads 0") for network in ("DNN", "CNN")
+        percentage(page, f"Positions where the {network} recognises the 0")
+        for network in ("DNN", "CNN")
     )
     assert 0 < dnn < cnn < 100
-    expect(page.get_by_text("the CNN can follow this digit farther")).to_be_visible()
-    page.get_by_text("Prepared at each place").click()
-    expect(page.get_by_text("Preparation undoes the shift")).to_be_visible()
+    expect(page.get_by_text("the CNN tolerates larger shifts")).to_be_visible()
+    page.get_by_text("Re-centre at each position").click()
+    expect(page.get_by_text("Re-centring undoes the shift")).to_be_visible()
     for network in ("DNN", "CNN"):
-        assert percentage(page, f"Places where the {network} reads 0") == 100
+        assert percentage(page, f"Positions where the {network} recognises the 0") == 100
 
 
 def test_a_cell_shows_the_digit_there_and_what_both_networks_read(page, server):
@@ -48,8 +49,8 @@ def open_ready_made(page, server, title: str) -> None:
     page.goto(server.url)
     page.get_by_text("Ready-made lessons for a class").click()
     page.get_by_role("link", name=title).click()
-    expect(page.get_by_text("First ask:")).to_be_visible()
-    page.get_by_text("What you will find").click()
+    expect(page.get_by_text("Ask the class first:")).to_be_visible()
+    page.get_by_text("Answer (for the teacher)").click()
 
 
 def read(page, network: str):
@@ -61,21 +62,23 @@ def read(page, network: str):
 def test_the_lesson_on_centring_is_followed_from_its_question_to_its_finding(page, server):
     open_ready_made(page, server, "Why is every drawing centred?")
     share = {
-        network: percentage(page, f"Places where the {network} reads 6")
+        network: percentage(page, f"Positions where the {network} recognises the 6")
         for network in ("DNN", "CNN")
     }
     assert share["DNN"] < share["CNN"] < 60
-    page.get_by_role("button", name="Learned without").click()
-    metric = page.locator("[data-testid=stMetric]").filter(has_text="Places where the CNN reads 6")
+    page.get_by_role("button", name="Trained without").click()
+    metric = page.locator("[data-testid=stMetric]").filter(
+        has_text="Positions where the CNN recognises the 6"
+    )
     expect(metric).not_to_contain_text(f"{share['CNN']:.1f}%")
     for network in ("DNN", "CNN"):
-        assert percentage(page, f"Places where the {network} reads 6") < share[network]
-    page.get_by_text("Prepared at each place").click()
-    expect(page.get_by_text("Preparation undoes the shift")).to_be_visible()
+        assert percentage(page, f"Positions where the {network} recognises the 6") < share[network]
+    page.get_by_text("Re-centre at each position").click()
+    expect(page.get_by_text("Re-centring undoes the shift")).to_be_visible()
 
 
 def test_the_lesson_on_noise_is_followed_from_its_question_to_its_finding(page, server):
-    open_ready_made(page, server, "How much snow can a digit bear?")
+    open_ready_made(page, server, "How much noise can a digit take?")
     expect(read(page, "DNN")).to_have_text("6")
     expect(read(page, "CNN")).to_have_text("6")
     slider = page.get_by_role("slider", name="Noise")
@@ -84,7 +87,9 @@ def test_the_lesson_on_noise_is_followed_from_its_question_to_its_finding(page, 
         slider.press("ArrowRight")
     expect(read(page, "CNN")).not_to_have_text("6")
     expect(read(page, "DNN")).to_have_text("6")
-    expect(page.get_by_text("Along the whole scale, the DNN is right more often.")).to_be_visible()
+    expect(
+        page.get_by_text("Over the whole slider, the DNN is correct more often.")
+    ).to_be_visible()
 
 
 def test_the_lesson_on_what_a_layer_looks_for_is_followed_from_its_question_to_its_finding(
@@ -94,7 +99,7 @@ def test_the_lesson_on_what_a_layer_looks_for_is_followed_from_its_question_to_i
     expect(page.get_by_text("512 templates of 28×28")).to_be_visible()
     expect(page.get_by_text("32 kernels of 3×3")).to_be_visible()
     expect(
-        page.get_by_text("This is the pixel").or_(page.get_by_text("comes about")).first
+        page.get_by_text("This is the pixel").or_(page.get_by_text("comes from")).first
     ).to_be_visible()
 
 
@@ -102,11 +107,9 @@ def test_the_lesson_on_neighbours_is_followed_from_its_question_to_its_finding(p
     open_ready_made(page, server, "Who needs neighbours?")
     for network in ("DNN", "CNN"):
         expect(read(page, network)).to_have_text(["6", "6"])
-    expect(
-        page.get_by_text("Without neighbours, the DNN is the better reader of the two.")
-    ).to_be_visible()
+    expect(page.get_by_text("Without neighbours, the DNN is more accurate.")).to_be_visible()
     page.get_by_role("button", name="Clear").click()
-    expect(page.get_by_text("Nothing yet. Draw a digit on the canvas.")).to_be_visible()
+    expect(page.get_by_text("Waiting for a digit.")).to_be_visible()
     draw(page, ZERO)
     for network in ("DNN", "CNN"):
         expect(read(page, network).first).to_have_text("0")
@@ -127,6 +130,6 @@ def test_a_link_that_hides_leads_back_to_all_that_can_be_chosen(page, server):
     expect(page.get_by_text("CNN: CNN without augmentation")).to_be_visible()
     expect(page.get_by_role("button", name="Another example")).to_have_count(0)
     expect(page.get_by_role("link", name="Train", exact=True)).to_have_count(0)
-    page.get_by_role("link", name="Show all that can be chosen").click()
+    page.get_by_role("link", name="Show controls").click()
     expect(page.get_by_role("button", name="Another example")).to_be_visible()
     expect(page.get_by_role("link", name="Train", exact=True)).to_be_visible()

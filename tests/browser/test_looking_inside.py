@@ -9,18 +9,18 @@ from tests.browser.hand import ZERO, take_to_lesson
 
 def test_a_drawn_digit_is_followed_to_one_pixel_and_to_what_excites_its_filter(page, server):
     take_to_lesson(page, server.url, ZERO, "0", "Look inside")
-    expect(page.get_by_text("what speaks for 0")).to_be_visible()
+    expect(page.get_by_text("evidence for 0")).to_be_visible()
     for picture in (
         "The weights of the first layer",
-        "What Dense layer 1 passes on",
-        "What Logits passes on",
+        "Activations of Dense layer 1",
+        "Activations of Logits",
     ):
         expect(page.get_by_alt_text(re.compile(picture))).to_have_count(2)
-    expect(page.get_by_text("What it sees of the image: 3×3 pixels.")).to_be_visible()
+    expect(page.get_by_text("Its receptive field in the image: 3×3 pixels.")).to_be_visible()
     page.get_by_role("radio", name="Convolution 3").click()
-    expect(page.get_by_text("What it sees of the image: 10×10 pixels.")).to_be_visible()
-    expect(page.get_by_text("has a kernel for each of the 32 maps")).to_be_visible()
-    expect(page.get_by_text("The strongest of 1,000 training digits")).to_be_visible()
+    expect(page.get_by_text("Its receptive field in the image: 10×10 pixels.")).to_be_visible()
+    expect(page.get_by_text("has one kernel for each of the 32 maps")).to_be_visible()
+    expect(page.get_by_text("The highest activations in 1,000 training images")).to_be_visible()
     expect(
-        page.get_by_alt_text(re.compile(r"A patch that excites filter \d+, .*digit.*: \d"))
+        page.get_by_alt_text(re.compile(r"A patch that activates filter \d+, .*digit.*: \d"))
     ).to_have_count(9)

@@ -37,7 +37,7 @@ def test_two_visitors_race_at_once_and_each_sees_who_won(page, chromium, server)
         start(page)
         expect(page.get_by_text(re.compile(r"CNN · Epoch [\d.]+ of 90"))).to_be_visible()
         start(other)
-        expect(other.get_by_text("Waiting: 1 in the queue.").first).to_be_visible()
+        expect(other.get_by_text("Waiting: number 1 in the queue.").first).to_be_visible()
         page.reload()
         expect(page.get_by_text(re.compile(r"CNN · Epoch [\d.]+ of 90"))).to_be_visible()
         page.locator(".st-key-train-stop button").click()
@@ -48,12 +48,12 @@ def test_two_visitors_race_at_once_and_each_sees_who_won(page, chromium, server)
             3
         )  # of both, and in the sentence
         other.locator(".st-key-compare-them button").click()
-        expect(other.get_by_text("Two networks side by side")).to_be_visible()
+        expect(other.get_by_text("Two models side by side")).to_be_visible()
 
 
 def test_a_training_is_paused_driven_and_its_worker_killed_while_it_stands_still(page, server):
     page.goto(f"{server.url}/train?network=dnn&hidden_units=16&epochs=90&train_images=20000")
-    page.get_by_text("Parameters, all layers").wait_for()
+    page.get_by_text("Total parameters").wait_for()
     start(page)
     wait_for_more(page, 0.2)
     run_in_list = page.get_by_role("combobox", name="Run", exact=True).input_value()

@@ -20,15 +20,15 @@ def test_a_digit_of_two_strokes_is_replayed_up_to_what_the_draw_page_reads(page,
     expect(page.get_by_text(re.compile(r"with probability 100\.0%"))).to_have_count(2)
     open_lesson(page, "Stroke by stroke")
     finding = page.get_by_text(
-        re.compile(r"The DNN has read 4 since \d+% of the ink, in stroke 2 of 2")
+        re.compile(r"The DNN settles on 4 at \d+% of the ink, in stroke 2 of 2")
     )
     expect(finding).to_contain_text(
-        re.compile(r"The CNN has read 4 since \d+% of the ink, in stroke 2 of 2")
+        re.compile(r"The CNN settles on 4 at \d+% of the ink, in stroke 2 of 2")
     )
     expect(page.get_by_text("As drawn: 100% of the ink, in stroke 2 of 2")).to_be_visible()
     expect(page.get_by_text(re.compile(r"with probability 100\.0%"))).to_have_count(2)
     expect(page.locator("[data-testid=stVegaLiteChart] svg")).to_have_count(2)
-    page.get_by_role("button", name="Where the CNN last changed its mind").click()
+    page.get_by_role("button", name="Where the CNN last changed its answer").click()
     expect(page.get_by_text(re.compile(r"As drawn: [6-9]\d% of the ink"))).to_be_visible()
     # Played from there, it ends by itself.
     page.get_by_role("button", name="Play").click()
@@ -40,7 +40,7 @@ def test_a_digit_of_two_strokes_is_replayed_up_to_what_the_draw_page_reads(page,
 def test_an_example_can_be_drawn_on(page, server):
     page.goto(f"{server.url}/strokes")
     page.get_by_role("button", name="A 7, crossed last").click()
-    expect(page.get_by_text(re.compile("The CNN has read 7"))).to_be_visible()
+    expect(page.get_by_text(re.compile("The CNN settles on 7"))).to_be_visible()
     page.get_by_role("main").get_by_role("link", name="Draw one").click()
     expect_reading(page, "7")
     # Both still show a 7 until the canvas has told what is left.

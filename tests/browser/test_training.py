@@ -19,7 +19,7 @@ def start_long_training(page: Page, url: str) -> None:
     """Starts a training of a small CNN that no test outlasts: 89 epochs from a link, and one more
     with an arrow key."""
     page.goto(f"{url}/train?network=cnn&epochs=89&conv_layers=16x5%2F2%2Bpool2&dense_units=32")
-    page.get_by_text("Parameters, all layers").wait_for()
+    page.get_by_text("Total parameters").wait_for()
     page.get_by_role("tab", name="Training").click()
     slider = page.get_by_role("slider", name="Epochs")
     slider.press("ArrowRight")
@@ -79,9 +79,7 @@ def test_a_training_is_watched_left_reloaded_stopped_and_drawn_for(page, server)
     canvas(page).wait_for()
     draw(page, SEVEN)
     expect_reading(page, "7")
-    expect(page.get_by_role("combobox", name="CNN to read with")).to_have_value(
-        re.compile(run_name)
-    )
+    expect(page.get_by_role("combobox", name="CNN model")).to_have_value(re.compile(run_name))
 
 
 def test_a_killed_worker_fails_its_own_run_and_the_next_training_works(page, server):
@@ -108,8 +106,6 @@ def test_a_killed_server_leaves_an_interrupted_run_with_its_curve(page, server):
     assert children and not alive
     server.start()
     page.goto(f"{server.url}/train")
-    expect(
-        page.get_by_text("The app was ended while this network was being trained")
-    ).to_be_visible()
+    expect(page.get_by_text("The app was ended during this run")).to_be_visible()
     assert points(page) > 1
-    expect(page.get_by_text("The training loss went from")).to_be_visible()
+    expect(page.get_by_text("The training loss fell from")).to_be_visible()

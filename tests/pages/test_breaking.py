@@ -22,7 +22,7 @@ def page() -> AppTest:
 
 
 def read(app: AppTest, run_id: str, name: str, amount: float):
-    """What a network reads in the digit of the page, spoiled, read by itself."""
+    """A model's prediction for the digit of the page, distorted, by itself."""
     image = app.session_state["board"].preparation.image
     return resources.classifier(run_id).read(CORRUPTIONS[name].apply(image[np.newaxis], amount)[0])
 
@@ -79,7 +79,7 @@ def test_the_slider_spoils_the_digit_under_both_networks():
     for metric, run_id in zip(app.metric, ("shipped-dnn", "shipped-cnn"), strict=True):
         expected = read(app, run_id, "cover", 14)
         assert metric.value == str(expected.digit)
-        assert metric.delta.startswith(f"{expected.probability:.1%} sure")
+        assert metric.delta.startswith(f"probability {expected.probability:.1%}")
 
 
 def test_the_chart_and_the_words_are_those_of_reading_one_by_one():
@@ -127,7 +127,7 @@ def test_the_whole_test_set_is_read_in_slices_and_kept(finished_run):
     found = rows(app, 1, "accuracies")
     assert [row["accuracy"] for row in found] == pytest.approx(accuracies, abs=1e-4)
     assert any(
-        f"reads {accuracies[0]:.1%} of 2,000 unspoiled test digits" in text.value
+        f"accuracy {accuracies[0]:.1%} on 2,000 undistorted test images" in text.value
         for text in app.markdown
     )
 
@@ -205,7 +205,7 @@ def test_curves_that_cannot_be_kept_are_shown_all_the_same(broken_store):
     choose(app, ["quick-dnn"], "blur")
     read_the_test_set(app)
     assert has_curves(app)
-    (told,) = [warning.value for warning in app.warning if "could not be kept" in warning.value]
+    (told,) = [warning.value for warning in app.warning if "could not be saved" in warning.value]
     assert "until the app ends" in told and "cannot be used" in told
     cached.robustness_curve.clear()
 

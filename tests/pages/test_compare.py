@@ -21,7 +21,9 @@ DNN, CNN = "shipped-dnn", "shipped-cnn"
 READINGS = [pretrained.predictions(run_id) for run_id in (DNN, CNN)]
 LABELS = dataset.load().test.labels
 BOXES = comparison.boxes(*READINGS, LABELS)
-LEAD = f"The CNN reads **{len(BOXES[Box.SECOND]) - len(BOXES[Box.FIRST])} more digits** right"
+LEAD = (
+    f"The CNN classifies **{len(BOXES[Box.SECOND]) - len(BOXES[Box.FIRST])} more digits** correctly"
+)
 MISREAD = [int((reading.digits != LABELS).sum()) for reading in READINGS]
 
 
@@ -52,7 +54,7 @@ def captions(app: AppTest) -> list[str]:
 
 
 def two(app: AppTest) -> tuple[str, str]:
-    return tuple(place(app, name).value for name in ("First network", "Second network"))
+    return tuple(place(app, name).value for name in ("First model", "Second model"))
 
 
 def place(app: AppTest, name: str):
@@ -77,22 +79,22 @@ def others(store, trained):
 def test_the_page_opens_with_all_runs_and_the_best_of_each_network_side_by_side(finished_run):
     app = page().run()
     assert not app.exception
-    assert {finished_run.label, "DNN that ships", "CNN that ships"} <= set(listed(app).index)
+    assert {finished_run.label, "Pretrained DNN", "Pretrained CNN"} <= set(listed(app).index)
     assert two(app) == (DNN, CNN)
-    assert f"{LEAD} than the DNN; both fail on {len(BOXES[Box.NEITHER])}." in texts(app)
-    assert f"The DNN misreads **{MISREAD[0]}** of 10,000 digits" in texts(app)
-    assert f"The CNN misreads **{MISREAD[1]}** of" in texts(app)
+    assert f"{LEAD} than the DNN; both misclassify {len(BOXES[Box.NEITHER])}." in texts(app)
+    assert f"The DNN misclassifies **{MISREAD[0]}** of 10,000 digits" in texts(app)
+    assert f"The CNN misclassifies **{MISREAD[1]}** of" in texts(app)
 
 
 def test_the_table_tells_of_each_run_what_came_out_of_it(finished_run):
     row = listed(page().run()).loc[finished_run.label]
-    assert row["Network"] == "DNN" and row["State"] == "finished"
+    assert row["Model"] == "DNN" and row["State"] == "finished"
     assert row["Test accuracy"] == pytest.approx(100 * finished_run.test_accuracy)
     assert (row["Test loss"], row["Parameters"]) == (
         finished_run.test_loss,
         finished_run.parameters,
     )
-    assert row["Training, s"] == finished_run.elapsed_s
+    assert row["Training time (s)"] == finished_run.elapsed_s
 
 
 def test_of_the_hyperparameters_only_those_that_differ_are_in_the_table(others):
@@ -106,11 +108,11 @@ def test_of_the_hyperparameters_only_those_that_differ_are_in_the_table(others):
 
 def test_the_filter_takes_the_network_too_and_says_when_nothing_is_left(finished_run):
     app = page(**{"compare-networks": ["cnn"]}).run()
-    assert set(listed(app)["Network"]) == {"CNN"}
+    assert set(listed(app)["Model"]) == {"CNN"}
     app.text_input(key="compare-text").set_value("no such name").run()
     assert not app.exception
     assert app.button(key="delete-runs").disabled
-    assert any("No run has this text in its name" in info.value for info in app.info)
+    assert any("No run matches this name" in info.value for info in app.info)
     assert two(app) == (DNN, CNN)
 
 
@@ -128,11 +130,9 @@ def test_runs_that_came_to_nothing_are_in_the_table_but_cannot_be_compared(store
         state: str(state) for state in runs
     }
     assert not any(
-        run.label in option
-        for run in runs.values()
-        for option in place(app, "First network").options
+        run.label in option for run in runs.values() for option in place(app, "First model").options
     )
-    assert any("No curve was kept" in info.value for info in app.info)
+    assert any("There is no curve of the ticked runs" in info.value for info in app.info)
     store.set_state(runs[RunState.RUNNING].id, RunState.INTERRUPTED)
 
 
@@ -202,8 +202,10 @@ def test_two_ticked_runs_are_compared_and_their_networks_told_apart_where_they_a
     assert not app.exception
     assert set(two(app)) == {run.id for run in others[:2]}
     assert tuple(app.query_params[name] for name in ("first", "second")) == two(app)
-    assert "The first DNN and the second DNN read equally many digits right" in texts(app)
-    assert "for the second DNN it is" in texts(app)
+    assert "The first DNN and the second DNN classify equally many test digits correctly" in texts(
+        app
+    )
+    assert "for the second DNN (" in texts(app)
     assert any(caption.count("first: ") == 1 for caption in captions(app))
 
 
@@ -217,14 +219,12 @@ def test_how_far_the_probabilities_can_be_believed_is_told_before_and_after_the_
         told = [
             caption.value
             for caption in app.caption
-            if caption.value.startswith(f"{run.hyperparameters.title}: the prob")
+            if caption.value.startswith(f"{run.hyperparameters.title}: on average, the prob")
         ]
         assert len(told) == 1
-        assert f"{evaluation.calibration_error:.2%} on average" in told[0]
-        assert (
-            f"{evaluation.untempered_calibration_error:.2%} before" in told[0]
-            and f"{run.temperature:.2f}" in told[0]
-        )
+        assert f"differs by {evaluation.calibration_error:.2%} from" in told[0]
+        assert f"before temperature scaling (T = {run.temperature:.2f}," in told[0]
+        assert told[0].endswith(f" by {evaluation.untempered_calibration_error:.2%}.")
 
 
 def test_a_comparison_can_be_linked_and_an_unknown_run_in_a_link_gets_a_sentence(finished_run):
@@ -237,17 +237,17 @@ def test_a_comparison_can_be_linked_and_an_unknown_run_in_a_link_gets_a_sentence
     app.run()
     assert not app.exception
     assert two(app) == (finished_run.id, CNN)
-    assert "not here or cannot read digits" in app.warning[0].value and "example.org" not in texts(
-        app
-    )
+    assert "not here or has no model" in app.warning[0].value and "example.org" not in texts(app)
 
 
 def test_one_network_chosen_twice_is_shown_alone_with_a_sentence():
     app = page().run()
-    place(app, "First network").select(CNN).run()
+    place(app, "First model").select(CNN).run()
     assert not app.exception
-    assert any("one and the same network" in info.value for info in app.info)
-    assert f"The CNN misreads **{MISREAD[1]}** of" in texts(app) and "more digits" not in texts(app)
+    assert any("one and the same model" in info.value for info in app.info)
+    assert f"The CNN misclassifies **{MISREAD[1]}** of" in texts(
+        app
+    ) and "more digits" not in texts(app)
 
 
 @pytest.mark.parametrize("box", Box)
@@ -270,7 +270,7 @@ def test_the_list_of_cells_begins_with_the_most_frequent_mistake_and_shows_the_d
     tables = [confusion_matrix(LABELS, reading.digits) for reading in READINGS]
     most = max(table[~np.eye(10, dtype=bool)].max() for table in tables)
     name, label, digit, count = re.fullmatch(
-        r"(.NN): (\d) read as (\d): (\d+) digits", cells.options[0]
+        r"(.NN): (\d) predicted as (\d) \((\d+) digits\)", cells.options[0]
     ).groups()
     assert int(count) == most == tables[("DNN", "CNN").index(name)][int(label), int(digit)]
     cells.set_value((1, 9, 4)).run()
@@ -289,7 +289,10 @@ def test_each_digit_is_told_with_what_was_read_and_how_sure():
     app = page().run()
     index = BOXES[Box.SECOND][0]
     dnn, cnn = ((reading.digits[index], reading.confidences[index]) for reading in READINGS)
-    told = f"is **{LABELS[index]}**  \nDNN: {dnn[0]} ✗ {dnn[1]:.1%}  \nCNN: {cnn[0]} ✓ {cnn[1]:.1%}"
+    told = (
+        f"actual **{LABELS[index]}**  \nDNN: {dnn[0]} ✗ {dnn[1]:.1%}  "
+        f"\nCNN: {cnn[0]} ✓ {cnn[1]:.1%}"
+    )
     assert told in captions(app)
 
 
@@ -299,7 +302,9 @@ def test_a_digit_is_opened_on_the_drawing_page():
     app.button(key=f"parting-shipped-dnn-shipped-cnn-box-digits-{index}").click().run()
     assert not app.exception
     board: canvas.Board = app.session_state["board"]
-    assert board.origin == f"Test image {index:,}, labelled {LABELS[index]}. Draw over it!"
+    assert (
+        board.origin == f"Test image {index:,}, label {LABELS[index]}. You can draw on top of it."
+    )
     assert any(
         metric.label == "CNN reads" and metric.value == str(LABELS[index]) for metric in app.metric
     )

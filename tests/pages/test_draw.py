@@ -43,7 +43,7 @@ def test_a_blank_canvas_is_not_read_and_invites_to_draw():
     app = page().run()
     assert not app.exception
     assert [reading(app, network) for network in ("dnn", "cnn")] == ["–", "–"]
-    assert sum("Draw a digit on the canvas" in caption.value for caption in app.caption) == 2
+    assert sum("Waiting for a digit" in caption.value for caption in app.caption) == 2
 
 
 def test_both_networks_read_a_drawing_side_by_side_and_agree(monkeypatch):
@@ -51,10 +51,10 @@ def test_both_networks_read_a_drawing_side_by_side_and_agree(monkeypatch):
     app = page().run()
     assert not app.exception
     assert [reading(app, network) for network in ("dnn", "cnn")] == ["7", "7"]
-    assert "both read **7**" in app.success[0].value
+    assert "both say **7**" in app.success[0].value
     assert (
         sum(
-            "parameters" in caption.value and "test digits" in caption.value
+            "parameters" in caption.value and "test accuracy" in caption.value
             for caption in app.caption
         )
         == 2
@@ -75,7 +75,7 @@ def test_what_is_no_digit_is_called_so_and_what_it_might_be_is_still_told(monkey
     assert [reading(app, network) for network in ("dnn", "cnn")] == ["not sure", "not sure"]
     assert (
         sum(
-            bool(re.match(r"perhaps \*\*\d\*\*, with probability", text.value))
+            bool(re.match(r"perhaps \*\*\d\*\*, \*\*[\d.]+%\*\* confident", text.value))
             for text in app.markdown
         )
         == 2
@@ -108,7 +108,7 @@ def test_an_example_is_put_on_the_canvas_with_its_label():
     assert not app.exception
     (origin,) = [caption.value for caption in app.caption if caption.value.startswith("Test image")]
     index = int(origin.split()[2].rstrip(",").replace(",", ""))
-    assert f"labelled {dataset.load().test.labels[index]}" in origin
+    assert f"label {dataset.load().test.labels[index]}" in origin
     assert all(reading(app, network).isdigit() for network in ("dnn", "cnn"))
 
 

@@ -59,8 +59,8 @@ def texts(app: AppTest) -> str:
 
 
 def steps(app: AppTest) -> list[float]:
-    """What each step of the arithmetic leads to."""
-    (table,) = [text.value for text in app.markdown if "| leads to |" in text.value]
+    """The result of each step of the arithmetic."""
+    (table,) = [text.value for text in app.markdown if "| result |" in text.value]
     return [float(number) for number in re.findall(r"\| (-?[\d.]+) \|$", table, flags=re.MULTILINE)]
 
 
@@ -69,7 +69,7 @@ def test_who_comes_without_a_drawing_sees_what_an_example_does_in_both_networks(
     assert not app.exception
     told = texts(app)
     assert "**512 templates of 28×28**: 401,408 weights" in told
-    assert "**32 kernels of 3×3**: 288 weights, each used at all 26×26 places" in told
+    assert "**32 kernels of 3×3**: 288 weights, each used at all 26×26 positions" in told
     for run_id in (DNN, CNN):
         outputs = passed_on_slowly(resources.classifier(run_id).network, image)
         sums = outputs["dense_1_batch_norm"]
@@ -79,7 +79,9 @@ def test_who_comes_without_a_drawing_sees_what_an_example_does_in_both_networks(
             f"{outputs['logits'].max():.1f}" in told
         )
     assert (outputs["conv_4_batch_norm"] > 0).any(axis=(0, 1)).sum() == int(
-        re.search(r"\*\*Convolution 4\*\*: 64 maps of 8×8 pixels. (\d+) filters respond", told)[1]
+        re.search(r"\*\*Convolution 4\*\*: 64 maps of 8×8 pixels. (\d+) filters are active", told)[
+            1
+        ]
     )
 
 
@@ -127,12 +129,12 @@ def test_what_another_layer_does_not_have_is_the_strongest_again(no_search):
 
 def test_another_digit_has_other_templates_speak_for_it(no_search):
     app = page().run()
-    before = [text.value for text in app.markdown if "speak for 2" in text.value]
+    before = [text.value for text in app.markdown if "are evidence for 2" in text.value]
     app.selectbox[0].select(7).run()
     assert not app.exception
     assert (
         len(before) == 2
-        and len([text for text in app.markdown if "speak for 7" in text.value]) == 2
+        and len([text for text in app.markdown if "are evidence for 7" in text.value]) == 2
     )
 
 
@@ -158,9 +160,9 @@ def test_what_excites_a_filter_is_looked_for_in_the_training_digits_until_all_we
     while not cached.search(CNN).is_over:
         app.run()
     assert not app.exception
-    assert "The strongest of 100 training digits" in texts(app.run())
+    assert "The highest activations in 100 training images" in texts(app.run())
     app.toggle(key="inside-search").set_value(False).run()
-    assert "The highest answer that this digit gets" in texts(app)
+    assert "The highest activation for this digit" in texts(app)
     cached.search.clear()
 
 
@@ -180,34 +182,36 @@ def told_by_pictures(app: AppTest) -> str:
     [
         (
             [-1.0, -2.0],
-            "Nothing in this layer speaks for 7; what speaks against it adds up to -3.0.",
+            "Nothing in this layer is evidence for 7; the evidence against it adds up to -3.0.",
         ),
         (
             [1.0, 6.0, 0.0, -2.0],
-            "2 of 4 speak for 7, +7.0 together, and 1 against it, -2.0. Half of what speaks for it "
-            "comes from one alone.",
+            "2 of 4 are evidence for 7, +7.0 in total, and 1 evidence against it, -2.0. Half of "
+            "the evidence for it comes from one alone.",
         ),
         (
             [2.0, 2.0, 2.0, 2.0],
-            "4 of 4 speak for 7, +8.0 together, and 0 against it, +0.0. Half of what speaks for it "
-            "comes from the first 2.",
+            "4 of 4 are evidence for 7, +8.0 in total, and 0 evidence against it, +0.0. Half of "
+            "the evidence for it comes from the first 2.",
         ),
     ],
 )
 def test_what_speaks_for_a_digit_is_told_from_the_numbers(each, told):
     from pages.parts.lessons.inside import layers
 
-    assert layers.spoken(np.array(each), 7) == told
+    assert layers.evidence(np.array(each), 7) == told
 
 
 def test_a_filter_that_nothing_excites_and_one_that_blank_paper_excites_are_told_of():
-    from pages.parts.lessons.inside.excited import Patch, findings
+    from pages.parts.lessons.inside.activating import Patch, findings
 
     ink, blank = np.full((3, 3), 9, np.uint8), np.zeros((3, 3), np.uint8)
     dead = Patch(0.0, ink, 2, "this digit")
-    assert findings([dead], dead, 1000) == "Nothing here makes this filter answer above zero."
+    assert findings([dead], dead, 1000) == "Nothing here activates this filter above zero."
     own, higher = Patch(0.5, ink, 2, "this digit"), Patch(2.0, blank, 8, "digit 8")
     assert "paper without ink" in findings([higher], own, 1000)
     told = findings([Patch(2.0, ink, 8, "digit 8"), Patch(1.0, ink, 8, "digit 8")], own, 1000)
-    assert "2 of the 2 patches come from the digit 8." in told and "0.50, 25% of the first." in told
+    assert (
+        "2 of the 2 patches come from the digit 8." in told and "0.50, 25% of the highest." in told
+    )
     assert "This digit is among them." in findings([Patch(0.5, ink, 2, "digit 2"), own], own, 1000)

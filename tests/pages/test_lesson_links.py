@@ -222,14 +222,14 @@ def test_what_was_changed_after_a_link_stays_changed():
         ({"digit": "10000"}, "digit cannot be '10000'; allowed is a whole number from 0 to 9999."),
         ({"digit": "٣"}, "digit cannot be"),
         ({"digit": "-1"}, "digit cannot be"),
-        ({"ink": "xyz", "label": "3"}, "The drawing in it is damaged"),
-        ({"ink": "", "label": "3"}, "The drawing in it is damaged"),
-        ({"ink": "00f0" * 200, "label": "3"}, "The drawing in it is damaged"),
+        ({"ink": "xyz", "label": "3"}, "Its drawing is damaged"),
+        ({"ink": "", "label": "3"}, "Its drawing is damaged"),
+        ({"ink": "00f0" * 200, "label": "3"}, "Its drawing is damaged"),
         ({"ink": "0f0f", "label": "12"}, "label cannot be '12'; allowed is a digit from 0 to 9."),
         ({"ink": "0f0f"}, "label cannot be ''"),
-        ({"strokes": "0kzzzz", "label": "3"}, "The drawing in it is damaged"),
+        ({"strokes": "0kzzzz", "label": "3"}, "Its drawing is damaged"),
         ({"dnn": "1a2b3c4d"}, "There is no run '1a2b3c4d'."),
-        ({"dnn": "quick-cnn"}, "is no DNN that can read"),
+        ({"dnn": "quick-cnn"}, "is not a trained DNN"),
         ({"prepared": "yes"}, "prepared cannot be 'yes'; allowed is one of false, true."),
         ({"speed": "9"}, "This page has no 'speed'"),
         ({"lesson": "nothing"}, "There is no lesson 'nothing'"),
@@ -253,7 +253,7 @@ def test_a_link_can_hide_what_else_could_be_chosen():
     assert not [box.key for box in app.selectbox if box.key.startswith("reads-")]
     assert not [button for button in app.button if button.key == "lesson-example"]
     assert any("DNN:** DNN without augmentation" in text.value for text in app.markdown)
-    assert any(f"It is a **{LABELS[17]}**" in text.value for text in app.markdown)
+    assert any(f"True digit: **{LABELS[17]}**" in text.value for text in app.markdown)
     assert app.toggle(key="slide-prepared").value is False  # the lesson itself stays
     shown = opened("slide", digit="17", dnn="quick-dnn")
     assert [metric.value for metric in shown.metric] == [metric.value for metric in app.metric]
@@ -289,7 +289,7 @@ def test_a_ready_made_lesson_opens_with_its_question_and_no_warning(name):
     app = opened(one.script.removeprefix("pages/").removesuffix(".py"), lesson=name, **one.query)
     assert not app.warning
     assert any(one.question in text.value for text in app.markdown)
-    assert any(one.finding in text.value for text in app.markdown)
+    assert any(one.answer in text.value for text in app.markdown)
 
 
 def test_the_home_page_lists_the_ready_made_lessons():

@@ -10,7 +10,7 @@ from mnist_models.settings.hyperparameters import CnnHyperparameters
 from mnist_models.training.loop import train
 from pages.parts import resources
 from pages.parts.lessons import cached, charts, waiting
-from pages.parts.lessons.reasons import alike, changes, evidence
+from pages.parts.lessons.reasons import attributions, counterfactuals, nearest
 from tests.pages.conftest import APP
 
 TITLES = ("DNN", "CNN")
@@ -52,13 +52,14 @@ def test_who_comes_without_a_drawing_learns_why_the_example_is_read_as_it_is():
             row, column = divmod(place, 28)
             covered[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = 0
         moved = (reader.probabilities(images).argmax(axis=1) != 2).mean()
-        assert metrics(app)[f"Covers that change what the {title} reads"] == f"{moved:.1%}"
-        assert metrics(app)[f"The {title} now reads"] != "2"
-        assert told(
-            app, f"**{title}**: all nine of the digits nearest to this one are labelled **2**."
+        assert (
+            metrics(app)[f"Positions of the square that change the {title}'s prediction"]
+            == f"{moved:.1%}"
         )
+        assert metrics(app)[f"{title} prediction, changed"] != "2"
+        assert told(app, f"**{title}**: all nine nearest digits have the label **2**.")
     assert len(told(app, "the correlation of the two maps is")) == 1
-    assert len(told(app, "that change less ink do not change what it reads")) == 2
+    assert len(told(app, "that change less ink do not change the prediction")) == 2
 
 
 def test_the_maps_can_be_of_other_covers_and_of_gradients():
@@ -68,10 +69,10 @@ def test_the_maps_can_be_of_other_covers_and_of_gradients():
     app.segmented_control(key="reasons-side").set_value(7).run()
     settled(app)
     assert metrics(app) != before
-    assert told(app, "The ink hurts most") and told(app, "7×7 square of ink")
+    assert told(app, "hurts most: with the 7×7 square of ink") and told(app, "7×7 square of ink")
     app.segmented_control(key="reasons-way").set_value("gradients").run()
     settled(app)
-    assert {f"What the ink adds to the {title}'s odds of 2" for title in TITLES} < metrics(
+    assert {f"Effect of the ink on the {title}'s odds of 2" for title in TITLES} < metrics(
         app
     ).keys()
     app.segmented_control(key="reasons-way").set_value("cover").run()
@@ -79,13 +80,14 @@ def test_the_maps_can_be_of_other_covers_and_of_gradients():
 
 
 @pytest.mark.parametrize(
-    ("by", "words"), [("rubber", "strokes of a rubber 4 px wide"), ("pixels", "changes were tried")]
+    ("by", "words"),
+    [("rubber", "straight eraser strokes, 4 px wide"), ("pixels", "changes were tried")],
 )
 def test_it_can_be_changed_by_other_means(by, words):
     app = page()
     app.segmented_control(key="reasons-change").set_value(by).run()
     settled(app)
-    assert len(told(app, words)) + len(told(app, "read another digit")) >= 2
+    assert len(told(app, words)) + len(told(app, "into another digit")) >= 2
 
 
 def test_whoever_drew_something_else_is_told_that_the_reading_is_explained_all_the_same():
@@ -101,7 +103,7 @@ def test_a_run_of_the_visitors_is_asked_too(finished_run):
     settled(app)
     image = app.session_state["board"].preparation.image
     assert told(app, f"The DNN reads **{resources.classifier(finished_run.id).read(image).digit}**")
-    assert told(app, "two directions of the 16 of its last hidden layer")
+    assert told(app, "two directions out of 16 in the model's last hidden layer")
 
 
 def test_a_network_without_a_dense_head_has_a_last_hidden_layer_too(store):
@@ -119,7 +121,7 @@ def test_a_network_without_a_dense_head_has_a_last_hidden_layer_too(store):
     app = page()
     app.selectbox(key="reads-cnn").select(run.id).run()
     settled(app)
-    assert told(app, "two directions of the 256 of its last hidden layer")
+    assert told(app, "two directions out of 256 in the model's last hidden layer")
     for way in ("gradients", "cover"):
         app.segmented_control(key="reasons-way").set_value(way).run()
     for by in ("rubber", "pixels"):
@@ -142,58 +144,68 @@ def test_what_takes_long_is_done_in_slices_and_a_bar_tells_how_far_it_is(monkeyp
 
 
 def test_where_a_pixel_is_and_how_odds_are_said():
-    assert evidence.where(4, 4) == "at the top left" and evidence.where(14, 14) == "in the middle"
-    assert evidence.where(27, 14) == "at the bottom" and evidence.where(14, 20) == "on the right"
-    assert [evidence.times(power) for power in (0, 0.5, 3.2, 6, 12)] == [
+    assert (
+        attributions.where(4, 4) == "at the top left"
+        and attributions.where(14, 14) == "in the middle"
+    )
+    assert (
+        attributions.where(27, 14) == "at the bottom"
+        and attributions.where(14, 20) == "on the right"
+    )
+    assert [attributions.times(power) for power in (0, 0.5, 3.2, 6, 12)] == [
         "1.0",
         "3.2",
         "1,600",
         "1,000,000",
         "more than a billion",
     ]
-    assert (evidence.odds(3), evidence.odds(-2)) == ("1,000 to 1", "1 to 100")
+    assert (attributions.odds(3), attributions.odds(-2)) == ("1,000 : 1", "1 : 100")
 
 
 def test_two_maps_are_compared_only_where_they_are_about_the_same_digit():
     one = np.arange(784.0).reshape(28, 28)
     other = np.random.default_rng(0).permuted(one)
-    assert "much the same" in evidence.compared(
-        {"dnn": one, "cnn": 2 * one}, {"dnn": 2, "cnn": 2}, "places"
+    assert "much the same" in attributions.compared(
+        {"dnn": one, "cnn": 2 * one}, {"dnn": 2, "cnn": 2}, "positions"
     )
-    assert "partly the same" in evidence.compared(
-        {"dnn": one, "cnn": one + 1.5 * other}, {"dnn": 2, "cnn": 2}, "places"
+    assert "partly the same" in attributions.compared(
+        {"dnn": one, "cnn": one + 1.5 * other}, {"dnn": 2, "cnn": 2}, "positions"
     )
-    assert "different** places" in evidence.compared(
-        {"dnn": one, "cnn": -one}, {"dnn": 2, "cnn": 2}, "places"
+    assert "different** positions" in attributions.compared(
+        {"dnn": one, "cnn": -one}, {"dnn": 2, "cnn": 2}, "positions"
     )
-    assert "different digits" in evidence.compared(
-        {"dnn": one, "cnn": one}, {"dnn": 2, "cnn": 7}, "places"
+    assert "different digits" in attributions.compared(
+        {"dnn": one, "cnn": one}, {"dnn": 2, "cnn": 7}, "positions"
     )
-    assert "nothing to compare" in evidence.compared(
-        {"dnn": one, "cnn": 0 * one}, {"dnn": 2, "cnn": 2}, "places"
+    assert "nothing to compare" in attributions.compared(
+        {"dnn": one, "cnn": 0 * one}, {"dnn": 2, "cnn": 2}, "positions"
     )
 
 
 def test_a_network_that_nothing_moves_is_said_to_be_unmoved():
     networks = ["dnn", "cnn"]
-    assert "Neither changes its mind" in changes.verdict({}, networks, "rubber")
-    assert "The CNN does not" in changes.verdict({"dnn": 2.0}, networks, "pen")
-    assert "the CNN only after **3 pixels**" in changes.verdict(
+    assert "Neither changes its answer" in counterfactuals.verdict({}, networks, "rubber")
+    assert "The CNN does not" in counterfactuals.verdict({"dnn": 2.0}, networks, "pen")
+    assert "the CNN only after **3 pixels**" in counterfactuals.verdict(
         {"dnn": 1.0, "cnn": 3.0}, networks, "pixels"
     )
-    assert "the DNN only after **3.0 px of ink**" in changes.verdict(
+    assert "the DNN only after **3.0 px of ink**" in counterfactuals.verdict(
         {"dnn": 3.0, "cnn": 1.0}, networks, "pen"
     )
-    assert "much more firmly" in changes.verdict({"dnn": 1.0, "cnn": 1.0}, networks, "pixels")
-    assert "much more firmly" in changes.verdict({"dnn": 18.9, "cnn": 18.5}, networks, "pen")
+    assert "about equally robust" in counterfactuals.verdict(
+        {"dnn": 1.0, "cnn": 1.0}, networks, "pixels"
+    )
+    assert "about equally robust" in counterfactuals.verdict(
+        {"dnn": 18.9, "cnn": 18.5}, networks, "pen"
+    )
 
 
 @pytest.mark.parametrize(
     ("part", "words"),
     [
         ("covers", "hardly fall"),
-        ("gradients", "No ink speaks for it"),
-        ("pen", "None of all 2,000 strokes"),
+        ("gradients", "No ink is evidence for it"),
+        ("pen", "None of all 2,000 pen strokes"),
         ("pixels", "Even 20"),
     ],
 )
@@ -207,12 +219,12 @@ def _unmoved(part):
     import numpy as np
 
     from mnist_models.explain import explanations
-    from pages.parts.lessons.reasons import changes, evidence
+    from pages.parts.lessons.reasons import attributions, counterfactuals
 
     image, digits = np.zeros((28, 28), np.uint8), {"dnn": 0, "cnn": 0}
     flat, even = np.zeros((28, 28)), np.full((784, 10), 0.1, np.float32)
     if part == "covers":
-        evidence.covers(
+        attributions.covers(
             dict.fromkeys(digits, explanations.Occlusion(flat, even)),
             image,
             digits,
@@ -220,12 +232,12 @@ def _unmoved(part):
             "paper",
         )
     elif part == "gradients":
-        evidence.gradients(
+        attributions.gradients(
             dict.fromkeys(digits, explanations.Attribution(flat, 0.0, 0.0)), image, digits
         )
     else:
         unmoved = explanations.Search(None, None, 2000, 2000)
-        changes.show(
+        counterfactuals.show(
             dict.fromkeys(digits, unmoved), image, digits, dict.fromkeys(digits, 0.5), part
         )
 
@@ -233,42 +245,42 @@ def _unmoved(part):
 def test_a_network_that_would_not_be_sure_of_what_it_reads_now_is_said_to_be_unsure():
     app = AppTest.from_function(_moved, default_timeout=30).run()
     assert not app.exception
-    assert metrics(app) == {"The DNN now reads": "3", "The CNN now reads": "3"}
+    assert metrics(app) == {"DNN prediction, changed": "3", "CNN prediction, changed": "3"}
     assert (
         len(
             told(
                 app,
-                "with probability 40.0%, so it would say that it is not sure; before, it read 0",
+                "Probability 40.0% (below the threshold: not sure); before, the prediction was 0",
             )
         )
         == 1
     )
-    assert len(told(app, "with probability 40.0%; before, it read 0")) == 1
+    assert len(told(app, "Probability 40.0%; before, the prediction was 0")) == 1
 
 
 def _moved():
     import numpy as np
 
     from mnist_models.explain.explanations import Search
-    from pages.parts.lessons.reasons import changes
+    from pages.parts.lessons.reasons import counterfactuals
 
     before, after = np.zeros((2, 28, 28), np.uint8)
     after[3, 4] = 255
     probabilities = np.full(10, 0.6 / 9, np.float32)
     probabilities[3] = 0.4
     moved = dict.fromkeys(("dnn", "cnn"), Search(after, probabilities, 5, 2000))
-    changes.show(moved, before, dict.fromkeys(moved, 0), {"dnn": 0.5, "cnn": 0.3}, "pen")
+    counterfactuals.show(moved, before, dict.fromkeys(moved, 0), {"dnn": 0.5, "cnn": 0.3}, "pen")
 
 
 def test_added_ink_is_green_and_ink_taken_away_purple():
     before, after = np.zeros((28, 28), np.uint8), np.zeros((28, 28), np.uint8)
     before[0, 0] = before[0, 1] = 255
     after[0, 0] = after[0, 2] = 255
-    pixels = np.asarray(changes.recoloured(before, after))[::6, ::6]
+    pixels = np.asarray(counterfactuals.recoloured(before, after))[::6, ::6]
     assert pixels[0, :4].tolist() == [
         [0, 0, 0],
-        list(changes.TAKEN),
-        list(changes.ADDED),
+        list(counterfactuals.REMOVED),
+        list(counterfactuals.ADDED),
         [255, 255, 255],
     ]
 
@@ -286,13 +298,13 @@ def test_the_nearest_are_told_by_their_labels_and_where_the_map_says_otherwise_i
     nines = np.flatnonzero(labels == 9)[:9]
     assert len(nines) == 9 and along[nines].tolist() == [9.0] * 9
     nine = np.eye(10, dtype=np.float32)[9:]
-    assert alike.words(known, nine, nines) == (
-        "all nine of the digits nearest to this one are labelled **9**. On the map, it lies "
-        "nearest to the middle of the 9s."
+    assert nearest.words(known, nine, nines) == (
+        "all nine nearest digits have the label **9**. On the map, it is closest "
+        "to the centre of the 9s."
     )
     mixed = np.concatenate([nines[:7], np.flatnonzero(labels == 4)[:2]])
-    assert "7 are labelled **9**, 2 as 4." in alike.words(known, nine, mixed)
-    assert "the middle of the 3s: two directions do not show all" in alike.words(
+    assert "7 have the label **9**, 2 4." in nearest.words(known, nine, mixed)
+    assert "the centre of the 3s: two directions do not show everything" in nearest.words(
         known, nine / 3, nines
     )
 
@@ -300,8 +312,8 @@ def test_the_nearest_are_told_by_their_labels_and_where_the_map_says_otherwise_i
 def test_the_edge_of_the_ink_is_drawn_around_it():
     image = np.zeros((28, 28), np.uint8)
     image[3:5, 7] = 255  # two pixels, one above the other, have six sides
-    counted = charts.Counted(np.zeros((28, 28)), [""] * 784, [""] * 784)
-    spec = charts.counted(counted, image, 1, "value", "told")
+    counted = charts.Attributions(np.zeros((28, 28)), [""] * 784, [""] * 784)
+    spec = charts.attributions(counted, image, 1, "value", "told")
     sides = {tuple(row.values()) for row in spec["datasets"]["edge"].to_pylist()}
     assert sides == {
         (7, 8, 3, 3),

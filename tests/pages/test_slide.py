@@ -21,7 +21,7 @@ def shares(app: AppTest) -> list[float]:
 
 
 def expected(run_id: str, image: np.ndarray, label: int) -> float:
-    """The percentage of the places, read one by one, at which a network reads the digit rightly."""
+    """The percentage of positions, one by one, at which a model predicts the digit."""
     reader = resources.classifier(run_id)
     padded = np.pad(image, 10)
     read = [
@@ -39,7 +39,7 @@ def test_who_comes_without_a_drawing_gets_an_example_read_at_every_place():
     dnn, cnn = (expected(f"shipped-{network}", image, 2) for network in ("dnn", "cnn"))
     assert shares(app) == [dnn, cnn] and dnn < cnn
     assert any(
-        "Without preparation, the CNN can follow this digit farther" in text.value
+        "Without re-centring, the CNN tolerates larger shifts of this digit" in text.value
         for text in app.markdown
     )
 
@@ -49,7 +49,7 @@ def test_prepared_it_is_read_everywhere():
     app.toggle(key="slide-prepared").set_value(True).run()
     assert not app.exception
     assert shares(app) == [100.0, 100.0]
-    assert any("Preparation undoes the shift" in text.value for text in app.markdown)
+    assert any("Re-centring undoes the shift" in text.value for text in app.markdown)
 
 
 def test_whoever_drew_something_else_says_so():
@@ -57,14 +57,15 @@ def test_whoever_drew_something_else_says_so():
     app.selectbox[0].select(1).run()
     assert not app.exception
     assert [metric.label for metric in app.metric] == [
-        "Places where the DNN reads 1",
-        "Places where the CNN reads 1",
+        "Positions where the DNN recognises the 1",
+        "Positions where the CNN recognises the 1",
     ]
     assert max(shares(app)) < 50
 
 
 @pytest.mark.parametrize(
-    ("dx", "dy", "where"), [(0, 0, "Where it was"), (7, -3, "Moved 7 px to the right and 3 px up")]
+    ("dx", "dy", "where"),
+    [(0, 0, "At its original position"), (7, -3, "Shifted 7 px to the right and 3 px up")],
 )
 def test_a_place_can_be_chosen_without_pointing_at_it(dx, dy, where):
     app = page().run()
@@ -91,7 +92,7 @@ def test_another_example_is_the_digit_of_the_draw_page_too():
     app.button(key="lesson-example").click().run()
     assert not app.exception
     board = app.session_state["board"]
-    assert board.label == app.selectbox[0].value and f"labelled {board.label}" in board.origin
+    assert board.label == app.selectbox[0].value and f"label {board.label}" in board.origin
 
 
 def test_a_run_of_the_visitors_is_read_everywhere_too(finished_run):
@@ -108,7 +109,7 @@ def test_the_name_of_a_run_is_no_markdown(store, trained):
     app = page().run()
     app.selectbox(key="reads-dnn").select(run.id).run()
     assert not app.exception
-    (told,) = [text.value for text in app.markdown if "learned with augmentation" in text.value]
+    (told,) = [text.value for text in app.markdown if "was trained with" in text.value]
     assert "\\!\\[x\\]" in told and "![x]" not in told
 
 
@@ -127,11 +128,11 @@ def test_no_network_is_said_to_be_better_where_none_is(close, monkeypatch):
     )
     app = page().run()
     assert not app.exception
-    assert any("neither can follow farther" in text.value for text in app.markdown)
+    assert any("both tolerate the same shifts" in text.value for text in app.markdown)
 
 
 def _certain(wrong: float) -> np.ndarray:
-    """All places read as 2, but for a share of them."""
+    """A 2 is predicted at all positions but a share of them."""
     read = np.zeros((441, 10), np.float32)
     read[:, 2] = 1
     read[: round(441 * wrong)] = np.eye(10)[3]

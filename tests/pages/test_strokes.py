@@ -55,7 +55,7 @@ def test_who_comes_without_a_drawing_sees_an_example_that_stays_on_the_canvas():
     # The readings at the end are those of the Draw page.
     for metric, text, network in zip(
         app.metric,
-        [text for text in app.markdown if "with probability" in text.value],
+        [text for text in app.markdown if "probability **" in text.value],
         ("dnn", "cnn"),
         strict=True,
     ):
@@ -76,24 +76,19 @@ def test_the_finding_is_when_each_network_last_changed_its_mind(example):
         says = [reading.digit if reading.is_confident else None for reading in predictions]
         since = max(index for index, said in enumerate(says) if said != example.digit) + 1
         moment = replay.moments[since]
-        told = (
-            f"The {network.upper()} has read **{example.digit}** since **{moment.percent}%** of "
-            "the ink, in stroke"
+        said_at = (
+            f"The {network.upper()} settles on **{example.digit}** at **{moment.percent}%** of the "
+            f"ink, in stroke {moment.stroke + 1} of 2"
         )
         earlier = [said for said in says[:since] if said is not None]
-        until = "it was not sure."
-        if earlier:
-            until = (
-                "it was not sure, after it had read "
-                f"{earlier[-1]}{' already' * (earlier[-1] == example.digit)}."
-            )
+        before = f"{earlier[-1]}, then not sure" if earlier else "not sure"
         if says[since - 1] is not None:
-            until = f"it read {says[since - 1]}."
-        assert f"{told} {moment.stroke + 1} of 2; until then {until}" in finding(app)
+            before = str(says[since - 1])
+        assert f"{said_at}; before that: {before}." in finding(app)
         first[network.upper()] = moment.percent
     assert first["DNN"] != first["CNN"]
     ahead = abs(first["DNN"] - first["CNN"])
-    assert f"The **{min(first, key=first.get)} knew it first**, by {ahead}% of the ink." in finding(
+    assert f"The **{min(first, key=first.get)} settled first**, by {ahead}% of the ink." in finding(
         app
     )
 
@@ -204,7 +199,7 @@ def test_a_picture_has_no_strokes_and_an_example_is_one_click_away():
     )
     app.run()
     assert not app.exception
-    assert "does not tell how it was drawn" in app.info[0].value and not app.metric
+    assert "does not show how it was drawn" in app.info[0].value and not app.metric
     app.button(key="strokes-example-7").click().run()
     assert not app.exception and not app.info
     assert app.session_state["board"].label == 7 and shown(app) == ["7", "7"]
@@ -220,11 +215,11 @@ def test_strokes_over_a_picture_begin_with_the_picture():
     (path,) = [
         canvas._stroke(Stroke(np.array([(90, 60), (140, 58), (185, 60)], float), canvas.BRUSH_PX))
     ]
-    board.give({"objects": [*board.drawing["objects"], path]})
+    board.send({"objects": [*board.drawing["objects"], path]})
     app.session_state["strokes-drawn"] = 0
     app.run()
     assert not app.exception
-    assert any("only the picture below the strokes" in text.value for text in app.caption)
+    assert any("only the image below the strokes" in text.value for text in app.caption)
     replay = strokes.Replay.of(board.drawing["objects"])
     # The picture on the canvas is a likeness: enlarged, and prepared again.
     assert np.abs(replay.images[0].astype(int) - preparation.image).mean() < 6
@@ -238,13 +233,13 @@ def test_a_run_of_the_visitors_reads_along_the_drawing_too(finished_run):
     replay, predictions = read_slowly(app, finished_run.id)
     says = [reading.digit if reading.is_confident else "not sure" for reading in predictions]
     others = [index for index, said in enumerate(says) if said != says[-1]]
-    since = (
-        f"since **{replay.moments[others[-1] + 1].percent}%**"
-        if others
-        else "from the first moment on"
-    )
-    said = f"read **{says[-1]}**" if predictions[-1].is_confident else "been **not sure**"
-    assert f"The DNN has {said} {since}" in finding(app)
+    digit = says[-1]
+    if others:
+        percent = replay.moments[others[-1] + 1].percent
+        settled = f"settles on **{digit}** at **{percent}%**"
+    else:
+        settled = f"{'is' if digit == 'not sure' else 'says'} **{digit}** from the first moment on"
+    assert f"The DNN {settled}" in finding(app)
 
 
 SURE_OF_7, SURE_OF_1, LEVEL = (
@@ -257,16 +252,16 @@ SURE_OF_7, SURE_OF_1, LEVEL = (
 @pytest.mark.parametrize(
     ("at_end", "told"),
     [
-        ({"dnn": SURE_OF_7, "cnn": SURE_OF_7}, "Both knew it **at the same moment**."),
+        ({"dnn": SURE_OF_7, "cnn": SURE_OF_7}, "Both settled **at the same moment**."),
         (
             {"dnn": SURE_OF_7, "cnn": SURE_OF_1},
-            "So they part: at the end they read **different digits**.",
+            "So they disagree: at the end they see **different digits**.",
         ),
         (
             {"dnn": SURE_OF_7, "cnn": LEVEL},
-            "So only the **DNN** knows it at the end, or thinks so.",
+            "So only the **DNN** has an answer at the end.",
         ),
-        ({"dnn": LEVEL, "cnn": LEVEL}, "So neither knows it at the end."),
+        ({"dnn": LEVEL, "cnn": LEVEL}, "So neither is sure at the end."),
     ],
 )
 def test_nobody_is_said_to_have_known_it_first_where_none_has(at_end, told, monkeypatch):
@@ -281,7 +276,7 @@ def test_nobody_is_said_to_have_known_it_first_where_none_has(at_end, told, monk
     monkeypatch.setattr(cached, "read_replay", read)
     app = page().run()
     assert not app.exception
-    assert finding(app).endswith(told) and finding(app).count("until then it read 3.") == 2
+    assert finding(app).endswith(told) and finding(app).count("before that: 3.") == 2
     assert finding(app).count("**not sure**") == sum(end is LEVEL for end in at_end.values())
 
 
@@ -289,7 +284,7 @@ def test_a_single_dot_is_read_from_the_first_moment_on():
     app = page()
     app.session_state["board"] = board = canvas.Board()
     board.preparation = canvas.prepare_ink(np.eye(280, dtype=np.uint8) * 255)
-    board.give(
+    board.send(
         {
             "objects": [
                 canvas._stroke(Stroke(np.array([(140, 140), (140, 140)], float), canvas.BRUSH_PX))

@@ -63,10 +63,10 @@ def test_the_slider_goes_through_the_epochs_that_were_kept(longer_run):
         app.select_slider(key="time-epoch").set_value(epoch).run()
         assert not app.exception
         metric = app.metric[0]
-        assert metric.label == f"The DNN after {epoch} of 3 epochs"
+        assert metric.label == f"DNN after {epoch} of 3 epochs"
         assert (
             metric.value == str(expected[epoch].argmax())
-            and metric.delta == f"{expected[epoch].max():.1%} sure"
+            and metric.delta == f"probability {expected[epoch].max():.1%}"
         )
 
 
@@ -76,8 +76,8 @@ def test_where_the_other_network_has_no_such_epoch_the_one_before_is_shown(longe
     epochs = cached.history("shipped-cnn").epochs
     app.select_slider(key="time-epoch").set_value(epochs[-2]).run()
     assert not app.exception
-    assert app.metric[0].label == "The DNN after 3 of 3 epochs"
-    assert app.metric[1].label.startswith(f"The CNN after {epochs[-2]:g} of ")
+    assert app.metric[0].label == "DNN after 3 of 3 epochs"
+    assert app.metric[1].label.startswith(f"CNN after {epochs[-2]:g} of ")
 
 
 def test_an_epoch_that_another_network_does_not_have_gives_way_to_the_one_before(longer_run):
@@ -119,15 +119,15 @@ def test_what_a_layer_passed_on_is_told_of_the_weights_of_that_epoch(unusual):
                 counted = f"{active.sum()} of 40 units are active, {active.mean():.0%}."
             else:
                 counted = (
-                    f"{active.any(axis=(0, 1)).sum()} filters respond somewhere, at "
-                    f"{active.mean():.0%} of all places"
+                    f"{active.any(axis=(0, 1)).sum()} filters are active somewhere, at "
+                    f"{active.mean():.0%} of all positions"
                 )
             assert any(
                 text.value.startswith(f"**{moment}**: {counted}")
-                and text.value.endswith(f"Full colour is {fullest:.1f}.")
+                and text.value.endswith(f"Colour scale: up to {fullest:.1f}.")
                 for text in app.markdown
             ), (moment, counted, fullest)
-    assert "The 16 maps that are strongest at the end, 8×8 pixels each." in told
+    assert "The 16 maps with the highest activations at the end, 8×8 pixels each." in told
 
 
 @pytest.mark.parametrize("view", ["weights", "layers"])
@@ -161,7 +161,7 @@ def test_every_layer_can_be_looked_at(layer):
     assert not app.exception
     assert app.session_state["time-cnn-layer"] == layer
     assert {
-        "conv": " filters respond",
+        "conv": " filters are active",
         "dens": "of 64 units are active",
         "logi": "is highest with",
     }[layer[:4]] in texts(app)
@@ -196,10 +196,10 @@ def test_it_says_which_layers_are_like_themselves_at_the_end():
     assert first == "Convolution 1"
     told = texts(app)
     assert (
-        f"{first}, with a correlation of **{alike[first]:.2f}**; {last} is least, with "
+        f"{first}, with a correlation of **{alike[first]:.2f}**; {last} is furthest from it, with "
         f"**{alike[last]:.2f}**" in told
     )
-    assert f"So the answer is nearly there while {last} has far to go" in told
+    assert f"So the answer is nearly there while {last} is still far from its final state" in told
 
 
 def test_of_a_single_hidden_layer_no_other_is_said_to_be_less_alike(unusual):
@@ -207,27 +207,27 @@ def test_of_a_single_hidden_layer_no_other_is_said_to_be_less_alike(unusual):
     app.select_slider(key="time-epoch").set_value(0).run()
     told = [text.value for text in app.markdown if "with a correlation of" in text.value]
     assert len(told) == 2 and all(
-        text.startswith("**Notice** how like itself at the end each layer is") for text in told
+        text.startswith("**Notice** how close each layer already is to its final state")
+        for text in told
     )
 
 
 @pytest.mark.parametrize(
     ("digits", "words"),
     [
-        ([2, 2, 2, 2], "The DNN happened to read it as 2 before it had learned anything"),
+        ([2, 2, 2, 2], "The DNN predicted 2 by chance before training"),
         (
             [7, 2, 2, 2],
-            "The DNN has read it as **2** since epoch **1**, and guessed before "
-            "it had learned anything.",
+            "The DNN has predicted **2** since epoch **1**; before training it was guessing.",
         ),
         (
             [7, 3, 3, 2],
-            "since epoch **3**; at epoch 2, the last one kept before that, "
-            "it read 3. Over the epochs",
+            "since epoch **3**; at epoch 2, the last one stored before that, "
+            "it predicted 3. Over the",
         ),
-        ([7, 3, 3, 2], "that were kept it changed its mind 2 times."),
-        ([2, 3, 3, 3], "At no epoch that was kept did it know that this is a 2."),
-        ([7, 3, 2, 3], "At epoch 2 it knew the 2, and has lost it since."),
+        ([7, 3, 3, 2], "Over the stored epochs, its answer changed 2 times."),
+        ([2, 3, 3, 3], "At no stored epoch did it recognise the 2."),
+        ([7, 3, 2, 3], "At epoch 2 it recognised the 2, and has lost it since."),
     ],
 )
 def test_it_says_when_a_network_came_to_its_reading(digits, words, longer_run, monkeypatch):
@@ -269,9 +269,7 @@ def test_a_run_of_one_epoch_says_why_there_are_two_moments(finished_run):
     app = page().run()
     app.selectbox(key="reads-dnn").select(finished_run.id).run()
     assert not app.exception
-    assert any(
-        "It was trained for no more than one epoch." in caption.value for caption in app.caption
-    )
+    assert any("It was trained for one epoch at most." in caption.value for caption in app.caption)
 
 
 def test_without_a_store_the_shipped_networks_still_travel(broken_store):

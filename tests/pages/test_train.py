@@ -34,7 +34,7 @@ def texts(app: AppTest) -> str:
 
 
 def total(app: AppTest) -> str:
-    (metric,) = [metric for metric in app.metric if metric.label == "Parameters, all layers"]
+    (metric,) = [metric for metric in app.metric if metric.label == "Total parameters"]
     return metric.value
 
 
@@ -98,7 +98,7 @@ def test_pooling_the_image_away_says_so_below_the_slider_and_disables_training()
         app.select_slider(key=f"cnn.conv_layers.{index}.pool").set_value(3).run()
     assert not app.exception
     assert app.button(key="train-start").disabled
-    complaints = [error.value for error in app.error if "Convolution 2" in error.value]
+    complaints = [error.value for error in app.error if "Convolutional layer 2" in error.value]
     assert len(complaints) == 2  # below the slider, and where the layers would stand
     app.select_slider(key="cnn.conv_layers.0.pool").set_value(0).run()
     app.select_slider(key="cnn.conv_layers.1.pool").set_value(0).run()
@@ -137,18 +137,18 @@ def test_a_run_that_another_process_trains_shows_its_curve_so_far(store):
     app = page(run=run.id).run()
     assert not app.exception
     assert "Training in another process" in texts(app)
-    assert "went from 1.50 to **1.00**" in texts(app)
+    assert "fell from 1.50 to **1.00**" in texts(app)
     store.set_state(run.id, RunState.INTERRUPTED)
 
 
 def test_a_finished_run_shows_its_result_and_can_be_drawn_for(finished_run):
     app = page(run=finished_run.id).run()
     assert not app.exception
-    assert [metric.value for metric in app.metric if metric.label == "Test digits read right"] == [
+    assert [metric.value for metric in app.metric if metric.label == "Test accuracy"] == [
         f"{finished_run.test_accuracy:.2%}"
     ]
     assert app.button(key="draw-for")
-    assert "digits it never learned from" in texts(app)
+    assert "the validation accuracy is" in texts(app)
 
 
 def test_a_failed_run_says_why(store):
@@ -166,7 +166,7 @@ def test_an_interrupted_run_shows_the_curve_it_had(store):
     app = page(run=run.id).run()
     assert not app.exception
     assert "The app was ended" in texts(app)
-    assert "went from 1.50 to **1.00**" in texts(app)
+    assert "fell from 1.50 to **1.00**" in texts(app)
 
 
 def test_the_hyperparameters_of_a_run_can_be_used_again(finished_run):
@@ -182,7 +182,7 @@ def test_an_unknown_run_in_the_address_gets_a_sentence_that_repeats_nothing_of_i
     app.query_params["run"] = "![](https://example.org/p.png)"
     app.run()
     assert not app.exception
-    assert "There is no such run here" in app.warning[0].value
+    assert "The run in the address is not here" in app.warning[0].value
     assert "example.org" not in texts(app)
 
 
@@ -229,7 +229,7 @@ def test_training_from_the_page_ends_in_a_network_that_is_chosen_for_drawing(sto
     until(lambda: not store.run(run_id).in_progress)
     assert store.run(run_id).state == RunState.FINISHED
     app.run()
-    assert any(metric.label == "Test digits read right" for metric in app.metric)
+    assert any(metric.label == "Test accuracy" for metric in app.metric)
     app.switch_page("app.py").run()
     assert app.selectbox(key="reads-dnn").value == run_id
 
@@ -257,7 +257,7 @@ def test_before_anything_was_trained_the_page_invites_to(monkeypatch, tmp_path):
     monkeypatch.setattr(resources, "store", lambda: empty)
     app = page().run()
     assert not app.exception
-    assert "No network was trained here yet" in app.info[0].value
+    assert "Nothing has been trained here yet" in app.info[0].value
 
 
 def test_a_third_training_waits_in_a_queue_and_each_can_be_stopped_from_the_page():
@@ -266,9 +266,9 @@ def test_a_third_training_waits_in_a_queue_and_each_can_be_stopped_from_the_page
     run_ids = [engine.start(long) for _ in range(3)]
     until(lambda: all((live := engine.live(run_id)) and live.latest for run_id in run_ids[:2]))
     told = texts(page(run=run_ids[2]).run())
-    assert "Waiting: 1 in the queue. Models that can train at once: 2;" in told
+    assert "Waiting: number 1 in the queue. Models that can train at once: 2;" in told
     running = page(run=run_ids[0]).run()
-    assert "Epoch" in texts(running) and "images a second" in texts(running)
+    assert "Epoch" in texts(running) and "images per second" in texts(running)
     for run_id in reversed(run_ids):
         page(run=run_id).run().button(key="train-stop").click().run()
     until(lambda: not any(map(engine.live, run_ids)))
@@ -454,9 +454,8 @@ def test_a_broken_link_gets_a_sentence_and_the_defaults(query):
     assert not app.exception
     (warning,) = app.warning
     assert "This link cannot be used" in warning.value and len(warning.value) < 700
-    assert not re.search(
-        r"(?<!\\)[\[\]]", warning.value
-    )  # nothing that Markdown would make a picture or a link of
+    # Nothing that Markdown would make an image or a link of.
+    assert not re.search(r"(?<!\\)[\[\]]", warning.value)
     assert total(app) == f"{build(CnnHyperparameters()).count_params():,}"
 
 
@@ -473,7 +472,7 @@ def test_the_images_that_are_learned_from_can_be_looked_at():
     assert "Of the 1,000 training images" in texts(app)
 
 
-# Taking home
+# Export and import
 # ------------------------------------------------------------------------------------------
 
 

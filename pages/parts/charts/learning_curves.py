@@ -185,8 +185,8 @@ def _loss(end: EpochEnd) -> float:
 
 def _best(ends: Sequence[EpochEnd]) -> EpochEnd:
     """The epoch with the least validation loss; of several whose losses are the same, the last."""
-    least = min(end.validation_loss for end in ends)
-    return [end for end in ends if end.validation_loss <= least + SAME][-1]
+    least = min(map(_loss, ends))
+    return [end for end in ends if _loss(end) <= least + SAME][-1]
 
 
 def overfits(curve: Curve) -> bool:
