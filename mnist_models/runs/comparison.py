@@ -7,8 +7,7 @@ index in it.
 import enum
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,13 +61,12 @@ def _ascending(which: np.ndarray, by: np.ndarray) -> np.ndarray:
     return indices[np.argsort(by[indices], kind="stable")]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell of a confusion matrix: `count` images labelled `digit` were predicted as `read`."""
+class Cell(NamedTuple):
+    """One cell of a confusion matrix: `images` test images of `digit` were predicted as `read`."""
 
     digit: int
     read: int
-    count: int
+    images: int
 
 
 def cells(confusion: np.ndarray) -> list[Cell]:
@@ -84,7 +82,7 @@ def cells(confusion: np.ndarray) -> list[Cell]:
     ]
     return sorted(
         found,
-        key=lambda cell: (cell.digit == cell.read, -cell.count if cell.digit != cell.read else 0),
+        key=lambda cell: (cell.digit == cell.read, -cell.images if cell.digit != cell.read else 0),
     )
 
 
@@ -162,7 +160,7 @@ def confused(confusion: np.ndarray, name: str) -> str:
     if not count:
         return f"The {name} classifies all {total:,} digits correctly."
     most = cells(confusion)[0]
-    times = "once" if most.count == 1 else f"{most.count:,} times"
+    times = "once" if most.images == 1 else f"{most.images:,} times"
     return (
         f"The {name} misclassifies **{count:,}** of {_digits(total)}, most often {_a(most.digit)} "
         f"as {_a(most.read)}: {times}."

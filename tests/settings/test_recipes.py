@@ -95,5 +95,5 @@ def test_a_recipe_that_is_none_is_not_found(name, network):
 def test_a_name_has_only_what_a_link_and_a_command_line_can_hold():
     assert recipes.slug("  Optimal CNN, model 1. ") == "optimal-cnn-model-1"
     for name, recipe in RECIPES.items():
-        assert name == recipes.slug(name) == recipes.slug(recipe.title)
+        assert name == recipes.slug(name) == (recipe.command_name or recipes.slug(recipe.title))
         assert name.replace("-", "").isalnum() and name.isascii()
