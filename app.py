@@ -42,9 +42,10 @@ def main() -> None:
         canvas.board().send(canvas.board().drawing)
     st.header("Draw a digit. Two networks try to read it.")
     st.markdown(
-        "A **fully connected network** (DNN) connects every pixel to every unit; a **convolutional "
-        "network** (CNN) looks for small patterns wherever they are. Both were trained on the same "
-        "handwritten digits. Draw as you like, and see where they disagree."
+        "A **fully connected network** (DNN, as many courses call it) connects every pixel to "
+        "every unit; a **convolutional network** (CNN) looks for small patterns wherever they are. "
+        "Both were trained on the same handwritten digits. Draw as you like, and "
+        "see where they disagree."
     )
     left, *right = st.columns([1.25, 1, 1], gap="medium")
     cards = {
@@ -240,21 +241,22 @@ def agreement(predictions: dict[str, Prediction]) -> None:
     elif len(digits) == 1:
         st.success(f"They agree: both say **{digits.pop()}**.", icon=":material/check:")
     else:
-        first, second = (
-            f"he {NETWORKS[network].title} "
+        sentence = "; ".join(
+            f"the {NETWORKS[network].title} "
             + (f"says **{prediction.digit}**" if prediction.is_confident else "is not sure")
             for network, prediction in predictions.items()
         )
-        disagreement = "" if None in digits else "They disagree: "
+        # Not being sure is no disagreement.
+        both_answer = None not in digits
         st.warning(
-            f"{disagreement}{'t' if disagreement else 'T'}{first}; t{second}.",
+            f"They disagree: {sentence}." if both_answer else f"T{sentence[1:]}.",
             icon=":material/call_split:",
         )
 
 
 def steps(preparation: Preparation) -> None:
     """How the drawing became the 28×28 pixels that both models see."""
-    st.subheader("What the networks see")
+    st.subheader("What the models see")
     left, top, right, bottom = preparation.box
     height, width = preparation.scaled.shape
     with st.container(horizontal=True, gap="medium"):
@@ -272,7 +274,7 @@ def steps(preparation: Preparation) -> None:
             (
                 preparation.image,
                 "3. Centre: the centre of mass goes to the middle of 28×28 px; "
-                "this is all the networks see",
+                "this is all the models see",
             ),
         ):
             st.image(_enlarged(picture), caption=caption, width=PREVIEW_PX)

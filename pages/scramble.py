@@ -37,16 +37,16 @@ def main() -> None:
         "A convolutional network looks for patterns of neighbouring pixels, and there are none "
         "left. **Try** drawing with the shuffle on: you cannot read it, but can they?"
     )
-    scrambled = {network: choose(network, some) for network, some in runs.items()}
-    plain = pretrained_runs("quick")
-    draw_and_read(plain, scrambled)
+    shuffled = {network: choose(network, some) for network, some in runs.items()}
+    original = pretrained_runs("quick")
+    draw_and_read(original, shuffled)
     st.subheader("Effect on test accuracy")
-    st.markdown(verdict(plain, scrambled))
+    st.markdown(verdict(original, shuffled))
     large_type.chart(
         charts.mistakes(
             [
                 (NETWORKS[network].title, network, kind, _misclassified(run))
-                for kind, runs in (("original", plain), ("shuffled", scrambled))
+                for kind, runs in (("original", original), ("shuffled", shuffled))
                 for network, run in runs.items()
             ]
         ),
@@ -107,7 +107,7 @@ def choose(network: str, runs: Mapping[str, Run]) -> Run:
 
 @st.fragment
 @page.guarded
-def draw_and_read(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> None:
+def draw_and_read(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> None:
     """The canvas, the drawing shuffled, and four predictions. A fragment: a stroke redraws this and
     nothing else."""
     left, middle, right = st.columns([1.3, 0.7, 1], gap="medium")
@@ -129,7 +129,7 @@ def draw_and_read(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> Non
     with middle:
         show_images(preparation)
     with right, resources.while_loading():
-        for kind, runs in (("Original pixels", plain), ("Shuffled pixels", scrambled)):
+        for kind, runs in (("Original pixels", original), ("Shuffled pixels", shuffled)):
             st.markdown(f"**{kind}**")
             with st.container(horizontal=True):
                 for network, run in runs.items():
@@ -142,8 +142,8 @@ def draw_and_read(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> Non
                         delta_arrow="off",
                     )
     label = board.label if board.label is not None else frame.guess(preparation.image)
-    chosen = {_key(network): run.id for network, run in scrambled.items()}
-    of_link = settings({network: {run.id: run} for network, run in scrambled.items()})
+    chosen = {_key(network): run.id for network, run in shuffled.items()}
+    of_link = settings({network: {run.id: run} for network, run in shuffled.items()})
     frame.present(SCRIPT, preparation.image, label, {}, of_link, chosen)
 
 
@@ -163,33 +163,33 @@ def _misclassified(run: Run) -> int:
     return round((1 - measured(run).test_accuracy) * dataset.TEST_COUNT)
 
 
-def verdict(plain: Mapping[str, Run], scrambled: Mapping[str, Run]) -> str:
+def verdict(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> str:
     """What shuffling does to each model's test accuracy, and which model is better without
     neighbours, in words.
 
     Args:
-        plain: The models trained on original pixels, by kind.
-        scrambled: The models trained on shuffled pixels, by kind.
+        original: The models trained on original pixels, by kind.
+        shuffled: The models trained on shuffled pixels, by kind.
     """
-    text = " ".join(_effect(plain[network], run) for network, run in scrambled.items())
-    accuracies = {network: measured(run).test_accuracy for network, run in scrambled.items()}
+    text = " ".join(_effect(original[network], run) for network, run in shuffled.items())
+    accuracies = {network: measured(run).test_accuracy for network, run in shuffled.items()}
     worst, best = sorted(accuracies, key=accuracies.__getitem__)
     if accuracies[best] - accuracies[worst] < CLOSE:
         return f"{text} Without neighbours, both are equally accurate."
-    was_best = measured(plain[best]).test_accuracy > measured(plain[worst]).test_accuracy
+    was_best = measured(original[best]).test_accuracy > measured(original[worst]).test_accuracy
     return (
         f"{text} Without neighbours, the {NETWORKS[best].title} is "
         f"{'still ' if was_best else ''}more accurate."
     )
 
 
-def _effect(plain: Run, scrambled: Run) -> str:
+def _effect(original: Run, shuffled: Run) -> str:
     """Test accuracy of one kind of model with original and with shuffled pixels; the difference
     only if nothing else differs."""
-    title = NETWORKS[plain.network].title
-    before, after = measured(plain).test_accuracy, measured(scrambled).test_accuracy
-    if plain.hyperparameters.model_copy(update={"scrambled": True}) != scrambled.hyperparameters:
-        return f"{page.plain(scrambled.label)}: test accuracy **{after:.2%}** (shuffled)."
+    title = NETWORKS[original.network].title
+    before, after = measured(original).test_accuracy, measured(shuffled).test_accuracy
+    if original.hyperparameters.model_copy(update={"scrambled": True}) != shuffled.hyperparameters:
+        return f"{page.plain(shuffled.label)}: test accuracy **{after:.2%}** (shuffled)."
     return (
         f"{title}: test accuracy **{before:.2%}** (original), **{after:.2%}** (shuffled), "
         f"{pictures.decimal(100 * (after - before), '+').replace('-', '−')} points."

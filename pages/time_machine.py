@@ -10,8 +10,8 @@ from pages.parts.lessons import cached, frame, time_machine
 
 SCRIPT = "pages/time_machine.py"
 EPOCH, VIEW = "time-epoch", "time-view"
-# What a link can say: any whole number of epochs; the moment before it is shown where there is none
-# for it.
+# What a link can say: any whole number of epochs. If that epoch is not stored, the one before it is
+# shown.
 EPOCHS = tuple(range(101))
 SETTINGS = {
     EPOCH: frame.Setting("epoch", EPOCHS),
@@ -28,7 +28,7 @@ def main() -> None:
     """The page."""
     frame.begin(SCRIPT, SETTINGS)
     st.session_state.setdefault(VIEW, SETTINGS[VIEW].allowed[0])
-    st.header("The time machine: how did they learn it?")
+    st.header("The time machine: how did they learn?")
     st.markdown(
         "While a model is trained, its weights are stored after every epoch (checkpoints), or "
         "after the most informative epochs if there are many. Here each of those earlier models "
@@ -115,8 +115,9 @@ def stored_epochs() -> None:
             "Delete all stored epochs", icon=":material/delete_sweep:", disabled=not taken
         ):
             st.markdown(
-                "No run, of any visitor, can be replayed any more; each model still classifies "
-                "digits as before. The disk space becomes free for the epochs of new runs."
+                "The earlier epochs of all runs, of all visitors, will be gone, and this page can "
+                "no longer show them. The trained models stay. The disk space becomes free for the "
+                "epochs of new runs."
             )
             if st.button("Delete for good", key="time-forget", disabled=not taken):
                 cached.delete_checkpoints()

@@ -23,9 +23,9 @@ PAGES = {
     "pages/compare.py": ("Compare", ":material/compare:"),
 }
 LESSONS = {
-    "pages/slide.py": ("Slide: who still reads a moved digit?", ":material/open_with:"),
+    "pages/slide.py": ("Slide: who still recognises a moved digit?", ":material/open_with:"),
     "pages/scramble.py": ("Shuffle the pixels: who needs neighbours?", ":material/shuffle:"),
-    "pages/time_machine.py": ("Time machine: how did they learn to read it?", ":material/history:"),
+    "pages/time_machine.py": ("Time machine: how did they learn?", ":material/history:"),
     "pages/breaking.py": (
         "Where does it break? Rotated, blurred, occluded",
         ":material/broken_image:",

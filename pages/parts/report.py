@@ -65,7 +65,7 @@ def confusion(runs: Sequence[Run], key: str) -> None:
     evaluations, called = [resources.evaluation(run.id) for run in runs], names(runs)
     normalised = st.toggle("Normalise rows", key=f"{key}-normalised", persist_state="session")
     found = [
-        (place, *cell)
+        (place, cell.digit, cell.read, cell.count)
         for place, evaluation in enumerate(evaluations)
         for cell in comparison.cells(evaluation.confusion)
     ]
@@ -254,9 +254,9 @@ def per_digit(runs: Sequence[Run], key: str) -> None:
                 config[column] = st.column_config.NumberColumn(
                     format="%.2f%%", help=_capital(help_text)
                 )
-        columns["Test digits"] = [report.support for report in reports[0]]
+        columns["Test images"] = [report.support for report in reports[0]]
         config["Digit"] = st.column_config.TextColumn(pinned=True)
-        config["Test digits"] = st.column_config.NumberColumn(
+        config["Test images"] = st.column_config.NumberColumn(
             format="localized", help="The number of the 10,000 test images with this label"
         )
         st.dataframe(

@@ -55,7 +55,7 @@ def open_ready_made(page, server, title: str) -> None:
 
 def read(page, network: str):
     """The digit that a network reads, where a lesson tells one."""
-    metric = page.locator("[data-testid=stMetric]").filter(has_text=f"{network} reads")
+    metric = page.locator("[data-testid=stMetric]").filter(has_text=f"{network} prediction")
     return metric.locator("[data-testid=stMetricValue]")
 
 

@@ -69,7 +69,7 @@ def test_the_maps_can_be_of_other_covers_and_of_gradients():
     app.segmented_control(key="reasons-side").set_value(7).run()
     settled(app)
     assert metrics(app) != before
-    assert told(app, "hurts most: with the 7×7 square of ink") and told(app, "7×7 square of ink")
+    assert told(app, "with the 7×7 square of ink there") and told(app, "7×7 square of ink")
     app.segmented_control(key="reasons-way").set_value("gradients").run()
     settled(app)
     assert {f"Effect of the ink on the {title}'s odds of 2" for title in TITLES} < metrics(
@@ -303,7 +303,7 @@ def test_the_nearest_are_told_by_their_labels_and_where_the_map_says_otherwise_i
         "to the centre of the 9s."
     )
     mixed = np.concatenate([nines[:7], np.flatnonzero(labels == 4)[:2]])
-    assert "7 have the label **9**, 2 4." in nearest.words(known, nine, mixed)
+    assert "7 have the label **9**, 2 the label 4." in nearest.words(known, nine, mixed)
     assert "the centre of the 3s: two directions do not show everything" in nearest.words(
         known, nine / 3, nines
     )

@@ -319,7 +319,7 @@ def _outcome(run: Run, in_race: bool) -> None:
                 "is its curve until then."
             )
         case RunState.STOPPED:
-            st.info(f"Stopped after {run.epochs:.2f} epochs. The network as of then was saved.")
+            st.info(f"Stopped after {run.epochs:.2f} epochs. The model as of then was saved.")
     if run.readable:
         result = measured(run)
         with st.container(horizontal=True):
@@ -372,7 +372,7 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
         st.info(
             "The curves appear with the first batches."
             if some_are_left
-            else "It ended before the first point of its curve."
+            else "The run ended before the first point of its curve."
         )
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -421,7 +421,7 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
 def _batches(per_point: int, size: int) -> str:
     """What a raw point of a curve is the mean of."""
     return (
-        f"batches of {size}"
+        f"each a batch of {size}"
         if per_point == 1
         else f"each the mean of {per_point} batches of {size}"
     )

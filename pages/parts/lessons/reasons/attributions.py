@@ -96,7 +96,7 @@ def _worst_cover(found: Occlusion, digit: int, square: str, cover: str) -> str:
     other = digits_of(then)
     now = f"still {digit}" if other == digit else f"**{other}**"
     return (
-        f"Covering {where(*divmod(worst, IMAGE_SIZE_PX))} hurts most: with the {square} of {cover} "
+        f"Covering hurts most {where(*divmod(worst, IMAGE_SIZE_PX))}: with the {square} of {cover} "
         f"there, the odds of {digit} are **{times(fall)} times** lower, and the prediction is "
         f"{now} (probability {then.max():.1%})."
     )

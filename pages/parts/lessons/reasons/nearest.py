@@ -74,7 +74,7 @@ def words(known: Known, features: np.ndarray, nearest: np.ndarray) -> str:
     labels = dataset.load().train.labels
     (most, count), *others = Counter(labels[nearest].tolist()).most_common()
     if others:
-        rest = " and ".join(f"{some} {digit}" for digit, some in others)
+        rest = " and ".join(f"{some} the label {digit}" for digit, some in others)
         text = f"of the nine nearest digits, {count} have the label **{most}**, {rest}."
     else:
         text = f"all nine nearest digits have the label **{most}**."
