@@ -72,14 +72,18 @@ def look_inside() -> None:
     from mnist_models.explain.activations import templates
     from pages.parts.lessons.inside import layers, pixel
 
-    looks = {network: inspector.look(image, label) for network, inspector in inspectors.items()}
+    activations_of = {
+        network: inspector.activations(image, label) for network, inspector in inspectors.items()
+    }
     layers.colours()
     st.subheader(f"The first layer: evidence for {label}")
     for column, network in zip(st.columns(len(runs), gap="medium"), runs, strict=True):
         with column:
             st.markdown(f"##### {NETWORKS[network].title}")
             layers.first_layer(
-                inspectors[network], looks[network], templates(inspectors[network].stages[0])
+                inspectors[network],
+                activations_of[network],
+                templates(inspectors[network].stages[0]),
             )
     st.subheader("Layer by layer: activations")
     st.caption(
@@ -89,11 +93,11 @@ def look_inside() -> None:
     for column, network in zip(st.columns(len(runs), gap="medium"), runs, strict=True):
         with column:
             st.markdown(f"##### {NETWORKS[network].title}")
-            layers.layer_by_layer(inspectors[network], looks[network])
+            layers.layer_by_layer(inspectors[network], activations_of[network])
     for network, inspector in inspectors.items():
         if inspector.convolutions:
             st.subheader(f"Follow one pixel through the {NETWORKS[network].title}")
-            pixel.explain(runs[network].id, inspector, looks[network])
+            pixel.explain(runs[network].id, inspector, activations_of[network])
     with st.expander("Why do they look like that?"):
         why()
 

@@ -80,7 +80,7 @@ def stages(network: keras.Sequential) -> list[Stage]:
     return found
 
 
-class Look(NamedTuple):
+class Activations(NamedTuple):
     """The activations of a model for one image, and their influence on one digit.
 
     Attributes:
@@ -128,13 +128,13 @@ class Inspector:
             self._passed_on, input_signature=[self._images, tf.TensorSpec((), tf.int32)]
         ).get_concrete_function()
 
-    def look(self, image: np.ndarray, digit: int) -> Look:
+    def activations(self, image: np.ndarray, digit: int) -> Activations:
         """The activations for an image, uint8 (28, 28), and their influence on this digit,
         0 to 9."""
         (image,) = images = self.given(image[np.newaxis])
         told = self._look(tf.constant(images), tf.constant(digit, tf.int32))
         names = [layer.name for layer in self.network.layers]
-        return Look(
+        return Activations(
             image,
             digit,
             *(dict(zip(names, (some.numpy()[0] for some in all_), strict=True)) for all_ in told),
@@ -203,7 +203,7 @@ def templates(stage: Stage) -> np.ndarray:
     return pictures
 
 
-def contributions(stage: Stage, look: Look) -> np.ndarray:
+def contributions(stage: Stage, activations: Activations) -> np.ndarray:
     """The contribution of each unit or filter to the logit of the digit,
     float32 (units or filters,).
 
@@ -213,7 +213,7 @@ def contributions(stage: Stage, look: Look) -> np.ndarray:
     changes.
     """
     return (
-        (look.outputs[stage.output] * look.influence[stage.output])
+        (activations.outputs[stage.output] * activations.influence[stage.output])
         .reshape(-1, stage.count)
         .sum(axis=0)
     )
@@ -227,8 +227,8 @@ def likeness(one: np.ndarray, other: np.ndarray) -> float:
     return float(all(plain)) if any(plain) else float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
-def responds(stage: Stage, look: Look) -> np.ndarray:
+def responds(stage: Stage, activations: Activations) -> np.ndarray:
     """Which units, or which pixels of the feature maps, are active, bool: whether what goes into
     the activation is above zero, where a ReLU begins to answer and the others pass the middle of
     their bend."""
-    return look.outputs[stage.summed] > 0
+    return activations.outputs[stage.summed] > 0

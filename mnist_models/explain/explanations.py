@@ -200,7 +200,7 @@ def integrated_gradients(
     return Attribution(total / STEPS * image, float(blank), float(whole))
 
 
-class Search(NamedTuple):
+class Counterfactual(NamedTuple):
     """A search for a small change that makes a network read another digit.
 
     Attributes:
@@ -237,7 +237,9 @@ def ink_changed_px(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.abs(after.astype(np.int16) - before).sum(axis=(-2, -1)) / INK
 
 
-def smallest_stroke(read: Read, image: np.ndarray, tool: str) -> Generator[float, None, Search]:
+def smallest_stroke(
+    read: Read, image: np.ndarray, tool: str
+) -> Generator[float, None, Counterfactual]:
     """Of all `strokes`, the one that changes the least ink of those that make a network read
     another digit in an image, uint8 (28, 28).
 
@@ -256,14 +258,16 @@ def smallest_stroke(read: Read, image: np.ndarray, tool: str) -> Generator[float
         flipped = np.flatnonzero(digits_of(probabilities) != digit)
         if len(flipped):
             first = flipped[0]
-            return Search(
+            return Counterfactual(
                 images[some[first]], probabilities[first], start + int(first) + 1, len(order)
             )
         yield (start + len(some)) / len(order)
-    return Search(None, None, len(order), len(order))
+    return Counterfactual(None, None, len(order), len(order))
 
 
-def few_pixels(read: Read, gradient: Gradient, image: np.ndarray) -> Generator[float, None, Search]:
+def few_pixels(
+    read: Read, gradient: Gradient, image: np.ndarray
+) -> Generator[float, None, Counterfactual]:
     """Pixels of an image, uint8 (28, 28), which, made ink or paper, have a network read another
     digit: at most 20.
 
@@ -283,6 +287,6 @@ def few_pixels(read: Read, gradient: Gradient, image: np.ndarray) -> Generator[f
         best = log_odds(probabilities, digit).argmin()
         image = images[best]
         if digits_of(probabilities[best]) != digit:
-            return Search(image, probabilities[best], count * PIXELS_TRIED, among)
+            return Counterfactual(image, probabilities[best], count * PIXELS_TRIED, among)
         yield count / MOST_PIXELS
-    return Search(None, None, among, among)
+    return Counterfactual(None, None, among, among)

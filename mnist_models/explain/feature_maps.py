@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mnist_models.explain.activations import Inspector, Look, Peaks, Stage
+from mnist_models.explain.activations import Activations, Inspector, Peaks, Stage
 from mnist_models.explain.slices import Sliced
 
 
@@ -114,7 +114,9 @@ class Arithmetic:
         return self.normalisation.of(self.total) if self.normalisation else self.total
 
 
-def arithmetic(stage: Stage, look: Look, filter_index: int, row: int, column: int) -> Arithmetic:
+def arithmetic(
+    stage: Stage, activations: Activations, filter_index: int, row: int, column: int
+) -> Arithmetic:
     """How one pixel of a convolution's feature map, not yet pooled, comes about."""
     size, stride = stage.weights.kernel_size[0], stage.weights.strides[0]
     top, left = row * stride, column * stride
@@ -126,19 +128,21 @@ def arithmetic(stage: Stage, look: Look, filter_index: int, row: int, column: in
         )
         normalisation = Normalisation(mean, math.sqrt(variance + norm.epsilon), scale, shift)
     return Arithmetic(
-        patch=look.outputs[stage.before.name][top : top + size, left : left + size],
+        patch=activations.outputs[stage.before.name][top : top + size, left : left + size],
         kernel=stage.weights.kernel.numpy()[..., filter_index],
         bias=float(stage.weights.bias.numpy()[filter_index]),
         normalisation=normalisation,
-        value=float(look.outputs[stage.output][row, column, filter_index]),
+        value=float(activations.outputs[stage.output][row, column, filter_index]),
     )
 
 
-def pooled(stage: Stage, look: Look, filter_index: int, row: int, column: int) -> float | None:
+def pooled(
+    stage: Stage, activations: Activations, filter_index: int, row: int, column: int
+) -> float | None:
     """What max-pooling keeps of the square that a pixel is in; None where the pixel is beyond the
     last whole square."""
     assert stage.pool
-    size, maps = stage.pool.pool_size[0], look.outputs[stage.pool.name]
+    size, maps = stage.pool.pool_size[0], activations.outputs[stage.pool.name]
     row, column = row // size, column // size
     return float(maps[row, column, filter_index]) if max(row, column) < len(maps) else None
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mnist_models.explain.activations import Inspector, Look, templates
+from mnist_models.explain.activations import Activations, Inspector, templates
 from mnist_models.models import networks
 from mnist_models.models.classifier import (
     WeightsError,
@@ -76,12 +76,14 @@ class History:
                 found.append(self._classifier.probabilities(images))
         return np.stack(found)
 
-    def look(self, place: int, image: np.ndarray, digit: int) -> tuple[Look, np.ndarray]:
+    def activations(
+        self, place: int, image: np.ndarray, digit: int
+    ) -> tuple[Activations, np.ndarray]:
         """What the network made of an image, uint8 (28, 28), at one of the moments, and what in it
         spoke for a digit, 0 to 9; and the weights of its first layer then, see
         activations.templates. Any number of threads may ask at once."""
         with self.moment(place):
-            return self.inspector.look(image, digit), templates(self.inspector.stages[0])
+            return self.inspector.activations(image, digit), templates(self.inspector.stages[0])
 
     @functools.cached_property
     def inspector(self) -> Inspector:

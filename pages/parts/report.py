@@ -65,7 +65,7 @@ def confusion(runs: Sequence[Run], key: str) -> None:
     evaluations, called = [resources.evaluation(run.id) for run in runs], names(runs)
     normalised = st.toggle("Normalise rows", key=f"{key}-normalised", persist_state="session")
     found = [
-        (place, cell.digit, cell.read, cell.count)
+        (place, cell.digit, cell.read, cell.images)
         for place, evaluation in enumerate(evaluations)
         for cell in comparison.cells(evaluation.confusion)
     ]

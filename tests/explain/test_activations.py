@@ -65,7 +65,7 @@ def test_batch_normalisation_belongs_to_the_stage_that_has_it():
 @ALL
 def test_every_layer_passes_on_what_is_worked_out_by_hand(hyperparameters):
     this = inspector(hyperparameters)
-    outputs = this.look(IMAGE, 7).outputs
+    outputs = this.activations(IMAGE, 7).outputs
     expected = passed_on_slowly(this.network, IMAGE)
     assert list(outputs) == list(expected)
     for name, values in expected.items():
@@ -75,10 +75,13 @@ def test_every_layer_passes_on_what_is_worked_out_by_hand(hyperparameters):
 @ALL
 def test_the_influence_of_a_number_is_what_the_logit_changes_with_it(hyperparameters):
     this = inspector(hyperparameters)
-    look = this.look(NOISE, 3)
+    activations = this.activations(NOISE, 3)
     names = [layer.name for layer in this.network.layers]
     for stage in this.stages[:-1]:
-        output, influence = look.outputs[stage.output].astype(float), look.influence[stage.output]
+        output, influence = (
+            activations.outputs[stage.output].astype(float),
+            activations.influence[stage.output],
+        )
         for place in np.argsort(-np.abs(influence), axis=None)[:3]:
             change = np.zeros(output.size)
             change[place] = 1e-5
@@ -97,18 +100,20 @@ def test_the_influence_of_a_number_is_what_the_logit_changes_with_it(hyperparame
 
 def test_in_the_last_hidden_layer_the_contributions_and_the_bias_make_the_logit():
     this = inspector(SINGLE)
-    look, logits = this.look(IMAGE, 4), this.stages[-1].weights
-    each = contributions(this.stages[0], look)
+    activations, logits = this.activations(IMAGE, 4), this.stages[-1].weights
+    each = contributions(this.stages[0], activations)
     outgoing = logits.kernel.numpy()[:, 4]
-    np.testing.assert_allclose(each, look.outputs["dense_1_relu"] * outgoing, atol=1e-6)
-    assert each.sum() + logits.bias.numpy()[4] == pytest.approx(look.outputs["logits"][4], abs=1e-4)
+    np.testing.assert_allclose(each, activations.outputs["dense_1_relu"] * outgoing, atol=1e-6)
+    assert each.sum() + logits.bias.numpy()[4] == pytest.approx(
+        activations.outputs["logits"][4], abs=1e-4
+    )
 
 
 def test_a_filter_contributes_what_all_pixels_of_its_map_do():
     this = inspector(HEAD)
-    look, stage = this.look(IMAGE, 2), this.stages[0]
-    maps, influence = look.outputs["conv_1_silu"], look.influence["conv_1_silu"]
-    for index, contribution in enumerate(contributions(stage, look)):
+    activations, stage = this.activations(IMAGE, 2), this.stages[0]
+    maps, influence = activations.outputs["conv_1_silu"], activations.influence["conv_1_silu"]
+    for index, contribution in enumerate(contributions(stage, activations)):
         slowly = sum(
             float(maps[row, column, index]) * float(influence[row, column, index])
             for row in range(26)
@@ -121,7 +126,10 @@ def test_a_filter_contributes_what_all_pixels_of_its_map_do():
 def test_a_template_tells_what_the_ink_adds_to_what_goes_into_the_activation(hyperparameters):
     this = inspector(hyperparameters)
     stage = this.stages[0]
-    added = this.look(IMAGE, 0).outputs[stage.summed] - this.look(BLANK, 0).outputs[stage.summed]
+    added = (
+        this.activations(IMAGE, 0).outputs[stage.summed]
+        - this.activations(BLANK, 0).outputs[stage.summed]
+    )
     pictures = templates(stage)
     assert pictures.shape == (stage.count, 28, 28)
     np.testing.assert_allclose((pictures * (IMAGE / 255)).sum(axis=(1, 2)), added, atol=1e-3)
@@ -131,7 +139,10 @@ def test_a_template_tells_what_the_ink_adds_to_what_goes_into_the_activation(hyp
 def test_so_does_a_kernel_for_a_patch(hyperparameters):
     this = inspector(hyperparameters)
     stage = this.stages[0]
-    added = this.look(IMAGE, 0).outputs[stage.summed] - this.look(BLANK, 0).outputs[stage.summed]
+    added = (
+        this.activations(IMAGE, 0).outputs[stage.summed]
+        - this.activations(BLANK, 0).outputs[stage.summed]
+    )
     size, stride = stage.weights.kernel_size[0], stage.weights.strides[0]
     row, column = 8 // stride, 12 // stride
     patch = (
@@ -146,11 +157,11 @@ def test_so_does_a_kernel_for_a_patch(hyperparameters):
 @ALL
 def test_a_unit_responds_where_what_goes_into_its_activation_is_above_zero(hyperparameters):
     this = inspector(hyperparameters)
-    look, expected = this.look(IMAGE, 0), passed_on_slowly(this.network, IMAGE)
+    activations, expected = this.activations(IMAGE, 0), passed_on_slowly(this.network, IMAGE)
     for stage in this.stages:
         sums = expected[stage.summed]
         clear = np.abs(sums) > 1e-3
-        np.testing.assert_array_equal(responds(stage, look)[clear], (sums > 0)[clear])
+        np.testing.assert_array_equal(responds(stage, activations)[clear], (sums > 0)[clear])
 
 
 def test_the_peaks_of_many_images_are_those_of_each():
@@ -160,7 +171,7 @@ def test_the_peaks_of_many_images_are_those_of_each():
     assert list(peaks) == ["conv_1", "conv_2"]
     for stage in this.convolutions:
         for index, image in enumerate(images):
-            maps = this.look(image, 0).outputs[stage.output].reshape(-1, stage.count)
+            maps = this.activations(image, 0).outputs[stage.output].reshape(-1, stage.count)
             np.testing.assert_allclose(peaks[stage.name].values[index], maps.max(axis=0), atol=1e-5)
             at = maps[peaks[stage.name].places[index], np.arange(stage.count)]
             np.testing.assert_allclose(at, maps.max(axis=0), atol=1e-5)
@@ -189,9 +200,11 @@ def test_without_any_pattern_likeness_is_all_or_nothing():
 
 def test_a_network_of_scrambled_pixels_is_looked_at_with_such():
     network = networks.build(CnnHyperparameters(conv_layers="4x3", dense_units="8"))
-    look = Inspector(network, Classifier(network, scrambles=True).given).look(IMAGE, 3)
+    activations = Inspector(network, Classifier(network, scrambles=True).given).activations(
+        IMAGE, 3
+    )
     scrambled_image = dataset.scrambled(IMAGE[np.newaxis])[0]
-    np.testing.assert_array_equal(look.image, scrambled_image)
-    expected = Inspector(network).look(scrambled_image, 3)
+    np.testing.assert_array_equal(activations.image, scrambled_image)
+    expected = Inspector(network).activations(scrambled_image, 3)
     for name, output in expected.outputs.items():
-        np.testing.assert_allclose(look.outputs[name], output, atol=1e-5)
+        np.testing.assert_allclose(activations.outputs[name], output, atol=1e-5)

@@ -37,12 +37,12 @@ def inspector(layers: str, **values) -> Inspector:
 )
 def test_the_steps_to_a_pixel_add_up_to_what_is_worked_out_by_hand(layers, activation, batch_norm):
     this = inspector(layers, activation=activation, batch_norm=batch_norm)
-    look, expected = this.look(IMAGE, 0), passed_on_slowly(this.network, IMAGE)
+    activations, expected = this.activations(IMAGE, 0), passed_on_slowly(this.network, IMAGE)
     for stage in this.convolutions:
         maps = expected[stage.output]
         for row, column in {(0, 0), (len(maps) - 1, 0), (len(maps) // 2, len(maps) - 1)}:
             for index in range(stage.count):
-                result = arithmetic(stage, look, index, row, column)
+                result = arithmetic(stage, activations, index, row, column)
                 place = row, column, index
                 assert result.total == pytest.approx(expected[stage.name][place], abs=1e-4)
                 assert result.by_channel.sum() + result.bias == pytest.approx(
@@ -62,17 +62,17 @@ def test_a_pixel_sees_exactly_the_pixels_of_the_image_that_change_it(layers):
         stage.weights.kernel.assign(np.ones(stage.weights.kernel.shape))
         stage.weights.bias.assign(np.zeros(stage.count))
     lines = 255 * np.eye(28, dtype=np.uint8)
-    rows = [this.look(np.repeat(line[:, np.newaxis], 28, axis=1), 0) for line in lines]
-    columns = [this.look(np.repeat(line[np.newaxis], 28, axis=0), 0) for line in lines]
+    rows = [this.activations(np.repeat(line[:, np.newaxis], 28, axis=1), 0) for line in lines]
+    columns = [this.activations(np.repeat(line[np.newaxis], 28, axis=0), 0) for line in lines]
     for stage in this.convolutions:
         side = len(rows[0].outputs[stage.output])
         for row, column in {(0, 0), (side // 2, side - 1), (side - 1, 0)}:
             field = receptive_field(this.convolutions, stage, row, column)
-            for looks, first in ((rows, field.top), (columns, field.left)):
+            for activations_of, first in ((rows, field.top), (columns, field.left)):
                 seen = [
                     place
-                    for place, look in enumerate(looks)
-                    if look.outputs[stage.output][row, column, 0] > 0
+                    for place, activations in enumerate(activations_of)
+                    if activations.outputs[stage.output][row, column, 0] > 0
                 ]
                 assert seen == list(range(first, first + field.side))
             assert field.of(IMAGE).shape == (field.side, field.side)
@@ -85,12 +85,12 @@ def test_pooling_keeps_the_highest_of_a_square_and_drops_what_is_beyond_the_last
     layers, beyond
 ):
     this = inspector(layers)
-    (stage,), look = this.convolutions, this.look(IMAGE, 0)
-    maps, size = look.outputs[stage.output], stage.pool.pool_size[0]
+    (stage,), activations = this.convolutions, this.activations(IMAGE, 0)
+    maps, size = activations.outputs[stage.output], stage.pool.pool_size[0]
     whole = len(maps) - beyond
     for row in range(len(maps)):
         for column in range(len(maps)):
-            kept = pooled(stage, look, 1, row, column)
+            kept = pooled(stage, activations, 1, row, column)
             if row >= whole or column >= whole:
                 assert kept is None
             else:
@@ -116,7 +116,7 @@ def test_a_search_finds_what_looking_at_each_image_does():
     assert search.seen == 70 and search.is_over
     for stage in this.convolutions:
         found = search.most_activating(stage, 2, 9)
-        maps = [this.look(image, 0).outputs[stage.output][..., 2] for image in IMAGES[:70]]
+        maps = [this.activations(image, 0).outputs[stage.output][..., 2] for image in IMAGES[:70]]
         expected = sorted((float(feature_map.max()) for feature_map in maps), reverse=True)[:9]
         assert [one.value for one in found] == pytest.approx(expected, abs=1e-5)
         for one in found:

@@ -96,15 +96,15 @@ def test_what_every_layer_passes_on_at_a_moment_is_what_a_network_with_those_wei
     ):
         plain = networks.build(values, blank=True)
         unpack_weights(plain, weights)
-        look, first = history.look(place, IMAGES[0], 7)
+        activations, first = history.activations(place, IMAGES[0], 7)
         np.testing.assert_allclose(first, templates(stages(plain)[0]), atol=2e-3)
         expected = passed_on_slowly(plain, given)
-        assert list(look.outputs) == list(expected)
+        assert list(activations.outputs) == list(expected)
         for name, output in expected.items():
             np.testing.assert_allclose(
-                look.outputs[name], output, atol=0.02, err_msg=f"{name} at {place}"
+                activations.outputs[name], output, atol=0.02, err_msg=f"{name} at {place}"
             )
-        told[place] = look.outputs
+        told[place] = activations.outputs
     for stage in history.inspector.stages:
         assert np.abs(told[0][stage.output] - told[1][stage.output]).max() > 0.02
 
@@ -112,14 +112,14 @@ def test_what_every_layer_passes_on_at_a_moment_is_what_a_network_with_those_wei
 def test_whoever_looks_at_the_same_time_sees_the_epoch_that_they_asked_for(store, run):
     history = History(store, run.id)
     places = [0, 3, 1, 2] * 10
-    expected = [history.look(place, IMAGES[0], 7) for place in range(4)]
+    expected = [history.activations(place, IMAGES[0], 7) for place in range(4)]
     with ThreadPoolExecutor(8) as visitors:
-        seen = visitors.map(lambda place: history.look(place, IMAGES[0], 7), places)
-        for place, (look, first) in zip(places, seen, strict=True):
+        seen = visitors.map(lambda place: history.activations(place, IMAGES[0], 7), places)
+        for place, (activations, first) in zip(places, seen, strict=True):
             # Alone or among others, a last bit may differ; between epochs, far more does.
             np.testing.assert_allclose(first, expected[place][1], atol=1e-5)
             for name, output in expected[place][0].outputs.items():
-                np.testing.assert_allclose(look.outputs[name], output, atol=1e-5)
+                np.testing.assert_allclose(activations.outputs[name], output, atol=1e-5)
 
 
 def test_of_a_run_without_kept_epochs_there_are_the_beginning_and_the_end(store, run):

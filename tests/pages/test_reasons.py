@@ -236,7 +236,7 @@ def _unmoved(part):
             dict.fromkeys(digits, explanations.Attribution(flat, 0.0, 0.0)), image, digits
         )
     else:
-        unmoved = explanations.Search(None, None, 2000, 2000)
+        unmoved = explanations.Counterfactual(None, None, 2000, 2000)
         counterfactuals.show(
             dict.fromkeys(digits, unmoved), image, digits, dict.fromkeys(digits, 0.5), part
         )
@@ -261,14 +261,14 @@ def test_a_network_that_would_not_be_sure_of_what_it_reads_now_is_said_to_be_uns
 def _moved():
     import numpy as np
 
-    from mnist_models.explain.explanations import Search
+    from mnist_models.explain.explanations import Counterfactual
     from pages.parts.lessons.reasons import counterfactuals
 
     before, after = np.zeros((2, 28, 28), np.uint8)
     after[3, 4] = 255
     probabilities = np.full(10, 0.6 / 9, np.float32)
     probabilities[3] = 0.4
-    moved = dict.fromkeys(("dnn", "cnn"), Search(after, probabilities, 5, 2000))
+    moved = dict.fromkeys(("dnn", "cnn"), Counterfactual(after, probabilities, 5, 2000))
     counterfactuals.show(moved, before, dict.fromkeys(moved, 0), {"dnn": 0.5, "cnn": 0.3}, "pen")
 
 

@@ -183,7 +183,8 @@ def test_it_says_which_layers_are_like_themselves_at_the_end():
     image, label = app.session_state["board"].preparation.image, app.session_state["board"].label
     history = History(resources.store(), "shipped-cnn")
     then, end = (
-        history.look(place, image, label)[0].outputs for place in (1, len(history.epochs) - 1)
+        history.activations(place, image, label)[0].outputs
+        for place in (1, len(history.epochs) - 1)
     )
     alike = {
         name: np.corrcoef(then[output].ravel(), end[output].ravel())[0, 1]

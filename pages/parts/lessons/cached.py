@@ -23,7 +23,7 @@ from mnist_models.runs.tables import StoreError
 from pages.parts import resources
 
 if TYPE_CHECKING:  # importing them imports TensorFlow
-    from mnist_models.explain.activations import Inspector, Look
+    from mnist_models.explain.activations import Activations, Inspector
     from mnist_models.explain.feature_maps import Search
     from mnist_models.explain.history import History
 
@@ -90,15 +90,15 @@ def read_history(
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def look(
+def activations(
     _history: History,
     run_id: str,
     epochs: tuple[float, ...],
     place: int,
     image: np.ndarray,
     digit: int,
-) -> tuple[Look, np.ndarray]:
-    """The activations for a digit at one stored epoch of a run, see History.look.
+) -> tuple[Activations, np.ndarray]:
+    """The activations for a digit at one stored epoch of a run, see History.activations.
 
     Args:
         _history: Of the run; it is not part of the cache's key.
@@ -107,7 +107,7 @@ def look(
         image: uint8 (28, 28).
         digit: The digit whose evidence is computed.
     """
-    return _history.look(place, image, digit)
+    return _history.activations(place, image, digit)
 
 
 def delete_checkpoints() -> None:
@@ -190,7 +190,7 @@ def inspector(run_id: str) -> Inspector:
     from mnist_models.explain.activations import Inspector
 
     this = Inspector(reader.network, reader.given)
-    this.look(np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8), 0)
+    this.activations(np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8), 0)
     return this
 
 
@@ -246,7 +246,7 @@ def attribution(run_id: str, image: np.ndarray, digit: int) -> Sliced[explanatio
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def change(run_id: str, image: np.ndarray, by: str) -> Sliced[explanations.Search]:
+def change(run_id: str, image: np.ndarray, by: str) -> Sliced[explanations.Counterfactual]:
     """A small change that turns the prediction into another one.
 
     Args:

@@ -23,7 +23,7 @@ from pages.parts.lessons import cached, charts
 from pages.parts.measured import measured
 
 if TYPE_CHECKING:  # importing them imports TensorFlow
-    from mnist_models.explain.activations import Look
+    from mnist_models.explain.activations import Activations
     from mnist_models.explain.history import History
 
 MOST_CONVOLUTIONS = CnnHyperparameters.choices()["conv_layers"].max_count
@@ -119,8 +119,8 @@ def first_layers(moments: Sequence[Epoch], image: np.ndarray, label: int) -> Non
     layers.colours()
     for column, moment in beside(moments):
         with column:
-            look, weights = _look(moment, moment.place, image, label)
-            layers.first_layer(moment.history.inspector, look, weights)
+            activations, weights = _look(moment, moment.place, image, label)
+            layers.first_layer(moment.history.inspector, activations, weights)
 
 
 def layer_by_layer(moments: Sequence[Epoch], image: np.ndarray, label: int) -> None:
@@ -152,8 +152,12 @@ def layer_by_layer(moments: Sequence[Epoch], image: np.ndarray, label: int) -> N
         )
 
 
-def _look(moment: Epoch, place: int, image: np.ndarray, label: int) -> tuple[Look, np.ndarray]:
-    return cached.look(moment.history, moment.run.id, moment.history.epochs, place, image, label)
+def _look(
+    moment: Epoch, place: int, image: np.ndarray, label: int
+) -> tuple[Activations, np.ndarray]:
+    return cached.activations(
+        moment.history, moment.run.id, moment.history.epochs, place, image, label
+    )
 
 
 class View(NamedTuple):

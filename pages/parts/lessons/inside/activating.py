@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from mnist_models.data import dataset
-from mnist_models.explain.activations import Inspector, Look, Stage
+from mnist_models.explain.activations import Activations, Inspector, Stage
 from mnist_models.explain.feature_maps import Search, receptive_field, strongest
 from pages.parts import large_type
 from pages.parts.lessons import cached, pictures, waiting
@@ -33,14 +33,16 @@ class Patch(NamedTuple):
     name: str
 
 
-def patches(run_id: str, inspector: Inspector, look: Look, stage: Stage, filter_index: int) -> None:
+def patches(
+    run_id: str, inspector: Inspector, activations: Activations, stage: Stage, filter_index: int
+) -> None:
     """The patches that activate a filter most: of this digit, and of training digits, until all
     were searched or the visitor leaves.
 
     Args:
         run_id: The run, for the search that all visitors share.
         inspector: Its model.
-        look: The activations for this digit.
+        activations: The activations for this digit.
         stage: The convolution.
         filter_index: From 0.
     """
@@ -53,11 +55,11 @@ def patches(run_id: str, inspector: Inspector, look: Look, stage: Stage, filter_
         persist_state="session",
     )
     if not wanted:
-        _show(inspector, look, stage, filter_index, None)
+        _show(inspector, activations, stage, filter_index, None)
         return
 
     def show() -> None:
-        _show(inspector, look, stage, filter_index, search)
+        _show(inspector, activations, stage, filter_index, search)
 
     waiting.until_over(
         {"search": search},
@@ -68,10 +70,14 @@ def patches(run_id: str, inspector: Inspector, look: Look, stage: Stage, filter_
 
 
 def _show(
-    inspector: Inspector, look: Look, stage: Stage, filter_index: int, search: Search | None
+    inspector: Inspector,
+    activations: Activations,
+    stage: Stage,
+    filter_index: int,
+    search: Search | None,
 ) -> None:
     """The patches found so far; without a search, only the one of this digit."""
-    own = _own(inspector, look, stage, filter_index)
+    own = _own(inspector, activations, stage, filter_index)
     patches = [own]
     if search:
         train = dataset.load().train
@@ -96,12 +102,12 @@ def _show(
     st.markdown(findings(patches, own, search.seen if search else 0))
 
 
-def _own(inspector: Inspector, look: Look, stage: Stage, filter_index: int) -> Patch:
+def _own(inspector: Inspector, activations: Activations, stage: Stage, filter_index: int) -> Patch:
     """The patch of this digit that activates the filter most."""
-    feature_map = look.outputs[stage.output][..., filter_index]
+    feature_map = activations.outputs[stage.output][..., filter_index]
     row, column = strongest(feature_map)
-    part = receptive_field(inspector.convolutions, stage, row, column).of(look.image)
-    return Patch(float(feature_map[row, column]), part, look.digit, "this digit")
+    part = receptive_field(inspector.convolutions, stage, row, column).of(activations.image)
+    return Patch(float(feature_map[row, column]), part, activations.digit, "this digit")
 
 
 def findings(patches: list[Patch], own: Patch, seen: int) -> str:

@@ -12,8 +12,8 @@ import streamlit as st
 
 from mnist_models.data.dataset import CLASS_COUNT
 from mnist_models.explain.activations import (
+    Activations,
     Inspector,
-    Look,
     Stage,
     contributions,
     likeness,
@@ -95,20 +95,20 @@ def choose_layer(stages: Sequence[Stage], key: str) -> Stage:
     return layers[name]
 
 
-def first_layer(inspector: Inspector, look: Look, weights: np.ndarray) -> None:
+def first_layer(inspector: Inspector, activations: Activations, weights: np.ndarray) -> None:
     """The weights of the first layer as pictures, the strongest evidence for the digit first, and
     that in words.
 
     Args:
         inspector: The model.
-        look: Its activations for the digit.
+        activations: Its activations for the digit.
         weights: See activations.templates.
     """
-    stage, digit = inspector.stages[0], look.digit
-    each = contributions(stage, look)
+    stage, digit = inspector.stages[0], activations.digit
+    each = contributions(stage, activations)
     count, side = weights.shape[:2]
     if stage.is_convolution:
-        side_out = look.outputs[stage.output].shape[0]
+        side_out = activations.outputs[stage.output].shape[0]
         text = (
             f"**{count} kernels of {side}×{side}**: {weights.size:,} weights, each used at all "
             f"{side_out}×{side_out} positions."
@@ -181,24 +181,28 @@ def evidence(each: np.ndarray, digit: int) -> str:
     )
 
 
-def layer_by_layer(inspector: Inspector, look: Look) -> None:
+def layer_by_layer(inspector: Inspector, activations: Activations) -> None:
     """The activations of each layer: the strongest feature maps of a convolution, all units of a
     dense layer."""
     for stage in inspector.stages:
-        text = activity(stage, look)
+        text = activity(stage, activations)
         if stage.is_convolution:
             pooled = (
-                " Max-pooling leaves {0}×{0} of each.".format(len(look.outputs[stage.pool.name]))
+                " Max-pooling leaves {0}×{0} of each.".format(
+                    len(activations.outputs[stage.pool.name])
+                )
                 if stage.pool
                 else ""
             )
             chosen = f" The {STRONGEST} strongest:" if stage.count > STRONGEST else ""
-            text = f"{stage.count} maps of {_size(stage, look)} pixels. {text}{pooled}{chosen}"
+            text = (
+                f"{stage.count} maps of {_size(stage, activations)} pixels. {text}{pooled}{chosen}"
+            )
         st.markdown(f"**{title(stage)}**: {text}")
-        show(activations(stage, look, look), f"Activations of {title(stage)}")
+        show(picture_of(stage, activations, activations), f"Activations of {title(stage)}")
 
 
-def compared(stage: Stage, looks: Mapping[str, Look]) -> None:
+def compared(stage: Stage, activations_of: Mapping[str, Activations]) -> None:
     """The activations of one layer at several epochs, below each other, each unit or filter always
     at the same position.
 
@@ -206,11 +210,13 @@ def compared(stage: Stage, looks: Mapping[str, Look]) -> None:
         stage: The layer.
         looks: By the name of the epoch, the final one last.
     """
-    end = list(looks.values())[-1]
-    for moment, look in looks.items():
-        fullest = float(np.abs(look.outputs[stage.output]).max())
-        st.markdown(f"**{moment}**: {activity(stage, look)} Colour scale: up to {fullest:.1f}.")
-        show(activations(stage, look, end), f"Activations of {title(stage)}: {moment}")
+    end = list(activations_of.values())[-1]
+    for moment, activations in activations_of.items():
+        fullest = float(np.abs(activations.outputs[stage.output]).max())
+        st.markdown(
+            f"**{moment}**: {activity(stage, activations)} Colour scale: up to {fullest:.1f}."
+        )
+        show(picture_of(stage, activations, end), f"Activations of {title(stage)}: {moment}")
     if stage.is_convolution:
         chosen = (
             f"The {STRONGEST} maps with the highest activations at the end"
@@ -220,7 +226,7 @@ def compared(stage: Stage, looks: Mapping[str, Look]) -> None:
         st.caption(f"{chosen}, {_size(stage, end)} pixels each.")
 
 
-def agreement(inspector: Inspector, then: Look, end: Look) -> str:
+def agreement(inspector: Inspector, then: Activations, end: Activations) -> str:
     """How close each layer of a model already is to its final state, in words.
 
     Args:
@@ -253,18 +259,18 @@ def agreement(inspector: Inspector, then: Look, end: Look) -> str:
     return text
 
 
-def activations(stage: Stage, look: Look, by: Look) -> Picture:
+def picture_of(stage: Stage, activations: Activations, by: Activations) -> Picture:
     """The activations of a layer: all units of a dense layer, or the strongest feature maps.
 
     Args:
         stage: The layer.
-        look: The activations.
+        activations: The activations.
         by: Those that decide which feature maps are the strongest, of the same or another epoch.
     """
-    values = look.outputs[stage.output]
+    values = activations.outputs[stage.output]
     if stage.is_convolution:
         chosen = np.argsort(-by.outputs[stage.output].max(axis=(0, 1)), kind="stable")[:STRONGEST]
-        return contact_sheet(stage, look, chosen)
+        return contact_sheet(stage, activations, chosen)
     if stage.activation:
         columns = min(STRIP_COLUMNS, stage.count)
         return pictures.strip(values, columns, min(STRIP_PX // columns, LARGEST_CELL_PX))
@@ -272,13 +278,13 @@ def activations(stage: Stage, look: Look, by: Look) -> Picture:
     return sheet(tiles, [str(digit) for digit in range(CLASS_COUNT)], CLASS_COUNT, LOGIT_PX)
 
 
-def _size(stage: Stage, look: Look) -> str:
-    return "{0}×{0}".format(len(look.outputs[stage.output]))
+def _size(stage: Stage, activations: Activations) -> str:
+    return "{0}×{0}".format(len(activations.outputs[stage.output]))
 
 
-def activity(stage: Stage, look: Look) -> str:
+def activity(stage: Stage, activations: Activations) -> str:
     """How much of a layer is active for the digit, in words."""
-    values, active = look.outputs[stage.output], responds(stage, look)
+    values, active = activations.outputs[stage.output], responds(stage, activations)
     if stage.is_convolution:
         somewhere = int(active.any(axis=(0, 1)).sum())
         return (
@@ -294,18 +300,18 @@ def activity(stage: Stage, look: Look) -> str:
 
 
 def contact_sheet(
-    stage: Stage, look: Look, chosen: np.ndarray, framed: int | None = None
+    stage: Stage, activations: Activations, chosen: np.ndarray, framed: int | None = None
 ) -> Picture:
     """Some feature maps of a convolution with the numbers of their filters, on one scale of
     colours.
 
     Args:
         stage: The convolution.
-        look: Its activations.
+        activations: Its activations.
         chosen: The indices of the filters.
         framed: Which of the chosen ones stands out.
     """
-    maps = look.outputs[stage.output]
+    maps = activations.outputs[stage.output]
     tiles = pictures.coloured(np.moveaxis(maps[..., chosen], -1, 0), float(np.abs(maps).max()))
     columns, tile_px = (MANY_COLUMNS, MANY_TILE_PX) if len(chosen) > MANY else (COLUMNS, TILE_PX)
     return sheet(tiles, [str(index + 1) for index in chosen], columns, tile_px, framed)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from mnist_models.explain.activations import Inspector, Look, Stage
+from mnist_models.explain.activations import Activations, Inspector, Stage
 from mnist_models.explain.feature_maps import (
     Arithmetic,
     arithmetic,
@@ -34,30 +34,32 @@ class Pixel(NamedTuple):
 
 @st.fragment
 @page.guarded
-def explain(run_id: str, inspector: Inspector, look: Look) -> None:
+def explain(run_id: str, inspector: Inspector, activations: Activations) -> None:
     """A pixel that is chosen here, and how its value is computed. A fragment: a choice redraws this
     and nothing else.
 
     Args:
         run_id: The run.
         inspector: Its model.
-        look: The activations for this digit.
+        activations: The activations for this digit.
     """
     stage = layers.choose_layer(inspector.convolutions, "inside-layer")
-    maps = look.outputs[stage.output]
+    maps = activations.outputs[stage.output]
     left, right = st.columns([1, 1.1], gap="medium")
     with right:
         pixel = _pixel(stage, maps)
-        _places(inspector, pixel, look)
+        _places(inspector, pixel, activations)
     with left:
-        sheet = layers.contact_sheet(stage, look, np.arange(stage.count), framed=pixel.filter_index)
+        sheet = layers.contact_sheet(
+            stage, activations, np.arange(stage.count), framed=pixel.filter_index
+        )
         layers.show(sheet, f"All feature maps of {layers.title(stage)}")
         st.caption(
             f"{layers.title(stage)}: all {stage.count} feature maps of this digit, by the number "
             "of their filter."
         )
-    _steps(pixel, look)
-    activating.patches(run_id, inspector, look, stage, pixel.filter_index)
+    _steps(pixel, activations)
+    activating.patches(run_id, inspector, activations, stage, pixel.filter_index)
 
 
 def _pixel(stage: Stage, maps: np.ndarray) -> Pixel:
@@ -93,14 +95,14 @@ def _choose(label: str, count: int, key: str) -> int | None:
     return None if chosen == STRONGEST else chosen - 1
 
 
-def _places(inspector: Inspector, pixel: Pixel, look: Look) -> None:
+def _places(inspector: Inspector, pixel: Pixel, activations: Activations) -> None:
     """The pixel in its feature map, and its receptive field in the digit."""
     field = receptive_field(inspector.convolutions, pixel.stage, pixel.row, pixel.column)
-    maps = look.outputs[pixel.stage.output]
+    maps = activations.outputs[pixel.stage.output]
     feature_map = maps[..., pixel.filter_index]
     with st.container(horizontal=True, gap="medium"):
         layers.show(
-            pictures.enlarged(pictures.inked(look.image), LARGE_PX, field),
+            pictures.enlarged(pictures.inked(activations.image), LARGE_PX, field),
             "The digit, and the receptive field of the pixel in it",
             f"Its receptive field in the image: {field.side}×{field.side} pixels.",
         )
@@ -116,10 +118,10 @@ def _places(inspector: Inspector, pixel: Pixel, look: Look) -> None:
         )
 
 
-def _steps(pixel: Pixel, look: Look) -> None:
+def _steps(pixel: Pixel, activations: Activations) -> None:
     """The arithmetic, from the input of the filter to the value of the pixel."""
     stage, *place = pixel
-    result = arithmetic(stage, look, *place)
+    result = arithmetic(stage, activations, *place)
     size, channels = result.kernel.shape[1:]
     st.markdown(
         f"**Where {result.value:.3f} comes from**: map {pixel.filter_index + 1}, row "
@@ -147,7 +149,7 @@ def _steps(pixel: Pixel, look: Look) -> None:
             number_px = large_type.px(pictures.NUMBER_PX)
             picture = pictures.grid(pictures.coloured(shown), shown, GRID_PX, number_px)
             layers.show(picture, caption, caption + ".")
-    st.markdown(_table(result, stage, pooled(stage, look, *place) if stage.pool else None))
+    st.markdown(_table(result, stage, pooled(stage, activations, *place) if stage.pool else None))
 
 
 def _inputs(by_channel: np.ndarray) -> str:

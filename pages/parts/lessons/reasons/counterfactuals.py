@@ -12,7 +12,7 @@ from mnist_models.explain.explanations import (
     MOST_PIXELS,
     PIXELS_TRIED,
     TOOLS,
-    Search,
+    Counterfactual,
     ink_changed_px,
 )
 from mnist_models.settings.hyperparameters import NETWORKS
@@ -28,7 +28,7 @@ ADDED, REMOVED = (0, 158, 115), (204, 121, 167)
 
 
 def show(
-    found: Mapping[str, Search],
+    found: Mapping[str, Counterfactual],
     image: np.ndarray,
     digits: Mapping[str, int],
     confidence_thresholds: Mapping[str, float],
@@ -136,7 +136,7 @@ def verdict(sizes: Mapping[str, float], networks: list[str], by: str) -> str:
     )
 
 
-def _nothing(search: Search, by: str) -> str:
+def _nothing(search: Counterfactual, by: str) -> str:
     """That no change was found, and what to try next."""
     if by == "pixels":
         return (
@@ -149,7 +149,7 @@ def _nothing(search: Search, by: str) -> str:
     )
 
 
-def _tried(search: Search, by: str) -> str:
+def _tried(search: Counterfactual, by: str) -> str:
     """How much was tried until a change was found."""
     if by == "pixels":
         return (
