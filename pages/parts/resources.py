@@ -35,6 +35,8 @@ if TYPE_CHECKING:  # importing them imports Dask, TensorFlow and scikit-learn
     from mnist_models.runs.engine import Engine
 
 PAGE_FIRST_S = 0.5
+# The name of the thread that imports TensorFlow and then loads the pretrained models.
+LOADER = "load TensorFlow"
 
 
 @st.cache_resource(show_spinner=False)
@@ -171,7 +173,7 @@ class Loading:
     def begin(self) -> None:
         """Begins to import it, in the background; only the first call does anything."""
         if self._begun.acquire(blocking=False):
-            threading.Thread(target=self._load, name="load TensorFlow", daemon=True).start()
+            threading.Thread(target=self._load, name=LOADER, daemon=True).start()
 
     @property
     def is_over(self) -> bool:

@@ -1,6 +1,7 @@
 """Pages share one store, engine and set of networks, as the visitors of one app do."""
 
 import functools
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,9 @@ def one_store(tmp_path_factory):
         patch.setattr(engine, "Engine", functools.partial(engine.Engine, processes=False))
         st.cache_resource.clear()
         yield
-        resources.tensorflow().wait()
+        for thread in threading.enumerate():  # else it would still load as the process ends
+            if thread.name == resources.LOADER:
+                thread.join()
         resources.engine().close()
         st.cache_resource.clear()
 
