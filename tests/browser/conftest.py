@@ -24,8 +24,8 @@ def pytest_terminal_summary(terminalreporter) -> None:
         )
 
 
-# For this folder and no longer: while Playwright is there, an event loop runs in this thread, which what
-# other tests use would stumble over.
+# For this folder and no longer: while Playwright is there, an event loop runs in this thread, and
+# what other tests use would stumble over it.
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:

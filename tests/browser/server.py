@@ -98,14 +98,10 @@ class Server:
         self.process.terminate()
         self.process.wait(timeout=30)
 
-    def busiest(self, count: int) -> list[psutil.Process]:
-        """The processes that train: those that have used the processor most."""
-        workers = [
-            process
-            for process in psutil.Process(self.process.pid).children(recursive=True)
-            if not process.children()
-        ]
-        return sorted(workers, key=lambda process: sum(process.cpu_times()[:2]))[-count:]
+    def workers(self) -> list[psutil.Process]:
+        """The processes that train; Dask's nannies spawn them."""
+        below = psutil.Process(self.process.pid).children(recursive=True)
+        return [process for process in below if "spawn_main" in " ".join(process.cmdline())]
 
     def kill(self) -> None:
         """Ends it without a chance to clean up."""
