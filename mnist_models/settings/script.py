@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from mnist_models.settings.hyperparameters import ACTIVATIONS, Hyperparameters
 from mnist_models.settings.links import to_text
 
-KINDS = {"dnn": "dense network", "cnn": "convolutional network"}
+KINDS = {"dnn": "fully connected network", "cnn": "convolutional network"}
 PLACES = {"validation": "val_", "training": ""}
 
 

@@ -155,16 +155,10 @@ def test_the_script_of_a_recipe_builds_its_network_and_trains_it(run, recipe, ca
     assert re.search(r"^test loss \d\.\d{4}, test accuracy \d+\.\d\d%$", out, re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name, marks=[pytest.mark.usefixtures("bfloat16")] if name == "bfloat16" else []
-        )
-        for name in VARIANTS
-    ],
-)
-def test_the_script_of_a_variant_builds_its_network_and_trains_it(run, name):
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_script_of_a_variant_builds_its_network_and_trains_it(run, name, request):
+    if name == "bfloat16":
+        request.getfixturevalue("bfloat16")  # skips where it cannot be computed
     hyperparameters = variant(name)
     names = run(hyperparameters)
     model = names["model"]
