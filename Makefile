@@ -25,11 +25,11 @@ check: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --without-tensorflow
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --without-tensorflow
 
 # What the checks leave out; so each test runs once, and those that say they need no TensorFlow have shown it.
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m tensorflow
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m tensorflow
 
 format: .venv/test-installed
 	$(BIN)/ruff check --fix .

@@ -60,10 +60,22 @@ def pytest_collection_modifyitems(items) -> None:
         in_browser = item.path.parent == BROWSER
         if in_browser or needs.imports_tensorflow(item.path):
             item.add_marker("tensorflow")
-        # Where several processes test, each file is tested by one, which prepares once what its
-        # tests share, and all that opens a browser by one, with one server.
-        item.add_marker(pytest.mark.xdist_group("browser" if in_browser else item.path.stem))
     items.sort(key=lambda item: item.path.parent != BROWSER)  # it takes longest, so it comes first
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config, log):
+    """Where several processes test, each file is tested by one, which prepares once what its tests
+    share, and all that opens a browser by one, with one server. (`--dist loadgroup` would do this
+    by marks, but its groups have no effect with this pytest.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, _ = nodeid.partition("::")
+            return "browser" if file.startswith("tests/browser/") else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
