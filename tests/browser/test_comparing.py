@@ -52,7 +52,7 @@ MOST_FREQUENT = max(
     itertools.permutations(range(10), 2), key=lambda pair: len(mistakes("cnn", *pair))
 )
 CELL = "{} predicted as {}".format(*MOST_FREQUENT)
-CELL_DIGITS = f"CNN: {CELL}: {len(mistakes('cnn', *MOST_FREQUENT))} digits"
+CELL_DIGITS = f"CNN: {CELL} ({len(mistakes('cnn', *MOST_FREQUENT))} digits)"
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ def test_a_digit_of_two_strokes_is_replayed_up_to_what_the_draw_page_reads(page,
     open_draw(page, server.url)
     draw(page, FOUR)
     expect_reading(page, "4")
-    expect(page.get_by_text(re.compile(r"with probability 100\.0%"))).to_have_count(2)
+    expect(page.get_by_text(re.compile(r"100\.0% confident"))).to_have_count(2)
     open_lesson(page, "Stroke by stroke")
     finding = page.get_by_text(
         re.compile(r"The DNN settles on 4 at \d+% of the ink, in stroke 2 of 2")
@@ -26,7 +26,7 @@ def test_a_digit_of_two_strokes_is_replayed_up_to_what_the_draw_page_reads(page,
         re.compile(r"The CNN settles on 4 at \d+% of the ink, in stroke 2 of 2")
     )
     expect(page.get_by_text("As drawn: 100% of the ink, in stroke 2 of 2")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"with probability 100\.0%"))).to_have_count(2)
+    expect(page.get_by_text(re.compile(r"probability 100\.0%"))).to_have_count(2)
     expect(page.locator("[data-testid=stVegaLiteChart] svg")).to_have_count(2)
     page.get_by_role("button", name="Where the CNN last changed its answer").click()
     expect(page.get_by_text(re.compile(r"As drawn: [6-9]\d% of the ink"))).to_be_visible()
