@@ -3,7 +3,7 @@ brought up to date."""
 
 import enum
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -23,6 +23,7 @@ from mnist_models.errors import UnavailableError
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.settings import hyperparameters
 from mnist_models.settings.hyperparameters import Hyperparameters
+from mnist_models.training.progress import Measured
 
 
 class StoreError(UnavailableError):
@@ -55,18 +56,6 @@ NAME_CHARACTERS = 40
 def clean_name(name: str) -> str:
     """A name without what does not print, as long as names may be."""
     return "".join(letter for letter in name if letter.isprintable())[:NAME_CHARACTERS].strip()
-
-
-class Measured(NamedTuple):
-    """What is measured of a run that has weights; see Run for each."""
-
-    parameters: int
-    epochs: float
-    elapsed_s: float
-    temperature: float
-    confidence_threshold: float
-    test_loss: float
-    test_accuracy: float
 
 
 class Base(DeclarativeBase):
@@ -136,7 +125,7 @@ class Run(Base):
             ) from error
 
     @property
-    def measured(self) -> "Measured":
+    def measured(self) -> Measured:
         """What was measured of a readable run."""
         values = {name: getattr(self, name) for name in Measured._fields}
         assert None not in values.values(), f"{self.id} is not readable"

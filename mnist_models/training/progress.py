@@ -15,17 +15,22 @@ from mnist_models.training.checkpoints import Checkpoint
 
 # A curve this fine shows every bend on any screen, and a hundred epochs draw as quickly as two.
 POINTS = 400
-# The numbers that the store, the cards of the pretrained models and the command line report of a
-# trained network.
-MEASURES = (
-    "parameters",
-    "epochs",
-    "elapsed_s",
-    "temperature",
-    "confidence_threshold",
-    "test_loss",
-    "test_accuracy",
-)
+
+
+class Measured(NamedTuple):
+    """The numbers that the store, the cards of the pretrained models and the command line report
+    of a training; see Trained for each."""
+
+    parameters: int
+    epochs: float
+    elapsed_s: float
+    temperature: float
+    confidence_threshold: float
+    test_loss: float
+    test_accuracy: float
+
+
+MEASURES = Measured._fields
 STOPPED_TOO_EARLY = "It was stopped before its first batch, so there is nothing to keep."
 
 

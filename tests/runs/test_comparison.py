@@ -10,14 +10,14 @@ from sklearn.metrics import confusion_matrix
 from mnist_models.models.predictions import Predictions
 from mnist_models.runs import comparison
 from mnist_models.runs.comparison import Box, Cell
-from mnist_models.runs.tables import Measured, Run, RunState
+from mnist_models.runs.tables import Run, RunState
 from mnist_models.settings.hyperparameters import (
     NETWORKS,
     CnnHyperparameters,
     DnnHyperparameters,
     Hyperparameters,
 )
-from mnist_models.training.progress import Curve, EpochEnd
+from mnist_models.training.progress import Curve, EpochEnd, Measured
 
 
 def read(*pairs: tuple[int, float]) -> Predictions:
