@@ -69,7 +69,11 @@ def _key(network: str) -> str:
 
 
 def settings(runs: Mapping[str, Mapping[str, Run]]) -> frame.Settings:
-    """What a link can set on this page. runs: those that can be chosen, by kind and id."""
+    """What a link can set on this page.
+
+    Args:
+        runs: Those that can be chosen, by kind and id.
+    """
     return {
         _key(network): frame.Setting(f"{network}-run", tuple(some))
         for network, some in runs.items()

@@ -181,7 +181,11 @@ class Loading:
         return self._over.is_set()
 
     def wait(self) -> None:
-        """Waits until TensorFlow can be used. Raises TensorFlowError when it cannot."""
+        """Waits until TensorFlow can be used.
+
+        Raises:
+            TensorFlowError: It cannot be used.
+        """
         self.begin()
         self._over.wait()
         if self.problem:

@@ -9,7 +9,7 @@ from tests.browser.hand import ZERO, take_to_lesson
 
 def test_a_drawn_digit_is_followed_to_one_pixel_and_to_what_excites_its_filter(page, server):
     take_to_lesson(page, server.url, ZERO, "0", "Look inside")
-    expect(page.get_by_text("evidence for 0")).to_be_visible()
+    expect(page.get_by_text("The first layer: evidence for 0")).to_be_visible()
     for picture in (
         "The weights of the first layer",
         "Activations of Dense layer 1",

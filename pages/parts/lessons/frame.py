@@ -33,8 +33,10 @@ DIGIT = ("digit", "ink", "strokes", "label")
 class Setting(NamedTuple):
     """What a link can set on a lesson's page.
 
-    name: What the link calls it; as good as public, so it stays when a widget's key changes.
-    allowed: Every value that a link can give it.
+    Attributes:
+        name: Its name in a link, which stays when the key of the widget changes: shared links use
+            it.
+        allowed: Every value that a link can give it.
     """
 
     name: str
