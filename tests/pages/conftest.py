@@ -17,6 +17,13 @@ APP = Path(__file__).parents[2] / "app.py"
 TINY = DnnHyperparameters(hidden_units=(16,), epochs=1, train_images=500, validation_images=100)
 
 
+def wait_for_loader() -> None:
+    """Waits until nothing is loaded in the background any more."""
+    for thread in threading.enumerate():
+        if thread.name == resources.LOADER:
+            thread.join()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_store(tmp_path_factory):
     """A store of its own for the pages of this test run; what they share is closed at the end."""
@@ -26,9 +33,7 @@ def one_store(tmp_path_factory):
         patch.setattr(engine, "Engine", functools.partial(engine.Engine, processes=False))
         st.cache_resource.clear()
         yield
-        for thread in threading.enumerate():  # else it would still load as the process ends
-            if thread.name == resources.LOADER:
-                thread.join()
+        wait_for_loader()  # else it would still load as the process ends
         resources.engine().close()
         st.cache_resource.clear()
 

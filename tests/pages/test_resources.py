@@ -5,6 +5,7 @@ import pytest
 from mnist_models.data import dataset
 from mnist_models.runs import worker
 from pages.parts import resources
+from tests.pages.conftest import wait_for_loader
 
 
 @pytest.mark.parametrize(("wanted", "times"), [("1", 1), ("0", 0)])
@@ -12,6 +13,8 @@ def test_what_trains_starts_as_soon_as_the_app_has_loaded_unless_it_is_to_wait(
     monkeypatch, wanted, times
 ):
     connected = []
+    resources.tensorflow().wait()
+    wait_for_loader()
     monkeypatch.setattr(resources.engine(), "connect", lambda: connected.append(True))
     monkeypatch.setenv(worker.WARM_UP, wanted)
     resources._make_ready()
