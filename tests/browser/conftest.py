@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.browser.server import FLAGS, Server, find_chromium
 
 # Generous: machines that run tests are slow and shared.
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 expect.set_options(timeout=WAIT_MS)
 
 CHROMIUM = find_chromium()
