@@ -109,7 +109,9 @@ def test_an_example_is_put_on_the_canvas_with_its_label():
     (origin,) = [caption.value for caption in app.caption if caption.value.startswith("Test image")]
     index = int(origin.split()[2].rstrip(",").replace(",", ""))
     assert f"label {dataset.load().test.labels[index]}" in origin
-    assert all(reading(app, network).isdigit() for network in ("dnn", "cnn"))
+    # Of one test image in a hundred or so, a model is not sure.
+    for network in ("dnn", "cnn"):
+        assert reading(app, network).isdigit() or reading(app, network) == "not sure"
 
 
 def test_clear_takes_everything_off_the_canvas():
