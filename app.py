@@ -22,7 +22,6 @@ from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.lessons import ready_made
-from pages.parts.measured import measured
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
     from mnist_models.models.classifier import Prediction
@@ -60,7 +59,7 @@ def main() -> None:
     for network, card in cards.items():
         run = runs[network]
         card.caption(
-            f"{run.parameters:,} parameters · test accuracy {measured(run).test_accuracy:.2%}"
+            f"{run.parameters:,} parameters · test accuracy {run.measured.test_accuracy:.2%}"
         )
     below = st.container()
     with left:

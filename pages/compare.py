@@ -14,7 +14,6 @@ from mnist_models.runs.tables import NAME_CHARACTERS, Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, Choice, value_label
 from pages.parts import large_type, page, report, resources
 from pages.parts.charts import learning_curves
-from pages.parts.measured import measured
 
 REFRESH_S = 5
 MOST_CURVES = 8
@@ -135,13 +134,13 @@ def table(runs: Sequence[Run]) -> list[Run]:
     columns, config = _columns(runs, settings)
     best = max(
         (run for run in runs if run.readable),
-        key=lambda run: measured(run).test_accuracy,
+        key=lambda run: run.measured.test_accuracy,
         default=None,
     )
     text = f"{len(runs):,} run{'s' * (len(runs) != 1)}"
     if best:
         text += (
-            f"; highest test accuracy **{measured(best).test_accuracy:.2%}** "
+            f"; highest test accuracy **{best.measured.test_accuracy:.2%}** "
             f"({page.plain(best.label)})"
         )
     st.markdown(text + ". Only hyperparameters that differ are shown." * (len(runs) > 1))
@@ -436,7 +435,7 @@ def _choose(place: str, key: str) -> None:
 
 
 def _title(run: Run) -> str:
-    return f"{run.label} · {NETWORKS[run.network].title} · {measured(run).test_accuracy:.2%}"
+    return f"{run.label} · {NETWORKS[run.network].title} · {run.measured.test_accuracy:.2%}"
 
 
 def _take_from_address(runs: Runs, defaults: Mapping[str, str], has_come: bool) -> None:

@@ -14,7 +14,6 @@ from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import page, resources
 from pages.parts.lessons import cached, frame, waiting
 from pages.parts.lessons.reasons import attributions, counterfactuals, nearest
-from pages.parts.measured import measured
 
 SCRIPT = "pages/reasons.py"
 WAY, SIDE, COVER, CHANGE = "reasons-way", "reasons-side", "reasons-cover", "reasons-change"
@@ -151,7 +150,7 @@ def what_would_change(
     )
     assert by is not None  # it is required
     works = {network: cached.change(run.id, image, by) for network, run in runs.items()}
-    thresholds = {network: measured(run).confidence_threshold for network, run in runs.items()}
+    thresholds = {network: run.measured.confidence_threshold for network, run in runs.items()}
     show = functools.partial(
         counterfactuals.show,
         image=image,

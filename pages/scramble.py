@@ -12,7 +12,6 @@ from mnist_models.settings import links, recipes
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.lessons import charts, frame, pictures
-from pages.parts.measured import measured
 
 SCRIPT = "pages/scramble.py"
 PICTURE_PX = 140
@@ -102,7 +101,7 @@ def choose(network: str, runs: Mapping[str, Run]) -> Run:
         ids,
         key=key,
         format_func=lambda run_id: (
-            f"{runs[run_id].label} · {measured(runs[run_id]).test_accuracy:.2%}"
+            f"{runs[run_id].label} · {runs[run_id].measured.test_accuracy:.2%}"
         ),
         persist_state="session",
     )
@@ -164,7 +163,7 @@ def show_images(preparation: Preparation) -> None:
 
 
 def _misclassified(run: Run) -> int:
-    return round((1 - measured(run).test_accuracy) * dataset.TEST_COUNT)
+    return round((1 - run.measured.test_accuracy) * dataset.TEST_COUNT)
 
 
 def verdict(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> str:
@@ -176,11 +175,11 @@ def verdict(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> str:
         shuffled: The models trained on shuffled pixels, by kind.
     """
     text = " ".join(_effect(original[network], run) for network, run in shuffled.items())
-    accuracies = {network: measured(run).test_accuracy for network, run in shuffled.items()}
+    accuracies = {network: run.measured.test_accuracy for network, run in shuffled.items()}
     worst, best = sorted(accuracies, key=accuracies.__getitem__)
     if accuracies[best] - accuracies[worst] < CLOSE:
         return f"{text} Without neighbours, both are equally accurate."
-    was_best = measured(original[best]).test_accuracy > measured(original[worst]).test_accuracy
+    was_best = original[best].measured.test_accuracy > original[worst].measured.test_accuracy
     return (
         f"{text} Without neighbours, the {NETWORKS[best].title} is "
         f"{'still ' if was_best else ''}more accurate."
@@ -191,7 +190,7 @@ def _effect(original: Run, shuffled: Run) -> str:
     """Test accuracy of one kind of model with original and with shuffled pixels; the difference
     only if nothing else differs."""
     title = NETWORKS[original.network].title
-    before, after = measured(original).test_accuracy, measured(shuffled).test_accuracy
+    before, after = original.measured.test_accuracy, shuffled.measured.test_accuracy
     if original.hyperparameters.model_copy(update={"scrambled": True}) != shuffled.hyperparameters:
         return f"{page.plain(shuffled.label)}: test accuracy **{after:.2%}** (shuffled)."
     return (

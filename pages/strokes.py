@@ -14,7 +14,6 @@ from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources
 from pages.parts.lessons import cached, charts, frame
-from pages.parts.measured import measured
 
 PICTURE_PX = 160
 # The time from one moment of a replay to the next: about twelve seconds in all.
@@ -77,7 +76,7 @@ def replayed() -> None:
     with resources.while_loading():
         read = {network: cached.read_replay(run.id, objects) for network, run in runs.items()}
     decisions = {
-        network: strokes.decide(read[network], measured(run).confidence_threshold)
+        network: strokes.decide(read[network], run.measured.confidence_threshold)
         for network, run in runs.items()
     }
     st.markdown(verdict(decisions, replay))
@@ -169,13 +168,13 @@ def watch(
     for column, (network, run) in zip(right, runs.items(), strict=True):
         title = NETWORKS[network].title
         with column:
-            show_prediction(title, read[network][at], measured(run).confidence_threshold)
+            show_prediction(title, read[network][at], run.measured.confidence_threshold)
             inks = [round(one.ink, 4) for one in replay.moments]
             drawn = [one.stroke for one in replay.moments]
             large_type.chart(
                 charts.course(
                     charts.Course(
-                        network, inks, drawn, read[network], measured(run).confidence_threshold
+                        network, inks, drawn, read[network], run.measured.confidence_threshold
                     ),
                     at,
                 ),

@@ -19,7 +19,6 @@ from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.charts import model_comparison
-from pages.parts.measured import measured
 
 MEASURES = {
     "precision": ("Precision", "the share of correct ones among all predictions of this digit"),
@@ -278,7 +277,7 @@ def _calibration(name: str, run: Run) -> str:
         f"{name}: on average, the probability of a prediction differs by "
         f"{evaluation.calibration_error:.2%} from the share of such predictions that are correct "
         "(expected calibration error); before temperature scaling (T = "
-        f"{measured(run).temperature:.2f}, fitted on the validation images) by "
+        f"{run.measured.temperature:.2f}, fitted on the validation images) by "
         f"{evaluation.untempered_calibration_error:.2%}."
     )
 

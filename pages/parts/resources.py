@@ -26,7 +26,6 @@ from mnist_models.runs.tables import StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, DnnHyperparameters, Hyperparameters
 from mnist_models.tensorflow_loader import TensorFlowError
 from mnist_models.training.progress import Curve
-from pages.parts.measured import measured
 
 if TYPE_CHECKING:  # importing them imports Dask, TensorFlow and scikit-learn
     from mnist_models.models.classifier import Classifier
@@ -89,7 +88,7 @@ def evaluation(run_id: str) -> Evaluation:
     from mnist_models.models.evaluation import evaluate  # imports scikit-learn: nearly a second
 
     return evaluate(
-        predictions(run_id), dataset.load().test.labels, measured(store().run(run_id)).temperature
+        predictions(run_id), dataset.load().test.labels, store().run(run_id).measured.temperature
     )
 
 

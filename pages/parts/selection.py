@@ -10,7 +10,6 @@ import streamlit as st
 from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import page, resources
-from pages.parts.measured import measured
 
 # By kind, the id of a run in progress that is to be selected as soon as it has finished.
 AWAITED = "reads-next"
@@ -97,4 +96,4 @@ def has_news() -> bool:
 
 
 def _title(run: Run) -> str:
-    return f"{run.label} · {measured(run).test_accuracy:.2%}"
+    return f"{run.label} · {run.measured.test_accuracy:.2%}"

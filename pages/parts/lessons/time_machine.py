@@ -20,7 +20,6 @@ from mnist_models.settings.hyperparameters import (
 )
 from pages.parts import large_type, page
 from pages.parts.lessons import cached, charts
-from pages.parts.measured import measured
 
 if TYPE_CHECKING:  # importing them imports TensorFlow
     from mnist_models.explain.activations import Activations
@@ -185,7 +184,7 @@ def rounded(epoch: float) -> str:
 
 
 def _why(run: Run) -> str:
-    if measured(run).epochs <= 1:
+    if run.measured.epochs <= 1:
         return "It was trained for one epoch at most."
     return (
         "The others were not stored, or were deleted to make room for newer runs: "

@@ -17,7 +17,6 @@ from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters, num
 from mnist_models.training.progress import Curve, planned_images
 from pages.parts import large_type, page, report, resources, selection
 from pages.parts.charts import learning_curves
-from pages.parts.measured import measured
 from pages.parts.train import form, share
 
 if TYPE_CHECKING:  # importing it imports Dask
@@ -321,13 +320,13 @@ def _outcome(run: Run, in_race: bool) -> None:
         case RunState.STOPPED:
             st.info(f"Stopped after {run.epochs:.2f} epochs. The model as of then was saved.")
     if run.readable:
-        result = measured(run)
+        result = run.measured
         with st.container(horizontal=True):
             st.metric("Test accuracy", f"{result.test_accuracy:.2%}", width="content")
             st.metric("Test loss", f"{result.test_loss:.3f}", width="content")
         st.caption(
             f"{result.parameters:,} parameters · {number(round(result.epochs, 2))} epochs, "
-            f"{result.images_seen:,} images in {result.elapsed_s:.1f} s · test accuracy: share of "
+            f"{run.images_seen:,} images in {result.elapsed_s:.1f} s · test accuracy: share of "
             "MNIST's 10,000 test images classified correctly"
         )
     suffix = f"-{run.network}" if in_race else ""
