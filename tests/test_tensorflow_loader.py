@@ -17,13 +17,14 @@ os.write(2, b"To enable the following instructions: AVX2\\n")
 class ops:
     zeros = staticmethod(lambda count: os.write(2, b"{NOTE}\\n"))
 """
-# Another thread writes to standard error for as long as the import takes.
+# Another thread writes to standard error for as long as the import takes. A line is one write: of
+# print, which makes several, the parts would stand apart, filter or not.
 CODE = """
-import sys, threading
+import os, sys, threading
 from mnist_models import tensorflow_loader
 def write():
     for number in range(500):
-        print("line", number, file=sys.stderr, flush=True)
+        os.write(2, f"line {number}\\n".encode())
         time.sleep(0.0005)
 import time
 thread = threading.Thread(target=write)
