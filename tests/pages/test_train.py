@@ -1,5 +1,6 @@
 """The Train page, without a browser: the form, and runs in every state."""
 
+import itertools
 import re
 import time
 
@@ -335,6 +336,18 @@ def test_a_race_ends_in_who_won_and_both_can_be_drawn_for(store):
     for run in runs:
         assert f"{run.test_accuracy:.2%}" in verdict.value
         assert app.button(key=f"draw-for-{run.network}")
+
+
+def test_two_races_that_begin_within_a_minute_are_told_apart(store, trained):
+    """Two visitors' races: each goes on to see its own."""
+    races = [store.create_race([TINY, TINY], "ours") for _ in range(2)]
+    for run in itertools.chain(*races):
+        store.finish(run.id, trained)
+    for chosen in (first.id for first, _ in races):
+        app = page(run=chosen).run()
+        assert app.selectbox(key="run").value == chosen
+        labels = app.selectbox(key="run").options
+        assert len(set(labels)) == len(labels) >= 2
 
 
 def test_a_race_gives_both_the_same_data_seed_and_budget(monkeypatch):

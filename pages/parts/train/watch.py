@@ -87,7 +87,9 @@ def _title(runs: Sequence[Run]) -> str:
         return f"{runs[0].label} · {when}"
     titles = " vs ".join(NETWORKS[run.network].title for run in runs)
     names = {run.name for run in runs}
-    return f"{names.pop() if len(names) == 1 else 'Race'}: {titles} · {when}"
+    # A class begins many races within a minute; a list takes two of one label for the same.
+    name = f"{names.pop() if len(names) == 1 else 'Race'} {runs[0].id[:4]}"
+    return f"{name}: {titles} · {when}"
 
 
 @page.guarded
