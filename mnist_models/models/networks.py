@@ -2,6 +2,7 @@
 (CNN)."""
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -227,8 +228,14 @@ def _with_units(hyperparameters: DnnHyperparameters, place: int, count: int) -> 
     )
 
 
-def _size(hyperparameters: Hyperparameters) -> int:
-    return build(hyperparameters, blank=True).count_params()
+def _size(hyperparameters: DnnHyperparameters) -> int:
+    """How many parameters this DNN has, without building it, which takes 50 ms."""
+    units = hyperparameters.hidden_units
+    connections = itertools.pairwise((IMAGE_SIZE_PX**2, *units, CLASS_COUNT))
+    biases = sum(units) + CLASS_COUNT
+    # Batch normalisation keeps a scale, an offset, a mean and a variance of each unit.
+    treated = len(units) - hyperparameters.plain_layers if hyperparameters.batch_norm else 0
+    return sum(map(math.prod, connections)) + biases + 4 * sum(units[: max(treated, 0)])
 
 
 class LayerSummary(NamedTuple):

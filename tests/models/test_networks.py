@@ -278,6 +278,16 @@ def test_resizing_keeps_the_shape_of_the_layers_where_it_can():
     assert found[0] / found[1] == pytest.approx(2, rel=0.1)
 
 
+@pytest.mark.parametrize("plain_layers", range(4))
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_the_size_of_a_dnn_is_known_before_it_is_built(batch_norm, plain_layers):
+    hyperparameters = DnnHyperparameters(
+        hidden_units=(64, 32, 16), batch_norm=batch_norm, plain_layers=plain_layers
+    )
+    built = networks.build(hyperparameters, blank=True)
+    assert networks._size(hyperparameters) == built.count_params()
+
+
 @pytest.mark.parametrize("parameters", [500, 6_000, 20_000_000])
 def test_a_size_that_no_dnn_has_gets_a_sentence(parameters):
     with pytest.raises(networks.ResizeError, match=r"between 6,370 and 5,0\d\d,\d\d\d\.$"):
