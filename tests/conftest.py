@@ -8,6 +8,7 @@ hand, or because its file imports it.
 from __future__ import annotations
 
 import math
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     import keras
 
 BROWSER = Path(__file__).parent / "browser"
+# What is tested is small, and two processes test: more threads would only wait for each other. To
+# test with another number, set it. TensorFlow reads these when it is imported.
+for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 
 def pytest_addoption(parser) -> None:

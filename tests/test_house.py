@@ -101,6 +101,15 @@ def test_the_package_itself_imports_none_of_its_modules():
     assert siblings(PACKAGE / "__init__.py") == set()
 
 
+def printed_by(code: str) -> list[str]:
+    """The lines that Python code prints in a process of its own."""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+    )
+    return done.stdout.splitlines()
+
+
 @pytest.mark.tensorflow
 def test_training_knows_nothing_of_the_store_and_no_module_of_streamlit():
     """A worker that only trains needs neither; one process shows both, since importing TensorFlow
@@ -118,15 +127,7 @@ for module in {ORDER}:
     importlib.import_module(f"mnist_models.{{module}}")
 print("all imported")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert done.stdout.splitlines() == ["no streamlit", "True False", "all imported"]
+    assert printed_by(code) == ["no streamlit", "True False", "all imported"]
 
 
 def test_pages_can_be_shown_before_tensorflow_is_there():
@@ -138,15 +139,7 @@ for module in {quick}:
     importlib.import_module(f"mnist_models.{{module}}")
 print(sorted({{"tensorflow", "keras", "sklearn"}} & set(sys.modules)))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert done.stdout.strip() == "[]"
+    assert printed_by(code) == ["[]"]
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda file: str(file.relative_to(ROOT)))

@@ -37,9 +37,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def server(tmp_path_factory) -> Iterator[Server]:
     """One app for all tests; they share its runs, as visitors do."""
-    # One thread for each training: two would take both processors from the browser.
-    few = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    server = Server(tmp_path_factory.mktemp("app"), env=few)
+    server = Server(tmp_path_factory.mktemp("app"))
     yield server
     server.stop()
 

@@ -36,6 +36,7 @@ def test_two_visitors_race_at_once_and_each_sees_who_won(page, chromium, server)
         open_race(other, server.url, epochs=2, images=2_000)
         start(page)
         expect(page.get_by_text(re.compile(r"CNN · Epoch [\d.]+ of 90"))).to_be_visible()
+        page.locator(".st-key-train-pause button").click()
         start(other)
         expect(other.get_by_text("Waiting: number 1 in the queue.").first).to_be_visible()
         page.reload()
@@ -70,7 +71,8 @@ def test_a_training_is_paused_driven_and_its_worker_killed_while_it_stands_still
     slider = page.get_by_role("slider", name="Highest learning rate of the DNN")
     slider.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(500)  # the slider tells the server a moment after the last key
+    # The slider tells the server a moment after the last key; then another takes its place.
+    page.locator("[class*='st-key-rate-'][class*='-0-01']").wait_for()
     page.keyboard.press("Escape")
     page.locator(".st-key-train-step button").click()
     expect(page.get_by_text(f"Epoch {ended + 1:.2f} of 90 · paused")).to_be_visible()
@@ -80,6 +82,10 @@ def test_a_training_is_paused_driven_and_its_worker_killed_while_it_stands_still
         worker.kill()
     expect(page.get_by_text(WORKER_DIED[:60])).to_be_visible()
     assert points(page) >= drawn  # what it told is kept
+    start(page)
+    wait_for_more(page, 0.05)
+    page.locator(".st-key-train-stop button").click()
+    expect(page.get_by_text("Stopped after")).to_be_visible()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import psutil
 from playwright.sync_api import Page, expect
 
-from mnist_models.runs.engine import WORKER_DIED
 from mnist_models.runs.store import RunStore
 from tests.browser.hand import SEVEN, canvas, draw, expect_reading
 
@@ -80,17 +79,6 @@ def test_a_training_is_watched_left_reloaded_stopped_and_drawn_for(page, server)
     draw(page, SEVEN)
     expect_reading(page, "7")
     expect(page.get_by_role("combobox", name="CNN model")).to_have_value(re.compile(run_name))
-
-
-def test_a_killed_worker_fails_its_own_run_and_the_next_training_works(page, server):
-    start_long_training(page, server.url)
-    wait_for_more(page, 0.05)
-    max(server.workers(), key=lambda worker: worker.cpu_percent(interval=0.5)).kill()
-    expect(page.get_by_text(WORKER_DIED[:60])).to_be_visible()
-    page.locator(".st-key-train-start button").click()
-    wait_for_more(page, 0.05)
-    page.locator(".st-key-train-stop button").click()
-    expect(page.get_by_text("Stopped after")).to_be_visible()
 
 
 def test_a_killed_server_leaves_an_interrupted_run_with_its_curve(page, server):

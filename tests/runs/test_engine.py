@@ -32,6 +32,8 @@ ROOT = Path(__file__).parents[2]
 LONG = DnnHyperparameters(
     hidden_units=(16,), epochs=100, train_images=50_000, validation_images=100
 )
+# Soon done with an epoch, but not with all of them.
+OCCUPYING = LONG.model_copy(update={"train_images": 1_000})
 # Generous, for busy machines: a test that passes waits for none of them.
 PATIENCE_S = 90
 
@@ -56,6 +58,21 @@ def learning(trainer, run_id):
     until(lambda: (live := trainer.live(run_id)) is None or live.latest)
     assert trainer.live(run_id), f"it has ended already: {trainer.store.run(run_id).state}"
     return trainer.live(run_id).latest
+
+
+def standing(trainer, run_id):
+    """What a run has told of itself, once it has learned something and stands still."""
+    until(lambda: (live := trainer.live(run_id)).latest and live.paused_at)
+    return trainer.live(run_id).latest
+
+
+def occupy(trainer, run_ids):
+    """Lets runs that have a place stand still after their first epoch: they keep it, and leave the
+    processor to what is tested."""
+    for run_id in run_ids:
+        trainer.control(run_id, hold_at=1)
+    for run_id in run_ids:
+        standing(trainer, run_id)
 
 
 def stop_all(trainer, *run_ids):
@@ -201,7 +218,7 @@ def test_progress_arrives_while_it_runs_and_stop_keeps_what_was_learned(trainer)
 
 def test_whoever_comes_later_waits_in_a_queue_that_moves(trainer, tiny_dnn):
     assert PLACES == 2
-    first, second = trainer.start(LONG), trainer.start(LONG)
+    first, second = trainer.start(OCCUPYING), trainer.start(OCCUPYING)
     third, fourth, fifth = (trainer.start(tiny_dnn) for _ in range(3))
     until(
         lambda: (
@@ -215,7 +232,7 @@ def test_whoever_comes_later_waits_in_a_queue_that_moves(trainer, tiny_dnn):
     gone = ended(trainer, fourth)
     assert gone.state == RunState.FAILED and gone.error == engine.STOPPED_TOO_EARLY
     until(lambda: [trainer.live(run_id).position for run_id in (third, fifth)] == [1, 2])
-    learning(trainer, first), learning(trainer, second)
+    occupy(trainer, [first, second])
     trainer.control(first, stop=True)
     assert ended(trainer, third).state == ended(trainer, fifth).state == RunState.FINISHED
     trainer.control(second, stop=True)
@@ -274,12 +291,6 @@ def test_trainings_do_the_same_in_a_worker_as_here(trainer, tiny_dnn):
 
 # A pause, a step, another learning rate
 # ---------------------------------------------------------------------------------
-
-
-def standing(trainer, run_id):
-    """What a run has told of itself, once it stands still."""
-    until(lambda: trainer.live(run_id).paused_at)
-    return trainer.live(run_id).latest
 
 
 def test_a_run_pauses_goes_on_one_epoch_at_a_time_and_changes_its_learning_rate(trainer):
@@ -422,13 +433,12 @@ def test_a_race_learns_as_each_would_alone(trainer, tiny_dnn, tiny_cnn):
 
 
 def test_a_second_race_waits_as_a_whole_and_then_runs(trainer, tiny_dnn, tiny_cnn):
-    first = trainer.race([LONG, LONG])
+    first = trainer.race([OCCUPYING, OCCUPYING])
     second = trainer.race(entrants(tiny_dnn, tiny_cnn))
     alone = trainer.start(tiny_dnn)
     everybody = [*first, *second, alone]
     until(lambda: [trainer.live(run_id).position for run_id in everybody] == [0, 0, 1, 1, 2])
-    for run_id in first:
-        learning(trainer, run_id)
+    occupy(trainer, first)
     # With one place free the second race still waits, and nobody overtakes it.
     stop_all(trainer, first[0])
     time.sleep(0.5)
@@ -442,13 +452,12 @@ def test_a_second_race_waits_as_a_whole_and_then_runs(trainer, tiny_dnn, tiny_cn
 def test_one_of_a_race_that_is_stopped_in_the_queue_leaves_the_other_to_run_alone(
     trainer, tiny_dnn, tiny_cnn
 ):
-    busy = [trainer.start(LONG) for _ in range(PLACES)]
+    busy = [trainer.start(OCCUPYING) for _ in range(PLACES)]
     gone, left = trainer.race(entrants(tiny_dnn, tiny_cnn))
     trainer.control(gone, stop=True)
     assert ended(trainer, gone).error == engine.STOPPED_TOO_EARLY
     assert trainer.live(left).position == 1
-    for run_id in busy:
-        learning(trainer, run_id)
+    occupy(trainer, busy)
     stop_all(trainer, *busy)
     assert ended(trainer, left).state == RunState.FINISHED
 
@@ -514,17 +523,19 @@ def _nothing_collected():
 
 @pytest.mark.usefixtures("_nothing_collected")
 def test_a_killed_process_fails_only_its_own_run_and_is_replaced(trainer, tiny_dnn):
-    victim, other = trainer.start(LONG), trainer.start(LONG)
-    learning(trainer, victim), learning(trainer, other)
+    victim, other = trainer.race([LONG] * PLACES)
     waiting = trainer.start(tiny_dnn)
+    trainer.control(other, hold_at=1)
+    learning(trainer, victim)
+    paused = standing(trainer, other)
     process_that_trains(trainer, victim).send_signal(signal.SIGKILL)
     run = ended(trainer, victim)
     assert run.state == RunState.FAILED and run.error == engine.WORKER_DIED
     assert trainer.store.curve(victim).batches > 0  # what it told is kept
-    before = trainer.live(other).latest.step
-    until(lambda: trainer.live(other).latest.step > before)
-    trainer.control(other, stop=True)
-    assert ended(trainer, other).state == RunState.STOPPED
+    assert trainer.live(other).latest == paused
+    trainer.control(other, hold_at=None)
+    until(lambda: trainer.live(other).latest.step > paused.step)
+    assert stop_all(trainer, other)[0].state == RunState.STOPPED
     assert ended(trainer, waiting).state == RunState.FINISHED
     # Nothing is left for the cluster to do again when the next process dies.
     until(
@@ -535,20 +546,12 @@ def test_a_killed_process_fails_only_its_own_run_and_is_replaced(trainer, tiny_d
         ),
         10,
     )
-
     # The process is being replaced: a race waits for it, so that each run has one of its own.
-    race = trainer.race([LONG] * PLACES)
-    for run_id in race:
-        learning(trainer, run_id)
-        trainer.control(run_id, hold_at=0)
-    victim, other = race
-    paused = [standing(trainer, run_id) for run_id in race]
-    process_that_trains(trainer, victim).send_signal(signal.SIGKILL)
-    run = ended(trainer, victim)
-    assert run.state == RunState.FAILED and run.error == engine.WORKER_DIED
-    assert trainer.store.curve(victim).batches == paused[0].step
-    assert trainer.live(other).latest == paused[1]
-    assert stop_all(trainer, other)[0].state == RunState.STOPPED
+    with told_by(trainer) as told:
+        race = trainer.race(entrants(tiny_dnn, tiny_dnn))
+        assert [ended(trainer, run_id).state for run_id in race] == [RunState.FINISHED] * PLACES
+    begun = [kind for _, kind in told].index("Progress")
+    assert sorted(run_id for run_id, kind in told[:begun] if kind == "Paused") == sorted(race)
 
 
 @contextlib.contextmanager
@@ -572,9 +575,8 @@ def test_a_network_that_cannot_be_kept_is_held_until_the_store_works_again(
         assert live.state == RunState.MEASURING
         assert trainer.store.run(run_id).in_progress and not trainer.store.run(run_id).readable
         # It has given its place back, and others are not held up.
-        others = [trainer.start(LONG) for _ in range(PLACES)]
-        for other in others:
-            learning(trainer, other)
+        others = [trainer.start(OCCUPYING) for _ in range(PLACES)]
+        occupy(trainer, others)
     run = ended(trainer, run_id, 20)
     assert (run.state, run.error) == (RunState.FINISHED, None)
     assert load_classifier(trainer.store, run_id)
@@ -585,9 +587,8 @@ def test_a_network_that_cannot_be_kept_is_held_until_the_store_works_again(
 def test_a_store_that_takes_nothing_any_more_does_not_hold_up_the_queue(
     trainer, database, tiny_dnn
 ):
-    runs = [trainer.start(LONG) for _ in range(PLACES)]
-    for run_id in runs:
-        learning(trainer, run_id)
+    runs = [trainer.start(OCCUPYING) for _ in range(PLACES)]
+    occupy(trainer, runs)
     next_one = trainer.start(LONG)
     with table_gone(database, "runs"):
         for run_id in runs:

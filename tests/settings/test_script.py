@@ -95,7 +95,7 @@ def variant(name):
         "hidden_units": (16, 12),
         "train_images": TRAIN,
         "validation_images": VALIDATION,
-        "batch_size": 32,
+        "batch_size": 64,
         "epochs": 2,
     }
     return DnnHyperparameters(**small | VARIANTS[name])
@@ -445,7 +445,7 @@ def test_images_are_varied_anew_and_a_little(run, name):
 def test_an_image_budget_ends_training_at_its_batch(run):
     hyperparameters = variant("images")
     names = run(hyperparameters)
-    assert names["model"].optimizer.iterations == planned_steps(hyperparameters) == 6
+    assert names["model"].optimizer.iterations == planned_steps(hyperparameters) == 3
     assert len(names["model"].history.history["loss"]) == 2
 
 
