@@ -20,7 +20,7 @@ from mnist_models.data.preprocessing import (
 from mnist_models.errors import UnavailableError
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, large_type, page, resources, selection
+from pages.parts import canvas, large_type, page, resources, selection, tally
 from pages.parts.lessons import ready_made
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
@@ -46,15 +46,14 @@ def main() -> None:
         "Both were trained on the same handwritten digits. Draw as you like, and "
         "see where they disagree."
     )
+    selection.follow_address()
+    runs = selection.choose("best")
+    selection.keep_in_address()
     left, *right = st.columns([1.25, 1, 1], gap="medium")
     cards = {
         network: column.container(border=True)
         for network, column in zip(NETWORKS, right, strict=True)
     }
-    runs = {}
-    for network, card in cards.items():
-        with card:
-            runs[network] = selection.choose(network)
     places = {network: card.container() for network, card in cards.items()}
     for network, card in cards.items():
         run = runs[network]
@@ -123,8 +122,12 @@ def draw_and_read(
     if origin := board.origin:
         st.caption(page.plain(origin))
     found = {network: prediction for network, prediction in predictions.items() if prediction}
+    run_ids = {network: run.id for network, run in runs.items()}
     if len(found) == len(places):
         agreement(found)
+        if preparation and board.label is None:
+            tally.ask(run_ids, found, preparation.image)
+    tally.show(run_ids)
     for network, place in places.items():
         with place:
             if network in found:
@@ -238,7 +241,8 @@ def agreement(predictions: dict[str, Prediction]) -> None:
             icon=":material/question_mark:",
         )
     elif len(digits) == 1:
-        st.success(f"They agree: both say **{digits.pop()}**.", icon=":material/check:")
+        # No tick: two models can agree on what is wrong.
+        st.info(f"They agree: both say **{digits.pop()}**.", icon=":material/equal:")
     else:
         sentence = "; ".join(
             f"the {NETWORKS[network].title} "

@@ -53,7 +53,6 @@ def slide() -> None:
     else."""
     image, label = frame.digit()
     runs = frame.networks()
-    frame.pairs({"shipped": "Trained with augmentation", "quick": "Trained without"})
     prepared = st.toggle(
         "Re-centre at each position (as Draw does)",
         key=PREPARED,

@@ -149,6 +149,36 @@ def verdict(counts: dict[Box, int], first: str, second: str) -> str:
     )
 
 
+def tally(counts: Mapping[Box, int], first: str, second: str) -> str:
+    """Which of two models was right about some drawings, and whether a lead may be chance, in
+    words.
+
+    Args:
+        counts: The number of drawings in each box; at least one.
+        first, second: The models' names, such that "the" can go before them.
+    """
+    count = sum(counts.values())
+    text = (
+        f"**{count:,} drawing{'s' * (count != 1)}:** both right {counts[Box.BOTH]:,}, only the "
+        f"{second} {counts[Box.SECOND]:,}, only the {first} {counts[Box.FIRST]:,}, neither "
+        f"{counts[Box.NEITHER]:,}."
+    )
+    lead = counts[Box.SECOND] - counts[Box.FIRST]
+    if not lead:
+        return text
+    ahead = second if lead > 0 else first
+    if chance(counts[Box.FIRST], counts[Box.SECOND]) < SIGNIFICANT:
+        return f"{text} The {ahead} is ahead, and by more than chance would explain."
+    return f"{text} The {ahead} is ahead, but so small a lead may be chance: draw more."
+
+
+def box(first_right: bool, second_right: bool) -> Box:
+    """The box of a digit."""
+    if first_right == second_right:
+        return Box.BOTH if first_right else Box.NEITHER
+    return Box.FIRST if first_right else Box.SECOND
+
+
 def confused(confusion: np.ndarray, name: str) -> str:
     """What a model confuses most often, in words.
 

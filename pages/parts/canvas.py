@@ -45,6 +45,7 @@ class Board:
             likeness.
         origin: Where the image came from, a sentence.
         label: The actual digit, if known.
+        told: The digit that the visitor says they drew, if they have said so.
         index: The index of the test image, if it is one.
     """
 
@@ -56,6 +57,7 @@ class Board:
     exact: bool = False
     origin: str = ""
     label: int | None = None
+    told: int | None = None
     index: int | None = None
 
     def send(self, drawing: dict[str, Any]) -> None:
@@ -65,7 +67,8 @@ class Board:
 
     def undo(self) -> None:
         """Removes the last stroke; the canvas then sends what is left."""
-        self.exact, self.label, self.index = False, None, None
+        self.exact = False
+        self._is(None, None)
         if len(self.drawing["objects"]) == 1:
             self.origin = ""  # nothing is left of an image from elsewhere
         self.send({"objects": self.drawing["objects"][:-1]})
@@ -73,7 +76,7 @@ class Board:
     def clear(self) -> None:
         """Makes the canvas blank."""
         self.preparation, self.exact, self.origin = None, False, ""
-        self.label, self.index = None, None
+        self._is(None, None)
         self.send({"objects": []})
 
     def show(
@@ -96,7 +99,7 @@ class Board:
                 ink.
         """
         self.preparation, self.exact, self.origin = preparation, True, origin
-        self.label, self.index = label, index
+        self._is(label, index)
         self.send({"objects": objects or [_picture(preparation)]})
 
     def take(self, drawing: dict[str, Any], pixels: np.ndarray) -> None:
@@ -110,8 +113,12 @@ class Board:
             return
         if not self.exact or len(drawing["objects"]) != len(self.drawing["objects"]):
             self.preparation, self.exact = prepare_drawing(pixels), False
-            self.label, self.index = None, None
+            self._is(None, None)
         self.received = self.drawing = drawing
+
+    def _is(self, label: int | None, index: int | None) -> None:
+        """Notes which digit is on the canvas now, as far as that is known."""
+        self.label, self.index, self.told = label, index, None
 
 
 def board() -> Board:

@@ -30,7 +30,8 @@ def begin() -> None:
     if is_on():
         st.html(
             f"<style>html {{ font-size: {LARGE_PX}px !important; }} "
-            "[data-testid=stMainBlockContainer] { padding: 4rem 2rem !important; }</style>"
+            "[data-testid=stMainBlockContainer] "
+            "{ padding-left: 2rem !important; padding-right: 2rem !important; }</style>"
         )
 
 

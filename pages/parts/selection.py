@@ -4,53 +4,162 @@ This module alone knows where the session keeps it.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import streamlit as st
 
+from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import page, resources
 
+
+class Pair(NamedTuple):
+    """A pretrained DNN and a pretrained CNN that go together.
+
+    Attributes:
+        title: Of its button.
+        models: A key of pretrained.PAIRS.
+        why: What comparing them shows, two sentences.
+    """
+
+    title: str
+    models: str
+    why: str
+
+
+# By the name in an address.
+PAIRS = {
+    "same": Pair(
+        "Same training",
+        "quick",
+        "Both were trained on the same 60,000 images, in the same order, for the same number of "
+        "epochs and without augmentation, and the CNN has fewer parameters: what is left of the "
+        "difference is the architecture. Augmentation narrows the gap, see “At their best”.",
+    ),
+    "best": Pair(
+        "At their best",
+        "shipped",
+        "Each was trained as well as we could, with augmentation.",
+    ),
+}
+ADDRESS = "pair"
 # By kind, the id of a run in progress that is to be selected as soon as it has finished.
 AWAITED = "reads-next"
+# Whether this visitor has chosen models; else each page has a pair that it begins with.
+CHOSEN = "reads-chosen"
+SWITCH, IN_ADDRESS = "pair", "pair-in-address"
 
 
 def _key(network: str) -> str:
     return f"reads-{network}"
 
 
-def choose(network: str, *, fixed: bool = False) -> Run:
-    """Draws the list of the models of one kind: the pretrained ones, and every finished run.
+def choose(pair: str, *, fixed: bool = False) -> dict[str, Run]:
+    """Draws the switch between the pairs and, folded away, the list of the models of each kind: the
+    pretrained ones, and every finished run.
 
     Args:
-        network: The kind, a key of NETWORKS.
-        fixed: Whether to show only the name of the selected model, without the list.
+        pair: A key of PAIRS, selected for visitors who have not chosen yet.
+        fixed: Whether to show only the names of the selected models.
 
     Returns:
-        The selected model.
+        The selected models, by kind.
     """
-    key = _key(network)
-    runs = available(network, warn=True)
-    # A model that this visitor trained is selected for them as soon as it is done.
-    awaited = st.session_state.get(AWAITED, {})
-    if awaited.get(network) in runs:
-        st.session_state[key] = awaited.pop(network)
-    if st.session_state.get(key) not in runs:
-        if key in st.session_state:
-            st.info("The model selected here was deleted. The pretrained one is used instead.")
-        st.session_state[key] = next(iter(runs))
+    runs = {
+        network: available(network, warn=first)
+        for network, first in zip(NETWORKS, (True, False), strict=True)
+    }
+    for network, run_id in pretrained.ids(PAIRS[pair].models).items():
+        key = _key(network)
+        # A model that this visitor trained is selected for them as soon as it is done.
+        awaited = st.session_state.get(AWAITED, {})
+        if awaited.get(network) in runs[network]:
+            st.session_state[CHOSEN] = True
+            st.session_state[key] = awaited.pop(network)
+        if key not in st.session_state or not st.session_state.get(CHOSEN):
+            st.session_state[key] = run_id
+        if st.session_state[key] not in runs[network]:
+            st.info("The model selected here was deleted. A pretrained one is used instead.")
+            st.session_state[key] = run_id
+    titles = {network: _title(runs[network][st.session_state[_key(network)]]) for network in runs}
     if fixed:
-        run = runs[st.session_state[key]]
-        st.markdown(f"**{NETWORKS[network].title}:** {page.plain(_title(run))}")
-        return run
-    run_id = st.selectbox(
+        for network, title in titles.items():
+            st.markdown(f"**{NETWORKS[network].title}:** {page.plain(title)}")
+    else:
+        with st.container(horizontal=True, vertical_alignment="center", key="models"):
+            _switch()
+            with st.popover(
+                page.plain(" · ".join(titles.values())), icon=":material/tune:", key="change-models"
+            ):
+                if name := selected_pair():
+                    st.markdown(PAIRS[name].why)
+                for network in NETWORKS:
+                    _list(network, runs[network])
+    return {network: runs[network][st.session_state[_key(network)]] for network in NETWORKS}
+
+
+def _switch() -> None:
+    # Where other models are selected, neither pair is.
+    st.session_state[SWITCH] = selected_pair()
+    st.segmented_control(
+        "Pair of models",
+        PAIRS,
+        format_func=lambda name: PAIRS[name].title,
+        key=SWITCH,
+        on_change=lambda: select_pair(st.session_state[SWITCH] or selected_pair()),
+        label_visibility="collapsed",
+    )
+
+
+def _list(network: str, runs: Mapping[str, Run]) -> None:
+    st.selectbox(
         f"{NETWORKS[network].title} model",
         runs,
-        key=key,
+        key=_key(network),
         persist_state="session",
         format_func=lambda run_id: _title(runs[run_id]),
+        on_change=lambda: st.session_state.update({CHOSEN: True}),
     )
-    return runs[run_id]
+
+
+def selected_pair() -> str | None:
+    """The pair that is selected, a key of PAIRS; None where other models are."""
+    for name, pair in PAIRS.items():
+        if list(pretrained.ids(pair.models).values()) == selected_ids():
+            return name
+    return None
+
+
+def select_pair(name: str | None) -> None:
+    """Selects a pair, a key of PAIRS; None changes nothing."""
+    if name:
+        for run_id in pretrained.ids(PAIRS[name].models).values():
+            select(resources.store().run(run_id))
+
+
+def follow_address() -> None:
+    """Selects the pair that the address names; what is wrong with it is said on the page."""
+    asked = st.query_params.get(ADDRESS)
+    if asked in PAIRS:
+        if asked != st.session_state.get(IN_ADDRESS):
+            select_pair(asked)
+    elif asked is not None:
+        st.warning(page.plain(no_pair(asked)))
+
+
+def no_pair(name: str) -> str:
+    """That there is no pair of this name, a sentence."""
+    return f"There is no pair {name[:40]!r}; there are {' and '.join(PAIRS)}."
+
+
+def keep_in_address() -> None:
+    """Keeps the pair that the visitor has chosen in the address, so that a reload keeps it."""
+    st.session_state[IN_ADDRESS] = selected_pair() if st.session_state.get(CHOSEN) else None
+    if name := st.session_state[IN_ADDRESS]:
+        st.query_params[ADDRESS] = name
+    else:
+        st.query_params.pop(ADDRESS, None)
 
 
 def available(network: str, *, warn: bool = False) -> dict[str, Run]:
@@ -71,6 +180,7 @@ def available(network: str, *, warn: bool = False) -> dict[str, Run]:
 
 def select(run: Run) -> None:
     """Selects a model, whatever else was selected or awaited."""
+    st.session_state[CHOSEN] = True
     st.session_state[_key(run.network)] = run.id
     st.session_state.get(AWAITED, {}).pop(run.network, None)
 

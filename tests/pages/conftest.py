@@ -6,15 +6,26 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from mnist_models.runs import engine
 from mnist_models.runs.store import RunStore
-from mnist_models.settings.hyperparameters import DnnHyperparameters
+from mnist_models.settings.hyperparameters import NETWORKS, DnnHyperparameters
 from mnist_models.training.loop import train
 from pages.parts import canvas, resources
 
 APP = Path(__file__).parents[2] / "app.py"
 TINY = DnnHyperparameters(hidden_units=(16,), epochs=1, train_images=500, validation_images=100)
+
+
+def lesson(name: str) -> AppTest:
+    """A lesson's page, not yet run, for a visitor who has chosen the pair at its best; who has
+    chosen none meets the pair of the same training there."""
+    app = AppTest.from_file(APP, default_timeout=120).switch_page(f"pages/{name}.py")
+    app.session_state["reads-chosen"] = True
+    for network in NETWORKS:
+        app.session_state[f"reads-{network}"] = f"shipped-{network}"
+    return app
 
 
 def wait_for_loader() -> None:

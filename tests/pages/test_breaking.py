@@ -12,13 +12,13 @@ from mnist_models.data import dataset
 from mnist_models.data.corruptions import CORRUPTIONS
 from pages.parts import resources
 from pages.parts.lessons import cached
-from tests.pages.conftest import APP
+from tests.pages.conftest import lesson
 
 TEST = dataset.load().test
 
 
 def page() -> AppTest:
-    return AppTest.from_file(APP, default_timeout=120).switch_page("pages/breaking.py")
+    return lesson("breaking")
 
 
 def read(app: AppTest, run_id: str, name: str, amount: float):

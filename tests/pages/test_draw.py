@@ -51,7 +51,7 @@ def test_both_networks_read_a_drawing_side_by_side_and_agree(monkeypatch):
     app = page().run()
     assert not app.exception
     assert [reading(app, network) for network in ("dnn", "cnn")] == ["7", "7"]
-    assert "both say **7**" in app.success[0].value
+    assert "both say **7**" in app.info[0].value
     assert (
         sum(
             "parameters" in caption.value and "test accuracy" in caption.value

@@ -12,7 +12,7 @@ from mnist_models.training.loop import train
 from pages.parts import canvas, resources
 from pages.parts.lessons import cached
 from tests.conftest import passed_on_slowly
-from tests.pages.conftest import APP
+from tests.pages.conftest import lesson
 
 DNN, CNN = "shipped-dnn", "shipped-cnn"
 SMALL = {"epochs": 1, "train_images": 100, "validation_images": 0}
@@ -51,7 +51,7 @@ def no_search(monkeypatch):
 
 
 def page() -> AppTest:
-    return AppTest.from_file(APP, default_timeout=120).switch_page("pages/inside.py")
+    return lesson("inside")
 
 
 def texts(app: AppTest) -> str:
@@ -148,7 +148,7 @@ def test_networks_without_dense_head_or_normalisation_are_looked_into_too(odd_ru
     assert "**40 templates" in told and "**4 kernels of 7×7**" in told
     assert "exactly what it adds" in told and "roughly" not in told
     assert len(steps(app)) == 3 and "tanh" in told and "Max-pooling" in told
-    assert not app.button_group
+    assert [one.key for one in app.segmented_control] == ["pair"]
 
 
 def test_what_excites_a_filter_is_looked_for_in_the_training_digits_until_all_were_seen(

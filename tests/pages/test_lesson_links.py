@@ -58,7 +58,7 @@ def test_a_link_opens_its_digit_its_networks_and_its_settings(finished_run):
 
 def test_the_link_that_a_page_offers_opens_it_as_it_is():
     app = opened("slide")
-    app.selectbox(key="reads-dnn").select("quick-dnn")
+    app.selectbox(key="reads-cnn").select("shipped-cnn")
     app.toggle(key="slide-prepared").set_value(True).run()
     assert link_of(app) == {
         "v": "1",
@@ -158,7 +158,7 @@ def test_a_link_names_its_models_whichever_the_visitor_has_selected(finished_run
     app.selectbox(key="reads-dnn").select(finished_run.id).run()
     app.query_params.update(link)
     app.run()
-    assert app.selectbox(key="reads-dnn").value == "shipped-dnn"
+    assert app.selectbox(key="reads-dnn").value == "quick-dnn"
 
 
 def test_a_link_of_a_version_that_is_not_known_gets_a_sentence_and_changes_nothing():

@@ -11,7 +11,7 @@ from mnist_models.settings.hyperparameters import ACTIVATIONS, Activation, valid
 from mnist_models.settings.script import script
 from mnist_models.training.loop import train
 from pages.parts.lessons import cached
-from tests.pages.conftest import APP
+from tests.pages.conftest import APP, lesson
 
 VALUES = {
     "network": "cnn", "conv_layers": "4x7/3", "dense_units": "", "activation": "elu",
@@ -38,7 +38,7 @@ def test_a_new_activation_needs_its_row_in_the_table_and_nothing_else(monkeypatc
 
     app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/train.py").run()
     assert "ELU" in app.selectbox(key="cnn.activation").options
-    app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/inside.py")
+    app = lesson("inside")
     app.session_state["reads-cnn"] = run.id
     app.run()
     assert not app.exception

@@ -11,15 +11,13 @@ from mnist_models.training.loop import train
 from pages.parts import resources
 from pages.parts.lessons import cached, charts, waiting
 from pages.parts.lessons.reasons import attributions, counterfactuals, nearest
-from tests.pages.conftest import APP
+from tests.pages.conftest import lesson
 
 TITLES = ("DNN", "CNN")
 
 
 def page() -> AppTest:
-    return settled(
-        AppTest.from_file(APP, default_timeout=120).switch_page("pages/reasons.py").run()
-    )
+    return settled(lesson("reasons").run())
 
 
 def settled(app: AppTest) -> AppTest:
@@ -137,7 +135,7 @@ def test_without_a_store_the_shipped_networks_are_asked_all_the_same(broken_stor
 def test_what_takes_long_is_done_in_slices_and_a_bar_tells_how_far_it_is(monkeypatch):
     monkeypatch.setattr(waiting, "SLICE_S", 0)
     cached.occlusion.clear()
-    app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/reasons.py").run()
+    app = lesson("reasons").run()
     assert not app.exception
     assert app.get("progress") and not told(app, "hurts most")
     assert told(settled(app), "hurts most")

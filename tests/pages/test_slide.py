@@ -7,13 +7,13 @@ from streamlit.testing.v1 import AppTest
 from mnist_models.data import dataset, shifts
 from pages.parts import canvas, resources
 from pages.parts.lessons import cached
-from tests.pages.conftest import APP, TINY
+from tests.pages.conftest import TINY, lesson
 
 LABELS = dataset.load().test.labels
 
 
 def page() -> AppTest:
-    return AppTest.from_file(APP, default_timeout=120).switch_page("pages/slide.py")
+    return lesson("slide")
 
 
 def shares(app: AppTest) -> list[float]:

@@ -10,13 +10,13 @@ from mnist_models.data import strokes
 from mnist_models.data.strokes import Stroke
 from pages.parts import canvas, resources
 from pages.parts.lessons import cached
-from tests.pages.conftest import APP
+from tests.pages.conftest import lesson
 
 FOUR, FIVE, SEVEN = strokes.EXAMPLES
 
 
 def page() -> AppTest:
-    return AppTest.from_file(APP, default_timeout=120).switch_page("pages/strokes.py")
+    return lesson("strokes")
 
 
 def read_slowly(app: AppTest, run_id: str) -> tuple[strokes.Replay, list]:

@@ -12,7 +12,7 @@ from mnist_models.training.loop import train
 from pages.parts import resources
 from pages.parts.lessons import cached
 from tests.conftest import passed_on_slowly
-from tests.pages.conftest import APP, TINY
+from tests.pages.conftest import TINY, lesson
 
 THREE_EPOCHS = TINY.model_copy(update={"epochs": 3})
 SMALL = {"epochs": 2, "train_images": 100, "validation_images": 0, "batch_size": 16}
@@ -25,7 +25,7 @@ NO_HEAD = CnnHyperparameters(
 
 
 def page() -> AppTest:
-    return AppTest.from_file(APP, default_timeout=120).switch_page("pages/time_machine.py")
+    return lesson("time_machine")
 
 
 def inside(view: str, *runs, **layers: str) -> AppTest:

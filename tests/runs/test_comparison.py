@@ -101,6 +101,28 @@ def verdict(first_only: int, second_only: int) -> str:
     return comparison.verdict(counts, "DNN", "CNN")
 
 
+def tally(*boxes: int) -> str:
+    return comparison.tally(dict(zip(Box, boxes, strict=True)), "DNN", "CNN")
+
+
+def test_the_tally_of_drawings_says_what_may_be_chance():
+    assert tally(19, 0, 4, 1) == (
+        "**24 drawings:** both right 19, only the CNN 4, only the DNN 0, neither 1. The CNN is "
+        "ahead, but so small a lead may be chance: draw more."
+    )
+    # Of six that only one of two equally good models gets right, all go to the same one once in 32.
+    assert tally(19, 0, 6, 1).endswith("The CNN is ahead, and by more than chance would explain.")
+    assert "The DNN is ahead, but" in tally(0, 2, 1, 0)
+    assert tally(1, 0, 0, 0) == (
+        "**1 drawing:** both right 1, only the CNN 0, only the DNN 0, neither 0."
+    )
+
+
+def test_each_digit_is_in_one_box():
+    rights = [(True, True), (True, False), (False, True), (False, False)]
+    assert [comparison.box(*right) for right in rights] == list(Box)
+
+
 def test_the_verdict_says_who_is_ahead_by_how_many_and_whether_that_is_chance():
     assert verdict(15, 51).startswith(
         "The CNN classifies **36 more digits** correctly than the DNN; both misclassify 1,023."

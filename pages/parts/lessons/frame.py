@@ -95,6 +95,11 @@ def _follow(query: Mapping[str, str], settings: Settings) -> list[str]:
             problems += _choose_network(name, text)
         elif name in (*DIGIT, links.VERSION_NAME):
             continue
+        elif name == selection.ADDRESS:
+            if text in selection.PAIRS:
+                selection.select_pair(text)
+            else:
+                problems.append(selection.no_pair(text))
         elif name in keys:
             options = {links.to_text(option): option for option in settings[keys[name]].allowed}
             if text in options:
@@ -207,7 +212,8 @@ def digit() -> tuple[np.ndarray, int]:
     assert board.preparation is not None  # an example is shown where there was none
     image = board.preparation.image
     key = f"lesson-label-{hashlib.sha1(image.tobytes()).hexdigest()}"
-    expected = board.label if board.label is not None else guess(image)
+    known = board.told if board.label is None else board.label
+    expected = guess(image) if known is None else known
     with st.container(horizontal=True, gap="medium", key="lesson-digit"):
         st.image(
             canvas.enlarged(image, DIGIT_PX),
@@ -250,40 +256,12 @@ def guess(image: np.ndarray) -> int:
 
 
 def networks() -> dict[str, Run]:
-    """The two models, chosen here as on the Draw page.
+    """The two models, chosen here as on the Draw page; a class meets those that were trained alike.
 
     Returns:
         Their runs, by kind.
     """
-    chosen = {}
-    for network, column in zip(NETWORKS, st.columns(len(NETWORKS), gap="medium"), strict=True):
-        with column:
-            chosen[network] = selection.choose(network, fixed=is_presented())
-    return chosen
-
-
-def pairs(titles: Mapping[str, str]) -> None:
-    """A button for each of some pretrained pairs, which selects it.
-
-    Args:
-        titles: Of the buttons, by pair, see pretrained.PAIRS.
-    """
-    if is_presented():
-        return
-    with st.container(horizontal=True, gap="xsmall"):
-        for pair, title in titles.items():
-            st.button(
-                title,
-                icon=":material/compare_arrows:",
-                on_click=_choose_pair,
-                args=[pair],
-                key=f"lesson-pair-{pair}",
-            )
-
-
-def _choose_pair(pair: str) -> None:
-    for run_id in pretrained.ids(pair).values():
-        selection.select(resources.store().run(run_id))
+    return selection.choose("same", fixed=is_presented())
 
 
 def present(
