@@ -48,7 +48,7 @@ lock: .venv/lock/bin/uv
 	.venv/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 
 pretrained: .venv/run-installed
-	for pair in shipped quick scrambled; do for network in dnn cnn; do \
+	for pair in shipped teaching quick scrambled; do for network in dnn cnn; do \
 	$(BIN)/python -m mnist_models train $$network --recipe $$pair --output mnist_models/runs/pretrained/$$pair || exit 1; done; done
 
 bench: .venv/test-installed

@@ -20,7 +20,7 @@ from mnist_models.data.preprocessing import (
 from mnist_models.errors import UnavailableError
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, large_type, page, resources, selection, tally
+from pages.parts import canvas, large_type, outcome, page, resources, selection
 from pages.parts.lessons import ready_made
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
@@ -124,10 +124,12 @@ def draw_and_read(
     found = {network: prediction for network, prediction in predictions.items() if prediction}
     run_ids = {network: run.id for network, run in runs.items()}
     if len(found) == len(places):
-        agreement(found)
-        if preparation and board.label is None:
-            tally.ask(run_ids, found, preparation.image)
-    tally.show(run_ids)
+        outcome.agreement(found)
+        if preparation:
+            if board.label is None:
+                outcome.ask(run_ids, found, preparation.image)
+            outcome.see_why(run_ids, found, preparation.image)
+    outcome.tally(run_ids)
     for network, place in places.items():
         with place:
             if network in found:
@@ -227,34 +229,6 @@ def details(network: str, prediction: Prediction) -> None:
         key=f"probabilities-{network}",
         alt=f"Probability of each digit according to the {NETWORKS[network].title}",
     )
-
-
-def agreement(predictions: dict[str, Prediction]) -> None:
-    """A line that says whether the models agree."""
-    digits = {
-        prediction.digit if prediction.is_confident else None for prediction in predictions.values()
-    }
-    if digits == {None}:
-        st.info(
-            "Neither is sure. Perhaps this is not a digit, or it is written in a "
-            "way they have never seen.",
-            icon=":material/question_mark:",
-        )
-    elif len(digits) == 1:
-        # No tick: two models can agree on what is wrong.
-        st.info(f"They agree: both say **{digits.pop()}**.", icon=":material/equal:")
-    else:
-        sentence = "; ".join(
-            f"the {NETWORKS[network].title} "
-            + (f"says **{prediction.digit}**" if prediction.is_confident else "is not sure")
-            for network, prediction in predictions.items()
-        )
-        # Not being sure is no disagreement.
-        both_answer = None not in digits
-        st.warning(
-            f"They disagree: {sentence}." if both_answer else f"T{sentence[1:]}.",
-            icon=":material/call_split:",
-        )
 
 
 def steps(preparation: Preparation) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from mnist_models.data import dataset
 from mnist_models.data.corruptions import CORRUPTIONS, Corruption, breaking_points
-from mnist_models.data.probabilities import digits_of
+from mnist_models.data.probabilities import answer, digits_of, is_recognised
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS, number
 from pages.parts import canvas, large_type, page, resources, selection
@@ -101,7 +101,7 @@ def one_digit() -> None:
         digit = int(digits_of(read[place]))
         column.metric(
             f"{NETWORKS[network].title} prediction",
-            str(digit),
+            answer(read[place], runs[network].measured.confidence_threshold),
             f"probability {read[place].max():.1%}"
             + (f" ({label}: {read[place, label]:.1%})" if digit != label else ""),
             delta_color="off",
@@ -110,7 +110,10 @@ def one_digit() -> None:
     st.markdown(
         finding(
             corruption,
-            {network: digits_of(read) == label for network, read in found.items()},
+            {
+                network: is_recognised(read, label, runs[network].measured.confidence_threshold)
+                for network, read in found.items()
+            },
             label,
         )
     )

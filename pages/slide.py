@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from mnist_models.data import shifts
-from mnist_models.data.probabilities import digits_of
+from mnist_models.data.probabilities import NOT_SURE, answer, is_recognised
 from mnist_models.runs.tables import Run
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS, CnnHyperparameters
@@ -65,11 +65,17 @@ def slide() -> None:
             network: cached.read_everywhere(run.id, image, prepared)
             for network, run in runs.items()
         }
-    shares = {network: float((digits_of(read) == label).mean()) for network, read in found.items()}
+    thresholds = {network: run.measured.confidence_threshold for network, run in runs.items()}
+    shares = {
+        network: float(is_recognised(read, label, thresholds[network]).mean())
+        for network, read in found.items()
+    }
     st.markdown(verdict(shares, label, prepared))
     images = cached.everywhere(image, prepared)
     for column, (network, places) in zip(
-        st.columns(len(runs), gap="medium"), described(found, label, images).items(), strict=True
+        st.columns(len(runs), gap="medium"),
+        described(found, thresholds, label, images).items(),
+        strict=True,
     ):
         title = NETWORKS[network].title
         with column:
@@ -83,10 +89,10 @@ def slide() -> None:
             )
     st.caption(
         "Each cell is a position of the digit: the brighter, the more probable the correct digit "
-        "according to the model. A number is the digit predicted instead. Point at a cell to see "
-        "the digit there and both predictions, or choose a position here."
+        "according to the model. A number is the digit predicted instead, and ? is “not sure”. "
+        "Point at a cell to see the digit there and both predictions, or choose a position here."
     )
-    one_position(images, found)
+    one_position(images, found, thresholds)
     why(runs)
 
 
@@ -125,7 +131,9 @@ def _a(digit: int) -> str:
 
 @st.fragment
 @page.guarded
-def one_position(images: np.ndarray, found: dict[str, np.ndarray]) -> None:
+def one_position(
+    images: np.ndarray, found: dict[str, np.ndarray], thresholds: dict[str, float]
+) -> None:
     """The digit at a position that is chosen here, and both predictions. A fragment: the maps,
     which are large, are not redrawn."""
     right, down = st.columns(2, gap="medium")
@@ -148,11 +156,23 @@ def one_position(images: np.ndarray, found: dict[str, np.ndarray]) -> None:
             alt="The digit at this position",
         )
         predictions = " and the ".join(
-            f"{NETWORKS[network].title} reads **{digits_of(read[place])}** "
+            f"{NETWORKS[network].title} {_says(read[place], thresholds[network])} "
             f"({read[place].max():.1%})"
             for network, read in found.items()
         )
         st.markdown(f"{where(dx, dy)}, the {predictions}.")
+
+
+def _says(probabilities: np.ndarray, confidence_threshold: float) -> str:
+    said = answer(probabilities, confidence_threshold)
+    return f"is **{said}**" if said == NOT_SURE else f"reads **{said}**"
+
+
+def _instead(said: str, label: int) -> str:
+    """What a cell says where the digit is not recognised."""
+    if said == NOT_SURE:
+        return "?"
+    return "" if said == str(label) else said
 
 
 def where(dx: int, dy: int) -> str:
@@ -170,18 +190,24 @@ def where(dx: int, dy: int) -> str:
 
 
 def described(
-    found: dict[str, np.ndarray], label: int, images: np.ndarray
+    found: dict[str, np.ndarray],
+    thresholds: dict[str, float],
+    label: int,
+    images: np.ndarray,
 ) -> dict[str, list[charts.Position]]:
     """The cells of each model's map.
 
     Args:
         found: The probabilities of each model, float32 (441, 10), by kind.
+        thresholds: The confidence threshold of each model, by kind.
         label: The digit.
         images: The digit at each position, uint8 (441, 28, 28).
     """
     predictions = [
         {
-            NETWORKS[network].title: f"{digits_of(read[place])}, {read[place].max():.1%}"
+            NETWORKS[network].title: (
+                f"{answer(read[place], thresholds[network])}, {read[place].max():.1%}"
+            )
             for network, read in found.items()
         }
         for place in range(len(images))
@@ -193,7 +219,7 @@ def described(
                 dx,
                 dy,
                 round(float(read[place, label]), 4),
-                str(digit) if (digit := digits_of(read[place])) != label else "",
+                _instead(answer(read[place], thresholds[network]), label),
                 predictions[place],
                 pictures[place],
             )

@@ -8,7 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from mnist_models.data import strokes
-from mnist_models.data.probabilities import digits_of, is_confident
+from mnist_models.data.probabilities import NOT_SURE, answer, digits_of
 from mnist_models.data.strokes import Decision, Drawing, Moment, Replay
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
@@ -232,9 +232,10 @@ def show_prediction(title: str, probabilities: np.ndarray, confidence_threshold:
         confidence_threshold: Below it, the model is not sure.
     """
     digit, probability = digits_of(probabilities), probabilities.max()
-    sure = is_confident(probability, confidence_threshold)
-    st.metric(f"{title} prediction", str(digit) if sure else "not sure")
-    st.markdown(f"{'' if sure else f'perhaps **{digit}**, '}probability **{probability:.1%}**")
+    said = answer(probabilities, confidence_threshold)
+    st.metric(f"{title} prediction", said)
+    perhaps = f"perhaps **{digit}**, " if said == NOT_SURE else ""
+    st.markdown(f"{perhaps}probability **{probability:.1%}**")
 
 
 def verdict(decisions: Mapping[str, Decision], replay: Replay) -> str:

@@ -29,8 +29,8 @@ WINGS = {
         "cluster", "engine", "exports",
     ),
     "explain": (
-        "slices", "robustness", "activations", "feature_maps", "explanations", "neighbours",
-        "history",
+        "slices", "robustness", "contrasts", "activations", "feature_maps", "explanations",
+        "neighbours", "history",
     ),
 }  # fmt: skip
 ORDER = [

@@ -10,6 +10,7 @@ import numpy as np
 # processor's vectors, and what is left over one by one. What is nearer than this is the same: in
 # probabilities, in odds as powers of ten, and as a share of whatever else is measured.
 SAME = 1e-5
+NOT_SURE = "not sure"
 
 
 def digits_of(probabilities: np.ndarray) -> np.ndarray:
@@ -31,3 +32,23 @@ def is_confident(probability: float | np.ndarray, confidence_threshold: float) -
         confidence_threshold: The lowest probability at which the model is sure enough, 0 to 1.
     """
     return probability >= confidence_threshold - SAME
+
+
+def is_recognised(probabilities: np.ndarray, label: int, confidence_threshold: float) -> np.ndarray:
+    """Whether a model is right, and sure, about a digit: bool (...).
+
+    Args:
+        probabilities: floats (..., 10).
+        label: Which digit it is, 0 to 9.
+        confidence_threshold: Of the model, see is_confident.
+    """
+    return (digits_of(probabilities) == label) & is_confident(
+        probabilities.max(axis=-1), confidence_threshold
+    )
+
+
+def answer(probabilities: np.ndarray, confidence_threshold: float) -> str:
+    """What a model with these probabilities, floats (10,), says: the digit, or that it is not
+    sure."""
+    is_sure = is_confident(float(probabilities.max()), confidence_threshold)
+    return str(digits_of(probabilities)) if is_sure else NOT_SURE

@@ -86,6 +86,24 @@ OWN = (
         ),
         command_name="shipped-cnn",
     ),
+    # One hidden layer, and two convolutions: as many parameters, and all else alike.
+    Recipe(
+        "Same training: DNN",
+        "Trained as the CNN beside it, with as many parameters: a fair comparison.",
+        DnnHyperparameters(hidden_units=(72,)),
+        command_name="teaching-dnn",
+    ),
+    Recipe(
+        "Same training: CNN",
+        "Trained as the DNN beside it, with as many parameters: a fair comparison.",
+        CnnHyperparameters(
+            conv_layers=(
+                ConvLayer(filters=16, kernel=5, pool=2),
+                ConvLayer(filters=32, kernel=3, pool=2),
+            )
+        ),
+        command_name="teaching-cnn",
+    ),
     Recipe(
         "Shuffled DNN",
         "Trained on shuffled pixels, which hardly matter to a DNN.",

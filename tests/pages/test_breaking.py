@@ -78,7 +78,7 @@ def test_the_slider_spoils_the_digit_under_both_networks():
     assert not app.exception
     for metric, run_id in zip(app.metric, ("shipped-dnn", "shipped-cnn"), strict=True):
         expected = read(app, run_id, "cover", 14)
-        assert metric.value == str(expected.digit)
+        assert metric.value == (str(expected.digit) if expected.is_confident else "not sure")
         assert metric.delta.startswith(f"probability {expected.probability:.1%}")
 
 
@@ -93,7 +93,11 @@ def test_the_chart_and_the_words_are_those_of_reading_one_by_one():
     assert [row["probability"] for row in found] == pytest.approx(
         [one.probabilities[2] for one in expected], abs=2e-4
     )
-    wrong = [amount for amount, one in zip(amounts, expected, strict=True) if one.digit != 2]
+    wrong = [
+        amount
+        for amount, one in zip(amounts, expected, strict=True)
+        if one.digit != 2 or not one.is_confident
+    ]
     first = [
         max(amount for amount in wrong if amount < 100),
         *[amount for amount in wrong if amount > 100][:1],

@@ -63,7 +63,7 @@ def test_the_link_that_a_page_offers_opens_it_as_it_is():
     assert link_of(app) == {
         "v": "1",
         "digit": "1",
-        "dnn": "quick-dnn",
+        "dnn": "teaching-dnn",
         "cnn": "shipped-cnn",
         "prepared": "true",
         "right": "0",
@@ -158,7 +158,7 @@ def test_a_link_names_its_models_whichever_the_visitor_has_selected(finished_run
     app.selectbox(key="reads-dnn").select(finished_run.id).run()
     app.query_params.update(link)
     app.run()
-    assert app.selectbox(key="reads-dnn").value == "quick-dnn"
+    assert app.selectbox(key="reads-dnn").value == "teaching-dnn"
 
 
 def test_a_link_of_a_version_that_is_not_known_gets_a_sentence_and_changes_nothing():

@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent
 # Their names, by the recipe they were trained with.
 PAIRS = {
     "shipped": "Pretrained {title}",
+    "teaching": "{title}, same training",
     "quick": "{title} without augmentation",
     "scrambled": "{title} trained on shuffled pixels",
 }

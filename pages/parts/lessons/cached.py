@@ -17,7 +17,7 @@ import streamlit as st
 from mnist_models.data import dataset, shifts, strokes
 from mnist_models.data.corruptions import CORRUPTIONS
 from mnist_models.data.dataset import IMAGE_SIZE_PX
-from mnist_models.explain import explanations, neighbours, robustness
+from mnist_models.explain import contrasts, explanations, neighbours, robustness
 from mnist_models.explain.slices import Sliced
 from mnist_models.runs.tables import StoreError
 from pages.parts import resources
@@ -61,6 +61,17 @@ def distorted(image: np.ndarray, corruption: str) -> np.ndarray:
 def read_along(run_id: str, image: np.ndarray, corruption: str) -> np.ndarray:
     """The probability of each digit at each amount of a distortion, float32 (amounts, 10)."""
     return resources.classifier(run_id).probabilities(distorted(image, corruption))
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def contrasts_of(
+    run_ids: tuple[str, ...], image: np.ndarray, label: int
+) -> list[contrasts.Contrast]:
+    """Over which changes of a digit two models part, see contrasts.contrasts."""
+    models = [resources.classifier(run_id) for run_id in run_ids]
+    return contrasts.contrasts(
+        [(model.probabilities, model.confidence_threshold) for model in models], image, label
+    )
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

@@ -6,10 +6,12 @@ from typing import NamedTuple
 import streamlit as st
 
 from mnist_models.data import strokes
-from pages.parts import canvas
+from pages.parts import canvas, selection
 
 # The name of the ready-made lesson in a link.
 NAME = "lesson"
+# A class meets models of which nothing but the architecture differs.
+SAME_TRAINING = {selection.ADDRESS: "same"}
 
 
 class ReadyMade(NamedTuple):
@@ -39,28 +41,28 @@ LESSONS = {
         "Both lose the digit as it moves away from the centre, and the DNN loses it sooner: what "
         "it has learned about one pixel tells it nothing about the pixel next to it. Switch on "
         "re-centring, and every position is as easy as the centre: preprocessing can do what the "
-        "model cannot. Then press “Trained without”: without augmentation both maps shrink, so "
+        "model cannot. Then switch to “At their best”: with augmentation both maps grow, so "
         "augmentation can replace some of what architecture gives.",
         "pages/slide.py",
-        {"digit": "11", "prepared": "false"},
+        {**SAME_TRAINING, "digit": "109", "prepared": "false"},
     ),
     "noise": ReadyMade(
-        "2. How much noise can a digit take?",
+        "2. How much blur can a digit take?",
         ":material/broken_image:",
-        "Noise falls on a digit, more and more of it. The CNN is the more accurate model; does it "
-        "also hold out longer?",
-        "It is not. The small patterns that make a CNN so accurate are the first thing that noise "
-        "destroys, while a DNN adds up all 784 pixels, and the noise in them cancels out. Check on "
-        "the whole test set whether this digit was an exception. Then try another distortion: "
+        "A digit is blurred, more and more. The CNN is the more accurate model; does it also hold "
+        "out longer?",
+        "It does not. The small patterns that make a CNN so accurate are the first thing that blur "
+        "destroys, while a DNN compares the whole image, of which the coarse shape is left. Check "
+        "on the whole test set whether this digit was an exception. Then try another distortion: "
         "which model is more robust depends on what happens to the digit, and the "
         "only way to know is to test.",
         "pages/breaking.py",
-        {"digit": "11", "distortion": "noise", "noise": "0"},
+        {**SAME_TRAINING, "digit": "11", "distortion": "blur", "blur": "0"},
     ),
     "inside": ReadyMade(
         "3. What does a layer look for?",
         ":material/layers:",
-        "The first layer of one model has 784 weights for each unit, that of the other 9 for each "
+        "The first layer of one model has 784 weights for each unit, that of the other 25 for each "
         "kernel, used at every position. In which of the two will you recognise something?",
         "In neither at first sight, and that is the point. The DNN's templates cover the whole "
         "image, each good for one place only. The CNN's kernels are so small that only their "
@@ -68,7 +70,7 @@ LESSONS = {
         "follow its arithmetic with a pocket calculator: patch times kernel, summed, then passed "
         "through the activation.",
         "pages/inside.py",
-        {"digit": "11"},
+        {**SAME_TRAINING, "digit": "11"},
     ),
     "scramble": ReadyMade(
         "4. Who needs neighbours?",
@@ -93,6 +95,7 @@ LESSONS = {
         "their own digit on the Draw page and come back.",
         "pages/strokes.py",
         {
+            **SAME_TRAINING,
             "strokes": strokes.to_text(strokes.EXAMPLES[0].drawing(canvas.BRUSH_PX)) or "",
             "label": str(strokes.EXAMPLES[0].digit),
             "drawn": "0",

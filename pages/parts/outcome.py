@@ -1,0 +1,126 @@
+"""What two predictions for a drawing come to: whether the models agree, which of them is right, how
+often so far, and where to see why."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from mnist_models.data.corruptions import CORRUPTIONS
+from mnist_models.data.dataset import CLASS_COUNT
+from mnist_models.explain import contrasts
+from mnist_models.runs import comparison
+from mnist_models.settings import links
+from mnist_models.settings.hyperparameters import NETWORKS
+from pages.parts import canvas
+from pages.parts.lessons import cached, frame
+
+if TYPE_CHECKING:  # importing it imports TensorFlow
+    from mnist_models.models.classifier import Prediction
+
+# In the session: by the ids of the two models, the box of each drawing that was told of.
+TALLY = "tally"
+
+
+def agreement(predictions: Mapping[str, "Prediction"]) -> None:
+    """A line that says whether the models agree."""
+    digits = {
+        prediction.digit if prediction.is_confident else None for prediction in predictions.values()
+    }
+    if digits == {None}:
+        st.info(
+            "Neither is sure. Perhaps this is not a digit, or it is written in a "
+            "way they have never seen.",
+            icon=":material/question_mark:",
+        )
+    elif len(digits) == 1:
+        # No tick: two models can agree on what is wrong.
+        st.info(f"They agree: both say **{digits.pop()}**.", icon=":material/equal:")
+    else:
+        sentence = "; ".join(
+            f"the {NETWORKS[network].title} "
+            + (f"says **{prediction.digit}**" if prediction.is_confident else "is not sure")
+            for network, prediction in predictions.items()
+        )
+        # Not being sure is no disagreement.
+        both_answer = None not in digits
+        st.warning(
+            f"They disagree: {sentence}." if both_answer else f"T{sentence[1:]}.",
+            icon=":material/call_split:",
+        )
+
+
+def ask(
+    run_ids: Mapping[str, str], predictions: Mapping[str, "Prediction"], image: np.ndarray
+) -> None:
+    """Asks which digit was drawn, one tap, and notes it on the board and in the tally.
+
+    Args:
+        run_ids: Of the two models, by kind.
+        predictions: Theirs for the drawing, by kind.
+        image: The drawing as the models see it, uint8 (28, 28).
+    """
+    drawing = hashlib.sha1(image.tobytes()).hexdigest()
+    told = st.pills(
+        "What did you write?", range(CLASS_COUNT), key=f"wrote-{drawing}", persist_state="session"
+    )
+    canvas.board().told = told
+    boxes = st.session_state.setdefault(TALLY, {}).setdefault(tuple(run_ids.values()), {})
+    boxes.pop(drawing, None)
+    if told is not None:
+        boxes[drawing] = comparison.box(*_right(predictions, told))
+
+
+def _right(predictions: Mapping[str, "Prediction"], label: int) -> list[bool]:
+    """Whether each model is right; one that is not sure is not."""
+    return [one.is_confident and one.digit == label for one in predictions.values()]
+
+
+def tally(run_ids: Mapping[str, str]) -> None:
+    """Shows how often each of two models, by kind, was right so far."""
+    if boxes := st.session_state.get(TALLY, {}).get(tuple(run_ids.values())):
+        counts = Counter(boxes.values())
+        titles = [NETWORKS[network].title for network in run_ids]
+        st.caption(comparison.tally({box: counts[box] for box in comparison.Box}, *titles))
+
+
+def see_why(
+    run_ids: Mapping[str, str], predictions: Mapping[str, "Prediction"], image: np.ndarray
+) -> None:
+    """Where the models disagree, a link to the lesson that shows best why, for this very digit: it
+    is the one in which they differ most.
+
+    Args:
+        run_ids: Of the two models, by kind.
+        predictions: Theirs for the drawing, by kind.
+        image: The drawing as the models see it, uint8 (28, 28).
+    """
+    if len({one.digit if one.is_confident else None for one in predictions.values()}) == 1:
+        return
+    board = canvas.board()
+    known = board.told if board.label is None else board.label
+    label = frame.guess(image) if known is None else known
+    contrast = contrasts.showing(
+        cached.contrasts_of(tuple(run_ids.values()), image, label), *_right(predictions, label)
+    )
+    titles = [NETWORKS[network].title for network in run_ids]
+    shares = " and ".join(
+        f"the {title} **{share:.0%}** of the time"
+        for title, share in zip(titles, contrast.shares, strict=True)
+    )
+    if contrast.corruption is None:
+        script, query = "pages/slide.py", {}
+        change = f"Moved by up to {contrasts.NEAR_PX} pixels"
+    else:
+        script, query = "pages/breaking.py", {"distortion": contrast.corruption}
+        change = f"With more and more distortion ({CORRUPTIONS[contrast.corruption].title.lower()})"
+    st.markdown(f"{change}, it is still read as {'an' if label == 8 else 'a'} {label} by {shares}.")
+    st.page_link(
+        script,
+        label="See why",
+        icon=":material/help_center:",
+        query_params={links.VERSION_NAME: str(links.VERSION), **run_ids, **query},
+    )

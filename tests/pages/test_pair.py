@@ -1,0 +1,69 @@
+"""Which pair of models a page begins with, and who has chosen another one."""
+
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.conftest import APP
+
+BEST, SAME = ["shipped-dnn", "shipped-cnn"], ["teaching-dnn", "teaching-cnn"]
+
+
+def opened(page: str = "app.py", **query: str) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=120)
+    if page != "app.py":
+        app.switch_page(page)
+    app.query_params.update(query)
+    return app.run()
+
+
+def selected(app: AppTest) -> list[str]:
+    assert not app.exception
+    return [app.selectbox(key=f"reads-{network}").value for network in ("dnn", "cnn")]
+
+
+def test_draw_begins_with_the_best_and_a_lesson_with_the_same_training_until_one_is_chosen():
+    app = opened()
+    assert selected(app) == BEST and app.segmented_control(key="pair").value == "best"
+    assert "pair" not in app.query_params
+    app.switch_page("pages/slide.py").run()
+    assert selected(app) == SAME and app.segmented_control(key="pair").value == "same"
+    app.switch_page("app.py").run()
+    assert selected(app) == BEST
+    app.segmented_control(key="pair").set_value("same").run()
+    assert selected(app) == SAME
+    # It is remembered, on every page and in the address.
+    assert app.query_params["pair"] == "same"
+    app.query_params.clear()  # as a link to a page does
+    app.switch_page("pages/slide.py").run()
+    assert selected(app) == SAME
+    app.segmented_control(key="pair").set_value("best").run()
+    assert selected(app) == BEST
+    app.switch_page("pages/inside.py").run()
+    assert selected(app) == BEST
+
+
+def test_an_address_names_the_pair_and_a_wrong_one_gets_a_sentence():
+    app = opened(pair="same")
+    assert selected(app) == SAME
+    assert "Both saw the same 55,000 images" in "".join(text.value for text in app.markdown)
+    app.segmented_control(key="pair").set_value("best").run()
+    assert selected(app) == BEST and app.query_params["pair"] == "best"
+    for page in ("app.py", "pages/slide.py"):
+        app = opened(page, pair="worst")
+        assert selected(app) == (BEST if page == "app.py" else SAME)
+        assert "There is no pair 'worst'; there are same and best." in app.warning[0].value
+    assert selected(opened("pages/slide.py", pair="best")) == BEST
+
+
+def test_a_model_of_ones_own_is_in_neither_pair(finished_run):
+    app = opened(pair="same")
+    app.selectbox(key="reads-dnn").select(finished_run.id).run()
+    assert selected(app) == [finished_run.id, SAME[1]]
+    assert app.segmented_control(key="pair").value is None and "pair" not in app.query_params
+    app.switch_page("pages/slide.py").run()
+    assert selected(app) == [finished_run.id, SAME[1]]
+
+
+def test_switching_the_pair_that_is_on_off_changes_nothing():
+    app = opened(pair="same")
+    app.segmented_control(key="pair").set_value(None).run()
+    assert selected(app) == SAME and app.segmented_control(key="pair").value == "same"
