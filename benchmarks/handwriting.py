@@ -7,6 +7,7 @@ called "not sure"; and MNIST's own test set.
 """
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,10 @@ from benchmarks import drawing, results
 from mnist_models import tensorflow_loader
 from mnist_models.data import dataset
 from mnist_models.data.preprocessing import prepare_drawing
+from mnist_models.data.probabilities import is_confident
 from mnist_models.models.calibration import expected_calibration_error, tempered
+from mnist_models.runs import comparison, pretrained
+from mnist_models.runs.comparison import Box
 from mnist_models.runs.pretrained import PREFIX
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run
@@ -29,6 +33,7 @@ PREPARATIONS = {
     "prepared": lambda canvas: prepare_drawing(canvas).image,
     "plain resize": lambda canvas: 255 - np.asarray(Image.fromarray(canvas).resize((28, 28))),
 }
+PAIRS = {"teaching": "Pair of the same training", "shipped": "Pair at its best"}
 MISREAD_COLUMNS, MISREAD_ROWS, TILE_PX = 10, 4, 84
 # What is promised of the mean of the four ways, and on MNIST's test set.
 STROKES_ASKED = {"dnn": 0.945, "cnn": 0.965}
@@ -109,13 +114,7 @@ def on_strokes(networks: dict, options: argparse.Namespace) -> list[results.Row]
     misreadings."""
     if not options.strokes:
         return []
-    recordings = drawing.read(options.strokes)
-    labels = np.array([recording.label for recording in recordings])
-    random = np.random.default_rng(options.seed)
-    canvases = {
-        way: [drawing.draw(recording.strokes, way, random) for recording in recordings]
-        for way in drawing.WAYS
-    }
+    labels, canvases = drawn_in_four_ways(options)
     rows, worst = [], []
     for network, reader in networks.items():
         title = NETWORKS[network].title
@@ -162,6 +161,51 @@ def on_strokes(networks: dict, options: argparse.Namespace) -> list[results.Row]
             ),
         ]
     draw_misread(worst, options.misread)
+    return rows
+
+
+def drawn_in_four_ways(
+    options: argparse.Namespace,
+) -> tuple[np.ndarray, dict[drawing.Way, list[np.ndarray]]]:
+    """The labels of the recordings, and the canvases on which they are drawn."""
+    recordings = drawing.read(options.strokes)
+    random = np.random.default_rng(options.seed)
+    canvases = {
+        way: [drawing.draw(recording.strokes, way, random) for recording in recordings]
+        for way in drawing.WAYS
+    }
+    return np.array([recording.label for recording in recordings]), canvases
+
+
+def on_pairs(networks: dict, options: argparse.Namespace) -> list[results.Row]:
+    """Of both pairs that the pages offer: which model alone is right, and sure, about drawings."""
+    if not options.strokes:
+        return []
+    from mnist_models.runs.loading import load_classifier
+
+    labels, canvases = drawn_in_four_ways(options)
+    images = np.stack([prepare_drawing(one).image for drawn in canvases.values() for one in drawn])
+    labels = np.tile(labels, len(canvases))
+    rows = []
+    for pair, title in PAIRS.items():
+        right, wrong = [], []  # of each model: where it is, and is sure
+        for run_id in pretrained.ids(pair).values():
+            model = load_classifier(RunStore(), run_id)
+            read = model.predictions(images)
+            sure = is_confident(read.confidences, model.confidence_threshold)
+            right.append(sure & (read.digits == labels))
+            wrong.append(sure & (read.digits != labels))
+        counts = Counter(comparison.box(*one) for one in zip(*right, strict=True))
+        rows.append(
+            results.Row(
+                f"{title}: right and sure about {len(labels):,} drawings",
+                f"both {counts[Box.BOTH]:,}, only the CNN {counts[Box.SECOND]:,}, only the DNN "
+                f"{counts[Box.FIRST]:,}, neither {counts[Box.NEITHER]:,}; wrong but sure: DNN "
+                f"{wrong[0].sum():,}, CNN {wrong[1].sum():,}",
+                asked="only the CNN 4 times as often" if pair == "teaching" else "",
+            )
+        )
+        print(f"{rows[-1].what}: {rows[-1].ours}")
     return rows
 
 
@@ -240,7 +284,12 @@ def on_non_digits(networks: dict, options: argparse.Namespace) -> list[results.R
     return rows
 
 
-PARTS = {"test set": on_test_set, "strokes": on_strokes, "non-digits": on_non_digits}
+PARTS = {
+    "test set": on_test_set,
+    "strokes": on_strokes,
+    "pairs": on_pairs,
+    "non-digits": on_non_digits,
+}
 
 if __name__ == "__main__":
     main()

@@ -62,28 +62,28 @@ def read(page, network: str):
 def test_the_lesson_on_centring_is_followed_from_its_question_to_its_finding(page, server):
     open_ready_made(page, server, "Why is every drawing centred?")
     share = {
-        network: percentage(page, f"Positions where the {network} recognises the 6")
+        network: percentage(page, f"Positions where the {network} recognises the 4")
         for network in ("DNN", "CNN")
     }
     assert share["DNN"] < share["CNN"] < 60
-    page.get_by_role("button", name="Trained without").click()
+    page.get_by_role("radio", name="At their best").click()
     metric = page.locator("[data-testid=stMetric]").filter(
-        has_text="Positions where the CNN recognises the 6"
+        has_text="Positions where the CNN recognises the 4"
     )
     expect(metric).not_to_contain_text(f"{share['CNN']:.1f}%")
     for network in ("DNN", "CNN"):
-        assert percentage(page, f"Positions where the {network} recognises the 6") < share[network]
+        assert percentage(page, f"Positions where the {network} recognises the 4") > share[network]
     page.get_by_text("Re-centre at each position").click()
     expect(page.get_by_text("Re-centring undoes the shift")).to_be_visible()
 
 
-def test_the_lesson_on_noise_is_followed_from_its_question_to_its_finding(page, server):
-    open_ready_made(page, server, "How much noise can a digit take?")
+def test_the_lesson_on_blur_is_followed_from_its_question_to_its_finding(page, server):
+    open_ready_made(page, server, "How much blur can a digit take?")
     expect(read(page, "DNN")).to_have_text("6")
     expect(read(page, "CNN")).to_have_text("6")
-    slider = page.get_by_role("slider", name="Noise")
+    slider = page.get_by_role("slider", name="Blur")
     slider.focus()
-    for _ in range(9):
+    for _ in range(4):
         slider.press("ArrowRight")
     expect(read(page, "CNN")).not_to_have_text("6")
     expect(read(page, "DNN")).to_have_text("6")
@@ -96,8 +96,8 @@ def test_the_lesson_on_what_a_layer_looks_for_is_followed_from_its_question_to_i
     page, server
 ):
     open_ready_made(page, server, "What does a layer look for?")
-    expect(page.get_by_text("512 templates of 28×28")).to_be_visible()
-    expect(page.get_by_text("32 kernels of 3×3")).to_be_visible()
+    expect(page.get_by_text("72 templates of 28×28")).to_be_visible()
+    expect(page.get_by_text("16 kernels of 5×5")).to_be_visible()
     expect(
         page.get_by_text("This is the pixel").or_(page.get_by_text("comes from")).first
     ).to_be_visible()

@@ -78,7 +78,7 @@ def test_a_training_is_watched_left_reloaded_stopped_and_drawn_for(page, server)
     canvas(page).wait_for()
     draw(page, SEVEN)
     expect_reading(page, "7")
-    expect(page.get_by_role("combobox", name="CNN model")).to_have_value(re.compile(run_name))
+    expect(page.locator(".st-key-change-models")).to_contain_text(run_name)
 
 
 def test_a_killed_server_leaves_an_interrupted_run_with_its_curve(page, server):
