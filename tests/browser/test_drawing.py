@@ -1,5 +1,7 @@
 """Drawing, as a visitor does it."""
 
+import re
+
 import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
@@ -16,6 +18,19 @@ def test_a_seven_drawn_with_the_mouse_is_read_by_both_networks(page, server):
     expect(page.get_by_text("both say 7")).to_be_visible()
     box = canvas(page).bounding_box()
     assert (box["width"], box["height"]) == (280, 280)
+
+
+def test_what_was_drawn_is_told_and_the_pair_is_switched_and_survives_a_reload(page, server):
+    open_draw(page, server.url)
+    draw(page, SEVEN)
+    expect_reading(page, "7")
+    page.get_by_role("radio", name="7", exact=True).click()
+    expect(page.get_by_text("1 drawing: both right 1")).to_be_visible()
+    page.get_by_role("radio", name="Same training").click()
+    expect(page.get_by_text("57,418 parameters")).to_be_visible()
+    expect(page).to_have_url(re.compile("pair=same"))
+    page.reload()
+    expect(page.get_by_text("57,418 parameters")).to_be_visible()
 
 
 def test_a_stroke_that_begins_in_the_top_right_corner_is_not_lost(page, server):

@@ -16,10 +16,10 @@ def test_a_drawn_digit_is_followed_to_one_pixel_and_to_what_excites_its_filter(p
         "Activations of Logits",
     ):
         expect(page.get_by_alt_text(re.compile(picture))).to_have_count(2)
-    expect(page.get_by_text("Its receptive field in the image: 3×3 pixels.")).to_be_visible()
-    page.get_by_role("radio", name="Convolution 3").click()
+    expect(page.get_by_text("Its receptive field in the image: 5×5 pixels.")).to_be_visible()
+    page.get_by_role("radio", name="Convolution 2").click()
     expect(page.get_by_text("Its receptive field in the image: 10×10 pixels.")).to_be_visible()
-    expect(page.get_by_text("has one kernel for each of the 32 maps")).to_be_visible()
+    expect(page.get_by_text("has one kernel for each of the 16 maps")).to_be_visible()
     expect(page.get_by_text("The highest activations in 1,000 training images")).to_be_visible()
     expect(
         page.get_by_alt_text(re.compile(r"A patch that activates filter \d+, .*digit.*: \d"))

@@ -14,7 +14,7 @@ FOUR = [
 
 
 def test_a_digit_of_two_strokes_is_replayed_up_to_what_the_draw_page_reads(page, server):
-    open_draw(page, server.url)
+    open_draw(page, f"{server.url}?pair=best")  # who has chosen a pair has it in lessons, too
     draw(page, FOUR)
     expect_reading(page, "4")
     expect(page.get_by_text(re.compile(r"100\.0% confident"))).to_have_count(2)
