@@ -701,6 +701,8 @@ def test_the_networks_that_ship_keep_their_names(store):
     assert [run.id for run in store.pretrained_runs()] == [
         "shipped-dnn",
         "shipped-cnn",
+        "teaching-dnn",
+        "teaching-cnn",
         "quick-dnn",
         "quick-cnn",
         "scrambled-dnn",
