@@ -51,15 +51,31 @@ def main() -> None:
 def slide() -> None:
     """The digit, the two models, and a map for each. A fragment: a choice redraws this and nothing
     else."""
-    image, label = frame.digit()
     runs = frame.networks()
-    prepared = st.toggle(
-        "Re-centre at each position (as Draw does)",
-        key=PREPARED,
-        persist_state="session",
-    )
-    moved = {key: st.session_state[key] for key in (RIGHT, DOWN)}
-    frame.present(SCRIPT, image, label, runs, SETTINGS, {PREPARED: prepared} | moved)
+    side, stage = st.columns([1, 3], gap="medium")
+    with side:
+        image, label = frame.digit()
+        prepared = st.toggle(
+            "Re-centre at each position (as Draw does)",
+            key=PREPARED,
+            persist_state="session",
+        )
+        moved = {key: st.session_state[key] for key in (RIGHT, DOWN)}
+        frame.present(SCRIPT, image, label, runs, SETTINGS, {PREPARED: prepared} | moved)
+    with stage:
+        maps(image, label, runs, prepared)
+    why(runs)
+
+
+def maps(image: np.ndarray, label: int, runs: dict[str, Run], prepared: bool) -> None:
+    """Where each model recognises the digit, and what both say at one position.
+
+    Args:
+        image: The digit, uint8 (28, 28).
+        label: Which digit it is, 0 to 9.
+        runs: The models, by kind.
+        prepared: Whether the digit is re-centred at each position.
+    """
     with resources.while_loading():
         found = {
             network: cached.read_everywhere(run.id, image, prepared)
@@ -93,7 +109,6 @@ def slide() -> None:
         "Point at a cell to see the digit there and both predictions, or choose a position here."
     )
     one_position(images, found, thresholds)
-    why(runs)
 
 
 def verdict(shares: dict[str, float], label: int, prepared: bool) -> str:

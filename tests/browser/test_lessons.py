@@ -49,8 +49,11 @@ def open_ready_made(page, server, title: str) -> None:
     page.goto(server.url)
     page.get_by_text("Ready-made lessons for a class").click()
     page.get_by_role("link", name=title).click()
-    expect(page.get_by_text("Ask the class first:")).to_be_visible()
-    page.get_by_text("Answer (for the teacher)").click()
+    expect(page.get_by_role("heading", name=title)).to_be_visible()
+    expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(0)  # the question is alone
+    page.get_by_role("radio", name="The CNN").click()
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("The class says: The CNN.")).to_be_visible()
 
 
 def read(page, network: str):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 
 from mnist_models.runs import engine
 from mnist_models.runs.store import RunStore
@@ -26,6 +27,12 @@ def lesson(name: str) -> AppTest:
     for network in NETWORKS:
         app.session_state[f"reads-{network}"] = f"shipped-{network}"
     return app
+
+
+def true_digit(app: AppTest) -> Selectbox:
+    """Where a lesson asks which digit it is."""
+    (box,) = [box for box in app.selectbox if box.label == "True digit"]
+    return box
 
 
 def wait_for_loader() -> None:

@@ -14,7 +14,7 @@ from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts.lessons import frame, ready_made
 from pages.parts.page import LESSONS
-from tests.pages.conftest import APP, TINY
+from tests.pages.conftest import APP, TINY, true_digit
 
 LABELS = dataset.load().test.labels
 
@@ -80,7 +80,7 @@ def test_a_link_carries_a_drawing_and_the_digit_that_it_is():
     assert len(text) < 784
     app = opened("slide", ink=text, label="7")
     board = app.session_state["board"]
-    assert board.label == 7 == app.selectbox[0].value
+    assert board.label == 7 == true_digit(app).value
     assert np.abs(board.preparation.image.astype(int) - image).max() <= 17 + 8
     assert (
         link_of(app)["ink"] == frame.to_text(board.preparation.image)
@@ -288,8 +288,35 @@ def test_a_ready_made_lesson_opens_with_its_question_and_no_warning(name):
     one = ready_made.LESSONS[name]
     app = opened(one.script.removeprefix("pages/").removesuffix(".py"), lesson=name, **one.query)
     assert not app.warning
-    assert any(one.question in text.value for text in app.markdown)
+    assert [text.value for text in app.markdown] == [one.question] and not app.header
+    app.segmented_control(key=f"lesson-vote-{name}").set_value("The CNN").run()
+    app.button(key="lesson-show").click().run()
+    assert not app.exception
+    said = f"{one.question} The class says: **The CNN**."
+    assert any(text.value == said for text in app.markdown) and app.header
     assert any(one.answer in text.value for text in app.markdown)
+    names = list(ready_made.LESSONS)
+    following = [
+        link.proto.query_string
+        for link in app.get("page_link")
+        if link.proto.label.startswith("Next lesson: ")
+    ]
+    expected = [f"lesson={other}" for other in names[names.index(name) + 1 :][:1]]
+    assert [query.split("&")[0] for query in following] == expected
+
+
+def test_a_lesson_begins_with_its_question_again_and_its_link_keeps_it():
+    one = ready_made.LESSONS["slide"]
+    app = opened("slide", lesson="slide", **one.query)
+    app.segmented_control(key="lesson-vote-slide").set_value("The DNN").run()
+    app.button(key="lesson-show").click().run()
+    link = link_of(app)
+    assert (link["lesson"], link["digit"]) == ("slide", "109")
+    app.query_params.clear()
+    app.query_params.update(link)
+    app.run()
+    assert app.button(key="lesson-show") and not app.header
+    assert app.segmented_control(key="lesson-vote-slide").value is None
 
 
 def test_the_home_page_lists_the_ready_made_lessons():

@@ -16,6 +16,8 @@ def opened(name: str) -> AppTest:
     app.query_params.update({ready_made.NAME: name} | one.query)
     app.run()
     assert not app.exception and not app.warning
+    app.button(key="lesson-show").click().run()
+    assert not app.exception
     return app
 
 

@@ -55,13 +55,15 @@ def begin(script: str, settings: Settings) -> bool:
         settings: What a link can set on it.
 
     Returns:
-        Whether the visitor has just come from elsewhere.
+        Whether this is the first time since the visitor came that the lesson itself is drawn.
     """
     query = {name: text for name, text in st.query_params.items() if name not in (HIDE, LARGE)}
     is_news = (script, query) != st.session_state.get("lesson-link")
     if is_news and st.query_params.get(LARGE) == "1":
         large_type.switch_on()
     has_come = page.begin(script, navigation=not is_presented())
+    if is_news:
+        ready_made.hide(query.get(ready_made.NAME))
     if is_news or has_come:
         st.session_state["lesson-link"] = script, query
         problems = _follow(query, settings)
@@ -72,9 +74,10 @@ def begin(script: str, settings: Settings) -> bool:
         st.session_state["lesson-problems"] = problems
     for problem in st.session_state["lesson-problems"]:
         st.warning(page.plain(f"A part of this link cannot be used. {problem}"))
+    st.session_state["lesson-is-new"] = has_come or st.session_state.get("lesson-is-new", False)
     if title := query.get(ready_made.NAME):
-        ready_made.introduce(title)
-    return has_come
+        ready_made.introduce(title)  # which may end this run before the lesson
+    return st.session_state.pop("lesson-is-new")
 
 
 def is_presented() -> bool:
@@ -285,6 +288,8 @@ def present(
     # All that matters is named, whatever is the default: defaults change.
     query = {links.VERSION_NAME: str(links.VERSION), **_digit_query(image, label)}
     query |= {network: run.id for network, run in runs.items()}
+    if (name := st.query_params.get(ready_made.NAME)) in ready_made.LESSONS:
+        query[ready_made.NAME] = name
     query |= {settings[key].name: links.to_text(value) for key, value in values.items()}
     if is_presented():
         st.page_link(script, label="Show controls", icon=":material/tune:", query_params=query)

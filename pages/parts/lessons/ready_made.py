@@ -6,12 +6,18 @@ from typing import NamedTuple
 import streamlit as st
 
 from mnist_models.data import strokes
-from pages.parts import canvas, selection
+from pages.parts import canvas, resources, selection
 
 # The name of the ready-made lesson in a link.
 NAME = "lesson"
 # A class meets models of which nothing but the architecture differs.
 SAME_TRAINING = {selection.ADDRESS: "same"}
+
+
+# What a class can vote for.
+VOTES = ("The DNN", "The CNN", "Neither", "Don't know")
+# In the session: whether the class has voted and wants to see.
+SHOWN = "lesson-shown"
 
 
 class ReadyMade(NamedTuple):
@@ -37,8 +43,10 @@ LESSONS = {
     "slide": ReadyMade(
         "1. Why is every drawing centred?",
         ":material/open_with:",
-        "Both models classify almost every centred digit correctly. What if it moves a few pixels?",
-        "Both lose the digit as it moves away from the centre, and the DNN loses it sooner: what "
+        "Both models classify almost every centred digit correctly. Which of them still recognises "
+        "it when it moves a few pixels?",
+        "The CNN, but not for long: both lose the digit as it moves away from the centre, and the "
+        "DNN loses it sooner: what "
         "it has learned about one pixel tells it nothing about the pixel next to it. Switch on "
         "re-centring, and every position is as easy as the centre: preprocessing can do what the "
         "model cannot. Then switch to “At their best”: with augmentation both maps grow, so "
@@ -49,9 +57,9 @@ LESSONS = {
     "noise": ReadyMade(
         "2. How much blur can a digit take?",
         ":material/broken_image:",
-        "A digit is blurred, more and more. The CNN is the more accurate model; does it also hold "
-        "out longer?",
-        "It does not. The small patterns that make a CNN so accurate are the first thing that blur "
+        "A digit is blurred, more and more. The CNN is the more accurate model. Which of the two "
+        "holds out longer?",
+        "The DNN. The small patterns that make a CNN so accurate are the first thing that blur "
         "destroys, while a DNN compares the whole image, of which the coarse shape is left. Check "
         "on the whole test set whether this digit was an exception. Then try another distortion: "
         "which model is more robust depends on what happens to the digit, and the "
@@ -77,8 +85,9 @@ LESSONS = {
         ":material/shuffle:",
         "All pixels are shuffled by one fixed permutation, the same for every image. You cannot "
         "read anything. Which model will care?",
-        "The DNN is as accurate as before: it has a weight for each pixel, wherever it is. The CNN "
-        "becomes less accurate than the DNN: it looks only for small patterns, and there are none. "
+        "The CNN. The DNN is as accurate as before: it has a weight for each pixel, wherever it "
+        "is. The CNN becomes less accurate than the DNN: it looks only for small patterns, and "
+        "there are none. "
         "What made it win is that neighbouring pixels belong together, and its architecture builds "
         "that in. Draw a digit and let all four models predict it.",
         "pages/scramble.py",
@@ -87,12 +96,12 @@ LESSONS = {
     "strokes": ReadyMade(
         "5. When did they know?",
         ":material/gesture:",
-        "Somebody draws a 4, the vertical stroke last. When do you know what it will be, and when "
-        "do the models?",
-        "Press Play. Half a 4 is read as a 1, then as other digits, and the answer flips within a "
-        "few millimetres of the last stroke: the models learned from whole digits only and have no "
-        "idea of what is still to come. You knew earlier, because you do. Then let pupils draw "
-        "their own digit on the Draw page and come back.",
+        "Somebody draws a 4, the vertical stroke last. Which of the two models is the first to "
+        "know that it will be a 4?",
+        "Neither. Press Play. Half a 4 is read as a 1, then as other digits, and the answer flips "
+        "within a few millimetres of the last stroke: the models learned from whole digits only "
+        "and have no idea of what is still to come. You knew earlier, because you do. Then let "
+        "pupils draw their own digit on the Draw page and come back.",
         "pages/strokes.py",
         {
             **SAME_TRAINING,
@@ -107,20 +116,57 @@ LESSONS = {
 def listed() -> None:
     """Draws a link to each of the lessons, with its question."""
     for name, one in LESSONS.items():
-        st.page_link(
-            one.script,
-            label=f"**{one.title}**",
-            icon=one.icon,
-            query_params={NAME: name} | one.query,
-        )
+        _link(name, f"**{one.title}**")
         st.caption(one.question)
 
 
+def hide(name: str | None) -> None:
+    """Lets a lesson begin with its question again."""
+    st.session_state.pop(SHOWN, None)
+    st.session_state.pop(_vote_key(name), None)
+
+
 def introduce(name: str) -> None:
-    """Draws the question and the answer above a lesson that was opened ready-made."""
+    """Draws the question of a lesson that was opened ready-made, and takes the vote. Until the
+    class wants to see, it draws nothing else, and ends the run of the page."""
     if name not in LESSONS:
         return
+    one, is_shown = LESSONS[name], st.session_state.get(SHOWN, False)
+    if is_shown:
+        vote = st.session_state.get(_vote_key(name))
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(one.question + (f" The class says: **{vote}**." if vote else ""))
+            with st.popover("Answer (for the teacher)", icon=":material/key:"):
+                st.markdown(one.answer)
+            _link_to_next(name)
+        return
     with st.container(border=True):
-        st.markdown(f"**{LESSONS[name].title}** Ask the class first: {LESSONS[name].question}")
-        with st.expander("Answer (for the teacher)"):
-            st.markdown(LESSONS[name].answer)
+        st.subheader(one.title)
+        st.markdown(one.question)
+        st.segmented_control(
+            "What does the class say?", VOTES, key=_vote_key(name), persist_state="session"
+        )
+        st.button(
+            "Show",
+            icon=":material/visibility:",
+            type="primary",
+            key="lesson-show",
+            on_click=lambda: st.session_state.update({SHOWN: True}),
+        )
+    resources.prepare()
+    st.stop()
+
+
+def _vote_key(name: str | None) -> str:
+    return f"lesson-vote-{name}"
+
+
+def _link_to_next(name: str) -> None:
+    names = list(LESSONS)
+    for following in names[names.index(name) + 1 :][:1]:
+        _link(following, f"Next lesson: {LESSONS[following].title}")
+
+
+def _link(name: str, label: str) -> None:
+    one = LESSONS[name]
+    st.page_link(one.script, label=label, icon=one.icon, query_params={NAME: name} | one.query)
