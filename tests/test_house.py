@@ -190,6 +190,6 @@ def test_one_module_knows_where_the_selected_model_is_kept(file):
         for node in ast.walk(parsed(file))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
-        and re.match(r"reads-(next)?$", node.value)
+        and re.match(r"(reads|selected)-(next)?$", node.value)
     ]
     assert bool(keys) == (file == ROOT / "pages" / "parts" / "selection.py")

@@ -55,6 +55,12 @@ SWITCH, IN_ADDRESS = "pair", "pair-in-address"
 
 
 def _key(network: str) -> str:
+    # Not that of the list: Streamlit forgets what is set for a widget that the same run of the page
+    # does not draw, as when a link selects a model and the lesson first asks its question.
+    return f"selected-{network}"
+
+
+def _list_key(network: str) -> str:
     return f"reads-{network}"
 
 
@@ -116,13 +122,13 @@ def _switch() -> None:
 
 
 def _list(network: str, runs: Mapping[str, Run]) -> None:
+    st.session_state[_list_key(network)] = st.session_state[_key(network)]
     st.selectbox(
         f"{NETWORKS[network].title} model",
         runs,
-        key=_key(network),
-        persist_state="session",
+        key=_list_key(network),
         format_func=lambda run_id: _title(runs[run_id]),
-        on_change=lambda: st.session_state.update({CHOSEN: True}),
+        on_change=lambda: select(runs[st.session_state[_list_key(network)]]),
     )
 
 

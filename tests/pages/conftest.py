@@ -25,7 +25,7 @@ def lesson(name: str) -> AppTest:
     app = AppTest.from_file(APP, default_timeout=120).switch_page(f"pages/{name}.py")
     app.session_state["reads-chosen"] = True
     for network in NETWORKS:
-        app.session_state[f"reads-{network}"] = f"shipped-{network}"
+        app.session_state[f"selected-{network}"] = f"shipped-{network}"
     return app
 
 

@@ -141,7 +141,7 @@ def test_another_digit_has_other_templates_speak_for_it(no_search):
 def test_networks_without_dense_head_or_normalisation_are_looked_into_too(odd_runs, no_search):
     app = page()
     for network, run_id in odd_runs.items():
-        app.session_state[f"reads-{network}"] = run_id
+        app.session_state[f"selected-{network}"] = run_id
     app.run()
     assert not app.exception
     told = texts(app)

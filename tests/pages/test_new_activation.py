@@ -39,7 +39,7 @@ def test_a_new_activation_needs_its_row_in_the_table_and_nothing_else(monkeypatc
     app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/train.py").run()
     assert "ELU" in app.selectbox(key="cnn.activation").options
     app = lesson("inside")
-    app.session_state["reads-cnn"] = run.id
+    app.session_state["selected-cnn"] = run.id
     app.run()
     assert not app.exception
     assert any("ELU: what is below zero levels off" in text.value for text in app.markdown)

@@ -67,3 +67,13 @@ def test_switching_the_pair_that_is_on_off_changes_nothing():
     app = opened(pair="same")
     app.segmented_control(key="pair").set_value(None).run()
     assert selected(app) == SAME and app.segmented_control(key="pair").value == "same"
+
+
+def test_a_ready_made_lesson_selects_its_pair_although_it_asks_its_question_first():
+    app = opened(pair="best")
+    app.query_params.clear()
+    app.switch_page("pages/slide.py")
+    app.query_params.update({"lesson": "slide", "pair": "same", "digit": "109"})
+    app.run()
+    app.button(key="lesson-show").click().run()
+    assert selected(app) == SAME

@@ -33,7 +33,7 @@ def inside(view: str, *runs, **layers: str) -> AppTest:
     app = page()
     app.session_state["time-view"] = view
     for run in runs:
-        app.session_state[f"reads-{run.network}"] = run.id
+        app.session_state[f"selected-{run.network}"] = run.id
     for network, layer in layers.items():
         app.session_state[f"time-{network}-layer"] = layer
     return app.run()
