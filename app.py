@@ -40,12 +40,6 @@ def main() -> None:
         st.session_state["picture_problem"] = None
         canvas.board().send(canvas.board().drawing)
     st.header("Draw a digit. Two networks try to read it.")
-    st.markdown(
-        "A **fully connected network** (DNN, as many courses call it) connects every pixel to "
-        "every unit; a **convolutional network** (CNN) looks for small patterns wherever they are. "
-        "Both were trained on the same handwritten digits. Draw as you like, and "
-        "see where they disagree."
-    )
     selection.follow_address()
     runs = selection.choose("best")
     selection.keep_in_address()
@@ -64,6 +58,14 @@ def main() -> None:
     with left:
         draw_and_read(runs, places, below)
         brush_and_picture()
+    # Below what a visitor came for: on a phone it would fill the first screen.
+    st.markdown(
+        "A **fully connected network** (DNN, as many courses call it) connects every pixel to "
+        "every unit; a **convolutional network** (CNN) looks for small patterns wherever they are. "
+        "Both were trained on the same handwritten digits. Draw as you like, and "
+        "see where they disagree."
+    )
+    selection.explain()
     with st.expander("Ready-made lessons for a class", icon=":material/school:", key="ready-made"):
         ready_made.listed()
     resources.prepare()

@@ -68,7 +68,7 @@ class Board:
     def undo(self) -> None:
         """Removes the last stroke; the canvas then sends what is left."""
         self.exact = False
-        self._is(None, None)
+        self._identify(None, None)
         if len(self.drawing["objects"]) == 1:
             self.origin = ""  # nothing is left of an image from elsewhere
         self.send({"objects": self.drawing["objects"][:-1]})
@@ -76,7 +76,7 @@ class Board:
     def clear(self) -> None:
         """Makes the canvas blank."""
         self.preparation, self.exact, self.origin = None, False, ""
-        self._is(None, None)
+        self._identify(None, None)
         self.send({"objects": []})
 
     def show(
@@ -99,7 +99,7 @@ class Board:
                 ink.
         """
         self.preparation, self.exact, self.origin = preparation, True, origin
-        self._is(label, index)
+        self._identify(label, index)
         self.send({"objects": objects or [_picture(preparation)]})
 
     def take(self, drawing: dict[str, Any], pixels: np.ndarray) -> None:
@@ -113,10 +113,10 @@ class Board:
             return
         if not self.exact or len(drawing["objects"]) != len(self.drawing["objects"]):
             self.preparation, self.exact = prepare_drawing(pixels), False
-            self._is(None, None)
+            self._identify(None, None)
         self.received = self.drawing = drawing
 
-    def _is(self, label: int | None, index: int | None) -> None:
+    def _identify(self, label: int | None, index: int | None) -> None:
         """Notes which digit is on the canvas now, as far as that is known."""
         self.label, self.index, self.told = label, index, None
 

@@ -101,8 +101,7 @@ def choose(pair: str, *, fixed: bool = False) -> dict[str, Run]:
             with st.popover(
                 page.plain(" · ".join(titles.values())), icon=":material/tune:", key="change-models"
             ):
-                if name := selected_pair():
-                    st.markdown(PAIRS[name].why)
+                explain()
                 for network in NETWORKS:
                     _list(network, runs[network])
     return {network: runs[network][st.session_state[_key(network)]] for network in NETWORKS}
@@ -138,6 +137,12 @@ def selected_pair() -> str | None:
         if list(pretrained.ids(pair.models).values()) == selected_ids():
             return name
     return None
+
+
+def explain() -> None:
+    """Says what comparing the selected pair shows."""
+    if name := selected_pair():
+        st.caption(f"**{PAIRS[name].title}.** {PAIRS[name].why}")
 
 
 def select_pair(name: str | None) -> None:

@@ -44,7 +44,7 @@ def test_draw_begins_with_the_best_and_a_lesson_with_the_same_training_until_one
 def test_an_address_names_the_pair_and_a_wrong_one_gets_a_sentence():
     app = opened(pair="same")
     assert selected(app) == SAME
-    assert "Both saw the same 55,000 images" in "".join(text.value for text in app.markdown)
+    assert any("Both saw the same 55,000 images" in text.value for text in app.caption)
     app.segmented_control(key="pair").set_value("best").run()
     assert selected(app) == BEST and app.query_params["pair"] == "best"
     for page in ("app.py", "pages/slide.py"):

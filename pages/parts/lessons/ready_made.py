@@ -98,10 +98,10 @@ LESSONS = {
         ":material/gesture:",
         "Somebody draws a 4, the vertical stroke last. Which of the two models is the first to "
         "know that it will be a 4?",
-        "Neither. Press Play. Half a 4 is read as a 1, then as other digits, and the answer flips "
-        "within a few millimetres of the last stroke: the models learned from whole digits only "
-        "and have no idea of what is still to come. You knew earlier, because you do. Then let "
-        "pupils draw their own digit on the Draw page and come back.",
+        "Neither, but for a hair. Press Play. Half a 4 is read as a 1, then as other digits, and "
+        "the answer flips within a few millimetres of the last stroke: the models learned from "
+        "whole digits only and have no idea of what is still to come. You knew earlier, because "
+        "you do. Then let pupils draw their own digit on the Draw page and come back.",
         "pages/strokes.py",
         {
             **SAME_TRAINING,
