@@ -56,9 +56,10 @@ def slide() -> None:
     with side:
         image, label = frame.digit()
         prepared = st.toggle(
-            "Re-centre at each position (as Draw does)",
+            "Re-centre everywhere",
             key=PREPARED,
             persist_state="session",
+            help="Crops, scales and centres the digit again at each position, as Draw does.",
         )
         moved = {key: st.session_state[key] for key in (RIGHT, DOWN)}
         frame.present(SCRIPT, image, label, runs, SETTINGS, {PREPARED: prepared} | moved)

@@ -23,7 +23,7 @@ def test_a_drawn_digit_is_slid_and_preparation_brings_it_back(page, server):
     )
     assert 0 < dnn < cnn < 100
     expect(page.get_by_text("the CNN tolerates larger shifts")).to_be_visible()
-    page.get_by_text("Re-centre at each position").click()
+    page.get_by_text("Re-centre everywhere").click()
     expect(page.get_by_text("Re-centring undoes the shift")).to_be_visible()
     for network in ("DNN", "CNN"):
         assert percentage(page, f"Positions where the {network} recognises the 0") == 100
@@ -76,7 +76,7 @@ def test_the_lesson_on_centring_is_followed_from_its_question_to_its_finding(pag
     expect(metric).not_to_contain_text(f"{share['CNN']:.1f}%")
     for network in ("DNN", "CNN"):
         assert percentage(page, f"Positions where the {network} recognises the 4") > share[network]
-    page.get_by_text("Re-centre at each position").click()
+    page.get_by_text("Re-centre everywhere").click()
     expect(page.get_by_text("Re-centring undoes the shift")).to_be_visible()
 
 
