@@ -35,11 +35,12 @@ def test_from_an_example_to_a_lesson_in_large_type_with_the_keyboard_alone(page,
     page.keyboard.press("Enter")
     tab_to(page, page.get_by_role("link", name="Slide"))
     page.keyboard.press("Enter")
-    expect(page.get_by_text("At its original position, the DNN reads")).to_be_visible()
+    # Of a random example, a model may be not sure.
+    expect(page.get_by_text("At its original position, the DNN")).to_be_visible()
     tab_to(page, page.get_by_role("slider", name="Shift right"))
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    expect(page.get_by_text("Shifted 3 px to the right, the DNN reads")).to_be_visible()
+    expect(page.get_by_text("Shifted 3 px to the right, the DNN")).to_be_visible()
     heading, axis = (
         page.get_by_role("heading", level=2),
         page.locator("svg.marks text", has_text="vertical shift (px)").first,
