@@ -75,10 +75,8 @@ def choose(pair: str, *, fixed: bool = False) -> dict[str, Run]:
     Returns:
         The selected models, by kind.
     """
-    runs = {
-        network: available(network, warn=first)
-        for network, first in zip(NETWORKS, (True, False), strict=True)
-    }
+    # What is wrong with the store is said once.
+    runs = {network: available(network, warn=not place) for place, network in enumerate(NETWORKS)}
     for network, run_id in pretrained.ids(PAIRS[pair].models).items():
         key = _key(network)
         # A model that this visitor trained is selected for them as soon as it is done.
