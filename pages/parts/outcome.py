@@ -25,11 +25,14 @@ if TYPE_CHECKING:  # importing it imports TensorFlow
 TALLY = "tally"
 
 
+def _answers(predictions: Mapping[str, "Prediction"]) -> set[int | None]:
+    """What the models say, each answer once; None is "not sure"."""
+    return {one.digit if one.is_confident else None for one in predictions.values()}
+
+
 def agreement(predictions: Mapping[str, "Prediction"]) -> None:
     """A line that says whether the models agree."""
-    digits = {
-        prediction.digit if prediction.is_confident else None for prediction in predictions.values()
-    }
+    digits = _answers(predictions)
     if digits == {None}:
         st.info(
             "Neither is sure. Perhaps this is not a digit, or it is written in a "
@@ -98,7 +101,7 @@ def see_why(
         predictions: Theirs for the drawing, by kind.
         image: The drawing as the models see it, uint8 (28, 28).
     """
-    if len({one.digit if one.is_confident else None for one in predictions.values()}) == 1:
+    if len(_answers(predictions)) == 1:
         return
     board = canvas.board()
     known = board.told if board.label is None else board.label
