@@ -5,6 +5,7 @@ import streamlit as st
 
 from mnist_models.data import shifts
 from mnist_models.data.probabilities import NOT_SURE, answer, is_recognised
+from mnist_models.runs import comparison
 from mnist_models.runs.tables import Run
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS, CnnHyperparameters
@@ -123,7 +124,7 @@ def verdict(shares: dict[str, float], label: int, prepared: bool) -> str:
     (first, *others) = (
         (NETWORKS[network].title, f"**{share:.0%}**") for network, share in shares.items()
     )
-    text = f"The {first[0]} reads it as {_a(label)} at {first[1]} of positions"
+    text = f"The {first[0]} reads it as {comparison.a_digit(label)} at {first[1]} of positions"
     text += "".join(f", the {title} at {share}" for title, share in others) + "."
     if prepared:
         return (
@@ -139,10 +140,6 @@ def verdict(shares: dict[str, float], label: int, prepared: bool) -> str:
         f"{text} Without re-centring, the {NETWORKS[farther].title} tolerates larger shifts of "
         "this digit. That may be chance; try others."
     )
-
-
-def _a(digit: int) -> str:
-    return f"an {digit}" if digit == 8 else f"a {digit}"
 
 
 @st.fragment

@@ -192,8 +192,8 @@ def confused(confusion: np.ndarray, name: str) -> str:
     most = cells(confusion)[0]
     times = "once" if most.images == 1 else f"{most.images:,} times"
     return (
-        f"The {name} misclassifies **{count:,}** of {_digits(total)}, most often {_a(most.digit)} "
-        f"as {_a(most.read)}: {times}."
+        f"The {name} misclassifies **{count:,}** of {_digits(total)}, most often "
+        f"{a_digit(most.digit)} as {a_digit(most.read)}: {times}."
     )
 
 
@@ -201,7 +201,8 @@ def _digits(count: int, kind: str = "") -> str:
     return f"{count:,} {kind}digit" + "s" * (count != 1)
 
 
-def _a(digit: int) -> str:
+def a_digit(digit: int) -> str:
+    """A digit with its article, as a sentence has it: "a 7", "an 8"."""
     return f"an {digit}" if digit == 8 else f"a {digit}"
 
 
