@@ -40,8 +40,10 @@ def main() -> None:
         st.session_state["picture_problem"] = None
         canvas.board().send(canvas.board().drawing)
     st.header("Draw a digit. Two networks try to read it.")
+    page.link_back()
     selection.follow_address()
-    runs = selection.choose("best")
+    with st.container(horizontal=True, vertical_alignment="center", key="models"):
+        runs = selection.choose("best")
     selection.keep_in_address()
     left, *right = st.columns([1.25, 1, 1], gap="medium")
     cards = {

@@ -129,7 +129,7 @@ def measure_speed(folder: Path) -> Iterator[Row]:
         for _ in range(TIMES):
             page.wait_for_timeout(REST_MS)
             was = page.evaluate(METRICS)
-            button = page.get_by_role("button", name="Another example")
+            button = page.get_by_role("button", name="Example")
             times_ms.append(
                 timed(page, "click", f"{METRICS}.join() !== {','.join(was)!r}", button.click)
             )
@@ -137,6 +137,11 @@ def measure_speed(folder: Path) -> Iterator[Row]:
             "Slide: from asking for another digit to both numbers, 441 positions each",
             figures(times_ms),
             asked="at most 700 ms",
+        )
+        yield Row(
+            "Slide: dragging the digit, what both models predict is shown anew",
+            f"{dragged(page):.0f} times a second",
+            asked="at least 12 times a second",
         )
 
 
@@ -158,8 +163,40 @@ def keys(page: Page, name: str, shown: str) -> list[float]:
     return times_ms
 
 
-# The spoiled digit, which stands beside both readings; they may stay the same.
-PICTURE = "document.querySelector('.st-key-breaking img[alt=\"The digit, spoiled\"]').src"
+def dragged(page: Page) -> float:
+    """How many times a second the digit and both predictions are drawn anew while it is dragged to
+    and fro."""
+    chart = page.locator("[data-testid=stVegaLiteChart] canvas")
+    box = chart.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["width"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.evaluate(COUNT_DRAWN, chart.element_handle())
+    for step in range(DRAGGED_STEPS):
+        page.mouse.move(x + 100 * np.sin(step / 8), y + 60 * np.cos(step / 11))
+        page.wait_for_timeout(16)  # a mouse tells of itself about as often as a screen is drawn
+    page.mouse.up()
+    drawn, seconds = page.evaluate("window.drawn")
+    return drawn / seconds
+
+
+DRAGGED_STEPS = 200
+# Counts, at each frame, whether the canvas shows something else than before.
+COUNT_DRAWN = """canvas => {
+    const begin = performance.now()
+    let was = canvas.toDataURL()
+    window.drawn = [0, 0]
+    const look = () => {
+        const is = canvas.toDataURL()
+        window.drawn = [window.drawn[0] + (is !== was), (performance.now() - begin) / 1000]
+        was = is
+        requestAnimationFrame(look)
+    }
+    requestAnimationFrame(look)
+}"""
+# The distorted digit, which stands beside both readings; they may stay the same.
+PICTURE = "document.querySelector('.st-key-breaking img[alt=\"The distorted digit\"]').src"
 # What the metrics say, with how sure they are, and of which epoch.
 TEXTS = (
     "[...document.querySelectorAll('[data-testid=stMetric]')].map((shown) => "

@@ -13,6 +13,7 @@ from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS, number
 from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.lessons import cached, charts, frame, waiting
+from pages.parts.lessons.playing import Player
 
 SCRIPT = "pages/breaking.py"
 CHOSEN, COUNT = "breaking-distortion", "breaking-images"
@@ -31,6 +32,8 @@ SETTINGS = {
     COUNT: frame.Setting("images", COUNTS),
     **{_key(name): frame.Setting(name, one.amounts) for name, one in CORRUPTIONS.items()},
 }
+# By the name of the distortion.
+PLAYERS = {name: Player(_key(name), tick_s=0.3) for name in CORRUPTIONS}
 # A model with less than this test accuracy counts as broken.
 HALF = 0.5
 
@@ -38,16 +41,15 @@ HALF = 0.5
 @page.guarded
 def main() -> None:
     """The page."""
-    frame.begin(SCRIPT, SETTINGS)
+    if frame.begin(SCRIPT, SETTINGS):
+        for player in PLAYERS.values():
+            player.stop()
     for key, first in ((CHOSEN, FIRST), (COUNT, COUNTS[0]), (IS_RUNNING, False)):
         st.session_state.setdefault(key, first)
+    for name, one in CORRUPTIONS.items():
+        # What a link has set, or what was chosen before, comes before the default.
+        st.session_state.setdefault(_key(name), one.harmless)
     st.header("Where does it break?")
-    st.markdown(
-        "Here the digit is distorted more and more (a corruption), and classified as it is, "
-        "without being centred again. **Notice** which model fails first, and whether it knows: a "
-        "wrong answer can be a very confident one. **Try** every distortion, then check on the "
-        "whole test set whether your digit was an exception."
-    )
     with st.container(key="breaking"):
         one_digit()
     st.subheader("The whole test set")
@@ -63,9 +65,13 @@ def main() -> None:
 @st.fragment
 @page.guarded
 def one_digit() -> None:
-    """The digit, distorted as far as the slider says, and the predictions along the slider."""
-    image, label = frame.digit()
-    runs = frame.networks()
+    """The digit, the distortion, and both models along it."""
+    stage = frame.set_stage(
+        "Here the digit is distorted more and more (a corruption), and classified as it is, "
+        "without being centred again. **Notice** which model fails first, and whether it knows: a "
+        "wrong answer can be a very confident one. **Try** every distortion, then check on the "
+        "whole test set whether your digit was an exception."
+    )
     name = st.segmented_control(
         "Distortion",
         list(CORRUPTIONS),
@@ -73,62 +79,84 @@ def one_digit() -> None:
         key=CHOSEN,
         required=True,
         persist_state="session",
+        label_visibility="collapsed",
     )
     assert name is not None  # it is required
-    corruption = CORRUPTIONS[name]
-    # What a link has set, or what was chosen before, comes before the default.
-    st.session_state.setdefault(_key(name), corruption.harmless)
-    amount = st.select_slider(
-        _scale(corruption),
-        corruption.amounts,
-        key=_key(name),
-        format_func=number,
-        persist_state="session",
-        help=corruption.help,
-    )
-    frame.present(SCRIPT, image, label, runs, SETTINGS, {CHOSEN: name, _key(name): amount})
+    amount = st.session_state[_key(name)]
+    frame.present(SCRIPT, stage, SETTINGS, {CHOSEN: name, _key(name): amount})
     if name != st.session_state.setdefault("breaking-shown", name):
         st.session_state["breaking-shown"] = name
+        for player in PLAYERS.values():
+            player.stop()
         st.rerun()  # the chart of the whole test set stands outside of this part of the page
+    PLAYERS[name].fragment(along, stage, name)
+
+
+def along(stage: frame.Stage, name: str) -> None:
+    """The digit, distorted as far as the slider says, and the predictions along the slider.
+
+    Args:
+        stage: The digit and the two models.
+        name: Of the distortion, a key of CORRUPTIONS.
+    """
+    image, label, runs, _ = stage
+    corruption, key = CORRUPTIONS[name], _key(name)
+    PLAYERS[name].choose(
+        corruption.amounts,
+        lambda is_playing: st.select_slider(
+            _scale(corruption),
+            corruption.amounts,
+            key=key,
+            format_func=number,
+            persist_state="session",
+            help=corruption.help,
+            disabled=is_playing,
+        ),
+    )
+    amount = st.session_state[key]
     with resources.while_loading():
         found = {network: cached.read_along(run.id, image, name) for network, run in runs.items()}
     place = corruption.amounts.index(amount)
     distorted = cached.distorted(image, name)
-    left, *columns = st.columns([1, 1, 1], gap="medium", vertical_alignment="center")
-    picture = canvas.enlarged(distorted[place], PICTURE_PX)
-    left.image(picture, width=PICTURE_PX, caption="What the models see", alt="The distorted digit")
-    for column, (network, read) in zip(columns, found.items(), strict=True):
-        digit = int(digits_of(read[place]))
-        column.metric(
-            f"{NETWORKS[network].title} prediction",
-            answer(read[place], runs[network].measured.confidence_threshold),
-            f"probability {read[place].max():.1%}"
-            + (f" ({label}: {read[place, label]:.1%})" if digit != label else ""),
-            delta_color="off",
-            delta_arrow="off",
+    left, right = st.columns([1, 2.4], gap="medium")
+    with left.container(horizontal=True, vertical_alignment="center"):
+        picture = canvas.enlarged(distorted[place], PICTURE_PX)
+        st.image(
+            picture, width=PICTURE_PX, caption="What the models see", alt="The distorted digit"
         )
-    st.markdown(
-        finding(
-            corruption,
-            {
-                network: is_recognised(read, label, runs[network].measured.confidence_threshold)
-                for network, read in found.items()
-            },
-            label,
+        for network, read in found.items():
+            digit = int(digits_of(read[place]))
+            st.metric(
+                f"{NETWORKS[network].title} prediction",
+                answer(read[place], runs[network].measured.confidence_threshold),
+                f"probability {read[place].max():.1%}"
+                + (f" ({label}: {read[place, label]:.1%})" if digit != label else ""),
+                delta_color="off",
+                delta_arrow="off",
+            )
+    with right:
+        st.markdown(
+            finding(
+                corruption,
+                {
+                    network: is_recognised(read, label, runs[network].measured.confidence_threshold)
+                    for network, read in found.items()
+                },
+                label,
+            )
         )
-    )
-    large_type.chart(
-        charts.along(
-            corruption.amounts,
-            {network: read[:, label].tolist() for network, read in found.items()},
-            {network: digits_of(read).tolist() for network, read in found.items()},
-            label,
-            amount,
-            _scale(corruption),
-        ),
-        key="breaking-along",
-        alt=f"Probability of {label} according to each model, along the distortion",
-    )
+        large_type.chart(
+            charts.along(
+                corruption.amounts,
+                {network: read[:, label].tolist() for network, read in found.items()},
+                {network: digits_of(read).tolist() for network, read in found.items()},
+                label,
+                amount,
+                _scale(corruption),
+            ),
+            key="breaking-along",
+            alt=f"Probability of {label} according to each model, along the distortion",
+        )
 
 
 def _scale(corruption: Corruption) -> str:

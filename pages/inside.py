@@ -11,6 +11,7 @@ from mnist_models.settings.hyperparameters import (
 )
 from pages.parts import page, resources
 from pages.parts.lessons import cached, frame
+from pages.parts.lessons.playing import Player
 
 SCRIPT = "pages/inside.py"
 MOST_LAYERS = CnnHyperparameters.choices()["conv_layers"].max_count
@@ -25,6 +26,8 @@ SETTINGS = {
         for name in ("filter", "row", "column", "channel")
     },
 }
+# It slides a kernel along a row of the feature map.
+PLAYER = Player("inside-column", tick_s=0.4)
 # Models whose first layer is easy to interpret.
 READABLE = {
     "Train a DNN with one small hidden layer: 16 templates are all that it has": DnnHyperparameters(
@@ -39,15 +42,9 @@ READABLE = {
 @page.guarded
 def main() -> None:
     """The page."""
-    frame.begin(SCRIPT, SETTINGS)
+    if frame.begin(SCRIPT, SETTINGS):
+        PLAYER.stop()
     st.header("Look inside: what does each layer make of your digit?")
-    st.markdown(
-        "Each layer turns the previous layer's numbers (activations) into new ones, until ten are "
-        "left. **Notice** that the DNN's first layer has one weight per pixel for each unit, the "
-        "CNN's a few small kernels that are used everywhere. **Try** another digit and see what is "
-        "evidence for that one; then choose one pixel of a feature map, and follow the arithmetic "
-        "that leads to it."
-    )
     look_inside()
 
 
@@ -56,13 +53,17 @@ def main() -> None:
 def look_inside() -> None:
     """The digit, the two models, and what is in them. A fragment: a choice redraws this and nothing
     else."""
-    image, label = frame.digit()
-    runs = frame.networks()
+    stage = frame.set_stage(
+        "Each layer turns the previous layer's numbers (activations) into new ones, until ten are "
+        "left. **Notice** that the DNN's first layer has one weight per pixel for each unit, the "
+        "CNN's a few small kernels that are used everywhere. **Try** another digit and see what is "
+        "evidence for that one; then choose one pixel of a feature map, and follow the arithmetic "
+        "that leads to it."
+    )
+    image, label, runs, _ = stage
     frame.present(
         SCRIPT,
-        image,
-        label,
-        runs,
+        stage,
         SETTINGS,
         {key: st.session_state[key] for key in SETTINGS if key in st.session_state},
     )
@@ -97,7 +98,7 @@ def look_inside() -> None:
     for network, inspector in inspectors.items():
         if inspector.convolutions:
             st.subheader(f"Follow one pixel through the {NETWORKS[network].title}")
-            pixel.explain(runs[network].id, inspector, activations_of[network])
+            pixel.explain(runs[network].id, inspector, activations_of[network], PLAYER)
     with st.expander("Why do they look like that?"):
         why()
 

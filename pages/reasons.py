@@ -40,23 +40,22 @@ def main() -> None:
     for key, first in STARTS.items():
         st.session_state.setdefault(key, first)
     st.header("Why this answer, and what would change it?")
-    st.markdown(
-        "A model cannot say why it predicts what it predicts, but it can be tested: what if this "
-        "part were covered, what if a stroke were added, and which training digits are most "
-        "similar to this one? **Notice** which strokes each answer depends on, and whether both "
-        "models rely on the same ones. **Try** a digit written badly on purpose, and see how "
-        "little ink turns it into another digit."
-    )
     reasons()
 
 
 @page.guarded
 def reasons() -> None:
     """The digit, the two models, and three ways to test them."""
-    image, label = frame.digit()
-    runs = frame.networks()
+    stage = frame.set_stage(
+        "A model cannot say why it predicts what it predicts, but it can be tested: what if this "
+        "part were covered, what if a stroke were added, and which training digits are most "
+        "similar to this one? **Notice** which strokes each answer depends on, and whether both "
+        "models rely on the same ones. **Try** a digit written badly on purpose, and see how "
+        "little ink turns it into another digit."
+    )
+    image, label, runs, _ = stage
     values = {key: st.session_state[key] for key in SETTINGS}
-    frame.present(SCRIPT, image, label, runs, SETTINGS, values)
+    frame.present(SCRIPT, stage, SETTINGS, values)
     with resources.while_loading():
         read = {network: resources.classifier(run.id).read(image) for network, run in runs.items()}
     odds = {

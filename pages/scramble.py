@@ -29,18 +29,20 @@ def main() -> None:
             canvas.show_test_digit(frame.EXAMPLE)
         board.send(board.drawing)
     st.header("Shuffle the pixels: who cares?")
-    st.markdown(
-        "Here all 784 pixels of every image are shuffled by one fixed permutation, for training "
-        "and for testing alike. Two models were trained on images shuffled like that. **Notice** "
-        "that the fully connected network hardly cares: it never knew which pixels are neighbours. "
-        "A convolutional network looks for patterns of neighbouring pixels, and there are none "
-        "left. **Try** drawing with the shuffle on: you cannot read it, but can they?"
-    )
-    shuffled = {network: choose(network, some) for network, some in runs.items()}
+    with frame.line_of_controls():
+        shuffled = {network: choose(network, some) for network, some in runs.items()}
+        frame.explain(
+            "Here all 784 pixels of every image are shuffled by one fixed permutation, for "
+            "training and for testing alike. Two models were trained on images shuffled like that. "
+            "**Notice** that the fully connected network hardly cares: it never knew which pixels "
+            "are neighbours. A convolutional network looks for patterns of neighbouring pixels, "
+            "and there are none left. **Try** drawing with the shuffle on: you cannot read it, but "
+            "can they?"
+        )
     original = pretrained_runs("quick")
+    st.markdown(verdict(original, shuffled))
     draw_and_read(original, shuffled)
     st.subheader("Effect on test accuracy")
-    st.markdown(verdict(original, shuffled))
     large_type.chart(
         charts.mistakes(
             [
@@ -118,7 +120,8 @@ def draw_and_read(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> N
         with st.container(key="canvas"):
             preparation = canvas.draw(st.session_state.get("brush", canvas.BRUSH_PX))
         board = canvas.board()
-        with st.container(horizontal=True, gap="xsmall"):
+        controls = st.container(horizontal=True, gap="xsmall")
+        with controls:
             st.button("Clear", icon=":material/delete:", on_click=board.clear, key="scramble-clear")
             st.button(
                 "Example",
@@ -147,7 +150,8 @@ def draw_and_read(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> N
     label = board.label if board.label is not None else frame.guess(preparation.image)
     chosen = {_key(network): run.id for network, run in shuffled.items()}
     of_link = settings({network: {run.id: run} for network, run in shuffled.items()})
-    frame.present(SCRIPT, preparation.image, label, {}, of_link, chosen)
+    stage = frame.Stage(preparation.image, label, {}, controls)
+    frame.present(SCRIPT, stage, of_link, chosen)
 
 
 def show_images(preparation: Preparation) -> None:

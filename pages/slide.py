@@ -1,5 +1,7 @@
 """Slide: a digit moved to every position, and both predictions there."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import streamlit as st
 
@@ -9,13 +11,14 @@ from mnist_models.runs import comparison
 from mnist_models.runs.tables import Run
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS, CnnHyperparameters
-from pages.parts import canvas, large_type, page, resources
+from pages.parts import large_type, page, resources
 from pages.parts.lessons import cached, charts, frame
 
 SCRIPT = "pages/slide.py"
 PREPARED, RIGHT, DOWN = "slide-prepared", "slide-right", "slide-down"
 STEPS = tuple(range(-shifts.MOST_PX, shifts.MOST_PX + 1))
-DIGIT_PX = 112
+# A map or the digit to be dragged, without its axes and with them.
+SIDE_PX, PANEL_PX = 280, 350
 SETTINGS = {
     PREPARED: frame.Setting("prepared", (False, True)),
     RIGHT: frame.Setting("right", STEPS),
@@ -37,13 +40,6 @@ def main() -> None:
     for key in (RIGHT, DOWN):
         st.session_state.setdefault(key, 0)
     st.header("Move the digit: who still recognises it?")
-    st.markdown(
-        "Every drawing is centred first (preprocessing). Here the digit is moved from the centre, "
-        f"by up to {shifts.MOST_PX} of the 28 pixels each way, and both models classify it at each "
-        f"of the {len(shifts.SHIFTS)} positions. **Notice** how far you can go before a model "
-        "loses the digit. **Try:** see what preprocessing is worth. Switch on re-centring, and "
-        "every position is as easy as the centre."
-    )
     slide()
 
 
@@ -52,32 +48,33 @@ def main() -> None:
 def slide() -> None:
     """The digit, the two models, and a map for each. A fragment: a choice redraws this and nothing
     else."""
-    runs = frame.networks()
-    side, stage = st.columns([1, 3], gap="medium")
-    with side:
-        image, label = frame.digit()
-        prepared = st.toggle(
-            "Re-centre everywhere",
-            key=PREPARED,
-            persist_state="session",
-            help="Crops, scales and centres the digit again at each position, as Draw does.",
-        )
-        moved = {key: st.session_state[key] for key in (RIGHT, DOWN)}
-        frame.present(SCRIPT, image, label, runs, SETTINGS, {PREPARED: prepared} | moved)
-    with stage:
-        maps(image, label, runs, prepared)
-    why(runs)
+    stage = frame.set_stage(
+        "Every drawing is centred first (preprocessing). Here the digit is moved from the centre, "
+        f"by up to {shifts.MOST_PX} of the 28 pixels each way, and both models classify it at each "
+        f"of the {len(shifts.SHIFTS)} positions. **Notice** how far you can go before a model "
+        "loses the digit. **Try:** see what preprocessing is worth. Switch on re-centring, and "
+        "every position is as easy as the centre."
+    )
+    prepared = stage.controls.toggle(
+        "Re-centre",
+        key=PREPARED,
+        persist_state="session",
+        help="Crops, scales and centres the digit again at each position, as Draw does.",
+    )
+    moved = {key: st.session_state[key] for key in (RIGHT, DOWN)}
+    frame.present(SCRIPT, stage, SETTINGS, {PREPARED: prepared} | moved)
+    maps(stage, prepared)
+    why(stage.runs)
 
 
-def maps(image: np.ndarray, label: int, runs: dict[str, Run], prepared: bool) -> None:
-    """Where each model recognises the digit, and what both say at one position.
+def maps(stage: frame.Stage, prepared: bool) -> None:
+    """The digit, to be moved, and where each model recognises it.
 
     Args:
-        image: The digit, uint8 (28, 28).
-        label: Which digit it is, 0 to 9.
-        runs: The models, by kind.
+        stage: The digit and the two models.
         prepared: Whether the digit is re-centred at each position.
     """
+    image, label, runs, _ = stage
     with resources.while_loading():
         found = {
             network: cached.read_everywhere(run.id, image, prepared)
@@ -89,28 +86,29 @@ def maps(image: np.ndarray, label: int, runs: dict[str, Run], prepared: bool) ->
         for network, read in found.items()
     }
     st.markdown(verdict(shares, label, prepared))
-    images = cached.everywhere(image, prepared)
-    for column, (network, places) in zip(
-        st.columns(len(runs), gap="medium"),
-        described(found, thresholds, label, images).items(),
-        strict=True,
-    ):
-        title = NETWORKS[network].title
-        with column:
-            st.metric(
-                f"Positions where the {title} recognises the {label}", f"{shares[network]:.1%}"
-            )
-            large_type.chart(
-                charts.positions(places),
-                key=f"places-{network}",
-                alt=f"Probability of {label} according to the {title}, at each position",
-            )
+    # Squares of a fixed size, side by side where there is room.
+    with st.container(horizontal=True, gap="medium"):
+        with st.container(width=large_type.px(PANEL_PX)):
+            one_position(image, found, thresholds)
+        for network, places in described(
+            found, thresholds, label, cached.everywhere(image, prepared)
+        ).items():
+            title = NETWORKS[network].title
+            with st.container(width=large_type.px(PANEL_PX)):
+                st.metric(
+                    f"Positions where the {title} recognises the {label}", f"{shares[network]:.1%}"
+                )
+                large_type.chart(
+                    charts.positions(places, large_type.px(SIDE_PX)),
+                    key=f"places-{network}",
+                    width="content",
+                    alt=f"Probability of {label} according to the {title}, at each position",
+                )
     st.caption(
-        "Each cell is a position of the digit: the brighter, the more probable the correct digit "
-        "according to the model. A number is the digit predicted instead, and ? is “not sure”. "
-        "Point at a cell to see the digit there and both predictions, or choose a position here."
+        "Each cell of a map is a position of the digit: the brighter, the more probable the "
+        "correct digit according to the model. A number is the digit predicted instead, and ? is "
+        "“not sure”. Point at a cell to see the digit there and both predictions."
     )
-    one_position(images, found, thresholds)
 
 
 def verdict(shares: dict[str, float], label: int, prepared: bool) -> str:
@@ -145,35 +143,55 @@ def verdict(shares: dict[str, float], label: int, prepared: bool) -> str:
 @st.fragment
 @page.guarded
 def one_position(
-    images: np.ndarray, found: dict[str, np.ndarray], thresholds: dict[str, float]
+    image: np.ndarray, found: dict[str, np.ndarray], thresholds: dict[str, float]
 ) -> None:
-    """The digit at a position that is chosen here, and both predictions. A fragment: the maps,
-    which are large, are not redrawn."""
-    right, down = st.columns(2, gap="medium")
-    dx = right.slider(
-        "Shift right",
-        STEPS[0],
-        STEPS[-1],
-        key=RIGHT,
-        format="%d px",
-        persist_state="session",
-    )
-    dy = down.slider(
-        "Shift down", STEPS[0], STEPS[-1], key=DOWN, format="%d px", persist_state="session"
+    """The digit, to be dragged, or moved by two sliders, and both predictions. A fragment: the
+    maps, which are large, are not redrawn.
+
+    Args:
+        image: The digit at its original position, uint8 (28, 28).
+        found: The probabilities of each model, float32 (441, 10), by kind.
+        thresholds: The confidence threshold of each model, by kind.
+    """
+    st.markdown("**Drag the digit**, with the mouse or a finger.")
+    chart = st.container()
+    dx, dy = (
+        st.slider(
+            f"Shift {way}",
+            STEPS[0],
+            STEPS[-1],
+            key=key,
+            format="%d px",
+            persist_state="session",
+        )
+        for way, key in (("right", RIGHT), ("down", DOWN))
     )
     place = shifts.SHIFTS.index((dx, dy))
-    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        st.image(
-            canvas.enlarged(images[place], DIGIT_PX),
-            width=DIGIT_PX,
-            alt="The digit at this position",
+    predictions = " and the ".join(
+        f"{NETWORKS[network].title} {_says(read[place], thresholds[network])} "
+        f"({read[place].max():.1%})"
+        for network, read in found.items()
+    )
+    st.markdown(f"{where(dx, dy)}, the {predictions}.")
+    with chart:
+        large_type.chart(
+            charts.dragged(
+                frame.data_url(image.tobytes()),
+                [
+                    {
+                        network: f"{answer(read[place], thresholds[network])}, "
+                        f"{read[place].max():.1%}"
+                        for network, read in found.items()
+                    }
+                    for place in range(len(shifts.SHIFTS))
+                ],
+                (dx, dy),
+                large_type.px(SIDE_PX),
+            ),
+            key="slide-drag",
+            width="content",
+            alt="The digit, which can be dragged, and both predictions where it is",
         )
-        predictions = " and the ".join(
-            f"{NETWORKS[network].title} {_says(read[place], thresholds[network])} "
-            f"({read[place].max():.1%})"
-            for network, read in found.items()
-        )
-        st.markdown(f"{where(dx, dy)}, the {predictions}.")
 
 
 def _says(probabilities: np.ndarray, confidence_threshold: float) -> str:
@@ -242,7 +260,7 @@ def described(
     }
 
 
-def why(runs: dict[str, Run]) -> None:
+def why(runs: Mapping[str, Run]) -> None:
     """Why that is so, and what training can change."""
     with st.expander("Why?"):
         st.markdown(

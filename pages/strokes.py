@@ -12,15 +12,16 @@ from mnist_models.data.probabilities import NOT_SURE, answer, digits_of
 from mnist_models.data.strokes import Decision, Drawing, Moment, Replay
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, large_type, page, resources
+from pages.parts import canvas, large_type, page, resources, selection
 from pages.parts.lessons import cached, charts, frame
+from pages.parts.lessons.playing import Player
 
 PICTURE_PX = 160
-# The time from one moment of a replay to the next: about twelve seconds in all.
-TICK_S = 0.2
 SCRIPT = "pages/strokes.py"
-# In percent: how much of the ink is shown and, while a replay runs, how far it has come.
-INK, PLAYED = "strokes-drawn", "strokes-played"
+# How much of the ink is shown, in percent.
+INK = "strokes-drawn"
+# A replay takes about twelve seconds in all.
+PLAYER = Player(INK, tick_s=0.2)
 SETTINGS = {INK: frame.Setting("drawn", tuple(range(101)))}
 # For visitors who come without a drawing.
 EXAMPLE = strokes.EXAMPLES[0]
@@ -30,16 +31,11 @@ EXAMPLE = strokes.EXAMPLES[0]
 def main() -> None:
     """The page."""
     if frame.begin(SCRIPT, SETTINGS):
-        st.session_state[PLAYED] = None
+        PLAYER.stop()
     if canvas.board().preparation is None:
         canvas.show_example(EXAMPLE)
+    st.session_state.setdefault(INK, 100)
     st.header("Stroke by stroke: when did they know?")
-    st.markdown(
-        "Your drawing is replayed, from the first touch of the pen to the last, and at each moment "
-        "both models classify what has been drawn so far. **Notice** the moment at which the "
-        "answer flips: often it is one short line. **Try** drawing the same digit with its strokes "
-        "in another order, or without the last one."
-    )
     replayed()
 
 
@@ -49,20 +45,26 @@ def replayed() -> None:
     board = canvas.board()
     label = board.label
     assert board.preparation is not None  # an example is shown where there was none
-    if frame.is_presented():
-        st.caption(page.plain(board.origin.split(". ")[0]) + ".")
-    else:
-        choose_drawing()
-    runs = frame.networks()
+    controls = frame.line_of_controls()
+    with controls:
+        if frame.is_presented():
+            st.caption(page.plain(board.origin.split(". ")[0]) + ".")
+        else:
+            choose_drawing()
+        runs = selection.choose("same", fixed=frame.is_presented())
+        frame.explain(
+            "Your drawing is replayed, from the first touch of the pen to the last, and at each "
+            "moment both models classify what has been drawn so far. **Notice** the moment at "
+            "which the answer flips: often it is one short line. **Try** drawing the same digit "
+            "with its strokes in another order, or without the last one."
+        )
     if label is None:
         label = frame.guess(board.preparation.image)
     frame.present(
         SCRIPT,
-        board.preparation.image,
-        label,
-        runs,
+        frame.Stage(board.preparation.image, label, runs, controls),
         SETTINGS,
-        {INK: st.session_state.get(INK, 100)},
+        {INK: st.session_state[INK]},
     )
     objects = json.dumps(canvas.board().drawing["objects"])
     replay = cached.replay(objects)
@@ -80,11 +82,7 @@ def replayed() -> None:
         for network, run in runs.items()
     }
     st.markdown(verdict(decisions, replay))
-    # A fragment redraws itself as often as was fixed when it was defined.
-    is_playing = st.session_state[PLAYED] is not None
-    st.fragment(watch, run_every=TICK_S if is_playing else None)(
-        replay, runs, read, decisions, is_playing
-    )
+    PLAYER.fragment(watch, replay, runs, read, decisions)
     st.caption(
         "At each moment, what has been drawn so far is cropped, resized and centred as if it were "
         "the whole drawing, so even the first dot fills the image. Ink is measured along the "
@@ -97,7 +95,7 @@ def replayed() -> None:
 
 def choose_drawing() -> None:
     """Examples, and the way to a drawing of one's own."""
-    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+    with st.popover("Drawing", icon=":material/gesture:", key="strokes-drawings"):
         for example in strokes.EXAMPLES:
             st.button(
                 example.title,
@@ -106,30 +104,19 @@ def choose_drawing() -> None:
                 args=[example],
                 key=f"strokes-example-{example.digit}",
             )
-        st.page_link("app.py", label="Draw one", icon=":material/draw:")
+    frame.draw_one()
 
 
 def _show(example: strokes.Example) -> None:
     canvas.show_example(example)
-    _go_to(100)
+    PLAYER.go_to(100)
 
 
-def _go_to(percent: int) -> None:
-    st.session_state[INK], st.session_state[PLAYED] = percent, None
-
-
-def _play() -> None:
-    """Starts from the moment that is shown, or from the beginning if that is the end."""
-    st.session_state[PLAYED] = st.session_state[INK] % 100
-
-
-@page.guarded
 def watch(
     replay: Replay,
     runs: Mapping[str, Run],
     read: Mapping[str, np.ndarray],
     decisions: Mapping[str, Decision],
-    was_playing: bool,
 ) -> None:
     """One moment of the drawing: as drawn, as the models see it, and their predictions.
 
@@ -138,20 +125,10 @@ def watch(
         runs: The two models, by kind.
         read: The probabilities of each model, float32 (moments, 10), by kind.
         decisions: When each model settled on its answer, by kind.
-        was_playing: Whether this redraws itself to show one moment after another.
     """
-    if st.session_state[PLAYED] == 100:
-        _go_to(100)
-    played: int | None = st.session_state[PLAYED]
-    if (played is not None) != was_playing:
-        st.rerun()  # the whole page
-    at = replay.at(st.session_state.setdefault(INK, 100))
-    if played is not None:
-        # The browser may still send the slider's position of before.
-        at = min(replay.at(played) + 1, len(replay.moments) - 1)
-        st.session_state[INK] = st.session_state[PLAYED] = replay.moments[at].percent
+    PLAYER.choose([moment.percent for moment in replay.moments], choose_moment)
+    at = replay.at(st.session_state[INK])
     moment = replay.moments[at]
-    choose_moment(moment.percent, was_playing)
     pixels = canvas.enlarged(replay.images[at], PICTURE_PX)
     left, *right = st.columns([0.7, *[1.5] * len(runs)], gap="medium")
     with left.container(horizontal=True):
@@ -184,43 +161,25 @@ def watch(
             st.button(
                 f"Where the {title} last changed its answer",
                 icon=":material/flag:",
-                on_click=_go_to,
+                on_click=PLAYER.go_to,
                 args=[replay.moments[decisions[network].since].percent],
                 key=f"strokes-decision-{network}",
                 wrap=True,
             )
 
 
-def choose_moment(percent: int, is_playing: bool) -> None:
-    """Which moment is shown, and the buttons of the replay.
-
-    Args:
-        percent: How much of the ink is shown now.
-        is_playing: Whether the replay runs.
-    """
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        if is_playing:
-            st.button(
-                "Stop", icon=":material/stop:", on_click=_go_to, args=[percent], key="strokes-stop"
-            )
-        else:
-            st.button(
-                "Play",
-                icon=":material/play_arrow:",
-                type="primary",
-                on_click=_play,
-                key="strokes-play",
-            )
-        st.slider(
-            "Ink drawn",
-            0,
-            100,
-            key=INK,
-            format="%d%%",
-            persist_state="session",
-            disabled=is_playing,
-            help="How much of the drawing is shown, measured along its strokes.",
-        )
+def choose_moment(is_playing: bool) -> None:
+    """How much of the drawing is shown."""
+    st.slider(
+        "Ink drawn",
+        0,
+        100,
+        key=INK,
+        format="%d%%",
+        persist_state="session",
+        disabled=is_playing,
+        help="How much of the drawing is shown, measured along its strokes.",
+    )
 
 
 def show_prediction(title: str, probabilities: np.ndarray, confidence_threshold: float) -> None:

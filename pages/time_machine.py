@@ -1,15 +1,26 @@
 """The time machine: a model's prediction for this digit after each epoch of its training."""
 
-import bisect
+from __future__ import annotations
 
+import bisect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 import streamlit as st
 
 from mnist_models.training import checkpoints
 from pages.parts import page, resources
 from pages.parts.lessons import cached, frame, time_machine
+from pages.parts.lessons.playing import Player
+
+if TYPE_CHECKING:  # importing it imports TensorFlow
+    from mnist_models.explain.history import History
 
 SCRIPT = "pages/time_machine.py"
 EPOCH, VIEW = "time-epoch", "time-view"
+# One epoch changes much.
+PLAYER = Player(EPOCH, tick_s=0.7)
 # What a link can say: any whole number of epochs. If that epoch is not stored, the one before it is
 # shown.
 EPOCHS = tuple(range(101))
@@ -26,16 +37,10 @@ SETTINGS = {
 @page.guarded
 def main() -> None:
     """The page."""
-    frame.begin(SCRIPT, SETTINGS)
+    if frame.begin(SCRIPT, SETTINGS):
+        PLAYER.stop()
     st.session_state.setdefault(VIEW, SETTINGS[VIEW].allowed[0])
     st.header("The time machine: how did they learn?")
-    st.markdown(
-        "While a model is trained, its weights are stored after every epoch (checkpoints), or "
-        "after the most informative epochs if there are many. Here each of those earlier models "
-        "classifies your digit. **Notice** that before the first epoch the prediction is random, "
-        "and how much one epoch changes. **Try** a digit that looks like two others: the model may "
-        "have changed its answer. Then go layer by layer: which layers stop changing first?"
-    )
     travel()
     stored_epochs()
 
@@ -43,10 +48,16 @@ def main() -> None:
 @st.fragment
 @page.guarded
 def travel() -> None:
-    """The digit, an epoch, and both models as they were then. A fragment: the slider redraws this
-    and nothing else."""
-    image, label = frame.digit()
-    runs = frame.networks()
+    """The digit and both models, at all stored epochs. A fragment: a choice redraws this and
+    nothing else."""
+    stage = frame.set_stage(
+        "While a model is trained, its weights are stored after every epoch (checkpoints), or "
+        "after the most informative epochs if there are many. Here each of those earlier models "
+        "classifies your digit. **Notice** that before the first epoch the prediction is random, "
+        "and how much one epoch changes. **Try** a digit that looks like two others: the model may "
+        "have changed its answer. Then go layer by layer: which layers stop changing first?"
+    )
+    image, _, runs, controls = stage
     with resources.while_loading():
         histories = {network: cached.history(run.id) for network, run in runs.items()}
         read = {
@@ -61,24 +72,7 @@ def travel() -> None:
         st.session_state[EPOCH] = (
             epochs[-1] if wanted is None else epochs[max(0, bisect.bisect(epochs, wanted) - 1)]
         )
-    epoch = st.select_slider(
-        "Epoch",
-        epochs,
-        key=EPOCH,
-        format_func=time_machine.rounded,
-        persist_state="session",
-    )
-    at = [
-        time_machine.Epoch(
-            network,
-            run,
-            histories[network],
-            bisect.bisect(histories[network].epochs, epoch) - 1,
-            read[network],
-        )
-        for network, run in runs.items()
-    ]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with controls:
         view = st.segmented_control(
             "View",
             time_machine.VIEWS,
@@ -86,16 +80,58 @@ def travel() -> None:
             required=True,
             key=VIEW,
             persist_state="session",
+            label_visibility="collapsed",
         )
-        layers = {
-            key: st.session_state[key]
-            for key in time_machine.LAYERS.values()
-            if key in st.session_state
-        }
-        values = {EPOCH: int(epoch), VIEW: view, **layers}
-        frame.present(SCRIPT, image, label, runs, SETTINGS, values)
     assert view is not None  # it is required
-    time_machine.VIEWS[view].show(at, image, label)
+    layers = {
+        key: st.session_state[key]
+        for key in time_machine.LAYERS.values()
+        if key in st.session_state
+    }
+    values = {EPOCH: int(st.session_state[EPOCH]), VIEW: view, **layers}
+    frame.present(SCRIPT, stage, SETTINGS, values)
+    PLAYER.fragment(at_epoch, stage, epochs, histories, read, view)
+
+
+def at_epoch(
+    stage: frame.Stage,
+    epochs: Sequence[float],
+    histories: Mapping[str, History],
+    read: Mapping[str, np.ndarray],
+    view: str,
+) -> None:
+    """An epoch, and both models as they were then.
+
+    Args:
+        stage: The digit and the two models.
+        epochs: All that are stored of either.
+        histories: The models at their stored epochs, by kind.
+        read: The probability of each digit at each of these, float (epochs, 10), by kind.
+        view: A key of time_machine.VIEWS.
+    """
+    PLAYER.choose(
+        epochs,
+        lambda is_playing: st.select_slider(
+            "Epoch",
+            epochs,
+            key=EPOCH,
+            format_func=time_machine.rounded,
+            persist_state="session",
+            disabled=is_playing,
+        ),
+    )
+    epoch = st.session_state[EPOCH]
+    moments = [
+        time_machine.Epoch(
+            network,
+            run,
+            histories[network],
+            bisect.bisect(histories[network].epochs, epoch) - 1,
+            read[network],
+        )
+        for network, run in stage.runs.items()
+    ]
+    time_machine.VIEWS[view].show(moments, stage.image, stage.label)
 
 
 @page.guarded

@@ -15,6 +15,8 @@ from pages.parts import large_type, resources
 # The first digit of the test set. (An icon named by Streamlit would be fetched from the internet.)
 ICON = Path(__file__).with_name("icon.png")
 WORD_JOINER = "\u2060"
+# In the session: the lesson from which the visitor came to draw, and how it was opened.
+WAY_BACK = "way-back"
 # Tables take their font size from the page once, as it is at that moment.
 TYPE_FIRST_S = 0.1
 PAGES = {
@@ -88,18 +90,44 @@ def begin(script: str, *, navigation: bool = True) -> bool:
         layout="wide",
     )
     if navigation:
-        with st.container(horizontal=True, vertical_alignment="center", key="navigation"):
+        with st.container(
+            horizontal=True, vertical_alignment="center", gap="xxsmall", key="navigation"
+        ):
             _links(PAGES, script)
             with st.popover("Lessons", icon=":material/school:", type="tertiary"):
                 _links(LESSONS, script)
     if problem := resources.tensorflow().problem:
         st.error(plain(problem))
     has_come = st.session_state.get("page") != script
+    if has_come and script != "app.py":
+        st.session_state.pop(WAY_BACK, None)
     st.session_state["page"] = script
     large_type.begin()
     if large_type.is_on() and has_come:
         let_browser_draw(TYPE_FIRST_S)
     return has_come
+
+
+def remember_way_back(script: str, query: dict[str, str]) -> None:
+    """Has the Draw page lead back to a lesson, once it is opened next.
+
+    Args:
+        script: The lesson, a key of LESSONS.
+        query: As it was opened.
+    """
+    st.session_state[WAY_BACK] = script, query
+
+
+def link_back() -> None:
+    """Draws the link back to the lesson from which the visitor came to draw, if they did."""
+    if way_back := st.session_state.get(WAY_BACK):
+        script, query = way_back
+        st.page_link(
+            script,
+            label=f"Back to the lesson: {LESSONS[script][0]}",
+            icon=":material/undo:",
+            query_params=query,
+        )
 
 
 def _links(pages: dict[str, tuple[str, str]], script: str) -> None:

@@ -66,7 +66,7 @@ def _list_key(network: str) -> str:
 
 def choose(pair: str, *, fixed: bool = False) -> dict[str, Run]:
     """Draws the switch between the pairs and, folded away, the list of the models of each kind: the
-    pretrained ones, and every finished run.
+    pretrained ones, and every finished run. Both stand side by side in a horizontal container.
 
     Args:
         pair: A key of PAIRS, selected for visitors who have not chosen yet.
@@ -89,20 +89,23 @@ def choose(pair: str, *, fixed: bool = False) -> dict[str, Run]:
         if st.session_state[key] not in runs[network]:
             st.info("The model selected here was deleted. A pretrained one is used instead.")
             st.session_state[key] = run_id
-    titles = {network: _title(runs[network][st.session_state[_key(network)]]) for network in runs}
+    chosen = {network: runs[network][st.session_state[_key(network)]] for network in NETWORKS}
     if fixed:
-        for network, title in titles.items():
-            st.markdown(f"**{NETWORKS[network].title}:** {page.plain(title)}")
+        for network, run in chosen.items():
+            st.markdown(f"**{NETWORKS[network].title}:** {page.plain(_title(run))}")
     else:
-        with st.container(horizontal=True, vertical_alignment="center", key="models"):
-            _switch()
-            with st.popover(
-                page.plain(" · ".join(titles.values())), icon=":material/tune:", key="change-models"
-            ):
-                explain()
-                for network in NETWORKS:
-                    _list(network, runs[network])
-    return {network: runs[network][st.session_state[_key(network)]] for network in NETWORKS}
+        _switch()
+        # The switch says which pair it is; other models are named.
+        names = " · ".join(run.label for run in chosen.values())
+        with st.popover(
+            "Models" if selected_pair() else page.plain(names),
+            icon=":material/tune:",
+            key="change-models",
+        ):
+            explain()
+            for network in NETWORKS:
+                _list(network, runs[network])
+    return chosen
 
 
 def _switch() -> None:

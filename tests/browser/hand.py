@@ -47,18 +47,19 @@ def draw(page: Page, strokes: list) -> None:
 def draw_by_touch(page: Page, strokes: list) -> None:
     """Draws with a finger."""
     canvas(page).scroll_into_view_if_needed()
-    box = canvas(page).bounding_box()
+    for stroke in strokes:
+        touch(page, canvas(page), stroke)
+
+
+def touch(page: Page, target: Locator, way: list) -> None:
+    """Moves a finger over an element, along points from its top left corner."""
+    box = target.bounding_box()
     session = page.context.new_cdp_session(page)
-
-    def touch(kind: str, *points: tuple) -> None:
-        places = [{"x": box["x"] + x, "y": box["y"] + y} for x, y in points]
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
-
-    for first, *rest in strokes:
-        touch("touchStart", first)
-        for point in rest:
-            touch("touchMove", point)
-        touch("touchEnd")
+    for step, (x, y) in enumerate(way):
+        place = {"x": box["x"] + x, "y": box["y"] + y}
+        kind = "touchMove" if step else "touchStart"
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 def expect_reading(page: Page, digit: str, networks: tuple[str, ...] = ("dnn", "cnn")) -> None:

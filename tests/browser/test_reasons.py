@@ -9,7 +9,6 @@ from tests.browser.hand import SEVEN, take_to_lesson
 
 def test_a_drawn_digit_is_covered_changed_and_compared(page, server):
     take_to_lesson(page, server.url, SEVEN, "7", "Why this answer?")
-    expect(page.get_by_text("Your drawing, as both models see it.")).to_be_visible()
     expect(page.get_by_text(re.compile("hurts most"))).to_have_count(2)
     expect(page.get_by_text(re.compile("nine nearest digits"))).to_have_count(2)
     page.get_by_role("radio", name="Integrated gradients").click()

@@ -39,9 +39,10 @@ def test_a_digit_of_two_strokes_is_replayed_up_to_what_the_draw_page_reads(page,
 
 def test_an_example_can_be_drawn_on(page, server):
     page.goto(f"{server.url}/strokes")
+    page.get_by_role("button", name="Drawing").click()
     page.get_by_role("button", name="A 7, crossed last").click()
     expect(page.get_by_text(re.compile("The CNN settles on 7"))).to_be_visible()
-    page.get_by_role("main").get_by_role("link", name="Draw one").click()
+    page.get_by_role("link", name="Draw", exact=True).click()
     expect_reading(page, "7")
     # Both still show a 7 until the canvas has told what is left.
     pictures = page.locator("[data-testid=stImage] img")
@@ -51,3 +52,14 @@ def test_an_example_can_be_drawn_on(page, server):
     expect(pictures.last).not_to_have_attribute("src", seen)
     page.get_by_role("button", name="Undo").click()
     expect_reading(page, "–")
+
+
+def test_from_a_lesson_to_an_empty_canvas_and_back_with_a_drawing(page, server):
+    page.goto(f"{server.url}/strokes?pair=best")
+    page.get_by_role("button", name="Draw one").click()
+    expect_reading(page, "–")
+    draw(page, FOUR)
+    expect_reading(page, "4")
+    page.get_by_role("link", name="Back to the lesson: Stroke by stroke").click()
+    expect(page.get_by_text(re.compile(r"The DNN settles on 4"))).to_be_visible()
+    assert page.url.endswith("/strokes?pair=best")

@@ -82,6 +82,24 @@ def test_the_slider_spoils_the_digit_under_both_networks():
         assert metric.delta.startswith(f"probability {expected.probability:.1%}")
 
 
+def test_a_distortion_is_played_from_where_it_stands():
+    app = page().run()
+    app.segmented_control(key="breaking-distortion").set_value("blur").run()
+    app.select_slider(key="breaking-blur").set_value(2.0).run()
+    app.button(key="breaking-blur-play").click().run()
+    app.run()
+    assert not app.exception
+    blurred = read(app, "shipped-cnn", "blur", 3.0)
+    assert app.select_slider(key="breaking-blur").value == 3.0
+    assert app.metric[1].value == (str(blurred.digit) if blurred.is_confident else "not sure")
+    # Another distortion does not begin by itself.
+    app.segmented_control(key="breaking-distortion").set_value("noise").run()
+    app.segmented_control(key="breaking-distortion").set_value("blur").run()
+    assert not app.exception
+    assert app.select_slider(key="breaking-blur").value == 3.0
+    assert app.button(key="breaking-blur-play")
+
+
 def test_the_chart_and_the_words_are_those_of_reading_one_by_one():
     app = page().run()
     app.segmented_control(key="breaking-distortion").set_value("scale").run()

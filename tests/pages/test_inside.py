@@ -117,6 +117,21 @@ def test_any_pixel_of_any_layer_can_be_chosen(image, no_search):
     assert "The patch: 3×3 of map 9." in told_by_pictures(app)
 
 
+def test_played_the_kernel_slides_along_the_row_of_the_pixel(image, no_search):
+    app = page().run()
+    maps = passed_on_slowly(resources.classifier(CNN).network, image)["conv_1_relu"]
+    row, _, index = np.unravel_index(maps.argmax(), maps.shape)
+    app.button(key="inside-column-play").click().run()
+    for column in (1, 2, 3):
+        assert not app.exception
+        assert app.select_slider(key="inside-column").value == column
+        assert f"The pixel in row {row + 1}, column {column} is" in told_by_pictures(app)
+        assert steps(app)[-1] == pytest.approx(maps[row, column - 1, index], abs=2e-3)
+        app.run()
+    app.button(key="inside-column-stop").click().run()
+    assert not app.select_slider(key="inside-column").disabled
+
+
 def test_what_another_layer_does_not_have_is_the_strongest_again(no_search):
     app = page().run()
     app.select_slider(key="inside-row").set_value(26).run()

@@ -140,35 +140,37 @@ def test_a_replay_shows_one_moment_after_the_other_up_to_the_end_and_reads_nothi
     app.slider(key="strokes-drawn").set_value(60).run()
     monkeypatch.setattr(resources, "classifier", None)
     monkeypatch.setattr(strokes.Replay, "of", None)
-    app.button(key="strokes-play").click().run()
+    app.button(key="strokes-drawn-play").click().run()
     seen = [ink(app)]
-    while app.session_state["strokes-played"] is not None and len(seen) < 100:
+    while app.session_state["strokes-drawn-played"] is not None and len(seen) < 100:
         app.run()
         assert not app.exception
         seen.append(ink(app))
     assert seen.pop() == 100
     assert seen == [moment.percent for moment in replay.moments if moment.percent > 60]
     assert [
-        button.label for button in app.button if button.key in ("strokes-play", "strokes-stop")
+        button.label
+        for button in app.button
+        if button.key in ("strokes-drawn-play", "strokes-drawn-stop")
     ] == ["Play"]
 
 
 def test_a_replay_goes_on_from_the_chosen_moment_and_can_be_stopped():
     app = page().run()
     app.slider(key="strokes-drawn").set_value(50).run()
-    app.button(key="strokes-play").click().run()
+    app.button(key="strokes-drawn-play").click().run()
     assert 50 < ink(app) < 55
     stopped_at = ink(app)
-    app.button(key="strokes-stop").click().run()
+    app.button(key="strokes-drawn-stop").click().run()
     app.run()
     assert not app.exception
-    assert ink(app) == stopped_at and app.button(key="strokes-play")
+    assert ink(app) == stopped_at and app.button(key="strokes-drawn-play")
 
 
 def test_while_a_replay_runs_nothing_that_the_browser_tells_of_the_slider_moves_it():
     """It may tell what the slider showed one moment ago."""
     app = page().run()
-    app.button(key="strokes-play").click().run()
+    app.button(key="strokes-drawn-play").click().run()
     seen = [ink(app)]
     assert app.slider(key="strokes-drawn").disabled
     for _ in range(3):
@@ -182,11 +184,13 @@ def test_while_a_replay_runs_nothing_that_the_browser_tells_of_the_slider_moves_
 
 def test_whoever_comes_back_finds_no_replay_running():
     app = page().run()
-    app.button(key="strokes-play").click().run()
+    app.button(key="strokes-drawn-play").click().run()
     app.switch_page("pages/slide.py").run()
     app.switch_page("pages/strokes.py").run()
     assert not app.exception
-    assert app.session_state["strokes-played"] is None and app.button(key="strokes-play")
+    assert app.session_state["strokes-drawn-played"] is None and app.button(
+        key="strokes-drawn-play"
+    )
 
 
 def test_a_picture_has_no_strokes_and_an_example_is_one_click_away():
@@ -294,9 +298,9 @@ def test_a_single_dot_is_read_from_the_first_moment_on():
     app.run()
     assert not app.exception
     assert finding(app).count("from the first moment on") == 2
-    app.button(key="strokes-play").click().run()
+    app.button(key="strokes-drawn-play").click().run()
     app.run()
-    assert not app.exception and app.session_state["strokes-played"] is None
+    assert not app.exception and app.session_state["strokes-drawn-played"] is None
 
 
 def test_without_a_store_the_shipped_networks_still_read(broken_store):

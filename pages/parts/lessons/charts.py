@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import altair as alt
 import numpy as np
 
+from mnist_models.data import shifts
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.data.probabilities import digits_of
 from mnist_models.settings.hyperparameters import NETWORKS
@@ -34,12 +35,13 @@ class Position(NamedTuple):
     picture: str
 
 
-def positions(found: Sequence[Position]) -> dict[str, Any]:
+def positions(found: Sequence[Position], side_px: int) -> dict[str, Any]:
     """A map of the probability of the correct digit at each position, on one scale for all models,
     with the digit predicted instead where the model is wrong.
 
     Args:
         found: Of one model.
+        side_px: The side of the map, which is a square.
     """
     rows = [
         {
@@ -52,11 +54,12 @@ def positions(found: Sequence[Position]) -> dict[str, Any]:
         }
         for one in found
     ]
-    return _positions(tuple(found[0].predictions)) | {"datasets": tables(positions=rows)}
+    spec = _positions(tuple(found[0].predictions), side_px)
+    return spec | {"datasets": tables(positions=rows)}
 
 
 @functools.cache
-def _positions(titles: tuple[str, ...]) -> dict[str, Any]:
+def _positions(titles: tuple[str, ...], side_px: int) -> dict[str, Any]:
     # The labels are not chosen by `values`: Vega drops one of these if its position is rounded to
     # just outside of the axis.
     axis = alt.Axis(
@@ -88,7 +91,88 @@ def _positions(titles: tuple[str, ...]) -> dict[str, Any]:
     cells = base.mark_rect().encode(color=probability)
     # Where the model is wrong, the correct digit is improbable, so the cell is dark.
     wrong = base.mark_text(fontSize=9, color="white").encode(text="read:N")
-    return (cells + wrong).properties(height=480).configure_view(strokeWidth=0).to_dict()
+    return _square(cells + wrong, side_px).configure_view(strokeWidth=0).to_dict()
+
+
+def _square(chart: alt.LayerChart, side_px: int) -> alt.LayerChart:
+    """A chart with two axes alike. Without `pad`, Streamlit fits the chart and its axes and legend
+    into this size, and it is a square no more."""
+    return chart.properties(width=side_px, height=side_px, autosize="pad")
+
+
+# The room below the digit that is dragged, for a line of text.
+LINE_PX = 24
+
+
+def dragged(
+    picture: str,
+    predictions: Sequence[Mapping[str, str]],
+    shift: tuple[int, int],
+    side_px: int,
+) -> dict[str, Any]:
+    """The digit on its 28×28 pixels, which can be dragged to each of shifts.SHIFTS, and what each
+    model predicts there. The browser has all predictions, so these keep up with the hand.
+
+    Args:
+        picture: The digit at its original position, a data URL.
+        predictions: At each position, by kind of model.
+        shift: Where the digit is at first, to the right and down, in pixels.
+        side_px: The side of the square.
+    """
+    rows = [
+        {"dx": dx, "dy": dy, **said}
+        for (dx, dy), said in zip(shifts.SHIFTS, predictions, strict=True)
+    ]
+    spec = _dragged(picture, tuple(predictions[0]), shift, side_px)
+    return spec | {"datasets": tables(positions=rows)}
+
+
+@functools.lru_cache(maxsize=64)
+def _dragged(
+    picture: str, networks: tuple[str, ...], shift: tuple[int, int], side_px: int
+) -> dict[str, Any]:
+    half = IMAGE_SIZE_PX / 2
+    place = alt.selection_point(
+        name="place",
+        fields=["dx", "dy"],
+        nearest=True,
+        # Where a finger comes down, Vega does not know yet what lies under it: so the window.
+        on="pointerdown, [window:pointerdown, window:pointerup] > pointermove",
+        clear=False,
+        toggle=False,
+        value=[{"dx": shift[0], "dy": shift[1]}],
+    )
+    # It selects nothing that is used: by consuming these events, it keeps the page from being
+    # scrolled by the finger that drags.
+    still = alt.selection_point(name="still", on="touchstart!, touchmove!")
+    x, y = (
+        channel(
+            field,
+            scale=alt.Scale(domain=[-half, half], reverse=is_down, nice=False, zero=False),
+            axis=None,
+        )
+        for channel, field, is_down in ((alt.X, "dx:Q", False), (alt.Y, "dy:Q", True))
+    )
+    positions = alt.Chart(alt.NamedData("positions"))
+    here = positions.transform_filter(place)
+    digit = here.mark_image(width=side_px, height=side_px, clip=True).encode(
+        x=x, y=y, url=alt.value(picture)
+    )
+    lines = [
+        here.transform_calculate(said=f"'{NETWORKS[network].title}: ' + datum.{network}")
+        .mark_text(align="left", fontSize=16, fontWeight="bold", color=COLORS[network])
+        .encode(x=alt.value(0), y=alt.value(side_px + LINE_PX * (line + 0.75)), text="said:N")
+        for line, network in enumerate(networks)
+    ]
+    # Above the digit, so that it is there for the hand.
+    handles = positions.mark_point(opacity=0).encode(x=x, y=y, tooltip=alt.value(None))
+    corners = {"x": alt.value(0), "y": alt.value(0)}
+    corners |= {"x2": alt.value(side_px), "y2": alt.value(side_px)}
+    paper = here.mark_rect(fill="white", stroke=NEUTRAL).encode(**corners)
+    square = _square(alt.layer(paper, digit, *lines, handles.add_params(place, still)), side_px)
+    # In SVG, a finger's movements are all told of where it first touched the chart.
+    square.usermeta = {"embedOptions": {"renderer": "canvas"}}
+    return square.configure_view(strokeWidth=0).to_dict()
 
 
 def along(

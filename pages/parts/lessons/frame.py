@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from mnist_models.data import dataset, strokes
 from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
@@ -20,7 +21,7 @@ from pages.parts.lessons import ready_made
 
 # A 2 of the test set, for visitors who come without a drawing.
 EXAMPLE = 1
-DIGIT_PX = 140
+DIGIT_PX = 48
 # A drawing in a link: one letter per pixel from paper to ink, row by row.
 SHADES = "0123456789abcdef"
 BROUGHT = "A drawing that came with a link."
@@ -202,7 +203,53 @@ def _from_text(text: str) -> np.ndarray | None:
     return np.array(shades, np.uint8).reshape(IMAGE_SIZE_PX, IMAGE_SIZE_PX)
 
 
-def digit() -> tuple[np.ndarray, int]:
+class Stage(NamedTuple):
+    """What a lesson is about.
+
+    Attributes:
+        image: The digit as both models see it, uint8 (28, 28).
+        label: Which digit it is, 0 to 9.
+        runs: The two models, by kind.
+        controls: The line in which all of this can be changed.
+    """
+
+    image: np.ndarray
+    label: int
+    runs: Mapping[str, Run]
+    controls: DeltaGenerator
+
+
+def set_stage(notice: str) -> Stage:
+    """Draws one line of controls, so that the rest of the screen is for what they control: the
+    digit, which is the one on the visitor's canvas or an example; the two models, a class meets
+    those that were trained alike; and what to notice.
+
+    Args:
+        notice: What the page does, what to notice and what to try; folded away.
+    """
+    controls = line_of_controls()
+    with controls:
+        image, label = _digit()
+        runs = selection.choose("same", fixed=is_presented())
+        explain(notice)
+    return Stage(image, label, runs, controls)
+
+
+def line_of_controls() -> DeltaGenerator:
+    """The container of a lesson's controls, side by side."""
+    return st.container(
+        horizontal=True, vertical_alignment="center", gap="small", key="lesson-controls"
+    )
+
+
+def explain(notice: str) -> None:
+    """What the page does, what to notice and what to try; folded away."""
+    if not is_presented():
+        with st.popover("What to notice", icon=":material/lightbulb:", key="lesson-notice"):
+            st.markdown(notice)
+
+
+def _digit() -> tuple[np.ndarray, int]:
     """The digit on the visitor's canvas, or an example.
 
     Returns:
@@ -217,39 +264,37 @@ def digit() -> tuple[np.ndarray, int]:
     key = f"lesson-label-{hashlib.sha1(image.tobytes()).hexdigest()}"
     known = board.told if board.label is None else board.label
     expected = guess(image) if known is None else known
-    with st.container(horizontal=True, gap="medium", key="lesson-digit"):
-        st.image(
-            canvas.enlarged(image, DIGIT_PX),
-            width=DIGIT_PX,
-            alt="The digit as the models see it",
+    label = st.session_state.get(key, expected)  # as chosen in the list below
+    st.image(canvas.enlarged(image, DIGIT_PX), width=DIGIT_PX, alt="The digit as the models see it")
+    if is_presented():
+        st.markdown(f"True digit: **{label}**")
+        return image, label
+    with st.popover(f"True digit: {label}", key="lesson-digit"):
+        st.caption(
+            "Your drawing, as both models see it."
+            if board.label is None
+            else board.origin.split(". ")[0] + "."
         )
-        with st.container(width="content"):
-            st.caption(
-                "Your drawing, as both models see it."
-                if board.label is None
-                else board.origin.split(". ")[0] + "."
-            )
-            if is_presented():
-                label = st.session_state.get(key, expected)
-                st.markdown(f"True digit: **{label}**")
-                return image, label
-            label = st.selectbox(
-                "True digit",
-                range(CLASS_COUNT),
-                index=expected,
-                key=key,
-                persist_state="session",
-                width=120,
-            )
-            with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-                st.button(
-                    "Another example",
-                    icon=":material/casino:",
-                    on_click=canvas.show_any_test_digit,
-                    key="lesson-example",
-                )
-                st.page_link("app.py", label="Draw one", icon=":material/draw:")
+        label = st.selectbox(
+            "True digit", range(CLASS_COUNT), index=expected, key=key, persist_state="session"
+        )
+        draw_one()
+    st.button(
+        "Example",
+        icon=":material/casino:",
+        on_click=canvas.show_any_test_digit,
+        key="lesson-example",
+    )
     return image, label
+
+
+def draw_one() -> None:
+    """A button that leads to an empty canvas, from where a link leads back here."""
+    if st.button("Draw one", icon=":material/draw:", key="lesson-draw"):
+        canvas.board().clear()
+        script, query = st.session_state["lesson-link"]
+        page.remember_way_back(script, query)
+        st.switch_page("app.py")
 
 
 def guess(image: np.ndarray) -> int:
@@ -258,45 +303,29 @@ def guess(image: np.ndarray) -> int:
         return resources.classifier(pretrained.PREFIX + list(NETWORKS)[-1]).read(image).digit
 
 
-def networks() -> dict[str, Run]:
-    """The two models, chosen here as on the Draw page; a class meets those that were trained alike.
-
-    Returns:
-        Their runs, by kind.
-    """
-    return selection.choose("same", fixed=is_presented())
-
-
-def present(
-    script: str,
-    image: np.ndarray,
-    label: int,
-    runs: Mapping[str, Run],
-    settings: Settings,
-    values: Mapping[str, Any],
-) -> None:
-    """Presenting the lesson: large type, and a link to the lesson as it is now.
+def present(script: str, stage: Stage, settings: Settings, values: Mapping[str, Any]) -> None:
+    """Presenting the lesson: large type, and a link to the lesson as it is now; among the controls.
 
     Args:
         script: The page.
-        image: The digit, uint8 (28, 28).
-        label: Which digit it is, 0 to 9.
-        runs: The selected models, by kind.
+        stage: The digit and the selected models.
         settings: What a link can set on this page.
         values: What is set now, of all that matters now, by the keys of the settings.
     """
     # All that matters is named, whatever is the default: defaults change.
-    query = {links.VERSION_NAME: str(links.VERSION), **_digit_query(image, label)}
-    query |= {network: run.id for network, run in runs.items()}
+    query = {links.VERSION_NAME: str(links.VERSION), **_digit_query(stage.image, stage.label)}
+    query |= {network: run.id for network, run in stage.runs.items()}
     if (name := st.query_params.get(ready_made.NAME)) in ready_made.LESSONS:
         query[ready_made.NAME] = name
     query |= {settings[key].name: links.to_text(value) for key, value in values.items()}
     if is_presented():
-        st.page_link(script, label="Show controls", icon=":material/tune:", query_params=query)
+        stage.controls.page_link(
+            script, label="Show controls", icon=":material/tune:", query_params=query
+        )
         return
     # Opening it reruns its surroundings, so that the link also has what was set elsewhere on the
     # page.
-    with st.popover(
+    with stage.controls.popover(
         "Present", icon=":material/present_to_all:", key="lesson-present", on_change="rerun"
     ):
         large_type.choose()

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from mnist_models.data.probabilities import digits_of
+from mnist_models.data.probabilities import NOT_SURE, answer, digits_of
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import (
     NETWORKS,
@@ -74,10 +74,12 @@ def beside(moments: Sequence[Epoch]) -> Iterator[tuple[DeltaGenerator, Epoch]]:
     """A column for each model, which begins with its prediction at that epoch."""
     for column, moment in zip(st.columns(len(moments), gap="medium"), moments, strict=True):
         probabilities = moment.read[moment.place]
+        said = answer(probabilities, moment.run.measured.confidence_threshold)
+        perhaps = f"perhaps {digits_of(probabilities)}, " if said == NOT_SURE else ""
         column.metric(
             f"{moment.title} {moment.name}",
-            str(digits_of(probabilities)),
-            f"probability {probabilities.max():.1%}",
+            said,
+            f"{perhaps}probability {probabilities.max():.1%}",
             delta_color="off",
             delta_arrow="off",
         )

@@ -17,9 +17,11 @@ from mnist_models.settings.hyperparameters import ACTIVATIONS
 from pages.parts import large_type, page
 from pages.parts.lessons import charts, pictures
 from pages.parts.lessons.inside import activating, layers
+from pages.parts.lessons.playing import Player
 
 # The first option of each slider; the others count from 1.
 STRONGEST = 0
+ROW = "inside-row"
 LARGE_PX, GRID_PX = 220, 270
 
 
@@ -34,7 +36,7 @@ class Pixel(NamedTuple):
 
 @st.fragment
 @page.guarded
-def explain(run_id: str, inspector: Inspector, activations: Activations) -> None:
+def explain(run_id: str, inspector: Inspector, activations: Activations, player: Player) -> None:
     """A pixel that is chosen here, and how its value is computed. A fragment: a choice redraws this
     and nothing else.
 
@@ -42,57 +44,82 @@ def explain(run_id: str, inspector: Inspector, activations: Activations) -> None
         run_id: The run.
         inspector: Its model.
         activations: The activations for this digit.
+        player: Of the column in which the pixel is; it slides the kernel along a row.
     """
     stage = layers.choose_layer(inspector.convolutions, "inside-layer")
     maps = activations.outputs[stage.output]
     left, right = st.columns([1, 1.1], gap="medium")
     with right:
-        pixel = _pixel(stage, maps)
-        _places(inspector, pixel, activations)
+        filter_index = _choose("Filter", stage.count, "inside-filter")
+        if filter_index is None:
+            filter_index = int(maps.max(axis=(0, 1)).argmax())
     with left:
         sheet = layers.contact_sheet(
-            stage, activations, np.arange(stage.count), framed=pixel.filter_index
+            stage, activations, np.arange(stage.count), framed=filter_index
         )
         layers.show(sheet, f"All feature maps of {layers.title(stage)}")
         st.caption(
             f"{layers.title(stage)}: all {stage.count} feature maps of this digit, by the number "
             "of their filter."
         )
-    _steps(pixel, activations)
-    activating.patches(run_id, inspector, activations, stage, pixel.filter_index)
+    player.fragment(_slide_kernel, inspector, activations, stage, filter_index, player)
+    activating.patches(run_id, inspector, activations, stage, filter_index)
 
 
-def _pixel(stage: Stage, maps: np.ndarray) -> Pixel:
+def _slide_kernel(
+    inspector: Inspector,
+    activations: Activations,
+    stage: Stage,
+    filter_index: int,
+    player: Player,
+) -> None:
     """The pixel that is explained: the one with the highest activation in the filter, row and
-    column that were chosen."""
-    side = len(maps)
-    filter_index = _choose("Filter", stage.count, "inside-filter")
-    if filter_index is None:
-        filter_index = int(maps.max(axis=(0, 1)).argmax())
-    row, column = (
-        _choose("Row of the map", side, "inside-row"),
-        _choose("Column of the map", side, "inside-column"),
+    column that were chosen; and the arithmetic."""
+    feature_map = activations.outputs[stage.output][..., filter_index]
+    side = len(feature_map)
+    row = _choose("Row of the map", side, ROW)
+    shown = _in_range(player.key, side)
+    place = strongest(feature_map, row, None if shown == STRONGEST else shown - 1)
+    player.choose(
+        range(1, side + 1),
+        lambda is_playing: _choose("Column of the map", side, player.key, is_playing),
+        # One row of the map, from its beginning to its end.
+        on_play=lambda: st.session_state.update({ROW: place[0] + 1}),
     )
-    return Pixel(stage, filter_index, *strongest(maps[..., filter_index], row, column))
+    column = st.session_state[player.key]
+    pixel = Pixel(
+        stage,
+        filter_index,
+        *strongest(feature_map, row, None if column == STRONGEST else column - 1),
+    )
+    _places(inspector, pixel, activations)
+    _steps(pixel, activations)
 
 
-def _choose(label: str, count: int, key: str) -> int | None:
+def _choose(label: str, count: int, key: str, is_playing: bool = False) -> int | None:
     """Chooses one of several.
 
     Returns:
         Its index, from 0; None for the strongest.
     """
-    numbers = range(count + 1)
-    if st.session_state.get(key) not in numbers:  # another layer has fewer
-        st.session_state[key] = STRONGEST
+    _in_range(key, count)
     chosen = st.select_slider(
         label,
-        numbers,
+        range(count + 1),
         key=key,
         persist_state="session",
         format_func=lambda number: "strongest" if number == STRONGEST else str(number),
+        disabled=is_playing,
     )
     return None if chosen == STRONGEST else chosen - 1
+
+
+def _in_range(key: str, count: int) -> int:
+    """What is chosen of several; the strongest where that is none of them, as when another layer
+    has fewer."""
+    if st.session_state.get(key) not in range(count + 1):
+        st.session_state[key] = STRONGEST
+    return st.session_state[key]
 
 
 def _places(inspector: Inspector, pixel: Pixel, activations: Activations) -> None:
