@@ -171,15 +171,16 @@ def test_reading_the_test_set_can_be_stopped(finished_run):
 
 
 def test_curves_are_there_when_the_app_is_started_again(finished_run):
+    # No other test asks for this distortion: nothing of it is kept yet.
     chosen = [finished_run.id, "quick-dnn"]
     app = start_again()
-    choose(app, chosen, "blur")
+    choose(app, chosen, "thin")
     assert not has_curves(app)
     read_the_test_set(app)
     before = rows(app, 1, "accuracies")
-    assert len(before) == 2 * len(CORRUPTIONS["blur"].amounts)
+    assert len(before) == 2 * len(CORRUPTIONS["thin"].amounts)
     app = start_again()
-    choose(app, chosen, "blur")
+    choose(app, chosen, "thin")
     assert rows(app, 1, "accuracies") == before
     assert app.button(key="breaking-start").disabled
     # Of more digits, or otherwise spoiled, nothing is known yet.
