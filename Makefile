@@ -15,6 +15,7 @@ BIN = .venv/bin
 run: .venv/run-installed
 	@$(BIN)/python -c 'import socket, sys; sys.exit(socket.socket().connect_ex(("127.0.0.1", $(PORT))) == 0 and \
 	"Port $(PORT) is in use by another program. Stop that, or choose another port: make run PORT=8601")'
+	@$(BIN)/python -m mnist_models.class_address $(PORT)
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
 install: .venv/run-installed

@@ -21,7 +21,6 @@ from mnist_models.errors import UnavailableError
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, outcome, page, resources, selection
-from pages.parts.lessons import ready_made
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
     from mnist_models.models.classifier import Prediction
@@ -68,8 +67,9 @@ def main() -> None:
         "see where they disagree."
     )
     selection.explain()
-    with st.expander("Ready-made lessons for a class", icon=":material/school:", key="ready-made"):
-        ready_made.listed()
+    st.page_link(
+        "pages/lessons.py", label="Ready-made lessons for a class", icon=":material/school:"
+    )
     resources.prepare()
 
 

@@ -49,7 +49,6 @@ def main() -> None:
     for name, one in CORRUPTIONS.items():
         # What a link has set, or what was chosen before, comes before the default.
         st.session_state.setdefault(_key(name), one.harmless)
-    st.header("Where does it break?")
     with st.container(key="breaking"):
         one_digit()
     st.subheader("The whole test set")

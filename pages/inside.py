@@ -44,7 +44,6 @@ def main() -> None:
     """The page."""
     if frame.begin(SCRIPT, SETTINGS):
         PLAYER.stop()
-    st.header("Look inside: what does each layer make of your digit?")
     look_inside()
 
 

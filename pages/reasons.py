@@ -16,7 +16,13 @@ from pages.parts.lessons import cached, frame, waiting
 from pages.parts.lessons.reasons import attributions, counterfactuals, nearest
 
 SCRIPT = "pages/reasons.py"
-WAY, SIDE, COVER, CHANGE = "reasons-way", "reasons-side", "reasons-cover", "reasons-change"
+VIEW, WAY, SIDE, COVER = "reasons-view", "reasons-way", "reasons-side", "reasons-cover"
+CHANGE = "reasons-change"
+VIEWS = {
+    "mattered": "What mattered?",
+    "change": "What would change it?",
+    "nearest": "Nearest training digits",
+}
 WAYS = {"cover": "Occlusion", "gradients": "Integrated gradients"}
 COVERS = {"paper": 0, "ink": explanations.INK}
 CHANGES = {
@@ -25,12 +31,13 @@ CHANGES = {
     "pixels": "Single pixels",
 }
 SETTINGS = {
+    VIEW: frame.Setting("view", tuple(VIEWS)),
     WAY: frame.Setting("way", tuple(WAYS)),
     SIDE: frame.Setting("side", explanations.SIDES_PX),
     COVER: frame.Setting("cover", tuple(COVERS)),
     CHANGE: frame.Setting("change", tuple(CHANGES)),
 }
-STARTS = {WAY: "cover", SIDE: 5, COVER: "paper", CHANGE: "pen"}
+STARTS = {VIEW: "mattered", WAY: "cover", SIDE: 5, COVER: "paper", CHANGE: "pen"}
 
 
 @page.guarded
@@ -39,13 +46,12 @@ def main() -> None:
     frame.begin(SCRIPT, SETTINGS)
     for key, first in STARTS.items():
         st.session_state.setdefault(key, first)
-    st.header("Why this answer, and what would change it?")
     reasons()
 
 
 @page.guarded
 def reasons() -> None:
-    """The digit, the two models, and three ways to test them."""
+    """The digit, the two models, and one of three ways to test them."""
     stage = frame.set_stage(
         "A model cannot say why it predicts what it predicts, but it can be tested: what if this "
         "part were covered, what if a stroke were added, and which training digits are most "
@@ -75,9 +81,22 @@ def reasons() -> None:
         + (" Each is tested on its own prediction, right or wrong." if is_wrong else "")
     )
     digits = {network: one.digit for network, one in read.items()}
-    what_mattered(image, runs, digits)
-    what_would_change(image, runs, digits)
-    nearest_digits(image, runs)
+    view = st.segmented_control(
+        "View",
+        VIEWS,
+        format_func=VIEWS.__getitem__,
+        required=True,
+        key=VIEW,
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    match view:
+        case "mattered":
+            what_mattered(image, runs, digits)
+        case "change":
+            what_would_change(image, runs, digits)
+        case "nearest":
+            nearest_digits(image, runs)
     how()
 
 
@@ -91,7 +110,6 @@ def what_mattered(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[st
         runs: The two models, by kind.
         digits: The prediction of each, by kind.
     """
-    st.subheader("What mattered?")
     with st.container(horizontal=True, gap="medium"):
         way = st.segmented_control(
             "Method",
@@ -138,7 +156,6 @@ def what_would_change(
     image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[str, int]
 ) -> None:
     """The smallest change found that turns each prediction into another one (a counterfactual)."""
-    st.subheader("What would change the answer?")
     by = st.segmented_control(
         "What may change",
         CHANGES,
@@ -164,7 +181,6 @@ def what_would_change(
 @page.guarded
 def nearest_digits(image: np.ndarray, runs: Mapping[str, Run]) -> None:
     """The training digits that are nearest to this one in each model's last hidden layer."""
-    st.subheader("Nearest training digits")
     works = {network: cached.known(run.id) for network, run in runs.items()}
     doing = f"Computing features of {neighbours.COUNT:,} training digits (once) …"
     waiting.until_over(works, doing, functools.partial(nearest.show, image=image, runs=runs))

@@ -28,7 +28,6 @@ def main() -> None:
         if board.preparation is None:
             canvas.show_test_digit(frame.EXAMPLE)
         board.send(board.drawing)
-    st.header("Shuffle the pixels: who cares?")
     with frame.line_of_controls():
         shuffled = {network: choose(network, some) for network, some in runs.items()}
         frame.explain(

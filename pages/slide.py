@@ -39,7 +39,6 @@ def main() -> None:
     frame.begin(SCRIPT, SETTINGS)
     for key in (RIGHT, DOWN):
         st.session_state.setdefault(key, 0)
-    st.header("Move the digit: who still recognises it?")
     slide()
 
 

@@ -35,7 +35,6 @@ def main() -> None:
     if canvas.board().preparation is None:
         canvas.show_example(EXAMPLE)
     st.session_state.setdefault(INK, 100)
-    st.header("Stroke by stroke: when did they know?")
     replayed()
 
 

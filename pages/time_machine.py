@@ -40,7 +40,6 @@ def main() -> None:
     if frame.begin(SCRIPT, SETTINGS):
         PLAYER.stop()
     st.session_state.setdefault(VIEW, SETTINGS[VIEW].allowed[0])
-    st.header("The time machine: how did they learn?")
     travel()
     stored_epochs()
 

@@ -36,6 +36,7 @@ WINGS = {
 ORDER = [
     "errors",
     "tensorflow_loader",
+    "class_address",
     *(f"{wing}.{module}" for wing, modules in WINGS.items() for module in modules),
     "commands",
     "__main__",

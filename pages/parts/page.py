@@ -24,20 +24,23 @@ PAGES = {
     "pages/train.py": ("Train", ":material/model_training:"),
     "pages/compare.py": ("Compare", ":material/compare:"),
 }
+# All lessons on one page.
+FOR_CLASS = {"pages/lessons.py": ("All lessons, with links for a class", ":material/qr_code_2:")}
+# In the order in which a class best takes them.
 LESSONS = {
-    "pages/slide.py": ("Slide: who still recognises a moved digit?", ":material/open_with:"),
-    "pages/scramble.py": ("Shuffle the pixels: who needs neighbours?", ":material/shuffle:"),
-    "pages/time_machine.py": ("Time machine: how did they learn?", ":material/history:"),
+    "pages/slide.py": ("Slide: why is every drawing centred?", ":material/open_with:"),
     "pages/breaking.py": (
-        "Where does it break? Rotated, blurred, occluded",
+        "Where does it break: how much can a digit take?",
         ":material/broken_image:",
     ),
+    "pages/inside.py": ("Look inside: what does a layer look for?", ":material/layers:"),
+    "pages/scramble.py": ("Shuffle the pixels: who needs neighbours?", ":material/shuffle:"),
     "pages/strokes.py": ("Stroke by stroke: when did they know?", ":material/gesture:"),
-    "pages/inside.py": ("Look inside: what does each layer see?", ":material/layers:"),
     "pages/reasons.py": (
-        "Why this answer? What mattered, and what would change it",
+        "Why this answer: what mattered, and what would change it?",
         ":material/psychology_alt:",
     ),
+    "pages/time_machine.py": ("Time machine: how did they learn?", ":material/history:"),
 }
 
 
@@ -77,13 +80,13 @@ def begin(script: str, *, navigation: bool = True) -> bool:
     """Sets the page up.
 
     Args:
-        script: The page, a key of PAGES or LESSONS.
+        script: The page, a key of PAGES, FOR_CLASS or LESSONS.
         navigation: Whether to draw the links to all pages.
 
     Returns:
         Whether the visitor has just come from elsewhere.
     """
-    title, _ = (PAGES | LESSONS)[script]
+    title, _ = (PAGES | FOR_CLASS | LESSONS)[script]
     st.set_page_config(
         page_title=f"{title.split(':')[0]} · DNN and CNN classify digits",
         page_icon=ICON,
@@ -95,7 +98,7 @@ def begin(script: str, *, navigation: bool = True) -> bool:
         ):
             _links(PAGES, script)
             with st.popover("Lessons", icon=":material/school:", type="tertiary"):
-                _links(LESSONS, script)
+                _links(FOR_CLASS | LESSONS, script)
     if problem := resources.tensorflow().problem:
         st.error(plain(problem))
     has_come = st.session_state.get("page") != script

@@ -92,7 +92,7 @@ def test_the_digit_is_dragged_with_a_finger_and_the_page_stays(phone, server):
 def open_ready_made(page, server, title: str) -> None:
     """From the home page, as a teacher does."""
     page.goto(server.url)
-    page.get_by_text("Ready-made lessons for a class").click()
+    page.get_by_role("link", name="Ready-made lessons for a class").click()
     page.get_by_role("link", name=title).click()
     expect(page.get_by_role("heading", name=title)).to_be_visible()
     expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(0)  # the question is alone
@@ -126,7 +126,7 @@ def test_the_lesson_on_centring_is_followed_from_its_question_to_its_finding(pag
 
 
 def test_the_lesson_on_blur_is_followed_from_its_question_to_its_finding(page, server):
-    open_ready_made(page, server, "How much blur can a digit take?")
+    open_ready_made(page, server, "How much can a digit take?")
     expect(read(page, "DNN")).to_have_text("6")
     expect(read(page, "CNN")).to_have_text("6")
     slider = page.get_by_role("slider", name="Blur")

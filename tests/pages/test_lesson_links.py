@@ -181,7 +181,7 @@ def test_what_links_call_the_settings_of_each_lesson_stays():
         "pages/breaking.py": {"distortion", "images", *CORRUPTIONS},
         "pages/strokes.py": {"drawn"},
         "pages/inside.py": {"layer", "filter", "row", "column", "channel"},
-        "pages/reasons.py": {"way", "side", "cover", "change"},
+        "pages/reasons.py": {"view", "way", "side", "cover", "change"},
     }
     assert set(CORRUPTIONS) == {
         "turn", "scale", "shear", "thicken", "thin", "blur", "noise", "cover", "invert",
@@ -319,10 +319,16 @@ def test_a_lesson_begins_with_its_question_again_and_its_link_keeps_it():
     assert app.segmented_control(key="lesson-vote-slide").value is None
 
 
-def test_the_home_page_lists_the_ready_made_lessons():
-    app = AppTest.from_file(APP, default_timeout=120).run()
-    assert not app.exception
-    links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+def test_one_page_lists_all_lessons_in_order_with_links_and_codes_for_a_class():
+    app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/lessons.py").run()
+    assert not app.exception and not app.code
+    assert [one.script for one in ready_made.LESSONS.values()] == list(LESSONS)
+    listed = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
     for name, one in ready_made.LESSONS.items():
-        assert f"lesson={name}" in links[f"**{one.title}**"]
-        assert any(one.question in caption.value for caption in app.caption)
+        assert f"lesson={name}" in listed[f"**{one.title}**"]
+        assert any(one.question == text.value for text in app.markdown)
+    app.toggle(key="lessons-for-class").set_value(True).run()
+    assert not app.exception
+    addresses = [dict(parse_qsl(urlsplit(code.value).query)) for code in app.code]
+    assert addresses == [ready_made.query(name) for name in ready_made.LESSONS]
+    assert len(app.image) == len(addresses)

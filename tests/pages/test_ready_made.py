@@ -6,7 +6,9 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.lessons import ready_made
+from mnist_models.data import dataset
+from mnist_models.data.probabilities import digits_of
+from pages.parts.lessons import cached, ready_made
 from tests.pages.conftest import APP
 
 
@@ -59,6 +61,37 @@ def test_the_weights_that_the_question_counts_are_those_of_the_models(monkeypatc
 
 def test_without_neighbours_the_dnn_is_more_accurate():
     assert "Without neighbours, the DNN is more accurate." in told(opened("scramble"))
+
+
+def test_the_cnn_holds_on_to_its_answer_longer():
+    app = opened("reasons")
+    for _ in range(200):
+        if not app.get("progress"):
+            break
+        app.run()
+    text = told(app)
+    assert "the DNN reads **7**" in text.replace("The DNN", "the DNN") and "CNN reads **7**" in text
+    first, second = re.search(
+        r"DNN .*?\*\*([\d.]+) px of ink\*\*.*?CNN only after \*\*([\d.]+) px of ink", text
+    ).groups()
+    assert float(second) > 2 * float(first)
+
+
+def test_after_one_epoch_only_the_cnn_recognises_the_digit():
+    app = opened("time")
+    assert [metric.value for metric in app.metric] != ["5", "5"] and app.metric[1].value == "5"
+    assert "The CNN has predicted **5** since epoch **1**" in told(app)
+    assert "The DNN has predicted **5** since epoch **4**" in told(app)
+
+
+def test_after_one_epoch_the_cnn_is_more_accurate_than_the_dnn_after_four():
+    test = dataset.load().test
+    one, four = (
+        (digits_of(cached.history(run_id).probabilities(test.images))[epoch] == test.labels).mean()
+        for run_id, epoch in (("teaching-cnn", 1), ("teaching-dnn", 4))
+    )
+    said = re.findall(r"(\d\d\.\d)%", ready_made.LESSONS["time"].answer)
+    assert [f"{100 * accuracy:.1f}" for accuracy in (one, four)] == said
 
 
 def test_half_a_four_is_something_else_until_the_last_stroke():

@@ -16,7 +16,7 @@ from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS, HyperparametersError
-from pages.parts import canvas, large_type, page, resources, selection
+from pages.parts import addresses, canvas, large_type, page, resources, selection
 from pages.parts.lessons import ready_made
 
 # A 2 of the test set, for visitors who come without a drawing.
@@ -49,7 +49,8 @@ Settings = Mapping[str, Setting]
 
 
 def begin(script: str, settings: Settings) -> bool:
-    """Sets a lesson's page up and follows the link by which the visitor came, if there is one.
+    """Begins a lesson's page, down to its heading, and follows the link by which the visitor came,
+    if there is one.
 
     Args:
         script: The page.
@@ -76,8 +77,10 @@ def begin(script: str, settings: Settings) -> bool:
     for problem in st.session_state["lesson-problems"]:
         st.warning(page.plain(f"A part of this link cannot be used. {problem}"))
     st.session_state["lesson-is-new"] = has_come or st.session_state.get("lesson-is-new", False)
-    if title := query.get(ready_made.NAME):
-        ready_made.introduce(title)  # which may end this run before the lesson
+    if name := query.get(ready_made.NAME):
+        ready_made.introduce(name)  # which may end this run before the lesson
+    title, _ = page.LESSONS[script]
+    st.header(title)
     return st.session_state.pop("lesson-is-new")
 
 
@@ -337,11 +340,8 @@ def present(script: str, stage: Stage, settings: Settings, values: Mapping[str, 
             "the settings of this page."
         )
         query |= {name: "1" for name, is_on in ((HIDE, hide), (LARGE, large_type.is_on())) if is_on}
-        st.code(
-            links.to_url((st.context.url or "").split("?")[0], query),
-            language=None,
-            wrap_lines=True,
-        )
+        addresses.show(addresses.of_page(script, query), "this lesson")
+        addresses.explain()
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,0 +1,32 @@
+"""All lessons on one page: their questions, and links for a class, as text and as QR codes."""
+
+import streamlit as st
+
+from pages.parts import addresses, page, resources
+from pages.parts.lessons import ready_made
+
+
+@page.guarded
+def main() -> None:
+    """The page."""
+    page.begin("pages/lessons.py")
+    st.header("Seven lessons for a class")
+    st.markdown(
+        "Each takes about five minutes. Its link opens it with its question alone: ask the class, "
+        "take a vote, then press *Show*."
+    )
+    for_class = st.toggle("Show links and QR codes for the class", key="lessons-for-class")
+    if for_class:
+        addresses.explain()
+    for name, lesson in ready_made.LESSONS.items():
+        with st.container(border=True):
+            ready_made.link(name, f"**{lesson.title}**")
+            st.markdown(lesson.question)
+            if for_class:
+                address = addresses.of_page(lesson.script, ready_made.query(name))
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    addresses.show(address, f"lesson {lesson.title}")
+    resources.prepare()
+
+
+main()
