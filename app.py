@@ -86,7 +86,7 @@ def draw_and_read(
     """
     if selection.has_news():
         st.rerun()
-    with st.container(key="canvas"):
+    with st.container(key="canvas", gap=None):
         preparation = canvas.draw(st.session_state.get("brush", canvas.BRUSH_PX))
     # Both digits come before everything else: they are what the visitor is waiting for.
     predictions: dict[str, Prediction | None] = {}

@@ -116,7 +116,7 @@ def draw_and_read(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> N
     nothing else."""
     left, middle, right = st.columns([1.3, 0.7, 1], gap="medium")
     with left:
-        with st.container(key="canvas"):
+        with st.container(key="canvas", gap=None):
             preparation = canvas.draw(st.session_state.get("brush", canvas.BRUSH_PX))
         board = canvas.board()
         controls = st.container(horizontal=True, gap="xsmall")

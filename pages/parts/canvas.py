@@ -6,8 +6,9 @@ import functools
 import io
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -188,8 +189,17 @@ def show_canvas(this: Board, brush_px: int) -> tuple[dict[str, Any], np.ndarray]
         return_image_data=True,
         key="drawing",
     )
+    _pen()(key="pen")
     pixels = result.image_data
     return None if pixels is None else (result.json_data, pixels)
+
+
+@functools.cache
+def _pen() -> Callable[..., Any]:
+    """What has each stroke told at once, and none lost; see pen.js."""
+    return st.components.v2.component(
+        "pen", js=Path(__file__).with_name("pen.js").read_text(encoding="utf-8")
+    )
 
 
 @functools.cache

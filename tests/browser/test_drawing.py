@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -44,6 +45,32 @@ def test_a_finger_draws_on_a_phone(phone, server):
     draw_by_touch(phone, ZERO)
     expect_reading(phone, "0")
     assert phone.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.parametrize("name", ["Undo", "Clear", "Example"])
+def test_a_stroke_let_go_over_a_button_is_read_and_presses_nothing(page, server, name):
+    open_draw(page, server.url)
+    expect_reading(page, "–")
+    box = canvas(page).bounding_box()
+    button = page.get_by_role("button", name=name, exact=True).bounding_box()
+    end = (
+        button["x"] + button["width"] / 2 - box["x"],
+        button["y"] + button["height"] / 2 - box["y"],
+    )
+    draw(page, [[(70, 30), (200, 30), end]])
+    expect_reading(page, "7")
+    expect(page.get_by_text("Test image")).to_have_count(0)
+
+
+def test_each_stroke_is_told_once(page, server):
+    told = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: told.append(frame)))
+    open_draw(page, server.url)
+    expect_reading(page, "–")
+    draw(page, [[(140, 40), (140, 240)]])
+    expect_reading(page, "1")
+    page.wait_for_timeout(500)  # what else the canvas would tell, it would have told by now
+    assert len([frame for frame in told if b"strokeWidth" in frame]) == 1
 
 
 def test_undo_takes_one_stroke_back_and_clear_all(page, server):
