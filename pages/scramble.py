@@ -10,7 +10,7 @@ from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run
 from mnist_models.settings import links, recipes
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, large_type, page, resources, selection
+from pages.parts import canvas, large_type, memory, page, resources, selection
 from pages.parts.lessons import charts, frame, pictures
 
 SCRIPT = "pages/scramble.py"
@@ -26,7 +26,7 @@ def main() -> None:
     if frame.begin(SCRIPT, settings(runs)):
         board = canvas.board()
         if board.preparation is None:
-            canvas.show_test_digit(frame.EXAMPLE)
+            canvas.show_for_now(lambda: canvas.show_test_digit(frame.EXAMPLE))
         board.send(board.drawing)
     with frame.line_of_controls():
         shuffled = {network: choose(network, some) for network, some in runs.items()}
@@ -116,6 +116,7 @@ def draw_and_read(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> N
     nothing else."""
     left, middle, right = st.columns([1.3, 0.7, 1], gap="medium")
     with left:
+        memory.bring_back()
         with st.container(key="canvas", gap=None):
             preparation = canvas.draw(st.session_state.get("brush", canvas.BRUSH_PX))
         board = canvas.board()

@@ -12,7 +12,7 @@ from mnist_models.data.probabilities import NOT_SURE, answer, digits_of
 from mnist_models.data.strokes import Decision, Drawing, Moment, Replay
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, large_type, page, resources, selection
+from pages.parts import canvas, large_type, memory, page, resources, selection
 from pages.parts.lessons import cached, charts, frame
 from pages.parts.lessons.playing import Player
 
@@ -32,8 +32,9 @@ def main() -> None:
     """The page."""
     if frame.begin(SCRIPT, SETTINGS):
         PLAYER.stop()
+    memory.bring_back()
     if canvas.board().preparation is None:
-        canvas.show_example(EXAMPLE)
+        canvas.show_for_now(lambda: canvas.show_example(EXAMPLE))
     st.session_state.setdefault(INK, 100)
     replayed()
 

@@ -48,6 +48,8 @@ class Board:
         label: The actual digit, if known.
         told: The digit that the visitor says they drew, if they have said so.
         index: The index of the test image, if it is one.
+        is_new: Whether nothing has been drawn or chosen in this session yet; a digit may be shown
+            for the time being.
     """
 
     drawing: dict[str, Any] = field(default_factory=lambda: {"objects": []})
@@ -60,6 +62,7 @@ class Board:
     label: int | None = None
     told: int | None = None
     index: int | None = None
+    is_new: bool = True
 
     def send(self, drawing: dict[str, Any]) -> None:
         """Has the canvas show this drawing."""
@@ -112,13 +115,17 @@ class Board:
         """
         if drawing == self.received:  # the canvas repeats itself until something new is drawn
             return
-        if not self.exact or len(drawing["objects"]) != len(self.drawing["objects"]):
+        has_just_appeared = self.is_new and not drawing["objects"]
+        if not has_just_appeared and (
+            not self.exact or len(drawing["objects"]) != len(self.drawing["objects"])
+        ):
             self.preparation, self.exact = prepare_drawing(pixels), False
             self._identify(None, None)
         self.received = self.drawing = drawing
 
     def _identify(self, label: int | None, index: int | None) -> None:
         """Notes which digit is on the canvas now, as far as that is known."""
+        self.is_new = False
         self.label, self.index, self.told = label, index, None
 
 
@@ -138,6 +145,12 @@ def show_test_digit(index: int) -> None:
     )
 
 
+def show_for_now(show: Callable[[], None]) -> None:
+    """Shows a digit, by one of these functions, to a visitor who has none yet."""
+    show()
+    board().is_new = True
+
+
 def show_any_test_digit() -> None:
     """Puts a random test image on this visitor's canvas."""
     show_test_digit(int(np.random.default_rng().integers(dataset.TEST_COUNT)))
@@ -152,7 +165,17 @@ def show_example(example: strokes.Example) -> None:
 
 def show_strokes(drawn: Sequence[strokes.Stroke], origin: str, label: int) -> None:
     """Puts strokes on this visitor's canvas as if they had been drawn there; see Board."""
-    objects = [_stroke(stroke) for stroke in drawn]
+    show_objects([_stroke(stroke) for stroke in drawn], origin, label)
+
+
+def show_objects(objects: list[dict[str, Any]], origin: str, label: int | None) -> None:
+    """Puts what a canvas has shown on this visitor's canvas; see Board.
+
+    Args:
+        objects: As Fabric.js writes it.
+        origin: Where it came from, a sentence.
+        label: The actual digit, if known.
+    """
     preparation = prepare_ink(strokes.ink(strokes.from_canvas(objects)))
     board().show(preparation, origin, label, objects=objects)
 

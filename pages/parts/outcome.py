@@ -15,14 +15,11 @@ from mnist_models.explain import contrasts
 from mnist_models.runs import comparison
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas
+from pages.parts import canvas, memory
 from pages.parts.lessons import cached, frame
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
     from mnist_models.models.classifier import Prediction
-
-# In the session: by the ids of the two models, the box of each drawing that was told of.
-TALLY = "tally"
 
 
 def _answers(predictions: Mapping[str, "Prediction"]) -> set[int | None]:
@@ -67,13 +64,20 @@ def ask(
         image: The drawing as the models see it, uint8 (28, 28).
     """
     drawing = hashlib.sha1(image.tobytes()).hexdigest()
+    answers = st.session_state.setdefault(memory.TOLD, {})
     told = st.pills(
-        "What did you write?", range(CLASS_COUNT), key=f"wrote-{drawing}", persist_state="session"
+        "What did you write?",
+        range(CLASS_COUNT),
+        default=answers.get(drawing),
+        key=f"wrote-{drawing}",
+        persist_state="session",
     )
     canvas.board().told = told
-    boxes = st.session_state.setdefault(TALLY, {}).setdefault(tuple(run_ids.values()), {})
+    boxes = st.session_state.setdefault(memory.TALLY, {}).setdefault(tuple(run_ids.values()), {})
+    answers.pop(drawing, None)
     boxes.pop(drawing, None)
     if told is not None:
+        answers[drawing] = told
         boxes[drawing] = comparison.box(*_right(predictions, told))
 
 
@@ -84,7 +88,7 @@ def _right(predictions: Mapping[str, "Prediction"], label: int) -> list[bool]:
 
 def tally(run_ids: Mapping[str, str]) -> None:
     """Shows how often each of two models, by kind, was right so far."""
-    if boxes := st.session_state.get(TALLY, {}).get(tuple(run_ids.values())):
+    if boxes := st.session_state.get(memory.TALLY, {}).get(tuple(run_ids.values())):
         counts = Counter(boxes.values())
         titles = [NETWORKS[network].title for network in run_ids]
         st.caption(comparison.tally({box: counts[box] for box in comparison.Box}, *titles))

@@ -62,6 +62,27 @@ def test_a_stroke_let_go_over_a_button_is_read_and_presses_nothing(page, server,
     expect(page.get_by_text("Test image")).to_have_count(0)
 
 
+def test_a_reload_keeps_the_drawing_and_another_tab_has_its_own(page, server):
+    open_draw(page, server.url)
+    draw(page, SEVEN)
+    expect_reading(page, "7")
+    page.get_by_role("radio", name="7", exact=True).click()
+    tally = page.get_by_text("1 drawing: both right 1")
+    expect(tally).to_be_visible()
+    # What is remembered comes to the browser last.
+    page.wait_for_function("""sessionStorage.getItem("mnist-models")?.includes('"both"')""")
+    page.reload()
+    expect_reading(page, "7")
+    expect(tally).to_be_visible()
+    page.get_by_role("button", name="Undo").click()  # it is the stroke itself that came back
+    expect_reading(page, "–")
+    draw(page, SEVEN)
+    expect_reading(page, "7")
+    other = page.context.new_page()
+    open_draw(other, server.url)
+    expect_reading(other, "–")
+
+
 def test_each_stroke_is_told_once(page, server):
     told = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: told.append(frame)))

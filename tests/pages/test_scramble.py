@@ -28,8 +28,8 @@ def test_four_networks_read_the_digit_two_of_them_scrambled():
         [metric.value for metric in app.metric] == [str(one.digit) for one in expected] == ["2"] * 4
     )
     assert [metric.delta for metric in app.metric] == [f"{one.probability:.1%}" for one in expected]
-    assert [
-        caption for image in app.get("imgs") or app.get("image") for caption in image.captions
+    assert [caption for image in app.get("imgs") or app.get("image") for caption in image.captions][
+        :2
     ] == ["Original", "Shuffled"]
 
 

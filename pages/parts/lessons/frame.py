@@ -16,7 +16,7 @@ from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS, HyperparametersError
-from pages.parts import addresses, canvas, large_type, page, resources, selection
+from pages.parts import addresses, canvas, large_type, memory, page, resources, selection
 from pages.parts.lessons import ready_made
 
 # A 2 of the test set, for visitors who come without a drawing.
@@ -259,8 +259,9 @@ def _digit() -> tuple[np.ndarray, int]:
         The image as both models see it, uint8 (28, 28), and its label. The label of a drawing is
         asked for here: only the visitor knows it.
     """
+    memory.bring_back()
     if canvas.board().preparation is None:
-        canvas.show_test_digit(EXAMPLE)
+        canvas.show_for_now(lambda: canvas.show_test_digit(EXAMPLE))
     board = canvas.board()
     assert board.preparation is not None  # an example is shown where there was none
     image = board.preparation.image
@@ -315,6 +316,8 @@ def present(script: str, stage: Stage, settings: Settings, values: Mapping[str, 
         settings: What a link can set on this page.
         values: What is set now, of all that matters now, by the keys of the settings.
     """
+    with stage.controls:
+        memory.keep()
     # All that matters is named, whatever is the default: defaults change.
     query = {links.VERSION_NAME: str(links.VERSION), **_digit_query(stage.image, stage.label)}
     query |= {network: run.id for network, run in stage.runs.items()}
