@@ -84,7 +84,8 @@ CANVAS = (
 OPENS = {
     "Draw": f"{CANVAS} && {CHARTS}.length === 2 && {DRAWN}",
     "Train": f"{METRIC_NAMES}.some((name) => name.startsWith('Total parameters'))",
-    "Compare": f"{CHARTS}.length >= 1 && {DRAWN} && document.querySelector('[class*=-boxes] svg')",
+    "Compare": f"{CHARTS}.length >= 1 && {DRAWN} && "
+    "document.querySelector('[class*=-boxes] svg.marks')",
 }
 
 
