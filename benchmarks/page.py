@@ -84,8 +84,8 @@ CANVAS = (
 OPENS = {
     "Draw": f"{CANVAS} && {CHARTS}.length === 2 && {DRAWN}",
     "Train": f"{METRIC_NAMES}.some((name) => name.startsWith('Total parameters'))",
-    "Compare": f"{CHARTS}.length >= 2 && {DRAWN} && document.querySelector('.st-key-runs "
-    "[data-testid=stDataFrame] canvas')",
+    "Compare": f"{CHARTS}.length >= 1 && {DRAWN} && "
+    "document.querySelector('[class*=-boxes] svg.marks')",
 }
 
 

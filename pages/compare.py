@@ -1,5 +1,5 @@
-"""Compare: all runs in one table, and two models side by side, down to the test images that they
-misclassify."""
+"""Compare: two models side by side, down to the test images that they misclassify; and all runs in
+one table."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from pages.parts.charts import learning_curves
 REFRESH_S = 5
 MOST_CURVES = 8
 TABLE_PX, NAME_PX = 420, 200
-# The table and the curves fill a window; the rest, some two hundred elements, can follow.
-TABLE_FIRST_S = 0.15
+# The first comparison fills a window; the rest, some hundred elements, can follow.
+BOXES_FIRST_S = 0.15
+# The table is folded until it is asked for.
+PANEL = "runs-panel"
 # The two models, by their names in the address and in the session.
 PLACES = {"first": "First model", "second": "Second model"}
 Runs = Mapping[str, Run]
@@ -30,25 +32,21 @@ def main() -> None:
     """The page."""
     has_come = page.begin("pages/compare.py")
     st.header("Compare models")
-    st.markdown(
-        "Every model that was trained here, and the pretrained ones. Tick runs in the table to see "
-        "their curves on one chart; below, two models are compared side by side, down to the "
-        "single test images that one of them misclassifies."
-    )
     try:
         runs = all_runs()
+        store_problem = None
     except StoreError as error:
-        st.error(page.plain(error))
         runs = {run.id: run for run in resources.store().pretrained_runs()}
+        store_problem = page.plain(error)
+    pair = choose_two({run.id: run for run in runs.values() if run.readable}, has_come)
+    if store_problem:
+        st.error(store_problem)
     else:
         with st.container(key="runs"):
             # How often a fragment redraws itself is fixed when it is defined: here, only while a
             # run is in progress.
             refresh_s = REFRESH_S if any(run.in_progress for run in runs.values()) else None
-            st.fragment(page.guarded(table_and_curves), run_every=refresh_s)(_seen(runs))
-    page.let_browser_draw(TABLE_FIRST_S)
-    st.subheader("Two models side by side")
-    pair = choose_two({run.id: run for run in runs.values() if run.readable}, has_come)
+            st.fragment(page.guarded(table_and_curves), run_every=refresh_s)(_seen(runs), pair)
     if len(pair) == 1:
         st.info(
             "This is one and the same model, so it is shown alone. Choose two "
@@ -57,6 +55,7 @@ def main() -> None:
     else:
         st.markdown("#### Where they disagree")
         report.four_boxes(*pair, "parting")
+    page.let_browser_draw(BOXES_FIRST_S)
     st.markdown("#### Confusion matrices")
     report.confusion(pair, "confusion")
     st.markdown("#### Digit by digit")
@@ -77,19 +76,23 @@ def _seen(runs: Runs) -> set[tuple]:
     return {(run.id, run.name, run.readable, run.in_progress) for run in runs.values()}
 
 
-def table_and_curves(seen: set[tuple]) -> None:
-    """The table of runs, what can be done with them, and the curves of the ticked ones."""
+def table_and_curves(seen: set[tuple], pair: Sequence[Run]) -> None:
+    """The table of runs, what can be done with them, and the curves of the ticked ones, or else of
+    the two that are compared; all of it folded at first."""
     runs = all_runs()
     if _seen(runs) != seen:
         st.rerun()
-    listed = filtered(runs)
-    ticked = table(listed)
-    actions(ticked)
-    with st.container(key="curves"):
-        curves(
-            ticked or [comparison.best(list(runs.values()), network) for network in NETWORKS],
-            bool(ticked),
-        )
+    panel = st.expander(
+        "All runs in one table: their curves, rename, delete", key=PANEL, on_change="rerun"
+    )
+    if panel.open:
+        with panel:
+            ticked = table(filtered(runs))
+            actions(ticked)
+            with st.container(key="curves"):
+                curves(ticked or pair, bool(ticked))
+    if st.session_state.pop("compare-redraw", False):
+        st.rerun()
 
 
 def filtered(runs: Runs) -> list[Run]:
@@ -277,8 +280,6 @@ def actions(ticked: Sequence[Run]) -> None:
     problem, then_ticked = st.session_state.get("compare-problem", ("", None))
     if then_ticked == st.session_state["compare-ticked"]:  # until something else is done
         st.error(page.plain(problem))
-    if st.session_state.pop("compare-redraw", False):
-        st.rerun()
 
 
 def _ask_for_name(run: Run) -> None:
@@ -328,6 +329,7 @@ def _compare(run_ids: Sequence[str]) -> None:
     for place, run_id in zip(PLACES, run_ids, strict=True):
         st.session_state[f"compare-{place}"] = run_id
     _show_in_address()
+    st.session_state[PANEL] = False  # the comparison is below
     st.session_state["compare-redraw"] = True
 
 
@@ -336,7 +338,7 @@ def curves(runs: Sequence[Run], ticked: bool) -> None:
 
     Args:
         runs: The runs.
-        ticked: Whether they are the ticked ones, rather than the best of each kind.
+        ticked: Whether they are the ticked ones, rather than the two that are compared.
     """
     drawn, problems = [], []
     for run in runs[:MOST_CURVES]:
@@ -362,12 +364,12 @@ def curves(runs: Sequence[Run], ticked: bool) -> None:
             "could not be told apart."
         )
     if not drawn:
-        st.info("There is no curve of the ticked runs. Tick another run.")
+        st.info("There is no curve of these runs. Tick another run.")
         return
     shown = (
         "Curves of the ticked runs."
         if ticked
-        else "Showing the best DNN and the best CNN. Tick runs to change."
+        else "Curves of the models that are compared. Tick runs to change."
     )
     st.markdown(
         f"{shown} "

@@ -3,78 +3,70 @@
 import streamlit as st
 
 from mnist_models.runs.tables import NAME_CHARACTERS, StoreError
-from mnist_models.settings.hyperparameters import NETWORKS, DnnHyperparameters, Hyperparameters
+from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import large_type, page, resources, selection
-from pages.parts.train import form, images, share, watch
+from pages.parts.train import bets, form, images, network, projector, share, watch
 
-# A browser needs this long to show a number and a short table.
-COUNT_FIRST_S = 0.04
-# In large type, the smallest width of a column of the form, and of the form beside the curves.
-FORM_PX, RUN_PX = 230, 400
+# In large type, the smallest width of a column of the form.
+FORM_PX = 230
+NAME = "run-name"
 
 
 @page.guarded
 def main() -> None:
     """The page."""
-    page.begin("pages/train.py")
-    st.header("Train a network and watch it learn")
-    st.markdown(
-        "Move the sliders, start training, and watch the loss fall; or race a fully connected "
-        "network (DNN) against a convolutional one (CNN). Draw for your network as soon as it is "
-        "trained. Training goes on when you leave this page."
-    )
+    alone = projector.begin("pages/train.py")
+    if not alone:
+        st.header("Train a model")
     share.follow_link()
-    left, right = large_type.columns([1.55, 1], RUN_PX)
-    with left:
-        choose_and_start()
-    with right:
-        run, below = st.container(), st.container()
-        with below:  # drawn first: an imported run is watched at once
-            share.import_run(watch.show)
-        with run:
-            watch.choose()
+    try:
+        listed = watch.entries()
+    except StoreError as error:
+        st.error(page.plain(error))
+        listed = {}
+    run_id = watch.follow_address(listed)
+    if alone:
+        if run_id:
+            watch.draw(listed[run_id], alone=True)
+        else:
+            projector.leave()
+        return
+    choose_and_start(watch.told(listed[run_id]) if run_id and watch.is_chosen() else None)
+    if run_id:
+        watch.choose(listed, run_id)
+        watch.draw(listed[run_id], alone=False)
+    share.import_run(show_imported)
+    st.caption("Training goes on when you leave this page.")
+
+
+def show_imported(run_id: str) -> None:
+    """Watches an imported run at once."""
+    watch.show(run_id)
+    st.rerun()
 
 
 @st.fragment
 @page.guarded
-def choose_and_start() -> None:
-    """The form, the layers it builds, and the button. A fragment: moving a slider redraws this and
-    nothing else."""
-    left, right = large_type.columns([1.05, 1], FORM_PX)
+def choose_and_start(watched: str | None) -> None:
+    """The button that starts, the form, and the network that it describes. A fragment: moving a
+    slider redraws this and nothing else.
+
+    Args:
+        watched: What is being trained, if the visitor watches that instead.
+    """
     chosen = form.read()
+    with form.panel(f"**Settings** · watching: {watched}" if watched else "**Settings**"):
+        start_row = st.container(horizontal=True, vertical_alignment="bottom")
+        left, right = large_type.columns([1, 1.1], FORM_PX)
+    with start_row:
+        is_started = start(chosen)
     with right:
-        if st.session_state.pop("run-has-begun", False):  # the next one has a name of its own
-            st.session_state["run-name"] = ""
-            st.toast("Training started. Its curves are under “Run”.", icon=":material/show_chart:")
-        name = st.text_input(
-            "Name of the run",
-            placeholder="optional",
-            max_chars=NAME_CHARACTERS,
-            key="run-name",
-            persist_state="session",
-        )
-        label = (
-            "Race both"
-            if chosen.is_race
-            else f"Train this {NETWORKS[st.session_state['network']].title}"
-        )
-        start = st.button(
-            label,
-            type="primary",
-            icon=":material/flag:" if chosen.is_race else ":material/play_arrow:",
-            disabled=not chosen.entrants,
-            key="train-start",
-            width="stretch",
-        )
         if chosen.problems:
             st.error(" ".join(problem.sentence for problem in chosen.problems))
         elif chosen.is_race:
-            summary_of_race(chosen.entrants)
+            network.show_both(chosen.entrants)
         else:
-            summary(*chosen.entrants.values())
-    # The result of moving a slider is drawn first; the form, which shows the new value already,
-    # after that.
-    page.let_browser_draw(COUNT_FIRST_S)
+            network.show(*chosen.entrants.values())
     with left:
         form.draw(chosen)
     share.keep_address_true(chosen)
@@ -82,17 +74,52 @@ def choose_and_start() -> None:
         if chosen.entrants:
             share.settings(chosen)
             images.show_samples(next(iter(chosen.entrants.values())))
-    if start:
-        begin(chosen, name.strip() or None)
+    if is_started:
+        begin(chosen)
 
 
-def begin(chosen: form.Form, name: str | None) -> None:
+def start(chosen: form.Form) -> bool:
+    """What is trained, the bet on a race, the name, and the button that starts.
+
+    Args:
+        chosen: The form.
+
+    Returns:
+        Whether the button was pressed.
+    """
+    if st.session_state.pop("run-has-begun", False):  # the next one has a name and a bet of its own
+        st.session_state[NAME], st.session_state[bets.BET] = "", None
+    form.choose_kind()
+    if chosen.is_race:
+        bets.place()
+    st.text_input(
+        "Name of the run",
+        placeholder="optional",
+        max_chars=NAME_CHARACTERS,
+        key=NAME,
+        persist_state="session",
+    )
+    label = (
+        "Race both"
+        if chosen.is_race
+        else f"Train this {NETWORKS[st.session_state['network']].title}"
+    )
+    return st.button(
+        label,
+        type="primary",
+        icon=":material/flag:" if chosen.is_race else ":material/play_arrow:",
+        disabled=not chosen.entrants,
+        key="train-start",
+    )
+
+
+def begin(chosen: form.Form) -> None:
     """Starts what was chosen, and shows it.
 
     Args:
         chosen: The form.
-        name: Of the run, or None.
     """
+    name = st.session_state[NAME].strip() or None
     try:
         if chosen.is_race:
             run_ids = resources.engine().race(chosen.entrants.values(), name)
@@ -104,70 +131,10 @@ def begin(chosen: form.Form, name: str | None) -> None:
         return
     selection.select_when_finished(dict(zip(chosen.entrants, run_ids, strict=True)))
     st.session_state["run-has-begun"] = True
+    if chosen.is_race:
+        bets.keep(run_ids[0], st.session_state[bets.BET])
     watch.show(run_ids[0])
     st.rerun()
-
-
-def summary(hyperparameters: Hyperparameters) -> None:
-    """The list of layers with output shapes and parameter counts, and the total."""
-    with resources.while_loading():
-        layers = resources.layers(hyperparameters)
-    st.metric("Total parameters", f"{sum(layer.parameters for layer in layers):,}")
-    st.dataframe(
-        {
-            "Layer": [layer.name for layer in layers],
-            "Parameters": [layer.parameters for layer in layers],
-            "Output shape": [" × ".join(map(str, layer.shape)) for layer in layers],
-        },
-        hide_index=True,
-        height="content",
-        column_config={
-            "Layer": st.column_config.TextColumn(width=large_type.px(130)),
-            "Parameters": st.column_config.NumberColumn(
-                format="localized", width=large_type.px(90)
-            ),
-            "Output shape": st.column_config.TextColumn("Output", width=large_type.px(85)),
-        },
-        key=f"layers-{hyperparameters.network}",
-        alt=f"The layers of this {hyperparameters.title}",
-    )
-
-
-def summary_of_race(entrants: dict[str, Hyperparameters]) -> None:
-    """Both parameter counts, both lists of layers, and the button that makes the counts equal."""
-    with st.container(horizontal=True, key="sizes"):
-        for hyperparameters in entrants.values():
-            with resources.while_loading():
-                total = sum(layer.parameters for layer in resources.layers(hyperparameters))
-            st.metric(f"{hyperparameters.title} parameters", f"{total:,}", width="content")
-    st.button(
-        "Match the parameter counts",
-        icon=":material/balance:",
-        on_click=match,
-        args=[entrants],
-        key="match",
-        width="stretch",
-    )
-    st.caption(
-        "Gives the DNN as many parameters as the CNN has: any remaining "
-        "difference is due to convolution."
-    )
-    if problem := st.session_state.pop("match-problem", None):
-        st.error(problem)
-    for hyperparameters in entrants.values():
-        with st.expander(f"Layers of the {hyperparameters.title}"):
-            summary(hyperparameters)
-
-
-def match(entrants: dict[str, Hyperparameters]) -> None:
-    """Moves the DNN's sliders so that it has the CNN's number of parameters."""
-    dnn, cnn = entrants.values()
-    assert isinstance(dnn, DnnHyperparameters)  # the first of NETWORKS
-    found = resources.matched(dnn, cnn)
-    if isinstance(found, str):
-        st.session_state["match-problem"] = found
-    else:
-        form.fill_layers(found)
 
 
 main()

@@ -30,6 +30,9 @@ SHARED = (
 )
 # What else could end one of them: the budget takes its place.
 LIMITS = ("epochs", "budget_s", "budget_images", "early_stopping", "early_stopping_on")
+# What can be bet on before the start: that one of them wins, or that the lead may be chance.
+TIE = "tie"
+BETS = {network: kind.title for network, kind in NETWORKS.items()} | {TIE: "Too close to call"}
 MOST_EPOCHS = Hyperparameters.choices()["epochs"].high
 
 
@@ -130,6 +133,41 @@ def check(entered: Mapping[str, Hyperparameters]) -> None:
         raise HyperparametersError(problems)
 
 
+def winner(runs: Sequence[Run], predictions: Sequence[Predictions], labels: np.ndarray) -> str:
+    """Who won: the kind of model, or TIE where the lead may be chance; a key of BETS.
+
+    Args:
+        runs: The two runs of a race, both trained.
+        predictions: Of each run, for the test images.
+        labels: Of these images, uint8 (N,).
+    """
+    first, second = (found.digits == labels for found in predictions)
+    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
+    if comparison.chance(only_first, only_second) >= comparison.SIGNIFICANT:
+        return TIE
+    return runs[0 if only_first > only_second else 1].network
+
+
+def settled(bet: str, won: str) -> str:
+    """What has become of a bet, a sentence.
+
+    Args:
+        bet: What was bet on, a key of BETS.
+        won: See winner.
+    """
+    if bet == won == TIE:
+        return "The bet was that it would be too close to call, and it is."
+    if bet == TIE:
+        return f"The bet was that it would be too close to call, but the {BETS[won]} won."
+    if won == TIE:
+        return (
+            f"The bet was on the {BETS[bet]}, but it is too close to call: nobody has won the bet."
+        )
+    return f"The bet was on the {BETS[bet]}, " + (
+        "and it won." if bet == won else f"but the {BETS[won]} won."
+    )
+
+
 def verdict(
     runs: Sequence[Run],
     predictions: Sequence[Predictions],
@@ -146,8 +184,7 @@ def verdict(
         changed: Whether the learning rate of one of them was changed by hand.
     """
     right = [found.digits == labels for found in predictions]
-    only_first, only_second = int((right[0] & ~right[1]).sum()), int((~right[0] & right[1]).sum())
-    lead = only_first - only_second
+    lead = int(right[0].sum()) - int(right[1].sum())
     order = (0, 1) if lead >= 0 else (1, 0)
     titles = [NETWORKS[run.network].title for run in runs]
     better, other = (f"{titles[place]} **{right[place].mean():.2%}**" for place in order)
@@ -157,7 +194,7 @@ def verdict(
         notes = "Stopped before the budget was used up. "
     elif changed:
         notes = "The learning rate was changed by hand. "
-    if comparison.chance(only_first, only_second) < comparison.SIGNIFICANT:
+    if winner(runs, predictions, labels) != TIE:
         outcome = (
             f"**The {titles[order[0]]} won** by {abs(lead):,} of "
             f"{len(labels):,} test digits: {scores}."

@@ -24,8 +24,9 @@ from mnist_models.settings.hyperparameters import (
     validate,
 )
 
-# What else the pages keep in their address: the run that is shown.
-NOT_OURS = ("run",)
+# What else the pages keep in their address: the run that is shown, a bet on it, and whether it is
+# shown alone.
+NOT_OURS = ("run", "bet", "hide")
 # A link without a version is of the first one.
 VERSION_NAME, VERSION = "v", 1
 # By version and network, the defaults, as text, that the next version changed.

@@ -37,7 +37,12 @@ def begin() -> None:
 
 def switch_on() -> None:
     """Large type the next time that a page begins, as if the toggle had been switched on."""
-    st.session_state[TOGGLE] = True
+    switch(True)
+
+
+def switch(on: bool) -> None:
+    """Large type or not, the next time that a page begins, as if the toggle had been used."""
+    st.session_state[TOGGLE] = on
 
 
 def is_on() -> bool:

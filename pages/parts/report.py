@@ -35,6 +35,8 @@ RIGHT = {
 GALLERY_PAGE = 24
 DIGIT_PX = 84
 TILE_PX = 104
+# The width of the per-digit report of two models; without room for it, it is below its chart.
+TABLE_PX = 560
 
 
 def names(runs: Sequence[Run]) -> list[str]:
@@ -229,11 +231,8 @@ def per_digit(runs: Sequence[Run], key: str) -> None:
         for name, found in zip(names(runs), values, strict=True)
     )
     st.markdown(f"{title} is {meaning}. The digit with the lowest value: {hardest}.")
-    # The report of a single model is in a narrow column of its page.
-    left, right = (
-        st.columns([1, 1.3], gap="medium") if len(runs) > 1 else (st.container(), st.container())
-    )
-    with left:
+    grid = st.grid(2 if len(runs) > 1 else 1, min_column_width=large_type.px(TABLE_PX))
+    with grid.cell():
         large_type.chart(
             model_comparison.by_digit(
                 values, tuple(called), tuple(run.network for run in runs), title
@@ -241,7 +240,7 @@ def per_digit(runs: Sequence[Run], key: str) -> None:
             key=f"{key}-chart",
             alt=f"{title} of each digit",
         )
-    with right:
+    with grid.cell():
         columns: dict[str, list[Any]] = {
             "Digit": [str(digit) for digit in range(dataset.CLASS_COUNT)]
         }

@@ -71,9 +71,14 @@ def sixty(server):
 
 def opened(page: Page) -> None:
     """Waits until all of the page is there."""
-    expect(page.locator("[data-testid=stVegaLiteChart] svg.marks")).to_have_count(6)
+    expect(page.locator("[data-testid=stVegaLiteChart] svg.marks")).to_have_count(4)
     expect(page.locator("[class*='-box-digits-tiles'] img")).to_have_count(24)
     expect(page.get_by_role("region", name="Per-digit report")).to_be_visible()
+
+
+def unfold_table(page: Page) -> None:
+    page.get_by_text("All runs in one table").click()
+    expect(page.locator(".st-key-runs [data-testid=stDataFrame]")).to_be_visible()
 
 
 def search(page: Page, text: str, count: int) -> None:
@@ -146,6 +151,7 @@ def test_runs_are_renamed_deleted_and_brought_back(page, server, sixty):
     run: Run = sixty[7]
     page.goto(f"{server.url}/compare?first={run.id}")
     opened(page)
+    unfold_table(page)
     search(page, "sixty", COUNT)
     search(page, "sixty 07", 1)
     tick(page, 0)
@@ -172,6 +178,11 @@ def test_runs_are_renamed_deleted_and_brought_back(page, server, sixty):
 def test_a_comparison_is_linked_and_back_returns_to_the_one_before(page, server, sixty):
     page.goto(f"{server.url}/compare")
     opened(page)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    first_chart = page.locator("[class*='-boxes'] svg.marks")
+    for needed in (page.get_by_text(LEAD), first_chart):
+        expect(needed).to_be_in_viewport(ratio=1)
+    unfold_table(page)
     search(page, "sixty", COUNT)
     tick(page, 0)
     expect(page.locator(".st-key-rename button")).to_be_enabled()
@@ -201,5 +212,7 @@ def test_nothing_is_cut_off_on_a_phone(phone, server):
     assert phone.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     cell = phone.locator(f"[class*='-matrix-1'] path[aria-label^='{CELL}:']")
     cell.scroll_into_view_if_needed()
+    box = cell.bounding_box()
+    assert abs(box["width"] - box["height"]) < 2  # pixels: the cells are square
     cell.tap(force=True)
     expect(phone.get_by_role("combobox", name="Digits in this cell")).to_have_value(CELL_DIGITS)

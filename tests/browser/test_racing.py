@@ -4,7 +4,7 @@ worker that is killed."""
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from mnist_models.runs.engine import WORKER_DIED
 from mnist_models.runs.store import RunStore
@@ -26,6 +26,11 @@ def open_race(page: Page, url: str, epochs: int, images: int) -> None:
     expect(page.locator(".st-key-sizes")).to_contain_text("12,794")
 
 
+def verdict(page: Page) -> Locator:
+    """Where it is said who won."""
+    return page.get_by_test_id("stAlert").filter(has_text=WON)
+
+
 def start(page: Page) -> None:
     page.locator(".st-key-train-start button").click()
 
@@ -38,18 +43,26 @@ def test_two_visitors_race_at_once_and_each_sees_who_won(page, chromium, server)
         start(page)
         expect(page.get_by_text(re.compile(r"CNN · Epoch [\d.]+ of 90"))).to_be_visible()
         page.locator(".st-key-train-pause button").click()
+        other.get_by_role("radiogroup", name="Who will win?").get_by_text("CNN").click()
         start(other)
         expect(other.get_by_text("Waiting: number 1 in the queue.").first).to_be_visible()
+        page.locator(".st-key-alone button").click()
+        expect(page.get_by_role("link", name="Compare")).to_have_count(0)
         page.reload()
         expect(page.get_by_text(re.compile(r"CNN · Epoch [\d.]+ of 90"))).to_be_visible()
+        for chart in page.locator(".st-key-curves svg.marks").all():
+            expect(chart).to_be_in_viewport(ratio=1)
+        page.locator(".st-key-leave-alone button").click()
+        expect(page.get_by_role("link", name="Compare")).to_be_visible()
         page.locator(".st-key-train-stop button").click()
         expect(page.get_by_text("Stopped after")).to_have_count(2)
-        expect(page.get_by_text(WON)).to_be_visible()
-        expect(other.get_by_text(WON)).to_be_visible()
+        expect(verdict(page)).to_be_visible()
+        expect(verdict(other)).to_be_visible()
         expect(other.get_by_text("4,000 images in")).to_have_count(2)
-        expect(other.get_by_text(WON)).to_contain_text("4,000 images,")
+        expect(verdict(other)).to_contain_text("4,000 images,")
+        expect(verdict(other)).to_contain_text("The bet was on the CNN")
         other.locator(".st-key-compare-them button").click()
-        expect(other.get_by_text("Two models side by side")).to_be_visible()
+        expect(other.get_by_role("heading", name="Where they disagree")).to_be_in_viewport()
 
 
 def test_a_training_is_paused_driven_and_its_worker_killed_while_it_stands_still(page, server):
@@ -87,6 +100,7 @@ def test_a_training_is_paused_driven_and_its_worker_killed_while_it_stands_still
     curve = store.curve(re.search(r"run=(\w+)", page.url).group(1))
     epochs, rest = divmod(curve.batches, curve.steps_per_epoch)
     assert epochs >= ended + 1 and rest == 0  # whole ones: it stood still at the end of one
+    page.get_by_text("watching: DNN").click()  # unfolds the settings
     start(page)
     wait_for_more(page, 0.05)
     page.locator(".st-key-train-stop button").click()

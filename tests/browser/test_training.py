@@ -56,6 +56,12 @@ def test_a_training_is_watched_left_reloaded_stopped_and_drawn_for(page, server)
     start_long_training(page, server.url)
     first = epoch(page)
     wait_for_more(page, points(page), points)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    charts = page.locator(".st-key-curves svg.marks")
+    expect(charts).to_have_count(2)
+    for chart in charts.all():
+        expect(chart).to_be_in_viewport(ratio=1)
+    expect(page.locator(".st-key-train-stop")).to_be_in_viewport(ratio=1)
     second = wait_for_more(page, first + 0.2)
 
     page.reload()
@@ -79,6 +85,24 @@ def test_a_training_is_watched_left_reloaded_stopped_and_drawn_for(page, server)
     draw(page, SEVEN)
     expect_reading(page, "7")
     expect(page.locator(".st-key-change-models")).to_contain_text(run_name)
+
+
+def test_on_a_phone_training_starts_and_is_seen_without_scrolling(phone, server):
+    phone.goto(f"{server.url}/train?network=dnn&hidden_units=16&epochs=90&train_images=20000")
+    phone.get_by_text("Total parameters").wait_for()
+    start = phone.locator(".st-key-train-start button")
+    expect(start).to_be_in_viewport(ratio=1)
+    start.tap()
+    expect(phone.locator(".st-key-curves svg.marks").first).to_be_in_viewport(ratio=1)
+    phone.locator(".st-key-train-stop button").tap()  # below the curves
+    result = phone.get_by_text("Test accuracy", exact=True)
+    expect(result).to_be_visible()
+    phone.get_by_role("heading", name="Train a model").scroll_into_view_if_needed()
+    expect(result).to_be_in_viewport(ratio=1)
+    assert phone.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    expect(start).not_to_be_visible()
+    phone.get_by_text("watching: DNN").tap()
+    expect(start).to_be_visible()
 
 
 def test_a_killed_server_leaves_an_interrupted_run_with_its_curve(page, server):

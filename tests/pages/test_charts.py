@@ -4,10 +4,11 @@ import math
 
 import pytest
 
+from mnist_models.models import networks
 from mnist_models.runs import pretrained
-from mnist_models.settings.hyperparameters import DnnHyperparameters
+from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from mnist_models.training.progress import Curve, EpochEnd, Progress
-from pages.parts.charts import digits, learning_curves, model_comparison
+from pages.parts.charts import architecture, digits, learning_curves, model_comparison
 
 VALUES = (0.0, 0.0, 0.7, 0.0, 0.0, 0.3, 0.0, 0.0, 0.0, 0.0)
 
@@ -17,6 +18,37 @@ def test_each_digit_has_a_bar_and_only_the_most_probable_one_is_in_full_colour()
     assert [row["probability"] for row in rows] == pytest.approx(VALUES)
     assert [row["digit"] for row in rows if row["best"]] == ["2"]
     assert [row["label"] for row in rows if row["label"]] == ["70.0%", "30.0%"]
+
+
+def test_a_drawing_of_a_network_has_each_layer_with_all_of_its_parameters():
+    cnn = CnnHyperparameters(conv_layers=("8x3+pool2", "16x3"), dense_units=(32, 32))
+    network = networks.build(cnn, blank=True)
+    blocks = architecture.blocks(networks.summary(network))
+    assert [(block.title, block.shape) for block in blocks] == [
+        ("Image", (28, 28)),
+        ("Convolution 1", (26, 26, 8)),
+        ("Max pooling 1", (13, 13, 8)),
+        ("Convolution 2", (11, 11, 16)),
+        ("Dense layer 1", (32,)),
+        ("Dense layer 2", (32,)),
+        ("Logits", (10,)),
+    ]
+    assert sum(block.parameters for block in blocks) == network.count_params()
+    most = max(blocks, key=lambda block: block.parameters)
+    assert architecture.finding(networks.summary(network)).startswith(f"{most.title} has ")
+
+
+def test_in_the_drawing_what_is_larger_or_deeper_is_drawn_so():
+    def rows(name, **values):
+        layers = networks.summary(networks.build(CnnHyperparameters(**values), blank=True))
+        return architecture.drawing("cnn", layers)["datasets"][name].to_pylist()
+
+    few, many = (rows("maps", conv_layers=(f"{count}x3",)) for count in (4, 64))
+    assert len(few) < len(many)
+    small, large = (rows("maps", conv_layers=(f"8x3/{stride}",))[-1] for stride in (3, 1))
+    assert small["size"] < large["size"]
+    narrow, wide = (rows("units", dense_units=(count,))[0] for count in (16, 512))
+    assert narrow["x2"] - narrow["x"] < wide["x2"] - wide["x"]
 
 
 def test_a_line_joins_what_two_networks_reach_for_each_digit():

@@ -28,7 +28,9 @@ MISREAD = [int((reading.digits != LABELS).sum()) for reading in READINGS]
 
 
 def page(**session) -> AppTest:
+    """The page, not yet run, with the table unfolded."""
     app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/compare.py")
+    app.session_state["runs-panel"] = True
     for key, value in session.items():
         app.session_state[key] = value
     return app
@@ -86,6 +88,16 @@ def test_the_page_opens_with_all_runs_and_the_best_of_each_network_side_by_side(
     assert f"The CNN misclassifies **{MISREAD[1]}** of" in texts(app)
 
 
+def test_the_page_begins_with_the_two_models_and_the_table_is_folded(finished_run):
+    app = page(**{"runs-panel": False}).run()
+    assert not app.exception
+    assert two(app) == (DNN, CNN) and LEAD in texts(app)
+    assert "Name" not in app.dataframe[0].value
+    app.session_state["runs-panel"] = True
+    app.run()
+    assert finished_run.label in listed(app).index
+
+
 def test_the_table_tells_of_each_run_what_came_out_of_it(finished_run):
     row = listed(page().run()).loc[finished_run.label]
     assert row["Model"] == "DNN" and row["State"] == "finished"
@@ -132,7 +144,7 @@ def test_runs_that_came_to_nothing_are_in_the_table_but_cannot_be_compared(store
     assert not any(
         run.label in option for run in runs.values() for option in place(app, "First model").options
     )
-    assert any("There is no curve of the ticked runs" in info.value for info in app.info)
+    assert any("There is no curve of these runs" in info.value for info in app.info)
     store.set_state(runs[RunState.RUNNING].id, RunState.INTERRUPTED)
 
 
@@ -201,6 +213,7 @@ def test_two_ticked_runs_are_compared_and_their_networks_told_apart_where_they_a
     app.button(key="compare-two").click().run()
     assert not app.exception
     assert set(two(app)) == {run.id for run in others[:2]}
+    assert not app.session_state["runs-panel"]  # the comparison is seen at once
     assert tuple(app.query_params[name] for name in ("first", "second")) == two(app)
     assert "The first DNN and the second DNN classify equally many test digits correctly" in texts(
         app

@@ -1,11 +1,11 @@
 """The Train page, without a browser: the form, and runs in every state."""
 
-import itertools
 import re
 import time
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Expander, Selectbox
 
 from mnist_models.models.networks import build
 from mnist_models.runs import race
@@ -37,6 +37,17 @@ def texts(app: AppTest) -> str:
 def total(app: AppTest) -> str:
     (metric,) = [metric for metric in app.metric if metric.label == "Total parameters"]
     return metric.value
+
+
+def runs_in_list(app: AppTest) -> Selectbox:
+    """The list of runs."""
+    (box,) = [box for box in app.selectbox if box.label == "Run"]
+    return box
+
+
+def settings(app: AppTest) -> Expander:
+    """What the form is in."""
+    return next(one for one in app.expander if one.label.startswith("**Settings**"))
 
 
 def part_curve() -> Curve:
@@ -193,7 +204,7 @@ def test_a_run_in_the_address_is_opened(store, finished_run):
     app.query_params["run"] = finished_run.id
     app.run()
     assert not app.exception
-    assert app.selectbox(key="run").value == finished_run.id
+    assert runs_in_list(app).value == finished_run.id
 
 
 def test_an_older_run_can_be_drawn_for_after_a_newer_one_has_ended(store, trained, finished_run):
@@ -253,12 +264,36 @@ def test_a_run_can_be_named_before_it_is_started(store):
     assert store.run(app.session_state["run"]).name == "my first"
 
 
-def test_before_anything_was_trained_the_page_invites_to(monkeypatch, tmp_path):
+def test_before_anything_was_trained_the_form_has_the_page(monkeypatch, tmp_path):
     empty = RunStore(f"sqlite:///{tmp_path}/runs.sqlite3")
     monkeypatch.setattr(resources, "store", lambda: empty)
     app = page().run()
     assert not app.exception
-    assert "Nothing has been trained here yet" in app.info[0].value
+    assert settings(app).proto.expanded and settings(app).label == "**Settings**"
+    assert not [box for box in app.selectbox if box.label == "Run"]
+
+
+def test_watching_a_run_folds_the_form_and_its_settings_unfold_it_with_nothing_lost(finished_run):
+    app = page(network="dnn").run()
+    app.slider(key="dnn.epochs").set_value(9).run()
+    app.toggle(key="dnn.batch_norm").set_value(False).run()
+    runs_in_list(app).set_value(finished_run.id).run()
+    assert not settings(app).proto.expanded
+    told = f"DNN, {finished_run.parameters:,} parameters, 1 epoch"
+    assert settings(app).label == f"**Settings** · watching: {told}"
+    assert app.slider(key="dnn.epochs").value == 9
+    assert not app.toggle(key="dnn.batch_norm").value
+    app.button(key="use-run").click().run()
+    assert settings(app).proto.expanded
+    assert app.slider(key="dnn.epochs").value == TINY.epochs
+
+
+def test_a_run_that_others_have_started_does_not_fold_the_form(store):
+    run = store.create(TINY)
+    app = page().run()
+    assert runs_in_list(app).value == run.id
+    assert settings(app).proto.expanded
+    store.set_state(run.id, RunState.INTERRUPTED)
 
 
 def test_a_third_training_waits_in_a_queue_and_each_can_be_stopped_from_the_page():
@@ -338,15 +373,81 @@ def test_a_race_ends_in_who_won_and_both_can_be_drawn_for(store):
         assert app.button(key=f"draw-for-{run.network}")
 
 
+def finished_race(store: RunStore, trained) -> list[Run]:
+    """The two runs of a race in which both are as good."""
+    runs = store.create_race([TINY, CnnHyperparameters(epochs=1, train_images=500)], "ours")
+    for run in runs:
+        store.finish(run.id, trained)
+    return [store.run(run.id) for run in runs]
+
+
+def test_a_bet_is_placed_before_the_start_stays_in_the_address_and_is_settled(store):
+    app = race_page(**{"race.epochs": 1}).run()
+    app.segmented_control(key="bet").set_value("cnn").run()
+    app.button(key="train-start").click().run()
+    assert not app.exception
+    first = store.run(app.session_state["run"])
+    assert (app.query_params["run"], app.query_params["bet"]) == (first.id, "cnn")
+    assert app.segmented_control(key="bet").value is None  # the next race has a bet of its own
+    until(lambda: all(run.readable for run in racers(store, first.race)))
+    again = page()  # as after a reload
+    again.query_params.update({"run": first.id, "bet": "cnn"})
+    for visit in (app, again):
+        (verdict,) = visit.run().success
+        assert "The bet was on the CNN, " in verdict.value
+    other = store.create(TINY)
+    again.run()
+    runs_in_list(again).set_value(other.id).run()
+    assert again.query_params["run"] == other.id and "bet" not in again.query_params
+    store.set_state(other.id, RunState.INTERRUPTED)
+
+
+def test_a_bet_that_nobody_can_place_is_ignored(store, trained):
+    app = page()
+    app.query_params.update({"run": finished_race(store, trained)[0].id, "bet": "![](x)"})
+    app.run()
+    assert not app.exception
+    (verdict,) = app.success
+    assert "bet" not in verdict.value and "bet" not in app.query_params
+
+
+def test_a_race_can_be_alone_on_the_screen_in_large_type_and_leads_back(store, trained):
+    first, _ = finished_race(store, trained)
+    app = page(network="dnn").run()
+    app.slider(key="dnn.epochs").set_value(9).run()
+    runs_in_list(app).set_value(first.id).run()
+    app.button(key="alone").click().run()
+    assert not app.exception
+    assert (app.query_params["run"], app.query_params["hide"]) == (first.id, "1")
+    assert app.session_state["is-large"]
+    assert not app.expander and not app.get("page_link")
+    accuracy = f"{first.measured.test_accuracy:.2%}"
+    assert [metric.value for metric in app.metric] == [accuracy, accuracy]
+    assert len(app.get("vega_lite_chart")) == 2 and app.success
+    app.button(key="leave-alone").click().run()
+    assert "hide" not in app.query_params and app.query_params["run"] == first.id
+    assert not app.session_state["is-large"]
+    assert app.slider(key="dnn.epochs").value == 9
+
+
+def test_a_run_alone_is_reloaded_and_its_settings_in_the_address_stay_those_of_the_form(
+    store, trained
+):
+    first, _ = finished_race(store, trained)
+    app = linked(network="dnn", epochs="7", run=first.id, hide="1")
+    assert not app.exception and not app.warning
+    assert app.session_state["is-large"] and app.success
+    app.button(key="leave-alone").click().run()
+    assert app.slider(key="dnn.epochs").value == 7
+
+
 def test_two_races_that_begin_within_a_minute_are_told_apart(store, trained):
     """Two visitors' races: each goes on to see its own."""
-    races = [store.create_race([TINY, TINY], "ours") for _ in range(2)]
-    for run in itertools.chain(*races):
-        store.finish(run.id, trained)
-    for chosen in (first.id for first, _ in races):
+    for chosen in [finished_race(store, trained)[0].id for _ in range(2)]:
         app = page(run=chosen).run()
-        assert app.selectbox(key="run").value == chosen
-        labels = app.selectbox(key="run").options
+        assert not app.exception
+        assert runs_in_list(app).value == chosen
+        labels = runs_in_list(app).options
         assert len(set(labels)) == len(labels) >= 2
 
 
@@ -496,7 +597,7 @@ def test_a_run_taken_home_can_be_brought_back(store, finished_run):
         "run.zip", resources.exported(finished_run.id), "application/zip"
     ).run()
     assert not app.exception
-    brought = store.run(app.session_state["run"])
+    brought = store.run(runs_in_list(app).value)
     assert brought.id != finished_run.id
     assert (brought.values, brought.test_accuracy) == (
         finished_run.values,

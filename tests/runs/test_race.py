@@ -118,3 +118,26 @@ def test_a_lead_that_chance_can_explain_wins_nothing():
         "**Too close to call**"
     )
     assert verdict(wrong_on(5), wrong_on(5)).startswith("**Too close to call**")
+
+
+@pytest.mark.parametrize(
+    ("bet", "misread", "told"),
+    [
+        ("cnn", (30, 10), "The bet was on the CNN, and it won."),
+        ("dnn", (30, 10), "The bet was on the DNN, but the CNN won."),
+        ("dnn", (10, 30), "The bet was on the DNN, and it won."),
+        (race.TIE, (10, 30), "The bet was that it would be too close to call, but the DNN won."),
+        (race.TIE, (10, 11), "The bet was that it would be too close to call, and it is."),
+        (
+            "cnn",
+            (11, 10),
+            "The bet was on the CNN, but it is too close to call: nobody has won the bet.",
+        ),
+    ],
+)
+def test_a_bet_is_settled_as_the_verdict_says(bet, misread, told):
+    predictions = [wrong_on(*range(count)) for count in misread]
+    won = race.winner([racer("dnn"), racer("cnn")], predictions, LABELS)
+    assert bet in race.BETS and won in race.BETS
+    assert race.settled(bet, won) == told
+    assert ("won**" in verdict(*predictions)) == (won != race.TIE)

@@ -28,6 +28,7 @@ RISEN = 1.1
 # A logarithmic scale has no zero.
 SMALLEST = 1e-6
 SMOOTHED_OVER = 30
+HEIGHT_PX = 320
 # The number of points of each curve with a tooltip, and the number during training: a browser
 # formats every tooltip each time the curves are redrawn, perhaps on the machine that trains.
 HOVERED, HOVERED_LIVE = 60, 20
@@ -321,7 +322,11 @@ def _curves(
     drawn = [layer for kind, some in layers.items() if kind in filled for layer in some]
     title = alt.Title(TITLES[quantity], anchor="start", fontWeight="normal")
     # Names may need a row each.
-    return alt.layer(*drawn, *hover).properties(height=300 + 20 * len(runs), title=title).to_dict()
+    return (
+        alt.layer(*drawn, *hover)
+        .properties(height=HEIGHT_PX + 20 * len(runs), title=title)
+        .to_dict()
+    )
 
 
 def finding(curve: Curve, *, is_over: bool) -> str:

@@ -31,6 +31,8 @@ class Clickable(NamedTuple):
     spec: dict[str, Any]
 
 
+# Where cells begin and end, so that they are square at every width of the chart.
+SQUARE = [0, alt.ExprRef("min(width, height)")]
 # Cells are light in both themes, as paper is, so that the black numbers on them can be read.
 INK = "black"
 PALEST = 0.7
@@ -97,13 +99,13 @@ def _confusion(normalised: bool) -> dict[str, Any]:
         x=alt.X(
             "read:O",
             title="predicted",
-            scale=alt.Scale(domain=digits),
+            scale=alt.Scale(domain=digits, range=SQUARE),
             axis=alt.Axis(orient="top", labelAlign="center", **axis),
         ),
         y=alt.Y(
             "digit:O",
             title="actual",
-            scale=alt.Scale(domain=digits),
+            scale=alt.Scale(domain=digits, range=SQUARE),
             axis=alt.Axis(labelBaseline="middle", **axis),
         ),
         tooltip=[

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import streamlit as st
+from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 from mnist_models.runs import race
 from mnist_models.settings.hyperparameters import (
@@ -25,6 +26,9 @@ from mnist_models.settings.hyperparameters import (
 )
 from mnist_models.settings.recipes import of_network
 
+# In the session: whether the form is unfolded. Not under the key of what is folded: with another
+# title that is another element, which begins anew.
+IS_OPEN, PANEL = "form-is-open", "settings"
 GROUPS = {"network": "Network", "training": "Training", "data": "Data"}
 # The number of widgets side by side for one layer.
 LAYER_COLUMNS = 2
@@ -115,14 +119,29 @@ def _value(key: str, choice: Choice) -> Any:
     ]
 
 
-def draw(form: Form) -> None:
-    """Draws the form, with problems below the widgets that cause them.
+def panel(title: str) -> ExpanderContainer:
+    """What the form is drawn in; it folds to a line.
 
     Args:
-        form: As `read` returned it.
+        title: The line, in Markdown.
     """
+    st.session_state[PANEL] = st.session_state.setdefault(IS_OPEN, True)
+    return st.expander(title, key=PANEL, on_change=_keep_open_or_folded)
+
+
+def _keep_open_or_folded() -> None:
+    st.session_state[IS_OPEN] = st.session_state[PANEL]
+
+
+def fold() -> None:
+    """Folds the form the next time that it is drawn; nothing that was chosen in it is lost."""
+    st.session_state[IS_OPEN] = False
+
+
+def choose_kind() -> None:
+    """Chooses what is trained: a model of one kind, or both in a race."""
     titles = {network: kind.title for network, kind in NETWORKS.items()} | {RACE: "Race both"}
-    chosen = st.segmented_control(
+    st.segmented_control(
         "Train",
         titles,
         format_func=titles.__getitem__,
@@ -131,7 +150,15 @@ def draw(form: Form) -> None:
         persist_state="session",
         wrap=True,
     )
-    assert chosen is not None  # it is required
+
+
+def draw(form: Form) -> None:
+    """Draws the widgets of all hyperparameters, with problems below those that cause them.
+
+    Args:
+        form: As `read` returned it.
+    """
+    chosen = st.session_state["network"]
     problems = {
         problem.field if form.is_race else f"{chosen}.{problem.field}": problem.sentence
         for problem in form.problems
@@ -157,7 +184,7 @@ def _draw_network(network: str, problems: Problems, without: Collection[str] = (
         with tab:
             _fields(network, some, problems)
             if group == "data":
-                st.caption("See sample images below the layer table.")
+                st.caption("See sample images below the network.")
 
 
 def _recipes(network: str, in_race: bool) -> None:
@@ -229,14 +256,15 @@ def _draw_race(problems: Problems) -> None:
 
 
 def fill(hyperparameters: Hyperparameters, switch: bool = True) -> None:
-    """Sets every widget of a kind of model. Call it before the form is drawn, as from a button's
-    callback.
+    """Sets every widget of a kind of model, and unfolds the form. Call it before the form is drawn,
+    as from a button's callback.
 
     Args:
         hyperparameters: The values.
         switch: Whether the form is to show this kind of model.
     """
     st.session_state.update(_widget_values(hyperparameters))
+    st.session_state[IS_OPEN] = True
     if switch:
         st.session_state["network"] = hyperparameters.network
 

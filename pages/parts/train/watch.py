@@ -11,13 +11,14 @@ import numpy as np
 import streamlit as st
 
 from mnist_models.data import dataset
+from mnist_models.errors import UnavailableError
 from mnist_models.runs import race
 from mnist_models.runs.tables import Run, RunState, UnknownRunError
 from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters, number
 from mnist_models.training.progress import Curve, planned_images
 from pages.parts import large_type, page, report, resources, selection
 from pages.parts.charts import learning_curves
-from pages.parts.train import form, share
+from pages.parts.train import bets, form, network, projector, share
 
 if TYPE_CHECKING:  # importing it imports Dask
     from mnist_models.runs.engine import Live
@@ -25,59 +26,124 @@ if TYPE_CHECKING:  # importing it imports Dask
 REDRAW_S = 0.95
 # The bar moves in steps of this share: a browser animates each of them for half a second.
 BAR_STEP = 0.05
+# In large type, the smallest width of each chart of the two.
+CURVE_PX = 300
+Entries = Mapping[str, Sequence[Run]]
 
 
-@page.guarded
-def choose() -> None:
-    """A list of all runs, those of a race as one entry, and the chosen one as it is now."""
-    runs = resources.store().runs()
-    if not runs:
-        st.info(
-            "Nothing has been trained here yet. Start a run, and its curves appear here.",
-            icon=":material/show_chart:",
-        )
-        return
+def entries() -> Entries:
+    """All runs by the id that stands for them in the list: those of a race together by the id of
+    the first of them; the newest come first.
+
+    Raises:
+        StoreError: The store cannot be used.
+    """
     together: dict[str, list[Run]] = {}
-    for run in reversed(runs):
+    for run in reversed(resources.store().runs()):
         together.setdefault(run.race or run.id, []).append(run)
-    listed = {racers[0].id: racers for racers in reversed(together.values())}
+    return {racers[0].id: racers for racers in reversed(together.values())}
+
+
+def follow_address(listed: Entries) -> str | None:
+    """Goes to the run in the address, or in the session, and keeps the address true.
+
+    Returns:
+        The id of the entry to watch: that one, or else the newest, those in progress first; None if
+        there are no runs.
+    """
     firsts = {run.id: first for first, racers in listed.items() for run in racers}
     asked = st.query_params.get("run")
     if asked is not None and asked not in firsts:
         st.warning(
-            "The run in the address is not here; it may have been deleted. Another one is shown."
+            "The run in the address is not here; it may have been deleted."
+            + " Another one is shown." * bool(firsts)
         )
     # A link was followed, or the browser went back.
     if asked in firsts and asked != st.session_state.get("run-in-address"):
+        bets.keep(firsts[asked], st.query_params.get(bets.BET))
         show(asked)
-    newest = next((run.id for run in runs if run.in_progress), runs[0].id)
-    st.session_state["run"] = firsts[
-        st.session_state["run"] if st.session_state.get("run") in firsts else newest
-    ]
-    run_id = st.selectbox(
+    if not firsts:
+        return None
+    newest = next(
+        (first for first, racers in listed.items() if any(run.in_progress for run in racers)),
+        next(iter(listed)),
+    )
+    run_id = firsts.get(st.session_state.get("run") or asked or "", newest)
+    st.session_state["run"] = run_id
+    # Only a run that was chosen or started goes into the address: a link to settings stays one.
+    if is_chosen():
+        st.session_state["run-in-address"] = run_id
+        bet = bets.on(run_id)
+        address = {
+            **{name: text for name, text in st.query_params.items() if name != bets.BET},
+            "run": run_id,
+            **({bets.BET: bet} if bet else {}),
+        }
+        # At once: each change is a step of the browser's history.
+        if address != st.query_params.to_dict():
+            st.query_params.from_dict(address)
+    return run_id
+
+
+def is_chosen() -> bool:
+    """Whether this visitor has chosen or started the run that is shown."""
+    return st.session_state.get("run-was-chosen", False)
+
+
+def choose(listed: Entries, run_id: str) -> None:
+    """The list of all runs, of which the selected one is watched.
+
+    Args:
+        listed: All entries.
+        run_id: The one that is selected.
+    """
+    # Another list for each run: what a browser still tells of the one before, while another run is
+    # being shown, is not a choice.
+    key = f"run-list-{run_id}"
+    st.session_state[key] = run_id
+    st.selectbox(
         "Run",
         listed,
-        key="run",
-        persist_state="session",
+        key=key,
         format_func=lambda run_id: _title(listed[run_id]),
-        on_change=lambda: show(st.session_state["run"]),
+        on_change=lambda: show(st.session_state[key]),
+        label_visibility="collapsed",
     )
-    # Only a run that was chosen or started goes into the address: a link to settings stays one.
-    if st.session_state.get("run-was-chosen"):
-        st.session_state["run-in-address"] = run_id
-        if asked != run_id:  # each change is a step of the browser's history
-            st.query_params["run"] = run_id
-    in_progress = any(run.in_progress for run in listed[run_id])
+
+
+def draw(runs: Sequence[Run], *, alone: bool) -> None:
+    """A run, or the two of a race, as it is now.
+
+    Args:
+        runs: One entry of the list.
+        alone: Whether the page shows nothing else.
+    """
+    in_progress = any(run.in_progress for run in runs)
     # How often a fragment redraws itself is fixed when it is defined.
     st.fragment(_panel, run_every=REDRAW_S if in_progress else None)(
-        [run.id for run in listed[run_id]], in_progress
+        [run.id for run in runs], in_progress, alone
     )
 
 
 def show(run_id: str) -> None:
-    """Selects the run to be watched from the next time the page is drawn."""
+    """Selects the run to be watched from the next time the page is drawn, instead of the form."""
     st.session_state["run"] = run_id
     st.session_state["run-was-chosen"] = True
+    form.fold()
+
+
+def told(runs: Sequence[Run]) -> str:
+    """What is being trained, or was, in a few words of Markdown."""
+    titles = " vs ".join(NETWORKS[run.network].title for run in runs)
+    try:
+        counts = " and ".join(
+            f"{run.parameters or network.parameters(run.hyperparameters):,}" for run in runs
+        )
+        budget = race.Budget.of(runs[0].hyperparameters)
+    except UnavailableError:  # the panel of the run says why
+        return titles
+    unit = budget.kind if budget.amount > 1 else budget.kind.removesuffix("s")
+    return f"{titles}, {counts} parameters, {budget.amount:,} {unit}"
 
 
 def _title(runs: Sequence[Run]) -> str:
@@ -93,8 +159,8 @@ def _title(runs: Sequence[Run]) -> str:
 
 
 @page.guarded
-def _panel(run_ids: Sequence[str], was_in_progress: bool) -> None:
-    """The runs as they are now: progress, controls, curves, outcomes and test results."""
+def _panel(run_ids: Sequence[str], was_in_progress: bool, alone: bool) -> None:
+    """The runs as they are now: progress, curves, controls, outcomes and test results."""
     engine, store = resources.engine(), resources.store()
     # Before the store is read: the engine forgets a run only once its end is stored.
     lives = {run_id: engine.live(run_id) for run_id in run_ids}
@@ -106,33 +172,90 @@ def _panel(run_ids: Sequence[str], was_in_progress: bool) -> None:
     in_progress = [run for run in runs if run.in_progress]
     if was_in_progress and not in_progress:
         st.rerun()  # the whole page: nothing needs to be redrawn again and again any more
-    for run in runs if in_progress else []:
-        _progress(run, lives[run.id], curves[run.id], len(runs) > 1)
-    _controls([(run, live) for run in in_progress if (live := lives[run.id])])
-    if not in_progress:  # else below the curves, which stay where they are
-        _outcomes(runs, curves)
-    with st.container(key="curves"):
-        _curves(runs, curves)
     if in_progress:
-        _outcomes([run for run in runs if not run.in_progress], curves)
-    for run in runs:
+        for column, run in zip(st.columns(len(runs)), runs, strict=True):
+            with column:
+                _progress(run, lives[run.id], curves[run.id], len(runs) > 1)
+    if alone:
+        _accuracies(runs, curves)
+    if len(runs) > 1:
+        _verdict(runs, curves)
+    if not in_progress and not alone:  # else below the curves, which stay where they are
+        _outcomes(runs)
+    charts = st.container(key="curves")
+    drawn = [run for run in runs if curves[run.id].points]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _controls([(run, live) for run in in_progress if (live := lives[run.id])])
+        axis, log = _options() if drawn else ("", False)
+        if alone:
+            projector.leave()
+        elif is_chosen():
+            projector.enter()
+    with charts:
+        if drawn:
+            _charts(drawn, curves, axis, log)
+        else:
+            st.info(
+                "The curves appear with the first batches."
+                if in_progress
+                else "The run ended before the first point of its curve."
+            )
+    if len(runs) > 1:
+        _bet(runs)
+    if drawn:
+        _findings(drawn, curves)
+    if not alone:
+        if in_progress:
+            _outcomes([run for run in runs if not run.in_progress])
+        for run in runs:
+            if run.readable:
+                _test_results(run)
+
+
+def _accuracies(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
+    """The accuracy of each model, large: on the validation images while it is trained, on the test
+    images at the end."""
+    for column, run in zip(st.columns(len(runs)), runs, strict=True):
+        title, value = NETWORKS[run.network].title, "–"
+        ends = curves[run.id].epochs
         if run.readable:
-            _test_results(run)
+            label, value = f"{title}: test accuracy", f"{run.measured.test_accuracy:.2%}"
+        elif ends and ends[-1].validation_accuracy is not None:
+            label = f"{title}: validation accuracy after epoch {number(round(ends[-1].epoch, 2))}"
+            value = f"{ends[-1].validation_accuracy:.2%}"
+        else:
+            label = f"{title}: validation accuracy"
+        column.metric(label, value)
 
 
-def _outcomes(over: Sequence[Run], curves: Mapping[str, Curve]) -> None:
-    """How finished runs have ended; of a race, who has won."""
+def _verdict(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
+    """Who has won a race, once both are trained; and the bet on it."""
+    if not all(run.readable for run in runs):
+        return
+    predictions = [resources.predictions(run.id) for run in runs]
+    labels = dataset.load().test.labels
+    changed = any(curves[run.id].changes for run in runs)
+    sentence = race.verdict(runs, predictions, labels, changed=changed)
+    if bet := bets.on(runs[0].id):
+        sentence += f"  \n{race.settled(bet, race.winner(runs, predictions, labels))}"
+    st.success(sentence, icon=":material/flag:")
+
+
+def _bet(runs: Sequence[Run]) -> None:
+    """The bet on a race that is not over."""
+    if (bet := bets.on(runs[0].id)) and any(run.in_progress for run in runs):
+        st.markdown(f"Who will win? The bet: **{race.BETS[bet]}**.")
+
+
+def _outcomes(over: Sequence[Run]) -> None:
+    """How finished runs have ended, and what can be done with them."""
     in_race = any(run.race for run in over)
-    if len(over) > 1 and all(run.readable for run in over):
-        predictions = [resources.predictions(run.id) for run in over]
-        changed = any(curves[run.id].changes for run in over)
-        st.success(
-            race.verdict(over, predictions, dataset.load().test.labels, changed=changed),
-            icon=":material/flag:",
-        )
-        if st.button("Compare them, digit by digit", icon=":material/compare:", key="compare-them"):
-            pair = dict(zip(("first", "second"), (run.id for run in over), strict=True))
-            st.switch_page("pages/compare.py", query_params=pair)
+    both_trained = len(over) > 1 and all(run.readable for run in over)
+    if both_trained and st.button(
+        "Compare them, digit by digit", icon=":material/compare:", key="compare-them"
+    ):
+        pair = dict(zip(("first", "second"), (run.id for run in over), strict=True))
+        st.switch_page("pages/compare.py", query_params=pair)
     for column, run in zip(st.columns(len(over)) if over else [], over, strict=True):
         with column:
             _outcome(run, in_race)
@@ -229,48 +352,47 @@ def _controls(going: Sequence[tuple[Run, Live]]) -> None:
     if not going or all(live.state == RunState.MEASURING for _, live in going):
         return
     off = stopping or not learning
-    with st.container(horizontal=True):
-        if holding:
-            st.button(
-                "Resume",
-                icon=":material/play_arrow:",
-                disabled=off,
-                key="train-resume",
-                on_click=_control,
-                args=[learning],
-                kwargs={"hold_at": None},
-            )
-        else:
-            st.button(
-                "Pause",
-                icon=":material/pause:",
-                disabled=off,
-                key="train-pause",
-                on_click=_control,
-                args=[learning],
-                kwargs={"hold_at": 0},
-            )
+    if holding:
         st.button(
-            "Step one epoch",
-            icon=":material/skip_next:",
+            "Resume",
+            icon=":material/play_arrow:",
             disabled=off,
-            key="train-step",
-            on_click=_step,
-            args=[learning],
-        )
-        st.button(
-            "Stopping …" if stopping else "Stop",
-            icon=":material/stop:",
-            disabled=stopping,
-            key="train-stop",
+            key="train-resume",
             on_click=_control,
-            args=[going],
-            kwargs={"stop": True},
+            args=[learning],
+            kwargs={"hold_at": None},
         )
-        if learning:
-            with st.popover("Learning rate", icon=":material/speed:", key="train-rate"):
-                for run, live in learning:
-                    _learning_rate(run, live)
+    else:
+        st.button(
+            "Pause",
+            icon=":material/pause:",
+            disabled=off,
+            key="train-pause",
+            on_click=_control,
+            args=[learning],
+            kwargs={"hold_at": 0},
+        )
+    st.button(
+        "Step one epoch",
+        icon=":material/skip_next:",
+        disabled=off,
+        key="train-step",
+        on_click=_step,
+        args=[learning],
+    )
+    st.button(
+        "Stopping …" if stopping else "Stop",
+        icon=":material/stop:",
+        disabled=stopping,
+        key="train-stop",
+        on_click=_control,
+        args=[going],
+        kwargs={"stop": True},
+    )
+    if learning:
+        with st.popover("Learning rate", icon=":material/speed:", key="train-rate"):
+            for run, live in learning:
+                _learning_rate(run, live)
 
 
 def _control(going: Sequence[tuple[Run, Live]], **wanted: Any) -> None:
@@ -365,30 +487,31 @@ def _test_results(run: Run) -> None:
         report.gallery(np.arange(dataset.TEST_COUNT), [run], f"digits-{run.network}")
 
 
-def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
-    """Loss and accuracy over the course of training, and what they show in words."""
-    drawn = [run for run in runs if curves[run.id].points]
-    if not drawn:
-        some_are_left = any(run.in_progress for run in runs)
-        st.info(
-            "The curves appear with the first batches."
-            if some_are_left
-            else "The run ended before the first point of its curve."
-        )
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        axis = st.segmented_control(
-            "x axis",
-            learning_curves.AXES,
-            format_func=lambda name: learning_curves.AXES[name].capitalize(),
-            default="epochs",
-            required=True,
-            key="axis",
-            persist_state="session",
-            label_visibility="collapsed",
-            wrap=True,
-        )
-        log = st.toggle("Log-scale loss", key="log", persist_state="session")
+def _options() -> tuple[str, bool]:
+    """What the curves are drawn over, a key of learning_curves.AXES, and whether the loss has a
+    logarithmic scale."""
+    axis = st.segmented_control(
+        "x axis",
+        learning_curves.AXES,
+        format_func=lambda name: learning_curves.AXES[name].capitalize(),
+        default="epochs",
+        required=True,
+        key="axis",
+        persist_state="session",
+        label_visibility="collapsed",
+        wrap=True,
+    )
+    return axis, st.toggle("Log-scale loss", key="log", persist_state="session")
+
+
+def _charts(drawn: Sequence[Run], curves: Mapping[str, Curve], axis: str, log: bool) -> None:
+    """Loss and accuracy over the course of training, side by side where there is room.
+
+    Args:
+        drawn: The runs that have points.
+        curves: Of each run.
+        axis, log: See _options.
+    """
     lines = [
         learning_curves.Drawn(
             NETWORKS[run.network].title if run.race else run.label,
@@ -398,17 +521,22 @@ def _curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> None:
         )
         for run in drawn
     ]
-    findings = [
-        learning_curves.finding(curves[run.id], is_over=not run.in_progress) for run in drawn
-    ]
     of = " and ".join(line.label for line in lines)
     going = [run for run in drawn if run.in_progress]
-    for quantity in ("loss", "accuracy"):
+    quantities = ("loss", "accuracy")
+    columns = large_type.columns([1] * len(quantities), CURVE_PX)
+    for column, quantity in zip(columns, quantities, strict=True):
         spec = learning_curves.curves(
             lines, quantity, axis, log=log, end=_end(going, axis), live=bool(going)
         )
-        large_type.chart(spec, key=f"{quantity}-chart", alt=f"{quantity.capitalize()} of {of}")
-    for run, finding in zip(drawn, findings, strict=True):
+        with column:
+            large_type.chart(spec, key=f"{quantity}-chart", alt=f"{quantity.capitalize()} of {of}")
+
+
+def _findings(drawn: Sequence[Run], curves: Mapping[str, Curve]) -> None:
+    """What the curves show in words, and how to read them."""
+    for run in drawn:
+        finding = learning_curves.finding(curves[run.id], is_over=not run.in_progress)
         st.markdown(f"**{NETWORKS[run.network].title}**: {finding}" if len(drawn) > 1 else finding)
     counts = [_batches(curves[run.id].batches_per_point, run.values["batch_size"]) for run in drawn]
     st.caption(
