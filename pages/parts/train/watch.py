@@ -133,6 +133,8 @@ def _outcomes(over: Sequence[Run], curves: Mapping[str, Curve]) -> None:
         if st.button("Compare them, digit by digit", icon=":material/compare:", key="compare-them"):
             pair = dict(zip(("first", "second"), (run.id for run in over), strict=True))
             st.switch_page("pages/compare.py", query_params=pair)
+        if in_race:
+            share.export_race(over)
     for column, run in zip(st.columns(len(over)) if over else [], over, strict=True):
         with column:
             _outcome(run, in_race)
