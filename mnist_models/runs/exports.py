@@ -109,7 +109,7 @@ A race: both models learned from the same images in the same order, and had the 
 
 {runs}
 
-Each has a folder here; start the commands there:"""
+Each has a folder here; start those of these commands that begin with python train.py there:"""
 
 PICTURE_TEXT = """\
 learning-curves.png

@@ -161,15 +161,7 @@ def keras_model(run_id: str) -> bytes:
 @st.cache_resource(show_spinner=False)
 def mnist_for_keras() -> bytes:
     """MNIST as Keras keeps it, a NumPy archive; packing it takes seconds."""
-    train, test = dataset.load()
-    return npz.write(
-        {
-            "x_train": train.images,
-            "y_train": train.labels,
-            "x_test": test.images,
-            "y_test": test.labels,
-        }
-    )
+    return npz.write(dataset.for_keras())
 
 
 def imported(file: BinaryIO) -> tuple[str | None, str | None]:

@@ -111,14 +111,15 @@ def export(run: Run, suffix: str) -> None:
             name = f"{run.network}-{run.id}"
             _download("Everything (.zip)", f"{name}.zip", lambda: _file([run]), suffix)
             st.markdown("Or one part of it:")
-            _download("Script (.py)", f"{name}.py", lambda: script(run.hyperparameters), suffix)
-            _download(
-                "Keras model (.keras)",
-                f"{name}.keras",
-                lambda: resources.keras_model(run.id),
-                suffix,
-            )
-            _download("Learning curves (.png)", f"{name}.png", lambda: _picture([run]), suffix)
+            with st.container(horizontal=True):
+                _download("Script (.py)", f"{name}.py", lambda: script(run.hyperparameters), suffix)
+                _download(
+                    "Keras model (.keras)",
+                    f"{name}.keras",
+                    lambda: resources.keras_model(run.id),
+                    suffix,
+                )
+                _download("Learning curves (.png)", f"{name}.png", lambda: _picture([run]), suffix)
             st.markdown(
                 "The script takes MNIST from the internet, or from this file if it is in the same "
                 "folder:"
@@ -145,8 +146,9 @@ def export_race(runs: Sequence[Run]) -> None:
             "models and stand-alone scripts. Import a run makes it a race again."
         )
         name = f"race-{runs[0].race}"
-        _download("Everything (.zip)", f"{name}.zip", lambda: _file(runs), "-race")
-        _download("Learning curves (.png)", f"{name}.png", lambda: _picture(runs), "-race")
+        with st.container(horizontal=True):
+            _download("Everything (.zip)", f"{name}.zip", lambda: _file(runs), "-race")
+            _download("Learning curves (.png)", f"{name}.png", lambda: _picture(runs), "-race")
 
 
 def _download(label: str, name: str, content: Callable[[], str | bytes], suffix: str) -> None:
@@ -159,7 +161,6 @@ def _download(label: str, name: str, content: Callable[[], str | bytes], suffix:
         icon=":material/download:",
         key=f"download-{label.split()[0].lower()}{suffix}",
         on_click="ignore",
-        width="stretch",
     )
 
 
