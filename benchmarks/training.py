@@ -270,13 +270,12 @@ def scripts(folder: Path) -> Iterator[Row]:
             print("script", title, seed, scripts_share[-1], flush=True)
         error = math.hypot(*(statistics.stdev(some) for some in (apps_share, scripts_share)))
         error /= math.sqrt(len(SCRIPT_SEEDS))
-        behind = statistics.mean(apps_share) - statistics.mean(scripts_share)
+        lead = statistics.mean(scripts_share) - statistics.mean(apps_share)
         yield Row(
-            f"{title}, test accuracy of {len(SCRIPT_SEEDS)} seeds: the app, and (as plain) its "
-            "stand-alone script",
-            f"{_mean(apps_share)}; the script is {100 * behind:.2f} ± {100 * error:.2f} points "
-            "behind",
-            _mean(scripts_share),
+            f"{title}: test accuracy of {len(SCRIPT_SEEDS)} seeds, in the app and (as plain) of "
+            "the stand-alone script",
+            _mean(apps_share),
+            f"{_mean(scripts_share)}, {100 * lead:+.2f} ± {100 * error:.2f} points",
             "a difference of at most twice its standard error",
         )
 
