@@ -21,7 +21,7 @@ MARKS = ("<!-- benchmarks -->", "<!-- end of benchmarks -->")
 # started from the project's folder: `python -m benchmarks.page --help`.
 BENCHMARKS = {
     "handwriting": ("test set", "strokes", "pairs", "non-digits"),
-    "training": ("same", "headline", "watching", "augmentation", "utilisation"),
+    "training": ("same", "headline", "script", "watching", "augmentation", "utilisation"),
     "page": ("strokes", "pages", "starts"),
     "classroom": ("classes", "training", "limit"),
     "lessons": ("claims", "speed"),

@@ -6,6 +6,7 @@ validating after each epoch, measuring on the test set.
 """
 
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -19,11 +20,13 @@ from benchmarks import apps, results
 from benchmarks.browser import Page, launched, visitor
 from benchmarks.results import Row
 from mnist_models import tensorflow_loader
+from mnist_models.data import dataset, npz
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import RunState
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import Hyperparameters, validate
 from mnist_models.settings.recipes import RECIPES
+from mnist_models.settings.script import script
 from tests.browser.server import Server
 
 SEEDS = (1, 2, 3)
@@ -64,6 +67,16 @@ AUGMENTED_IMAGES, AUGMENTED_TIMES = 20_000, 3
 # The largest convolutions of the earlier projects.
 BUSIEST = "simple-cnn"
 MATRIX = 4096
+# The stand-alone script of these is to reach what the app reaches: of the two that the Train page
+# opens with, and of one whose images are varied.
+SCRIPTED = {
+    "Quick DNN": RECIPES["quick-dnn"].hyperparameters,
+    "Quick CNN": RECIPES["quick-cnn"].hyperparameters,
+    "Quick DNN with full augmentation": RECIPES["quick-dnn"].hyperparameters.model_copy(
+        update={"augmentation": "full"}
+    ),
+}
+SCRIPT_SEEDS = (1, 2, 3, 4, 5)
 WATCHED = RECIPES["quick-cnn"].hyperparameters.model_copy(update={"epochs": 6})
 WATCHED_PAIRS = 6
 PATIENCE_S = 300
@@ -244,6 +257,47 @@ def _accuracies(trainings: Sequence[dict]) -> str:
     return ", ".join(f"{one['accuracy']:.2%}" for one in trainings)
 
 
+def scripts(folder: Path) -> Iterator[Row]:
+    """The test accuracy of the stand-alone script beside the app's, with the same seeds."""
+    (folder / "mnist.npz").write_bytes(npz.write(dataset.for_keras(), compressed=False))
+    for title, hyperparameters in SCRIPTED.items():
+        apps_share, scripts_share = [], []
+        for seed in SCRIPT_SEEDS:
+            seeded = hyperparameters.model_copy(update={"seed": seed})
+            ours = measured("train_here", values=seeded.model_dump(mode="json"))
+            apps_share.append(ours["accuracy"])
+            scripts_share.append(_script_accuracy(seeded, folder))
+            print("script", title, seed, scripts_share[-1], flush=True)
+        error = math.hypot(*(statistics.stdev(some) for some in (apps_share, scripts_share)))
+        error /= math.sqrt(len(SCRIPT_SEEDS))
+        lead = statistics.mean(scripts_share) - statistics.mean(apps_share)
+        yield Row(
+            f"{title}: test accuracy of {len(SCRIPT_SEEDS)} seeds, in the app and (as plain) of "
+            "the stand-alone script",
+            _mean(apps_share),
+            f"{_mean(scripts_share)}, {100 * lead:+.2f} ± {100 * error:.2f} points",
+            "a difference of at most twice its standard error",
+        )
+
+
+def _script_accuracy(hyperparameters: Hyperparameters, folder: Path) -> float:
+    """What the stand-alone script reaches, as a program of its own, with the digits beside it."""
+    (folder / "train.py").write_text(script(hyperparameters), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "train.py"],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=QUIET,
+        cwd=folder,
+    )
+    return float(done.stdout.split()[-1].removesuffix("%")) / 100
+
+
+def _mean(shares: Sequence[float]) -> str:
+    return f"{statistics.mean(shares):.2%} ± {100 * statistics.stdev(shares):.2f}"
+
+
 def augmentation(folder: Path) -> Iterator[Row]:
     """What full augmentation takes of an epoch. (Before the first, digits are also restyled once,
     which takes a second.)"""
@@ -336,6 +390,7 @@ def _trained_s(page: Page, server: Server, watched: bool) -> float:
 PARTS: dict[str, results.Part] = {
     "same": same_recipe,
     "headline": headline,
+    "script": scripts,
     "watching": watching,
     "augmentation": augmentation,
     "utilisation": utilisation,

@@ -126,18 +126,21 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument(
         "file", type=Path, metavar="FILE", help="the zip to write; one that is there is replaced"
     )
+    export.add_argument(
+        "--race", action="store_true", help="write both runs of the race that the run is of"
+    )
 
     bring = subparsers.add_parser(
         "import",
-        help="keep a run from a file",
-        description="Keep a run that `export` or the app wrote to a file. Its test accuracy is "
-        "measured again.",
+        help="keep a run, or those of a race, from a file",
+        description="Keep what `export` or the app wrote to a file. Its test accuracy is measured "
+        "again.",
     )
     bring.set_defaults(command=commands.import_run)
     bring.add_argument(
         "file", type=Path, metavar="FILE", help="the zip to read; nothing in it is executed"
     )
-    bring.add_argument("--name", help="what to call the run (default: its name in the file)")
+    bring.add_argument("--name", help="what to call it (default: its name in the file)")
 
     evaluate = subparsers.add_parser(
         "evaluate",

@@ -100,10 +100,16 @@ def print_link(options: argparse.Namespace) -> int:
 def export_run(options: argparse.Namespace) -> int:
     store = RunStore()
     run = store.run(options.run)
+    runs = [run]
+    if options.race:
+        runs = [other for other in store.runs() if run.race and other.race == run.race]
+        if not runs:
+            print(f"The run {run.id} is of no race: leave --race out.", file=sys.stderr)
+            return 1
     tensorflow_loader.load()
     from mnist_models.runs import exports
 
-    content = exports.export(store, run.id)
+    content = exports.export(store, [run.id for run in runs])
     try:
         options.file.write_bytes(content)
     except OSError as error:
@@ -112,7 +118,8 @@ def export_run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    print(f"{run.label}: {options.file}, {len(content) / 1e6:.1f} MB")
+    labels = " and ".join(run.label for run in runs)
+    print(f"{labels}: {options.file}, {len(content) / 1e6:.1f} MB")
     return 0
 
 
@@ -130,14 +137,15 @@ def import_run(options: argparse.Namespace) -> int:
 
     with file:
         try:
-            run = exports.import_run(RunStore(), file, options.name)
+            runs = exports.import_runs(RunStore(), file, options.name)
         except exports.ExportError as error:
             print(f"{options.file}: {error}", file=sys.stderr)
             return 1
-    print(
-        f"{run.label} (run {run.id}): {run.hyperparameters.title}, test accuracy "
-        f"{run.test_accuracy:.2%}"
-    )
+    for run in runs:
+        print(
+            f"{run.label} (run {run.id}): {run.hyperparameters.title}, test accuracy "
+            f"{run.test_accuracy:.2%}"
+        )
     return 0
 
 

@@ -21,12 +21,13 @@ from mnist_models.data import dataset
 from mnist_models.data.preprocessing import open_picture, prepare_picture
 from mnist_models.models.classifier import Classifier
 from mnist_models.models.evaluation import evaluate
-from mnist_models.runs import pretrained
+from mnist_models.runs import pretrained, race
 from mnist_models.runs.tables import RunState
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS, validate
 from mnist_models.settings.recipes import RECIPES
 from mnist_models.settings.script import script
+from mnist_models.training.loop import train
 from mnist_models.training.progress import MEASURES, Curve
 
 ROOT = Path(__file__).parents[1]
@@ -542,6 +543,20 @@ def test_a_run_is_exported_and_imported(run, store, tmp_path):
     assert len({store.weights(kept.id) for kept in store.runs()}) == 1
 
 
+def test_a_race_is_exported_and_imported(run, store, tmp_path, tiny_dnn, tiny_cnn):
+    same = {name: getattr(tiny_cnn, name) for name in race.SHARED}
+    racers = store.create_race([tiny_dnn.model_copy(update=same), tiny_cnn], "ours")
+    for racer in racers:
+        store.finish(racer.id, train(racer.hyperparameters))
+    status, out, errors = run("export", racers[0].id, tmp_path / "race.zip", "--race")
+    assert (status, errors) == (0, "") and out.startswith("ours")
+    status, out, errors = run("import", tmp_path / "race.zip", "--name", "theirs")
+    assert (status, errors) == (0, "") and len(out.splitlines()) == 2
+    brought = [kept for kept in store.runs() if kept.name == "theirs"]
+    assert len(brought) == 2 and len({kept.race for kept in brought}) == 1
+    assert brought[0].race not in (None, racers[0].race)
+
+
 def test_what_cannot_be_exported_or_imported_is_a_sentence(run, store, tmp_path, tiny_dnn):
     (tmp_path / "no.zip").write_bytes(b"no zip")
     (tmp_path / "folder").mkdir()
@@ -552,6 +567,7 @@ def test_what_cannot_be_exported_or_imported_is_a_sentence(run, store, tmp_path,
             "is queued and has no weights",
         ),
         (["export", "shipped-dnn", tmp_path / "folder"], "choose another file"),
+        (["export", "shipped-dnn", tmp_path / "run.zip", "--race"], "leave --race out"),
         (["import", tmp_path / "missing.zip"], "choose another file"),
         (["import", tmp_path / "folder"], "choose another file"),
         (["import", tmp_path / "no.zip"], "Choose the zip of a run that was exported here."),

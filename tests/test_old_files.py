@@ -14,7 +14,7 @@ from mnist_models.data import dataset
 from mnist_models.data.corruptions import CORRUPTIONS
 from mnist_models.explain import robustness
 from mnist_models.models.evaluation import evaluate
-from mnist_models.runs.exports import import_run
+from mnist_models.runs.exports import import_runs
 from mnist_models.runs.loading import load_classifier
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import RunState
@@ -74,7 +74,7 @@ def test_the_robustness_curve_of_an_old_store_is_found(old_store):
 
 def test_an_old_run_as_a_file_is_imported(store):
     with (OLD / "run.zip").open("rb") as file:
-        run = import_run(store, file)
+        (run,) = import_runs(store, file)
     accuracy, threshold = MEASURED["b4f2ae00"]
     assert run.name == "an old CNN" and run.hyperparameters == CNN
     assert run.confidence_threshold == threshold

@@ -96,6 +96,17 @@ def load(file: Path = DATA_FILE) -> Mnist:
     return mnist
 
 
+def for_keras() -> dict[str, np.ndarray]:
+    """MNIST as Keras keeps it in its mnist.npz: images and labels by their names there."""
+    train, test = load()
+    return {
+        "x_train": train.images,
+        "y_train": train.labels,
+        "x_test": test.images,
+        "y_test": test.labels,
+    }
+
+
 def scrambled(images: np.ndarray) -> np.ndarray:
     """The images, uint8 (N, 28, 28), with their pixels at other places, the same ones for every
     image: uint8 (N, 28, 28)."""

@@ -21,6 +21,8 @@ from mnist_models.settings.hyperparameters import (
 # Keras's default of 0.99 remembers the random start for hundreds of steps: the first epochs would
 # look broken in validation.
 BATCH_NORM_MOMENTUM = 0.9
+# A saved network keeps its layers' seeds, and Keras on PyTorch, JAX and OpenVINO takes none larger.
+SEEDS = 2**31
 # Two networks whose parameter counts differ by less have "the same" number.
 SIZE_TOLERANCE = 0.02
 SCALE_STEPS = 12
@@ -32,23 +34,27 @@ class _Initializers:
     global seed is shared by everything in the process."""
 
     def __init__(self, hyperparameters: Hyperparameters, blank: bool) -> None:
-        self.seeds = itertools.count(hyperparameters.seed * 1000)
+        self._seeds = itertools.count(hyperparameters.seed * 1000)
         self.saturates = ACTIVATIONS[hyperparameters.activation].saturates
         self.blank = blank
+
+    def next_seed(self) -> int:
+        """The seed of the next layer, 0 to 2³¹ - 1."""
+        return next(self._seeds) % SEEDS
 
     def hidden(self) -> keras.Initializer:
         """As the activation wants it, see hyperparameters.Activation."""
         return (
             self.output()
             if self.saturates or self.blank
-            else keras.initializers.HeNormal(next(self.seeds))
+            else keras.initializers.HeNormal(self.next_seed())
         )
 
     def output(self) -> keras.Initializer:
         return (
             keras.initializers.Zeros()
             if self.blank
-            else keras.initializers.GlorotUniform(next(self.seeds))
+            else keras.initializers.GlorotUniform(self.next_seed())
         )
 
 
@@ -155,7 +161,7 @@ def _dropout(
     """Dropout after a hidden layer, where it has one."""
     if not hyperparameters.dropout or to_output < hyperparameters.plain_layers:
         return []
-    return [keras.layers.Dropout(hyperparameters.dropout, seed=next(initializers.seeds), name=name)]
+    return [keras.layers.Dropout(hyperparameters.dropout, seed=initializers.next_seed(), name=name)]
 
 
 _BUILDERS: dict[str, Callable[[Any, _Initializers], list[keras.Layer]]] = {

@@ -1,8 +1,9 @@
-"""A run as a file, to keep, hand in or take to another machine, and back from a file to a run.
+"""A run, or the runs of a race, as a file, to keep, hand in or take to another machine, and back.
 
-The file is a zip. For people and other programs it holds a saved Keras model, the curve as tables,
-and a script that trains the network again. Only two of its members are ever read here, run.json and
-weights.npz, and nothing in it is ever executed: a file may come from anybody.
+The file is a zip. For people and other programs it holds a saved Keras model, the curve as tables
+and as a picture, and a script that trains the network again; that of a race, a folder of these for
+each of its runs. Only two of a run's members are ever read here, run.json and weights.npz, and
+nothing in it is ever executed: a file may come from anybody.
 """
 
 import csv
@@ -11,7 +12,7 @@ import math
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
@@ -20,11 +21,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnist_models.data import dataset
+from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.models import networks
 from mnist_models.models.calibration import COLDEST, HOTTEST
 from mnist_models.models.classifier import Classifier, WeightsError, pack_weights
 from mnist_models.models.evaluation import evaluate
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
+from mnist_models.runs import race
 from mnist_models.runs.loading import load_classifier
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import NAME_CHARACTERS, Run, RunState, clean_name
@@ -41,15 +44,18 @@ from mnist_models.training.progress import (
 )
 
 VERSION = 1
-CARD, WEIGHTS, MODEL, SCRIPT, CURVE, EPOCHS, README = FILES = (
+CARD, WEIGHTS, MODEL, SCRIPT, CURVE, EPOCHS = OF_A_RUN = (
     "run.json",
     "weights.npz",
     "model.keras",
     "train.py",
     "curve.csv",
     "epochs.csv",
-    "README.txt",
 )
+# In the file of a race these stand beside the folders of its runs, else beside what is of the run.
+README, PICTURE = OF_ALL = ("README.txt", "learning-curves.png")
+# The folders of a race, each named by its kind of network.
+FOLDERS = tuple(f"{network}/" for network in hyperparameters.NETWORKS)
 # The largest network that can be chosen, exported, is smaller.
 MOST_BYTES = 1_000_000_000
 MOST_CARD_BYTES = 2_000_000
@@ -61,20 +67,23 @@ MOST_CHANGES = 10_000
 LONGEST_S = 1e8
 
 README_TEXT = """\
-{name}: a {title} that reads handwritten digits, test accuracy {accuracy}
+{heading}
 
-model.keras   the trained network, for Keras 3:
+{commands}
+
+{picture}model.keras   the trained network, for Keras 3:
 
                   import keras
                   _, (images, labels) = keras.datasets.mnist.load_data()
 {scramble}                  model = keras.models.load_model("model.keras")
                   model.evaluate(images, labels)
 
-              In go uint8 images (N, 28, 28), 0 is paper and 255 is ink. Out come logits (N, 10),
-              one for each digit;
+              In go images (N, 28, 28) or (N, 28, 28, 1): 0 is paper, ink is 255, or 1 in floats.
+              Out come logits (N, 10), one for each digit;
               keras.ops.softmax(model(images)) are the probabilities.
 train.py      a script that builds the same network and trains it again; it needs Keras and
-              TensorFlow only
+              TensorFlow only, matplotlib to draw curves.png, Pillow to read pictures.
+              Without internet, put mnist.npz beside it, which the app's menu "Export" offers
 curve.csv     the learning curve: passes over the training images, seconds, training loss and
               training accuracy
 epochs.csv    the same at the end of each epoch, and on the validation images
@@ -84,6 +93,28 @@ weights.npz   the weights as NumPy arrays, one for each variable of the network
 The app imports this file again: it reads run.json and weights.npz, and measures the model again.
 """
 
+HEADING_TEXT = "{name}: a {title} that reads handwritten digits, test accuracy {accuracy}"
+
+COMMANDS_TEXT = """\
+python train.py 7.png
+    reads the digit in a picture with model.keras
+python train.py
+    trains such a network again: puts it into model.keras, the course of its training into
+    history.json and curves.png
+python -m mnist_models import FILE.zip
+    takes this file into the app; so does "Import a run" on its Train page"""
+
+RACE_TEXT = """\
+A race: both models learned from the same images in the same order, and had the same budget
+
+{runs}
+
+Each has a folder here; start those of these commands that begin with python train.py there:"""
+
+PICTURE_TEXT = """\
+learning-curves.png
+              loss and accuracy over the course of training
+"""
 
 SCRAMBLE_TEXT = """\
                   # It learned from scrambled images, and reads no others.
@@ -143,13 +174,48 @@ class Import(NamedTuple):
     trained: Trained
 
 
-def export(store: RunStore, run_id: str) -> bytes:
-    """A trained run, or a pretrained model, as a zip; its README says what is in it.
+def export(store: RunStore, run_ids: Sequence[str], picture: bytes | None = None) -> bytes:
+    """A trained run or pretrained model, or the runs of a race, as a zip; its README says what is
+    in it.
+
+    Args:
+        run_ids: The run; or those of a race, one of each kind of network.
+        picture: Their learning curves as a PNG, which becomes a part of it.
 
     Raises UnknownRunError, and StoreError for runs without weights.
     """
-    run, curve, weights = store.run(run_id), store.curve(run_id), store.weights(run_id)
-    values = run.hyperparameters
+    runs = [store.run(run_id) for run_id in run_ids]
+    contents: dict[str, str | bytes] = {} if picture is None else {PICTURE: picture}
+    for run in runs:
+        folder = f"{run.network}/" if len(runs) > 1 else ""
+        contents |= {folder + name: content for name, content in _contents(store, run).items()}
+    contents[README] = _readme(runs, has_picture=picture is not None)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def _readme(runs: Sequence[Run], *, has_picture: bool) -> str:
+    headings = [
+        HEADING_TEXT.format(
+            name=run.name, title=run.hyperparameters.title, accuracy=f"{run.test_accuracy:.2%}"
+        )
+        for run in runs
+    ]
+    return README_TEXT.format(
+        heading=headings[0] if len(runs) == 1 else RACE_TEXT.format(runs="\n".join(headings)),
+        commands=COMMANDS_TEXT,
+        picture=PICTURE_TEXT if has_picture else "",
+        # What both models of a race learn from is the same.
+        scramble=SCRAMBLE_TEXT if runs[0].hyperparameters.scrambled else "",
+    )
+
+
+def _contents(store: RunStore, run: Run) -> dict[str, str | bytes]:
+    """What is of one run, by name: each of OF_A_RUN."""
+    curve, weights, values = store.curve(run.id), store.weights(run.id), run.hyperparameters
     card = _Card(
         name=run.name,
         network=run.network,
@@ -161,16 +227,10 @@ def export(store: RunStore, run_id: str) -> bytes:
     )
     # Older curves have none.
     seconds = curve.seconds or curve.seconds_of([point.epoch for point in curve.points])
-    contents: dict[str, str | bytes] = {
-        README: README_TEXT.format(
-            name=run.name,
-            title=values.title,
-            accuracy=f"{run.test_accuracy:.2%}",
-            scramble=SCRAMBLE_TEXT if values.scrambled else "",
-        ),
+    return {
         CARD: card.model_dump_json(by_alias=True),
         WEIGHTS: weights,
-        MODEL: _saved(load_classifier(store, run_id).network),
+        MODEL: model(store, run.id),
         SCRIPT: script(values),
         CURVE: _table(
             ("epoch", "seconds", "loss", "accuracy"),
@@ -194,15 +254,18 @@ def export(store: RunStore, run_id: str) -> bytes:
             ),
         ),
     }
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in contents.items():
-            archive.writestr(name, content)
-    return file.getvalue()
 
 
-def _saved(network: keras.Model) -> bytes:
-    """The network as a .keras file that can be evaluated as soon as it is loaded."""
+def model(store: RunStore, run_id: str) -> bytes:
+    """The network of a trained run as a .keras file that can be evaluated as soon as it is loaded.
+
+    Its input: images (N, 28, 28) or (N, 28, 28, 1), 0 is paper and 255 is ink, or floats where 1 is
+    ink. Its output is that of `networks.build`.
+
+    Raises:
+        StoreError: The run is not there, or has no weights.
+    """
+    network = _of_any_scale(load_classifier(store, run_id).network)
     # Plain SGD keeps nothing of its own from step to step that a loaded model would miss and warn
     # of.
     network.compile(
@@ -214,6 +277,26 @@ def _saved(network: keras.Model) -> bytes:
         return file.read_bytes()
 
 
+def _of_any_scale(network: keras.Sequential) -> keras.Model:
+    """The network for images whose ink is 255 or 1: most people scale MNIST before they use it, and
+    its first layer, which scales too, would leave them nearly blank.
+
+    It is made of Keras's own layers, so that it can be loaded without this project.
+    """
+    images = keras.Input((IMAGE_SIZE_PX, IMAGE_SIZE_PX), name="image")
+    grey = keras.layers.Reshape((IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1), name="grey")(images)
+    most = keras.layers.GlobalMaxPooling2D(keepdims=True, name="most_ink")(grey)
+    # 1 where the most ink of an image is up to 1, and 0 where it is 2 or more.
+    is_share = keras.layers.ReLU(max_value=1, name="is_scaled")(
+        keras.layers.Rescaling(-1, offset=2, name="below_2")(most)
+    )
+    scale = keras.layers.Rescaling(1 - 1 / 255, offset=1 / 255, name="scale")(is_share)
+    outputs = keras.layers.Multiply(name="scaled")([grey, scale])
+    for layer in network.layers[1:]:
+        outputs = layer(outputs)
+    return keras.Model(images, outputs, name=network.name)
+
+
 def _table(names: tuple[str, ...], rows: Iterable[tuple]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -222,19 +305,19 @@ def _table(names: tuple[str, ...], rows: Iterable[tuple]) -> str:
     return text.getvalue()
 
 
-def import_run(store: RunStore, file: BinaryIO | bytes, name: str | None = None) -> Run:
-    """A new run of the store from a file that `export` made, under its own name unless another is
-    given.
+def import_runs(store: RunStore, file: BinaryIO | bytes, name: str | None = None) -> list[Run]:
+    """New runs of the store from a file that `export` made, one or those of a race, under their own
+    names unless another is given.
 
     Raises ExportError, StoreError; then nothing of it is in the store.
     """
-    found = read(file)
-    return store.add(found.hyperparameters, name or found.name, found.trained)
+    found = [(one.hyperparameters, name or one.name, one.trained) for one in read(file)]
+    return [store.add(*found[0])] if len(found) == 1 else store.add_race(found)
 
 
-def read(file: BinaryIO | bytes) -> Import:
-    """What is in a file that `export` made. How well the network reads is measured, not believed:
-    that takes seconds.
+def read(file: BinaryIO | bytes) -> list[Import]:
+    """What is in a file that `export` made: a run, or those of a race. How well each network reads
+    is measured, not believed: that takes seconds.
 
     Raises:
         ExportError: When the file is none of ours, damaged, or larger than any of ours can be.
@@ -250,7 +333,17 @@ def read(file: BinaryIO | bytes) -> Import:
         raise ExportError("it is damaged, or something else than an exported run") from error
 
 
-def _read(file: BinaryIO) -> Import:
+class _Described(NamedTuple):
+    """What a file says of a run; its weights, packed and not looked at yet, may unpack to as many
+    bytes."""
+
+    card: _Card
+    values: Hyperparameters
+    weights: bytes
+    most_bytes: int
+
+
+def _read(file: BinaryIO) -> list[Import]:
     size = file.seek(0, os.SEEK_END)
     if size > MOST_BYTES:
         raise ExportError(
@@ -259,19 +352,58 @@ def _read(file: BinaryIO) -> Import:
         )
     with _opened(file) as archive:
         members = _members(archive)
-        if not {CARD, WEIGHTS} <= set(members) <= set(FILES):
+        folders = FOLDERS if FOLDERS[0] + CARD in members else ("",)
+        needed = {folder + name for folder in folders for name in (CARD, WEIGHTS)}
+        known = {*OF_ALL, *(folder + name for folder in folders for name in OF_A_RUN)}
+        if not needed <= set(members) <= known:
             raise ExportError("it is something else than an exported run")
         if sum(info.file_size for info in members.values()) > MOST_BYTES:
             raise ExportError("what is packed in it is larger than an exported run")
-        card = _card(_content(archive, members[CARD], MOST_CARD_BYTES))
-        values = _hyperparameters(card)
-        _check_course(card, values)
-        # Only now is it known how large the weights may be.
-        parameters = networks.build(values, blank=True).count_params()
-        most_bytes = int(1.01 * parameters * np.dtype(np.float32).itemsize) + OVERHEAD_BYTES
-        weights = _content(archive, members[WEIGHTS], most_bytes)
+        described = [_described(archive, members, folder) for folder in folders]
         if archive.testzip():  # the rest of it is not used, but whoever keeps the file should know
             raise ExportError("a part of it is damaged")
+    if len(described) > 1:
+        _check_race(described)
+    return [_measured(one) for one in described]
+
+
+def _described(
+    archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], folder: str
+) -> _Described:
+    card = _card(_content(archive, members[folder + CARD], MOST_CARD_BYTES))
+    values = _hyperparameters(card)
+    _check_course(card, values)
+    # Only now is it known how large the weights may be.
+    parameters = networks.build(values, blank=True).count_params()
+    most_bytes = int(1.01 * parameters * np.dtype(np.float32).itemsize) + OVERHEAD_BYTES
+    weights = _content(archive, members[folder + WEIGHTS], most_bytes)
+    return _Described(card, values, weights, most_bytes)
+
+
+def _check_race(described: Sequence[_Described]) -> None:
+    """Refuses runs that cannot be those of one race.
+
+    Raises:
+        ExportError: One stands in the folder of another kind, or they differ in what a race shares.
+    """
+    entrants = {one.values.network: one.values for one in described}
+    if [f"{network}/" for network in entrants] != list(FOLDERS):
+        raise ExportError("a run in it is not of the kind that its folder says")
+    try:
+        race.check(entrants)
+    except HyperparametersError as error:
+        raise ExportError(
+            f"its runs are not those of one race ({error.problems[0].sentence.removesuffix('.')})"
+        ) from error
+
+
+def _measured(described: _Described) -> Import:
+    """The run with its model, which is built and measured on the test set.
+
+    Raises:
+        ExportError: The weights are no numbers, or not those of this network.
+    """
+    card, values, weights, most_bytes = described
     _check_arrays(weights, most_bytes)
     try:
         classifier = Classifier.from_weights(values, weights)
@@ -290,7 +422,7 @@ def _read(file: BinaryIO) -> Import:
         trained=Trained(
             weights=pack_weights(classifier.network),
             predictions=predictions,
-            parameters=parameters,
+            parameters=classifier.network.count_params(),
             curve=card.curve,
             stopped=card.state == RunState.STOPPED,
             epochs=card.measures.epochs,

@@ -152,12 +152,26 @@ class RunStore:
 
     def add(self, hyperparameters: Hyperparameters, name: str, trained: Trained) -> Run:
         """A run that was trained elsewhere, with all that it left behind, or nothing of it."""
-        run = _new_run(hyperparameters, name, RunState.FINISHED)
-        with self._session() as session:
-            session.add(run)
-            session.flush()  # the rows that refer to it come after
-            self._keep(session, run, trained)
+        (run,) = self._add([(hyperparameters, name, trained)], None)
         return run
+
+    def add_race(self, trainings: Iterable[tuple[Hyperparameters, str, Trained]]) -> list[Run]:
+        """The runs of a race that was held elsewhere, each with its hyperparameters, its name and
+        all that it left behind; or nothing of them."""
+        return self._add(trainings, secrets.token_hex(4))
+
+    def _add(
+        self, trainings: Iterable[tuple[Hyperparameters, str, Trained]], race: str | None
+    ) -> list[Run]:
+        runs = []
+        with self._session() as session:
+            for hyperparameters, name, trained in trainings:
+                run = _new_run(hyperparameters, name, RunState.FINISHED, race=race)
+                session.add(run)
+                session.flush()  # the rows that refer to it come after
+                self._keep(session, run, trained)
+                runs.append(run)
+        return runs
 
     def set_state(self, run_id: str, state: RunState, error: str | None = None) -> None:
         """Where the run stands now;

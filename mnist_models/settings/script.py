@@ -18,10 +18,11 @@ PLACES = {"validation": "val_", "training": ""}
 
 
 def script(hyperparameters: Hyperparameters) -> str:
-    """A Python script that builds and trains the network that the hyperparameters describe, and
-    measures it on the test set.
+    """A Python script that builds and trains the network that the hyperparameters describe,
+    measures it on the test set, and reads digits in pictures with it.
 
-    It needs Keras 3 with TensorFlow, and the internet once, for MNIST.
+    It needs Keras 3 with TensorFlow, and MNIST in a file beside it or the internet once. It leaves
+    model.keras, history.json and, where there is matplotlib, curves.png.
     """
     hp = hyperparameters
     # AdamW decays weights by itself; with the others, decay is an L2 penalty in the loss.

@@ -10,6 +10,7 @@ import atexit
 import gc
 import logging
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,7 +18,7 @@ import numpy as np
 import streamlit as st
 
 from mnist_models import tensorflow_loader
-from mnist_models.data import dataset
+from mnist_models.data import dataset, npz
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.models.predictions import Predictions
 from mnist_models.runs import pretrained, worker
@@ -137,25 +138,44 @@ def matched(
         return str(error)
 
 
-def exported(run_id: str) -> bytes:
-    """A run as a file."""
+def exported(run_ids: Sequence[str], picture: bytes) -> bytes:
+    """A run, or the runs of a race, as a file.
+
+    Args:
+        picture: Their learning curves, as a PNG.
+    """
     tensorflow().wait()
     from mnist_models.runs.exports import export
 
-    return export(store(), run_id)
+    return export(store(), run_ids, picture)
+
+
+def keras_model(run_id: str) -> bytes:
+    """The model of a run as a .keras file."""
+    tensorflow().wait()
+    from mnist_models.runs.exports import model
+
+    return model(store(), run_id)
+
+
+@st.cache_resource(show_spinner=False)
+def mnist_for_keras() -> bytes:
+    """MNIST as Keras keeps it, a NumPy archive; packing it takes seconds."""
+    return npz.write(dataset.for_keras())
 
 
 def imported(file: BinaryIO) -> tuple[str | None, str | None]:
-    """Imports an exported run into the store.
+    """Imports an exported run, or race, into the store.
 
     Returns:
-        Its id there, or else a sentence that says why it cannot be imported.
+        Its id there, of a race that of one of its runs, or else a sentence that says why it cannot
+        be imported.
     """
     tensorflow().wait()
-    from mnist_models.runs.exports import ExportError, import_run
+    from mnist_models.runs.exports import ExportError, import_runs
 
     try:
-        return import_run(store(), file).id, None
+        return import_runs(store(), file)[0].id, None
     except (ExportError, StoreError) as error:
         return None, str(error)
 

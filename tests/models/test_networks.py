@@ -2,6 +2,7 @@
 for the same seed."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -118,6 +119,14 @@ def test_the_largest_seed_builds_a_network(cls):
         networks.build(cls(seed=seed)).get_weights()[0] for seed in (largest, largest - 1)
     )
     assert np.isfinite(first).all() and not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("cls", [DnnHyperparameters, CnnHyperparameters])
+def test_the_seeds_in_a_network_fit_the_integers_of_every_backend(cls):
+    network = networks.build(cls(seed=cls.choices()["seed"].high))
+    seeds = [int(seed) for seed in re.findall(r'"seed": (\d+)', network.to_json())]
+    assert len(seeds) > 3 and len(set(seeds)) == len(seeds)
+    assert max(seeds) < 2**31
 
 
 @pytest.mark.parametrize("hyperparameters", ALL_RECIPES)

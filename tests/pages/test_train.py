@@ -1,9 +1,15 @@
 """The Train page, without a browser: the form, and runs in every state."""
 
+import io
 import re
 import time
+import zipfile
 
+import keras
+import numpy as np
 import pytest
+import streamlit as st
+from PIL import Image, ImageColor
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Expander, Selectbox
 
@@ -13,10 +19,15 @@ from mnist_models.runs.engine import Live
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, RunState
 from mnist_models.settings.hyperparameters import NETWORKS, CnnHyperparameters, DnnHyperparameters
+from mnist_models.settings.script import script
 from mnist_models.training.progress import Curve, Progress
 from pages.parts import resources
+from pages.parts.charts import palette
 from tests.conftest import racers
 from tests.pages.conftest import APP, TINY
+
+# Of the files of a run, in the order of the menu.
+KINDS = ("zip", "py", "keras", "png")
 
 
 def page(**session) -> AppTest:
@@ -355,7 +366,7 @@ def race_page(**session) -> AppTest:
     return page(network="race", **small | session)
 
 
-def test_a_race_ends_in_who_won_and_both_can_be_drawn_for(store):
+def test_a_race_ends_in_who_won_and_both_can_be_drawn_for(store, offered):
     app = race_page(**{"race.epochs": 1}).run()
     assert not app.exception
     app.button(key="train-start").click().run()
@@ -371,6 +382,12 @@ def test_a_race_ends_in_who_won_and_both_can_be_drawn_for(store):
     for run in runs:
         assert f"{run.test_accuracy:.2%}" in verdict.value
         assert app.button(key=f"draw-for-{run.network}")
+    # Handed in as one file, it is a race again where that is imported.
+    brought, problem = resources.imported(io.BytesIO(offered[f"race-{race}.zip"]()))
+    assert problem is None and store.run(brought).race not in (None, race)
+    assert len(racers(store, store.run(brought).race)) == 2
+    with Image.open(io.BytesIO(offered[f"race-{race}.png"]())) as both:
+        assert colors_of(both) == set(palette.COLORS.values())
 
 
 def finished_race(store: RunStore, trained) -> list[Run]:
@@ -591,10 +608,58 @@ def test_the_images_that_are_learned_from_can_be_looked_at():
 # ------------------------------------------------------------------------------------------
 
 
-def test_a_run_taken_home_can_be_brought_back(store, finished_run):
+@pytest.fixture
+def offered(monkeypatch):
+    """What the pages offer for download, each by its file's name: a function that makes it."""
+    found, draw = {}, st.download_button
+
+    def button(label, data, **options):
+        found[options["file_name"]] = data
+        return draw(label, data, **options)
+
+    monkeypatch.setattr(st, "download_button", button)
+    return found
+
+
+def colors_of(picture: Image.Image) -> set[str]:
+    """Which of the models' colours are in a picture."""
+    pixels = set(picture.convert("RGB").get_flattened_data())
+    return {color for color in palette.COLORS.values() if ImageColor.getrgb(color) in pixels}
+
+
+def test_the_menu_has_all_that_a_run_is_handed_in_with(finished_run, offered, tmp_path):
+    app = page(run=finished_run.id).run()
+    assert not app.exception
+    name = f"dnn-{finished_run.id}"
+    assert list(offered) == [*(f"{name}.{kind}" for kind in KINDS), "mnist.npz"]
+    labels = [button.proto.label for button in app.get("download_button")]
+    for words in ("Everything", "Script", "Keras model", "Learning curves", "MNIST"):
+        assert any(label.startswith(words) for label in labels)
+    files = {file: content() for file, content in offered.items()}
+    assert files[f"{name}.py"] == script(finished_run.hyperparameters)
+    (tmp_path / "model.keras").write_bytes(files[f"{name}.keras"])
+    model = keras.models.load_model(tmp_path / "model.keras")
+    assert model.count_params() == finished_run.parameters
+    with Image.open(io.BytesIO(files[f"{name}.png"])) as curves:
+        assert curves.format == "PNG" and curves.width > 1_000
+        assert colors_of(curves) == {palette.COLORS["dnn"]}
+    with zipfile.ZipFile(io.BytesIO(files[f"{name}.zip"])) as archive:
+        assert archive.read("learning-curves.png") == files[f"{name}.png"]
+    with np.load(io.BytesIO(files["mnist.npz"])) as digits:
+        assert digits["x_train"].shape == (60_000, 28, 28) and digits["y_test"].shape == (10_000,)
+
+
+def test_a_run_without_a_model_offers_no_files(store, offered):
+    run = store.create(TINY)
+    store.set_state(run.id, RunState.FAILED, "It failed.")
+    app = page(run=run.id).run()
+    assert not app.exception and not offered
+
+
+def test_a_run_taken_home_can_be_brought_back(store, finished_run, offered):
     app = page(run=finished_run.id).run()
     app.file_uploader(key="brought").upload(
-        "run.zip", resources.exported(finished_run.id), "application/zip"
+        "run.zip", offered[f"dnn-{finished_run.id}.zip"](), "application/zip"
     ).run()
     assert not app.exception
     brought = store.run(runs_in_list(app).value)

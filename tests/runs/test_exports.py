@@ -18,6 +18,7 @@ from mnist_models.models.classifier import pack_weights
 from mnist_models.runs import exports
 from mnist_models.runs.exports import ExportError
 from mnist_models.runs.loading import load_classifier
+from mnist_models.runs.race import SHARED
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import RunState, StoreError, UnknownRunError
 from mnist_models.settings.hyperparameters import DnnHyperparameters, HyperparametersError
@@ -25,6 +26,7 @@ from mnist_models.settings.script import script
 from mnist_models.training.loop import train
 from mnist_models.training.progress import Control, Curve, EpochEnd
 
+PNG = b"a picture"
 SHIPPED = ["shipped-dnn", "shipped-cnn"]
 
 
@@ -37,7 +39,17 @@ def trained(tiny_cnn):
 def exported(tiny_cnn, trained, tmp_path_factory):
     """A run as a file; its store is another one than that of the tests."""
     store = RunStore(f"sqlite:///{tmp_path_factory.mktemp('elsewhere')}/runs.sqlite3")
-    return exports.export(store, store.add(tiny_cnn, "my network", trained).id)
+    return exports.export(store, [store.add(tiny_cnn, "my network", trained).id], PNG)
+
+
+@pytest.fixture(scope="module")
+def race(tiny_dnn, tiny_cnn, trained, tmp_path_factory):
+    """A race as a file, with what each of its runs was: its name, hyperparameters and training."""
+    values = tiny_dnn.model_copy(update={name: getattr(tiny_cnn, name) for name in SHARED})
+    entered = [(tiny_cnn, "theirs", trained), (values, "ours", train(values))]
+    store = RunStore(f"sqlite:///{tmp_path_factory.mktemp('race')}/runs.sqlite3")
+    runs = store.add_race(entered)
+    return exports.export(store, [run.id for run in runs], PNG), entered
 
 
 def members(exported):
@@ -100,7 +112,7 @@ def refused(store, file, words=None):
     """The sentence with which a file is refused; the store is as it was."""
     before = len(store.runs())
     with pytest.raises(ExportError, match=words) as caught:
-        exports.import_run(store, file)
+        exports.import_runs(store, file)
     sentence = str(caught.value)
     assert sentence.startswith("This file cannot be imported: ") and sentence.endswith(
         " exported here."
@@ -116,12 +128,51 @@ def refused(store, file, words=None):
 
 def test_an_exported_run_comes_back_as_it_was(store, exported, tiny_cnn, trained):
     for file in (exported, io.BytesIO(exported)):
-        run = exports.import_run(store, file)
+        (run,) = exports.import_runs(store, file)
         assert (run.name, run.state, run.network) == ("my network", RunState.FINISHED, "cnn")
         assert is_the_same(run, store, tiny_cnn, trained)
     assert len(store.runs()) == 2
-    again = exports.export(store, run.id)
+    again = exports.export(store, [run.id])
     assert members(again)["weights.npz"] == members(exported)["weights.npz"]
+
+
+def test_a_race_comes_back_as_a_race(store, race):
+    file, entered = race
+    runs = {run.network: run for run in exports.import_runs(store, file)}
+    assert len({run.race for run in runs.values()} - {None}) == 1 and len(store.runs()) == 2
+    for values, name, its in entered:
+        run = runs[values.network]
+        assert run.name == name and is_the_same(run, store, values, its)
+    again = members(exports.export(store, [run.id for run in runs.values()]))
+    assert all(
+        again[f"{kind}/weights.npz"] == members(file)[f"{kind}/weights.npz"] for kind in runs
+    )
+
+
+def test_the_file_of_a_race_holds_a_folder_for_each_of_its_runs(race):
+    file, entered = race
+    folders = [f"{values.network}/{name}" for values, _, _ in entered for name in exports.OF_A_RUN]
+    contents = members(file)
+    assert set(contents) == {*exports.OF_ALL, *folders}
+    readme = contents["README.txt"].decode()
+    for values, name, its in entered:
+        assert f"{name}: a {values.title}" in readme and f"{its.test_accuracy:.2%}" in readme
+        assert contents[f"{values.network}/train.py"].decode() == script(values)
+
+
+def test_what_was_no_race_does_not_become_one(store, race):
+    contents = members(race[0])
+    there, here = ("dnn/run.json", "cnn/run.json")
+    refused(
+        store,
+        zipped(contents | {there: contents[here], "dnn/weights.npz": contents["cnn/weights.npz"]}),
+        "not of the kind that its folder says",
+    )
+    card = json.loads(contents[there])
+    card["hyperparameters"]["seed"] = 9
+    refused(store, zipped(contents | {there: json.dumps(card)}), "not those of one race .Seed has")
+    del contents[here]
+    refused(store, zipped(contents), "something else")
 
 
 def test_a_stopped_run_comes_back_as_stopped(store, tiny_dnn):
@@ -133,13 +184,15 @@ def test_a_stopped_run_comes_back_as_stopped(store, tiny_dnn):
         lambda: Control(stop=any(ended)),
     )
     assert stopped.stopped and stopped.epochs < 3
-    run = exports.import_run(store, exports.export(store, store.add(longer, "stopped", stopped).id))
+    (run,) = exports.import_runs(
+        store, exports.export(store, [store.add(longer, "stopped", stopped).id])
+    )
     assert run.state == RunState.STOPPED and run.epochs == stopped.epochs
 
 
 @pytest.mark.parametrize("run_id", SHIPPED)
 def test_a_network_that_ships_can_be_exported_and_becomes_a_run(store, run_id):
-    run = exports.import_run(store, exports.export(store, run_id), "mine")
+    (run,) = exports.import_runs(store, exports.export(store, [run_id]), "mine")
     pretrained_runs = store.run(run_id)
     assert (run.name, run.hyperparameters) == ("mine", pretrained_runs.hyperparameters)
     assert run.test_accuracy == pytest.approx(pretrained_runs.test_accuracy, abs=0.0003)
@@ -149,16 +202,16 @@ def test_a_network_that_ships_can_be_exported_and_becomes_a_run(store, run_id):
 
 def test_what_has_no_weights_cannot_be_exported(store, tiny_dnn):
     with pytest.raises(StoreError, match="is queued and has no weights"):
-        exports.export(store, store.create(tiny_dnn).id)
+        exports.export(store, [store.create(tiny_dnn).id])
     with pytest.raises(UnknownRunError):
-        exports.export(store, "nothing")
+        exports.export(store, ["nothing"])
 
 
 def test_how_well_it_reads_is_measured_and_not_believed(store, exported, trained):
     def boast(card):
         card["measures"] |= {"test_accuracy": 1.0, "test_loss": 0.0, "parameters": 1}
 
-    run = exports.import_run(store, with_card(exported, boast))
+    (run,) = exports.import_runs(store, with_card(exported, boast))
     assert (run.test_accuracy, run.test_loss) == pytest.approx(
         (trained.test_accuracy, trained.test_loss)
     )
@@ -177,7 +230,7 @@ def test_how_well_it_reads_is_measured_and_not_believed(store, exported, trained
     ],
 )
 def test_a_name_is_cut_and_cleaned(store, exported, name, kept):
-    assert exports.read(with_card(exported, lambda card: card.update(name=name))).name == kept
+    assert exports.read(with_card(exported, lambda card: card.update(name=name)))[0].name == kept
 
 
 # For people and other programs
@@ -186,9 +239,10 @@ def test_a_name_is_cut_and_cleaned(store, exported, name, kept):
 
 def test_it_holds_what_its_readme_says(exported, tiny_cnn, trained):
     contents = members(exported)
-    assert set(contents) == set(exports.FILES)
+    assert set(contents) == {*exports.OF_ALL, *exports.OF_A_RUN}
     readme = contents["README.txt"].decode()
-    assert all(name in readme for name in exports.FILES if name != "README.txt")
+    assert all(name in readme for name in contents if name != "README.txt")
+    assert contents["learning-curves.png"] == PNG
     assert (
         "my network" in readme and f"{trained.test_accuracy:.2%}" in readme and "logits" in readme
     )
@@ -211,6 +265,12 @@ def test_it_holds_what_its_readme_says(exported, tiny_cnn, trained):
     assert float(end["validation_loss"]) == trained.curve.epochs[0].validation_loss
 
 
+def test_a_file_without_a_picture_speaks_of_none(store, tiny_cnn, trained):
+    contents = members(exports.export(store, [store.add(tiny_cnn, "x", trained).id]))
+    assert set(contents) == {"README.txt", *exports.OF_A_RUN}
+    assert "learning-curves.png" not in contents["README.txt"].decode()
+
+
 @pytest.mark.parametrize("scrambled", [False, True])
 def test_the_readme_says_how_to_evaluate_the_model(
     store, tiny_dnn, scrambled, monkeypatch, tmp_path
@@ -219,7 +279,7 @@ def test_the_readme_says_how_to_evaluate_the_model(
 
     values = tiny_dnn.model_copy(update={"scrambled": scrambled})
     trained = train(values)
-    contents = members(exports.export(store, store.add(values, "mine", trained).id))
+    contents = members(exports.export(store, [store.add(values, "mine", trained).id]))
     (tmp_path / "model.keras").write_bytes(contents["model.keras"])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
@@ -242,7 +302,7 @@ def test_the_readme_says_how_to_evaluate_the_model(
 
 def test_the_tables_leave_out_what_there_is_none_of(store, tiny_dnn):
     unwatched = tiny_dnn.model_copy(update={"validation_images": 0})
-    contents = members(exports.export(store, store.add(unwatched, "x", train(unwatched)).id))
+    contents = members(exports.export(store, [store.add(unwatched, "x", train(unwatched)).id]))
     (end,) = csv.DictReader(io.StringIO(contents["epochs.csv"].decode()))
     assert end["validation_loss"] == "" and float(end["loss"]) > 0
 
@@ -259,6 +319,10 @@ model = keras.models.load_model("model.keras")
 print(*model.evaluate(digits["images"], digits["labels"], verbose=0))
 total = keras.ops.softmax(model(digits["images"][:1])).numpy().sum()
 print(float(total), "mnist_models" in sys.modules)
+few = digits["images"][:500]
+for given in (few / 255, (few / 255)[..., None].astype("float32"), few.astype("float32")):
+    print(float(abs(model(given) - model(few)).numpy().max()))
+print(keras.models.load_model("model.keras").predict(few[..., None], verbose=0).shape)
 """
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-I", "-c", code],
@@ -269,11 +333,13 @@ print(float(total), "mnist_models" in sys.modules)
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    measured, others = done.stdout.splitlines()
+    measured, others, *differences, shape = done.stdout.splitlines()
     loss, accuracy = map(float, measured.split())
     assert loss == pytest.approx(trained.test_loss, rel=1e-4)
     # Of digits that are equally probable but for the last bit, Keras takes either one.
     assert accuracy == pytest.approx(trained.test_accuracy, abs=0.001)
+    # 1/255 and the quotient are rounded once each.
+    assert max(map(float, differences)) < 1e-4 and shape == "(500, 10)"
     assert others == "1.0 False" or others.startswith(("0.99999", "1.0000"))
 
 
@@ -317,7 +383,7 @@ def test_only_the_card_and_the_weights_are_read(store, exported, tiny_cnn, train
         "curve.csv": b"",
     }
     for file in (zipped(kept), zipped(others | kept), zipped(kept, zipfile.ZIP_STORED)):
-        assert is_the_same(exports.import_run(store, file), store, tiny_cnn, trained)
+        assert is_the_same(*exports.import_runs(store, file), store, tiny_cnn, trained)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -554,7 +620,8 @@ def test_what_only_a_running_training_knows_is_not_taken(store, exported):
     def change(card):
         card["curve"] |= {"pending": [[1, 1]] * 1_000, "elapsed_s": 5}
 
-    curve = exports.read(with_card(exported, change)).trained.curve
+    (found,) = exports.read(with_card(exported, change))
+    curve = found.trained.curve
     assert (curve.pending, curve.elapsed_s) == ([], 0.0)
 
 
@@ -590,7 +657,7 @@ def test_a_damaged_file_is_refused_or_comes_back_as_it_was(store, exported, tiny
 
     for _ in range(40):
         try:
-            run = exports.import_run(store, damaged())
+            (run,) = exports.import_runs(store, damaged())
         except ExportError:
             refusals += 1
         else:
@@ -611,7 +678,7 @@ def test_damage_inside_the_card_is_refused_or_gives_valid_hyperparameters(export
         for _ in range(chance.choice((1, 3, 10))):
             card[chance.randrange(len(card))] ^= 1 << chance.randrange(7)
         try:
-            found = exports.read(zipped(contents | {"run.json": bytes(card)}))
+            (found,) = exports.read(zipped(contents | {"run.json": bytes(card)}))
         except ExportError:
             refusals += 1
         else:
@@ -632,12 +699,12 @@ def test_an_import_that_the_store_cannot_keep_leaves_nothing(store, exported, mo
 
     monkeypatch.setattr(RunStore, "_keep", fail)
     with pytest.raises(StoreError, match="no space left"):
-        exports.import_run(store, exported)
+        exports.import_runs(store, exported)
     assert store.runs() == []
 
 
 def test_an_imported_run_reads_digits(store, exported, trained):
-    run = exports.import_run(store, exported)
+    (run,) = exports.import_runs(store, exported)
     predictions = load_classifier(store, run.id).predictions(dataset.load().test.images[:50])
     assert predictions.digits.tolist() == trained.predictions.digits[:50].tolist()
 
@@ -657,6 +724,6 @@ def test_a_run_that_ended_within_an_epoch_comes_back(store, budget):
     run = store.create(values)
     store.finish(run.id, train(values))
     assert not store.run(run.id).epochs.is_integer() or budget == {"budget_s": 1}
-    brought = exports.import_run(store, exports.export(store, run.id))
+    (brought,) = exports.import_runs(store, exports.export(store, [run.id]))
     assert brought.epochs == store.run(run.id).epochs
     assert store.curve(brought.id).model_dump() == store.curve(run.id).model_dump()

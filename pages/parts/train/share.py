@@ -1,15 +1,21 @@
 """Sharing: a link to the settings, the code, and a run as a file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
 from mnist_models.runs import race
 from mnist_models.runs.tables import Run
 from mnist_models.settings import links
-from mnist_models.settings.hyperparameters import Hyperparameters, HyperparametersError
+from mnist_models.settings.hyperparameters import (
+    NETWORKS,
+    Hyperparameters,
+    HyperparametersError,
+    number,
+)
 from mnist_models.settings.script import script
 from pages.parts import page, resources
+from pages.parts.charts import learning_curves, pictures
 from pages.parts.train import form
 
 # In the session: the settings of the link that was followed last, or none.
@@ -89,7 +95,7 @@ def settings(chosen: form.Form) -> None:
 
 
 def export(run: Run, suffix: str) -> None:
-    """A run's file, link and code.
+    """What a run can be handed in with: files, a link, the code.
 
     Args:
         run: The run.
@@ -98,19 +104,27 @@ def export(run: Run, suffix: str) -> None:
     with st.popover("Export", icon=":material/download:"):
         if run.readable:
             st.markdown(
-                "The whole run in one file: hyperparameters, curves (CSV), weights, the Keras "
-                "model and a stand-alone script. It can be used on another machine, with this app "
-                "(Import a run) or without it."
+                "The whole run in one file: hyperparameters, curves (CSV and picture), weights, "
+                "the Keras model and a stand-alone script. It can be used on another machine, with "
+                "this app (Import a run) or without it."
             )
-            st.download_button(
-                "Download",
-                lambda: resources.exported(run.id),
-                file_name=f"{run.network}-{run.id}.zip",
-                mime="application/zip",
-                icon=":material/download:",
-                key=f"download{suffix}",
-                on_click="ignore",
+            name = f"{run.network}-{run.id}"
+            _download("Everything (.zip)", f"{name}.zip", lambda: _file([run]), suffix)
+            st.markdown("Or one part of it:")
+            with st.container(horizontal=True):
+                _download("Script (.py)", f"{name}.py", lambda: script(run.hyperparameters), suffix)
+                _download(
+                    "Keras model (.keras)",
+                    f"{name}.keras",
+                    lambda: resources.keras_model(run.id),
+                    suffix,
+                )
+                _download("Learning curves (.png)", f"{name}.png", lambda: _picture([run]), suffix)
+            st.markdown(
+                "The script takes MNIST from the internet, or from this file if it is in the same "
+                "folder:"
             )
+            _download("MNIST (mnist.npz, 11 MB)", "mnist.npz", resources.mnist_for_keras, suffix)
         st.markdown("A link to its settings:")
         st.code(
             links.to_url(_address(), links.to_query(run.hyperparameters)),
@@ -118,6 +132,59 @@ def export(run: Run, suffix: str) -> None:
             wrap_lines=True,
         )
         _code(run.hyperparameters)
+
+
+def export_race(runs: Sequence[Run]) -> None:
+    """What a race can be handed in with, where each of its runs has a model.
+
+    Args:
+        runs: Those of the race.
+    """
+    with st.popover("Export the race", icon=":material/download:", key="export-race"):
+        st.markdown(
+            "Both runs in one file: hyperparameters, curves (both in one picture), weights, Keras "
+            "models and stand-alone scripts. Import a run makes it a race again."
+        )
+        name = f"race-{runs[0].race}"
+        with st.container(horizontal=True):
+            _download("Everything (.zip)", f"{name}.zip", lambda: _file(runs), "-race")
+            _download("Learning curves (.png)", f"{name}.png", lambda: _picture(runs), "-race")
+
+
+def _download(label: str, name: str, content: Callable[[], str | bytes], suffix: str) -> None:
+    """A button for a file, which is made when somebody asks for it, not each time the page is
+    drawn."""
+    st.download_button(
+        label,
+        content,
+        file_name=name,
+        icon=":material/download:",
+        key=f"download-{label.split()[0].lower()}{suffix}",
+        on_click="ignore",
+    )
+
+
+def _file(runs: Sequence[Run]) -> bytes:
+    return resources.exported([run.id for run in runs], _picture(runs))
+
+
+def _picture(runs: Sequence[Run]) -> bytes:
+    """The learning curves of the runs, loss above accuracy, as a PNG."""
+    titles = [NETWORKS[run.network].title for run in runs]
+    drawn = [
+        learning_curves.Drawn(
+            title, run.network, resources.ended_curve(run.id), run.values["train_images"]
+        )
+        for run, title in zip(runs, titles, strict=True)
+    ]
+    results = [
+        f"{run.label}{'' if run.name == title else f' ({title})'}: test accuracy "
+        f"{run.measured.test_accuracy:.2%} after {number(round(run.measured.epochs, 2))} epochs"
+        for run, title in zip(runs, titles, strict=True)
+    ]
+    loss, accuracy = (learning_curves.curves(drawn, quantity) for quantity in ("loss", "accuracy"))
+    headed = loss | {"title": loss["title"] | {"subtitle": results}}
+    return pictures.png([headed, accuracy])
 
 
 def _code(hyperparameters: Hyperparameters) -> None:

@@ -256,6 +256,8 @@ def _outcomes(over: Sequence[Run]) -> None:
     ):
         pair = dict(zip(("first", "second"), (run.id for run in over), strict=True))
         st.switch_page("pages/compare.py", query_params=pair)
+    if both_trained:
+        share.export_race(over)
     for column, run in zip(st.columns(len(over)) if over else [], over, strict=True):
         with column:
             _outcome(run, in_race)
