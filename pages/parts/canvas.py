@@ -30,6 +30,8 @@ DIGIT_PX = 200
 # MNIST's strokes are about 2 of 20 pixels wide.
 BRUSH_PX = 20
 PAPER, INK = "#ffffff", "#000000"
+# On a window up to this width, the canvas is as wide as the window but for its margins.
+PHONE_PX = 480
 
 
 @dataclass
@@ -242,7 +244,9 @@ def _component() -> ModuleType:
         "streamlit-drawable-canvas.streamlit_drawable_canvas",
         js="index-*.js",
         css="index-*.css",
-        html="<style>.dc-toolbar { display: none !important; }</style>"
+        html="<style>.dc-toolbar { display: none !important; } "
+        f"@media (max-width: {PHONE_PX}px) "
+        f"{{ .canvas-root {{ zoom: calc((100vw - 2rem) / {SIZE_PX}px); }} }}</style>"
         '<div class="canvas-root"></div>',
         isolate_styles=True,
     )

@@ -42,6 +42,7 @@ def test_a_stroke_that_begins_in_the_top_right_corner_is_not_lost(page, server):
 
 def test_a_finger_draws_on_a_phone(phone, server):
     open_draw(phone, server.url)
+    assert canvas(phone).bounding_box()["width"] == 390 - 2 * 16  # but for the margins
     draw_by_touch(phone, ZERO)
     expect_reading(phone, "0")
     assert phone.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

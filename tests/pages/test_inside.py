@@ -10,7 +10,7 @@ from mnist_models.data import dataset
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from mnist_models.training.loop import train
 from pages.parts import canvas, resources
-from pages.parts.lessons import cached
+from pages.parts.lessons import cached, frame
 from tests.conftest import passed_on_slowly
 from tests.pages.conftest import lesson
 
@@ -27,7 +27,9 @@ ODD_CNN = CnnHyperparameters(
 @pytest.fixture(scope="module")
 def image():
     """What the networks are given of the example."""
-    return canvas.prepare_picture(canvas.Image.fromarray(dataset.load().test.images[1])).image
+    return canvas.prepare_picture(
+        canvas.Image.fromarray(dataset.load().test.images[frame.EXAMPLE])
+    ).image
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +146,7 @@ def test_what_another_layer_does_not_have_is_the_strongest_again(no_search):
 
 def test_another_digit_has_other_templates_speak_for_it(no_search):
     app = page().run()
-    before = [text.value for text in app.markdown if "are evidence for 2" in text.value]
+    before = [text.value for text in app.markdown if "are evidence for 4" in text.value]
     app.selectbox[0].select(7).run()
     assert not app.exception
     assert (

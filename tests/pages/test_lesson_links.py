@@ -62,7 +62,7 @@ def test_the_link_that_a_page_offers_opens_it_as_it_is():
     app.toggle(key="slide-prepared").set_value(True).run()
     assert link_of(app) == {
         "v": "1",
-        "digit": "1",
+        "digit": str(frame.EXAMPLE),
         "dnn": "teaching-dnn",
         "cnn": "shipped-cnn",
         "prepared": "true",

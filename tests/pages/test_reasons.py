@@ -47,8 +47,8 @@ def told(app: AppTest, words: str) -> list[str]:
 
 def test_who_comes_without_a_drawing_learns_why_the_example_is_read_as_it_is():
     app = page()
-    assert app.session_state["board"].label == 2
-    assert told(app, "The DNN reads **2**") and told(app, "the CNN reads **2**")
+    assert app.session_state["board"].label == 4
+    assert told(app, "The DNN reads **4**") and told(app, "the CNN reads **4**")
     image = app.session_state["board"].preparation.image
     for title in TITLES:
         reader, moved = resources.classifier(f"shipped-{title.lower()}"), 0
@@ -56,7 +56,7 @@ def test_who_comes_without_a_drawing_learns_why_the_example_is_read_as_it_is():
         for place, covered in enumerate(images):
             row, column = divmod(place, 28)
             covered[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = 0
-        moved = (reader.probabilities(images).argmax(axis=1) != 2).mean()
+        moved = (reader.probabilities(images).argmax(axis=1) != 4).mean()
         assert (
             metrics(app)[f"Positions of the square that change the {title}'s prediction"]
             == f"{moved:.1%}"
@@ -64,11 +64,11 @@ def test_who_comes_without_a_drawing_learns_why_the_example_is_read_as_it_is():
     assert len(told(app, "the correlation of the two maps is")) == 1
     see(app, "change")
     for title in TITLES:
-        assert metrics(app)[f"{title} prediction, changed"] != "2"
+        assert metrics(app)[f"{title} prediction, changed"] != "4"
     assert len(told(app, "that change less ink do not change the prediction")) == 2
     see(app, "nearest")
     for title in TITLES:
-        assert told(app, f"**{title}**: all nine nearest digits have the label **2**.")
+        assert told(app, f"**{title}**: all nine nearest digits have the label **4**.")
 
 
 def test_the_maps_can_be_of_other_covers_and_of_gradients():
@@ -81,7 +81,7 @@ def test_the_maps_can_be_of_other_covers_and_of_gradients():
     assert told(app, "with the 7×7 square of ink there") and told(app, "7×7 square of ink")
     app.segmented_control(key="reasons-way").set_value("gradients").run()
     settled(app)
-    assert {f"Effect of the ink on the {title}'s odds of 2" for title in TITLES} == metrics(
+    assert {f"Effect of the ink on the {title}'s odds of 4" for title in TITLES} == metrics(
         app
     ).keys()
     app.segmented_control(key="reasons-way").set_value("cover").run()

@@ -255,8 +255,8 @@ def test_of_a_single_hidden_layer_no_other_is_said_to_be_less_alike(unusual):
             "it predicted 3. Over the",
         ),
         ([7, 3, 3, 2], "Over the stored epochs, its answer changed 2 times."),
-        ([2, 3, 3, 3], "At no stored epoch did it recognise the 2."),
-        ([7, 3, 2, 3], "At epoch 2 it recognised the 2, and has lost it since."),
+        ([2, 3, 3, 3], "At no stored epoch did it recognise the 4."),
+        ([7, 3, 4, 3], "At epoch 2 it recognised the 4, and has lost it since."),
     ],
 )
 def test_it_says_when_a_network_came_to_its_reading(digits, words, longer_run, monkeypatch):
