@@ -20,7 +20,7 @@ from mnist_models.data.preprocessing import (
 from mnist_models.errors import UnavailableError
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, large_type, memory, outcome, page, resources, selection
+from pages.parts import canvas, example, large_type, memory, outcome, page, resources, selection
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
     from mnist_models.models.classifier import Prediction
@@ -89,6 +89,7 @@ def draw_and_read(
     memory.bring_back()
     canvas_and_device = st.container(key="canvas", gap=None)
     with canvas_and_device:
+        example.play(runs)
         preparation = canvas.draw(st.session_state.get("brush", canvas.BRUSH_PX))
     # Both digits come before everything else: they are what the visitor is waiting for.
     predictions: dict[str, Prediction | None] = {}

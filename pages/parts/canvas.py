@@ -167,7 +167,7 @@ def show_example(example: strokes.Example) -> None:
 
 def show_strokes(drawn: Sequence[strokes.Stroke], origin: str, label: int) -> None:
     """Puts strokes on this visitor's canvas as if they had been drawn there; see Board."""
-    show_objects([_stroke(stroke) for stroke in drawn], origin, label)
+    show_objects(objects_of(drawn), origin, label)
 
 
 def show_objects(objects: list[dict[str, Any]], origin: str, label: int | None) -> None:
@@ -268,6 +268,11 @@ def data_address(picture: Image.Image) -> str:
     png = io.BytesIO()
     picture.save(png, "PNG")
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+
+
+def objects_of(drawn: Sequence[strokes.Stroke]) -> list[dict[str, Any]]:
+    """What the canvas would tell of these strokes, as Fabric.js writes it."""
+    return [_stroke(stroke) for stroke in drawn]
 
 
 def _stroke(stroke: strokes.Stroke) -> dict[str, Any]:

@@ -40,6 +40,23 @@ def test_a_stroke_that_begins_in_the_top_right_corner_is_not_lost(page, server):
     expect_reading(page, "0")
 
 
+def test_an_example_plays_until_the_canvas_is_touched_but_not_for_who_wants_no_motion(page, server):
+    open_draw(page, server.url)
+    expect_reading(page, "–")
+    example = page.locator(".example svg")
+    expect(example).to_contain_text("An example.")
+    draw(page, SEVEN)
+    expect(example).to_have_count(0)
+    page.get_by_role("button", name="Clear").click()
+    expect_reading(page, "–")  # whoever has drawn knows how
+    expect(example).to_have_count(0)
+    other = page.context.new_page()
+    other.emulate_media(reduced_motion="reduce")
+    open_draw(other, server.url)
+    expect_reading(other, "–")
+    expect(other.locator(".example svg")).to_have_count(0)
+
+
 def test_a_finger_draws_on_a_phone(phone, server):
     open_draw(phone, server.url)
     assert canvas(phone).bounding_box()["width"] == 390 - 2 * 16  # but for the margins

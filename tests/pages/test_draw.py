@@ -10,7 +10,7 @@ from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
 from mnist_models.data import dataset
-from pages.parts import canvas
+from pages.parts import canvas, example, resources
 from tests.pages.conftest import APP
 
 
@@ -201,3 +201,18 @@ def test_the_name_of_a_picture_is_no_markdown():
     app = page().run()
     app.file_uploader(key="picture").upload("![x](https://example.org).png", b"", "image/png").run()
     assert "\\!\\[x\\](https\\:\u2060//example.org).png: This file" in app.error[0].value
+
+
+def test_an_example_plays_with_what_both_models_say_until_something_is_drawn(monkeypatch):
+    played = []
+    monkeypatch.setattr(example, "_component", lambda: lambda *, key, data: played.append(data))
+    resources.tensorflow().wait()
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    assert not app.exception
+    shown = played[-1]
+    assert shown["percents"][-1] == 100
+    for model in shown["models"]:
+        assert len(model["said"]) == len(shown["percents"])
+        assert model["said"][-1] == str(example.EXAMPLE.digit) != model["said"][0]
+    app.button(key="example").click().run()
+    assert not app.exception and played[-1] is None

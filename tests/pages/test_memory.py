@@ -47,7 +47,7 @@ def opened(page: str = "app.py") -> AppTest:
 def drawn(app: AppTest) -> None:
     """A 4 of two strokes, as the visitor's own drawing."""
     app.session_state["board"] = board = canvas.Board()
-    objects = [canvas._stroke(one) for one in strokes.EXAMPLES[0].drawing(20).strokes]
+    objects = canvas.objects_of(strokes.EXAMPLES[0].drawing(20).strokes)
     board.send({"objects": objects})
     board.preparation = canvas.prepare_ink(strokes.ink(strokes.from_canvas(objects)))
     board.is_new = False
