@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
+from mnist_models.data.probabilities import NOT_SURE
 from mnist_models.explain import explanations, neighbours
 from mnist_models.explain.slices import Sliced
 from mnist_models.runs.tables import Run
@@ -71,8 +72,9 @@ def reasons() -> None:
         for network, one in read.items()
     }
     predictions = ", the ".join(
-        f"{NETWORKS[network].title} reads **{one.digit}**, probability {one.probability:.1%} (odds "
-        f"{odds[network]})"
+        f"{NETWORKS[network].title} "
+        + ("reads" if one.is_confident else f"is **{NOT_SURE}**, perhaps")
+        + f" **{one.digit}**, probability {one.probability:.1%} (odds {odds[network]})"
         for network, one in read.items()
     )
     is_wrong = any(one.digit != label for one in read.values())

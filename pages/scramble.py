@@ -6,6 +6,7 @@ import streamlit as st
 
 from mnist_models.data import dataset
 from mnist_models.data.preprocessing import Preparation
+from mnist_models.data.probabilities import NOT_SURE
 from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run
 from mnist_models.settings import links, recipes
@@ -142,8 +143,10 @@ def draw_and_read(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> N
                     read = resources.classifier(run.id).read(preparation.image)
                     st.metric(
                         f"{NETWORKS[network].title} prediction",
-                        str(read.digit),
-                        f"{read.probability:.1%}",
+                        str(read.digit) if read.is_confident else NOT_SURE,
+                        f"{read.probability:.1%}"
+                        if read.is_confident
+                        else f"perhaps {read.digit}, {read.probability:.1%}",
                         delta_color="off",
                         delta_arrow="off",
                     )

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_models.data import dataset
+from mnist_models.data import dataset, strokes
 from mnist_models.explain.neighbours import Known
 from mnist_models.settings.hyperparameters import CnnHyperparameters
 from mnist_models.training.loop import train
-from pages.parts import resources
+from pages.parts import canvas, resources
 from pages.parts.lessons import cached, charts, waiting
 from pages.parts.lessons.reasons import attributions, counterfactuals, nearest
 from tests.pages.conftest import lesson
@@ -69,6 +69,23 @@ def test_who_comes_without_a_drawing_learns_why_the_example_is_read_as_it_is():
     see(app, "nearest")
     for title in TITLES:
         assert told(app, f"**{title}**: all nine nearest digits have the label **4**.")
+
+
+def test_a_model_below_its_threshold_is_said_to_be_unsure():
+    """Of a 4 without its second stroke."""
+    app = lesson("reasons")
+    half = canvas.objects_of(strokes.EXAMPLES[0].drawing(20).strokes[:1])
+    app.session_state["board"] = board = canvas.Board()
+    board.show(canvas.prepare_ink(strokes.ink(strokes.from_canvas(half))), "", 4, objects=half)
+    settled(app.run())
+    image = board.preparation.image
+    reads = {
+        title: resources.classifier(f"shipped-{title.lower()}").read(image) for title in TITLES
+    }
+    assert not all(read.is_confident for read in reads.values())
+    for title, read in reads.items():
+        says = "reads" if read.is_confident else "is **not sure**, perhaps"
+        assert told(app, f"{title} {says} **{read.digit}**, probability {read.probability:.1%}")
 
 
 def test_the_maps_can_be_of_other_covers_and_of_gradients():

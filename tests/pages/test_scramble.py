@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mnist_models.data import strokes
 from mnist_models.settings import links, recipes
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import resources
+from pages.parts import canvas, resources
 from tests.pages.conftest import APP, TINY
 
 
@@ -30,6 +31,30 @@ def test_four_networks_read_the_digit_two_of_them_scrambled():
     assert [metric.delta for metric in app.metric] == [f"{one.probability:.1%}" for one in expected]
     captions = [caption for image in app.image for caption in image.captions]
     assert captions[-2:] == ["Original", "Shuffled"]  # before them, the QR code of the link
+
+
+def test_who_is_not_sure_says_so():
+    """Of a 4 on the way."""
+    readers = [
+        resources.classifier(f"{pair}-{network}")
+        for pair in ("quick", "scrambled")
+        for network in NETWORKS
+    ]
+    replay = strokes.Replay.of(canvas.objects_of(strokes.EXAMPLES[0].drawing(20).strokes))
+    preparation = next(
+        found
+        for found in map(canvas.prepare_ink, replay.images[1:])
+        if not all(reader.read(found.image).is_confident for reader in readers)
+    )
+    app = page()
+    app.session_state["board"] = board = canvas.Board()
+    board.show(preparation, "", 4)
+    app.run()
+    assert not app.exception
+    reads = [reader.read(preparation.image) for reader in readers]
+    assert [metric.value for metric in app.metric] == [
+        str(one.digit) if one.is_confident else "not sure" for one in reads
+    ]
 
 
 def test_what_scrambling_costs_is_told_from_the_networks():
