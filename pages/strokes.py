@@ -12,7 +12,7 @@ from mnist_models.data.probabilities import NOT_SURE, answer, digits_of
 from mnist_models.data.strokes import Decision, Drawing, Moment, Replay
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, large_type, memory, page, resources, selection
+from pages.parts import canvas, large_type, memory, page, resources
 from pages.parts.lessons import cached, charts, frame
 from pages.parts.lessons.playing import Player
 
@@ -51,7 +51,7 @@ def replayed() -> None:
             st.caption(page.plain(board.origin.split(". ")[0]) + ".")
         else:
             choose_drawing()
-        runs = selection.choose("same", fixed=frame.is_presented())
+        runs = frame.choose_models()
         frame.explain(
             "Your drawing is replayed, from the first touch of the pen to the last, and at each "
             "moment both models classify what has been drawn so far. **Notice** the moment at "

@@ -168,6 +168,16 @@ def no_pair(name: str) -> str:
     return f"There is no pair {name[:40]!r}; there are {' and '.join(PAIRS)}."
 
 
+def in_address() -> dict[str, str]:
+    """What an address says of the models that the visitor has chosen: the pair, or else both; of
+    those that a page began with, nothing."""
+    if not st.session_state.get(CHOSEN):
+        return {}
+    if pair := selected_pair():
+        return {ADDRESS: pair}
+    return dict(zip(NETWORKS, selected_ids(), strict=True))
+
+
 def keep_in_address() -> None:
     """Keeps the pair that the visitor has chosen in the address, so that a reload keeps it."""
     st.session_state[IN_ADDRESS] = selected_pair() if st.session_state.get(CHOSEN) else None

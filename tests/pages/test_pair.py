@@ -77,3 +77,28 @@ def test_a_ready_made_lesson_selects_its_pair_although_it_asks_its_question_firs
     app.run()
     app.button(key="lesson-show").click().run()
     assert selected(app) == SAME
+
+
+def test_a_lesson_keeps_the_models_in_its_address_and_goes_on():
+    app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/slide.py")
+    app.query_params.update({"lesson": "slide", "pair": "same", "digit": "109"})
+    app.run()
+    app.button(key="lesson-show").click().run()
+    app.segmented_control(key="pair").set_value("best").run()
+    assert not app.exception and app.header  # the lesson has not begun again
+    address = {"lesson": "slide", "pair": "best", "digit": "109"}
+    assert app.query_params == address
+    app.selectbox(key="reads-dnn").select("quick-dnn").run()
+    assert not app.exception and app.header
+    address |= {"dnn": "quick-dnn", "cnn": "shipped-cnn"}
+    del address["pair"]
+    assert app.query_params == address
+    again = AppTest.from_file(APP, default_timeout=120).switch_page("pages/slide.py")
+    again.query_params.update(address)
+    again.run().button(key="lesson-show").click().run()
+    assert again.selectbox(key="reads-dnn").value == "quick-dnn"
+
+
+def test_a_lesson_that_was_only_looked_at_keeps_its_address():
+    app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/slide.py").run()
+    assert not app.exception and app.query_params == {}

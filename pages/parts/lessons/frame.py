@@ -234,9 +234,24 @@ def set_stage(notice: str) -> Stage:
     controls = line_of_controls()
     with controls:
         image, label = _digit()
-        runs = selection.choose("same", fixed=is_presented())
+        runs = choose_models()
         explain(notice)
     return Stage(image, label, runs, controls)
+
+
+def choose_models() -> dict[str, Run]:
+    """The two models, by kind, chosen among the controls; those that the visitor has chosen go into
+    the address, so that a reload keeps them."""
+    runs = selection.choose("same", fixed=is_presented())
+    script, query = st.session_state["lesson-link"]
+    chosen = selection.in_address()
+    if chosen and {name: query.get(name) for name in chosen} != chosen:
+        kept = {name: query[name] for name in query if name not in (selection.ADDRESS, *NETWORKS)}
+        # It is no news: the visitor is here already.
+        st.session_state["lesson-link"] = script, kept | chosen
+        hidden = {name: st.query_params[name] for name in (HIDE, LARGE) if name in st.query_params}
+        st.query_params.from_dict(kept | chosen | hidden)
+    return runs
 
 
 def line_of_controls() -> DeltaGenerator:
