@@ -58,14 +58,19 @@ def choose_and_start(watched: str | None) -> None:
     with form.panel(f"**Settings** · watching: {watched}" if watched else "**Settings**"):
         start_row = st.container(horizontal=True, vertical_alignment="bottom")
         left, right = large_type.columns([1, 1.1], FORM_PX)
-    with start_row:
-        is_started = start(chosen)
     with right:
         if chosen.problems:
             st.error(" ".join(problem.sentence for problem in chosen.problems))
         elif chosen.is_race:
-            network.show_both(chosen.entrants)
+            network.count_both(chosen.entrants)
         else:
+            network.count(*chosen.entrants.values())
+    with start_row:
+        is_started = start(chosen)
+    with right:
+        if chosen.is_race and not chosen.problems:
+            network.show_both(chosen.entrants)
+        elif not chosen.problems:
             network.show(*chosen.entrants.values())
     with left:
         form.draw(chosen)

@@ -22,18 +22,22 @@ def parameters(hyperparameters: Hyperparameters) -> int:
         return sum(layer.parameters for layer in resources.layers(hyperparameters))
 
 
-def show(hyperparameters: Hyperparameters) -> None:
-    """The number of parameters, and the network."""
+def count(hyperparameters: Hyperparameters) -> None:
+    """The number of parameters, which the browser shows before it is given anything else."""
     st.metric("Total parameters", f"{parameters(hyperparameters):,}")
     page.let_browser_draw(COUNT_FIRST_S)
+
+
+def show(hyperparameters: Hyperparameters) -> None:
+    """The network, drawn and as a table."""
     _draw(hyperparameters)
     with st.expander("Layers as a table"):
         _table(hyperparameters)
 
 
-def show_both(entrants: Mapping[str, Hyperparameters]) -> None:
-    """The numbers of parameters of a race, the button that makes them equal, and both networks side
-    by side.
+def count_both(entrants: Mapping[str, Hyperparameters]) -> None:
+    """The numbers of parameters of a race, which the browser shows before it is given anything
+    else, and the button that makes them equal.
 
     Args:
         entrants: By kind of model.
@@ -57,6 +61,14 @@ def show_both(entrants: Mapping[str, Hyperparameters]) -> None:
     if problem := st.session_state.pop("match-problem", None):
         st.error(problem)
     page.let_browser_draw(COUNT_FIRST_S)
+
+
+def show_both(entrants: Mapping[str, Hyperparameters]) -> None:
+    """Both networks of a race side by side, drawn and as tables.
+
+    Args:
+        entrants: By kind of model.
+    """
     drawings = st.grid(len(entrants), min_column_width=large_type.px(DRAWING_PX), gap="medium")
     for hyperparameters in entrants.values():
         with drawings.cell():
