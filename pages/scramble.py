@@ -143,7 +143,7 @@ def draw_and_read(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> N
                     st.metric(
                         f"{NETWORKS[network].title} prediction",
                         str(read.digit),
-                        f"{read.probability:.1%}",
+                        f"probability {read.probability:.1%}",
                         delta_color="off",
                         delta_arrow="off",
                     )

@@ -252,7 +252,9 @@ def test_a_link_can_hide_what_else_could_be_chosen():
     app = opened("slide", digit="17", dnn="quick-dnn", hide="1")
     assert not [box.key for box in app.selectbox if box.key.startswith("reads-")]
     assert not [button for button in app.button if button.key == "lesson-example"]
-    assert any("DNN:** DNN without augmentation" in text.value for text in app.markdown)
+    assert any(
+        "DNN:** DNN without augmentation · test accuracy " in text.value for text in app.markdown
+    )
     assert any(f"True digit: **{LABELS[17]}**" in text.value for text in app.markdown)
     assert app.toggle(key="slide-prepared").value is False  # the lesson itself stays
     shown = opened("slide", digit="17", dnn="quick-dnn")
