@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 # container or behind a proxy. Such as "https://digits.example.org".
 PUBLIC_URL = "PUBLIC_URL"
 FIREWALL = (
-    "If it does not open there: let the port through this machine's firewall, and mind that many a "
+    "If others cannot open it: let the port through this machine's firewall, and mind that many a "
     "school's Wi-Fi keeps its clients from reaching each other; a hotspot of your own does not."
 )
 # Addresses kept for documentation: nobody has them, and nothing is sent to them.

@@ -21,6 +21,8 @@ RUNS, IS_RUNNING = "breaking-runs", "breaking-is-reading"
 FIRST = "turn"
 COUNTS = (2_000, dataset.TEST_COUNT)
 PICTURE_PX = 150
+# As wide as the longest that is said of a prediction: while it plays, none changes places.
+PREDICTION_PX = 190
 
 
 def _key(name: str) -> str:
@@ -118,11 +120,12 @@ def along(stage: frame.Stage, name: str) -> None:
     place = corruption.amounts.index(amount)
     distorted = cached.distorted(image, name)
     left, right = st.columns([1, 2.4], gap="medium")
-    with left.container(horizontal=True, vertical_alignment="center"):
+    with left:
         picture = canvas.enlarged(distorted[place], PICTURE_PX)
         st.image(
             picture, width=PICTURE_PX, caption="What the models see", alt="The distorted digit"
         )
+    with left.container(horizontal=True):
         for network, read in found.items():
             digit = int(digits_of(read[place]))
             st.metric(
@@ -132,6 +135,7 @@ def along(stage: frame.Stage, name: str) -> None:
                 + (f" ({label}: {read[place, label]:.1%})" if digit != label else ""),
                 delta_color="off",
                 delta_arrow="off",
+                width=large_type.px(PREDICTION_PX),
             )
     with right:
         st.markdown(

@@ -18,10 +18,10 @@ def main() -> None:
     for_class = st.toggle("Show links and QR codes for the class", key="lessons-for-class")
     if for_class:
         addresses.explain()
-    for name, lesson in ready_made.LESSONS.items():
+    for number, (name, lesson) in enumerate(ready_made.LESSONS.items(), 1):
         with st.container(border=True):
-            ready_made.link(name, f"**{lesson.title}**")
-            st.markdown(lesson.question)
+            st.markdown(f"**{lesson.title}**  \n{lesson.question}")
+            ready_made.link(name, f"Open lesson {number}")
             if for_class:
                 address = addresses.of_page(lesson.script, ready_made.query(name))
                 with st.container(horizontal=True, vertical_alignment="center"):

@@ -144,9 +144,8 @@ def draw_and_read(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> N
                     st.metric(
                         f"{NETWORKS[network].title} prediction",
                         str(read.digit) if read.is_confident else NOT_SURE,
-                        f"{read.probability:.1%}"
-                        if read.is_confident
-                        else f"perhaps {read.digit}, {read.probability:.1%}",
+                        ("" if read.is_confident else f"perhaps {read.digit}, ")
+                        + f"probability {read.probability:.1%}",
                         delta_color="off",
                         delta_arrow="off",
                     )

@@ -15,7 +15,7 @@ from pages.parts import large_type, page, resources
 from pages.parts.lessons import cached, charts, frame
 
 SCRIPT = "pages/slide.py"
-PREPARED, RIGHT, DOWN = "slide-prepared", "slide-right", "slide-down"
+PREPARED, RIGHT, DOWN, DRAG = "slide-prepared", "slide-right", "slide-down", "slide-drag"
 STEPS = tuple(range(-shifts.MOST_PX, shifts.MOST_PX + 1))
 # A map or the digit to be dragged, without its axes and with them.
 SIDE_PX, PANEL_PX = 280, 350
@@ -187,10 +187,18 @@ def one_position(
                 (dx, dy),
                 large_type.px(SIDE_PX),
             ),
-            key="slide-drag",
+            key=DRAG,
             width="content",
+            on_select=_let_go,
+            selection_mode=[charts.LET_GO],
             alt="The digit, which can be dragged, and both predictions where it is",
         )
+
+
+def _let_go() -> None:
+    """Moves the sliders to where the digit was let go."""
+    for place in st.session_state[DRAG]["selection"].get(charts.LET_GO, []):
+        st.session_state[RIGHT], st.session_state[DOWN] = place["dx"], place["dy"]
 
 
 def _says(probabilities: np.ndarray, confidence_threshold: float) -> str:

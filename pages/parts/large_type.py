@@ -26,7 +26,12 @@ def begin() -> None:
     """Switches to large type if this visitor has chosen it. Streamlit's theme is the same for all
     visitors, so for one of them only a style sheet is left. Margins do not grow: the room is needed
     for the text."""
+    was_on = is_on()
     st.session_state[IS_ON] = st.session_state.get(TOGGLE, False)
+    if was_on and not is_on():
+        # Said, because the style sheet of before goes only at the end of the run: charts that are
+        # drawn until then would keep its font size.
+        st.html(f"<style>html {{ font-size: {USUAL_PX}px !important; }}</style>")
     if is_on():
         st.html(
             f"<style>html {{ font-size: {LARGE_PX}px !important; }} "

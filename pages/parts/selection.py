@@ -92,7 +92,10 @@ def choose(pair: str, *, fixed: bool = False) -> dict[str, Run]:
     chosen = {network: runs[network][st.session_state[_key(network)]] for network in NETWORKS}
     if fixed:
         for network, run in chosen.items():
-            st.markdown(f"**{NETWORKS[network].title}:** {page.plain(_title(run))}")
+            st.markdown(
+                f"**{NETWORKS[network].title}:** {page.plain(run.label)} · test accuracy "
+                f"{run.measured.test_accuracy:.2%}"
+            )
     else:
         _switch()
         # The switch says which pair it is; other models are named.

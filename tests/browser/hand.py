@@ -51,15 +51,16 @@ def draw_by_touch(page: Page, strokes: list) -> None:
         touch(page, canvas(page), stroke)
 
 
-def touch(page: Page, target: Locator, way: list) -> None:
-    """Moves a finger over an element, along points from its top left corner."""
+def touch(page: Page, target: Locator, way: list, end: str = "touchEnd") -> None:
+    """Moves a finger over an element, along points from its top left corner, until it is lifted, or
+    taken away by the system ("touchCancel")."""
     box = target.bounding_box()
     session = page.context.new_cdp_session(page)
     for step, (x, y) in enumerate(way):
         place = {"x": box["x"] + x, "y": box["y"] + y}
         kind = "touchMove" if step else "touchStart"
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    session.send("Input.dispatchTouchEvent", {"type": end, "touchPoints": []})
 
 
 def expect_reading(page: Page, digit: str, networks: tuple[str, ...] = ("dnn", "cnn")) -> None:

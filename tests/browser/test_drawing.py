@@ -8,7 +8,16 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from mnist_models.data import dataset
-from tests.browser.hand import SEVEN, ZERO, canvas, draw, draw_by_touch, expect_reading, open_draw
+from tests.browser.hand import (
+    SEVEN,
+    ZERO,
+    canvas,
+    draw,
+    draw_by_touch,
+    expect_reading,
+    open_draw,
+    touch,
+)
 
 
 def test_a_seven_drawn_with_the_mouse_is_read_by_both_networks(page, server):
@@ -110,6 +119,16 @@ def test_each_stroke_is_told_once(page, server):
     expect_reading(page, "1")
     page.wait_for_timeout(500)  # what else the canvas would tell, it would have told by now
     assert len([frame for frame in told if b"strokeWidth" in frame]) == 1
+
+
+def test_a_stroke_of_a_finger_that_the_system_takes_away_is_read(phone, server):
+    open_draw(phone, server.url)
+    expect_reading(phone, "–")
+    canvas(phone).scroll_into_view_if_needed()
+    touch(phone, canvas(phone), [(170, y) for y in range(50, 300, 25)], end="touchCancel")
+    expect_reading(phone, "1")
+    phone.get_by_role("button", name="Undo").click()
+    expect_reading(phone, "–")
 
 
 def test_undo_takes_one_stroke_back_and_clear_all(page, server):

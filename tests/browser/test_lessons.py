@@ -75,6 +75,8 @@ def test_the_digit_is_dragged_with_the_mouse_and_both_predictions_follow(page, s
     # 60 and 30 px on the screen, in steps of a digit's pixel; what leaves the square is cut off.
     assert 40 < moved_x - x < 70 and -40 < moved_y - y < -20
     assert page.screenshot(clip=predictions) != before
+    # Once it is let go, the sliders and the sentence know where it is.
+    expect(page.get_by_text("Shifted 6 px to the right and 3 px up, the DNN")).to_be_visible()
 
 
 def test_the_digit_is_dragged_with_a_finger_and_the_page_stays(phone, server):
@@ -86,14 +88,15 @@ def test_the_digit_is_dragged_with_a_finger_and_the_page_stays(phone, server):
     touch(phone, chart, [(140, 140 - step) for step in range(0, 60, 6)])
     _, moved_y = chart.evaluate(MIDDLE_OF_INK)
     assert moved_y < y - 20
+    expect(phone.get_by_text("px up, the DNN")).to_be_visible()
     assert chart.bounding_box() == box
 
 
-def open_ready_made(page, server, title: str) -> None:
+def open_ready_made(page, server, number: int, title: str) -> None:
     """From the home page, as a teacher does."""
     page.goto(server.url)
     page.get_by_role("link", name="Ready-made lessons for a class").click()
-    page.get_by_role("link", name=title).click()
+    page.get_by_role("link", name=f"Open lesson {number}").click()
     expect(page.get_by_role("heading", name=title)).to_be_visible()
     expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(0)  # the question is alone
     page.get_by_role("radio", name="The CNN").click()
@@ -108,7 +111,7 @@ def read(page, network: str):
 
 
 def test_the_lesson_on_centring_is_followed_from_its_question_to_its_finding(page, server):
-    open_ready_made(page, server, "Why is every drawing centred?")
+    open_ready_made(page, server, 1, "Why is every drawing centred?")
     share = {
         network: percentage(page, f"Positions where the {network} recognises the 4")
         for network in ("DNN", "CNN")
@@ -126,7 +129,7 @@ def test_the_lesson_on_centring_is_followed_from_its_question_to_its_finding(pag
 
 
 def test_the_lesson_on_blur_is_followed_from_its_question_to_its_finding(page, server):
-    open_ready_made(page, server, "How much can a digit take?")
+    open_ready_made(page, server, 2, "How much can a digit take?")
     expect(read(page, "DNN")).to_have_text("6")
     expect(read(page, "CNN")).to_have_text("6")
     slider = page.get_by_role("slider", name="Blur")
@@ -143,7 +146,7 @@ def test_the_lesson_on_blur_is_followed_from_its_question_to_its_finding(page, s
 def test_the_lesson_on_what_a_layer_looks_for_is_followed_from_its_question_to_its_finding(
     page, server
 ):
-    open_ready_made(page, server, "What does a layer look for?")
+    open_ready_made(page, server, 3, "What does a layer look for?")
     expect(page.get_by_text("72 templates of 28×28")).to_be_visible()
     expect(page.get_by_text("16 kernels of 5×5")).to_be_visible()
     expect(
@@ -152,7 +155,7 @@ def test_the_lesson_on_what_a_layer_looks_for_is_followed_from_its_question_to_i
 
 
 def test_the_lesson_on_neighbours_is_followed_from_its_question_to_its_finding(page, server):
-    open_ready_made(page, server, "Who needs neighbours?")
+    open_ready_made(page, server, 4, "Who needs neighbours?")
     for network in ("DNN", "CNN"):
         expect(read(page, network)).to_have_text(["6", "6"])
     expect(page.get_by_text("Without neighbours, the DNN is more accurate.")).to_be_visible()
@@ -165,7 +168,7 @@ def test_the_lesson_on_neighbours_is_followed_from_its_question_to_its_finding(p
 
 
 def test_the_lesson_on_strokes_is_followed_from_its_question_to_its_finding(page, server):
-    open_ready_made(page, server, "When did they know?")
+    open_ready_made(page, server, 5, "When did they know?")
     page.get_by_role("button", name="Play").click()
     for network in ("DNN", "CNN"):
         expect(read(page, network)).to_have_text("4")

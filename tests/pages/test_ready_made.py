@@ -98,3 +98,6 @@ def test_half_a_four_is_something_else_until_the_last_stroke():
     text = told(opened("strokes"))
     for title in ("DNN", "CNN"):
         assert re.search(rf"The {title} settles on \*\*4\*\* at .* in stroke 2 of 2", text)
+    # "Neither, but for a hair": a few percent of the ink lie between them.
+    settled = [int(percent) for percent in re.findall(r"at \*\*(\d+)%\*\* of the ink", text)]
+    assert abs(settled[0] - settled[1]) <= 3

@@ -28,7 +28,9 @@ def test_four_networks_read_the_digit_two_of_them_scrambled():
     assert (
         [metric.value for metric in app.metric] == [str(one.digit) for one in expected] == ["4"] * 4
     )
-    assert [metric.delta for metric in app.metric] == [f"{one.probability:.1%}" for one in expected]
+    assert [metric.delta for metric in app.metric] == [
+        f"probability {one.probability:.1%}" for one in expected
+    ]
     captions = [caption for image in app.image for caption in image.captions]
     assert captions[-2:] == ["Original", "Shuffled"]  # before them, the QR code of the link
 

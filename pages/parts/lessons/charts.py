@@ -102,6 +102,8 @@ def _square(chart: alt.LayerChart, side_px: int) -> alt.LayerChart:
 
 # The room below the digit that is dragged, for a line of text.
 LINE_PX = 24
+# The selection of the place where it was let go.
+LET_GO = "let_go"
 
 
 def dragged(
@@ -142,6 +144,9 @@ def _dragged(
         toggle=False,
         value=[{"dx": shift[0], "dy": shift[1]}],
     )
+    let_go = alt.selection_point(
+        name=LET_GO, fields=["dx", "dy"], nearest=True, on="pointerup", clear=False, toggle=False
+    )
     # It selects nothing that is used: by consuming these events, it keeps the page from being
     # scrolled by the finger that drags.
     still = alt.selection_point(name="still", on="touchstart!, touchmove!")
@@ -169,7 +174,9 @@ def _dragged(
     corners = {"x": alt.value(0), "y": alt.value(0)}
     corners |= {"x2": alt.value(side_px), "y2": alt.value(side_px)}
     paper = here.mark_rect(fill="white", stroke=NEUTRAL).encode(**corners)
-    square = _square(alt.layer(paper, digit, *lines, handles.add_params(place, still)), side_px)
+    square = _square(
+        alt.layer(paper, digit, *lines, handles.add_params(place, let_go, still)), side_px
+    )
     # In SVG, a finger's movements are all told of where it first touched the chart.
     square.usermeta = {"embedOptions": {"renderer": "canvas"}}
     return square.configure_view(strokeWidth=0).to_dict()

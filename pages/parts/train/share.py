@@ -14,7 +14,7 @@ from mnist_models.settings.hyperparameters import (
     number,
 )
 from mnist_models.settings.script import script
-from pages.parts import page, resources
+from pages.parts import addresses, page, resources
 from pages.parts.charts import learning_curves, pictures
 from pages.parts.train import form
 
@@ -89,7 +89,8 @@ def settings(chosen: form.Form) -> None:
     """A link to the chosen settings, and the code."""
     with st.container(horizontal=True), st.popover("Share", icon=":material/share:"):
         st.markdown("This link opens the Train page with exactly these settings:")
-        st.code(links.to_url(_address(), _query(chosen)), language=None, wrap_lines=True)
+        address = addresses.of_page("pages/train.py", _query(chosen))
+        st.code(address, language=None, wrap_lines=True)
         for hyperparameters in chosen.entrants.values():
             _code(hyperparameters)
 
@@ -126,11 +127,8 @@ def export(run: Run, suffix: str) -> None:
             )
             _download("MNIST (mnist.npz, 11 MB)", "mnist.npz", resources.mnist_for_keras, suffix)
         st.markdown("A link to its settings:")
-        st.code(
-            links.to_url(_address(), links.to_query(run.hyperparameters)),
-            language=None,
-            wrap_lines=True,
-        )
+        address = addresses.of_page("pages/train.py", links.to_query(run.hyperparameters))
+        st.code(address, language=None, wrap_lines=True)
         _code(run.hyperparameters)
 
 
@@ -192,10 +190,6 @@ def _code(hyperparameters: Hyperparameters) -> None:
         f"Stand-alone Keras script of the {hyperparameters.title}, which does not need this app:"
     )
     st.code(script(hyperparameters), height=300)
-
-
-def _address() -> str:
-    return (st.context.url or "").split("?")[0]
 
 
 def import_run(show: Callable[[str], None]) -> None:
