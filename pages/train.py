@@ -26,10 +26,9 @@ def main() -> None:
         listed = {}
     run_id = watch.follow_address(listed)
     if alone:
+        projector.leave()
         if run_id:
             watch.draw(listed[run_id], alone=True)
-        else:
-            projector.leave()
         return
     choose_and_start(watch.told(listed[run_id]) if run_id and watch.is_chosen() else None)
     if run_id:

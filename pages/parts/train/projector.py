@@ -34,6 +34,8 @@ def enter() -> None:
 
 def leave() -> None:
     """A button that leads back to the whole page."""
-    if st.button("Back to the whole page", icon=":material/tune:", key="leave-alone"):
+    if st.button(
+        "Back to the whole page", icon=":material/tune:", type="tertiary", key="leave-alone"
+    ):
         del st.query_params[frame.HIDE]
         st.rerun()
