@@ -25,10 +25,10 @@ def begin(script: str) -> bool:
     return is_alone
 
 
-def enter() -> None:
-    """A button that shows the run of the page's address alone."""
+def enter(run_id: str) -> None:
+    """A button that shows a run, or the race of which this is the first, alone."""
     if st.button("Show on the projector", icon=":material/present_to_all:", key="alone"):
-        st.query_params[frame.HIDE] = "1"
+        st.query_params.update({"run": run_id, frame.HIDE: "1"})
         st.rerun()
 
 

@@ -187,8 +187,8 @@ def _panel(run_ids: Sequence[str], was_in_progress: bool, alone: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _controls([(run, live) for run in in_progress if (live := lives[run.id])])
         axis, log = _options() if drawn else ("", False)
-        if is_chosen() and not alone:
-            projector.enter()
+        if not alone:
+            projector.enter(runs[0].id)
     with charts:
         if drawn:
             _charts(drawn, curves, axis, log)
