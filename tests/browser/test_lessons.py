@@ -25,7 +25,10 @@ def test_a_drawn_digit_is_slid_and_preparation_brings_it_back(page, server):
     page.get_by_text("Re-centre", exact=True).click()
     expect(page.get_by_text("Re-centring undoes the shift")).to_be_visible()
     for network in ("DNN", "CNN"):
-        assert percentage(page, f"Positions where the {network} recognises the 0") == 100
+        metric = page.locator("[data-testid=stMetric]").filter(
+            has_text=f"Positions where the {network} recognises the 0"
+        )
+        expect(metric).to_contain_text("100.0%")  # it comes after the words
 
 
 def test_a_cell_shows_the_digit_there_and_what_both_networks_read(page, server):

@@ -97,16 +97,21 @@ def choose(listed: Entries, run_id: str) -> None:
         listed: All entries.
         run_id: The one that is selected.
     """
-    # Another list for each run: what a browser still tells of the one before, while another run is
-    # being shown, is not a choice.
+    # Another list for each run: what a browser still tells of the one before, once another run is
+    # shown, is not a choice.
     key = f"run-list-{run_id}"
     st.session_state[key] = run_id
+
+    def choose_another() -> None:
+        if st.session_state["run"] == run_id:
+            show(st.session_state[key])
+
     st.selectbox(
         "Run",
         listed,
         key=key,
         format_func=lambda run_id: _title(listed[run_id]),
-        on_change=lambda: show(st.session_state[key]),
+        on_change=choose_another,
         label_visibility="collapsed",
     )
 
