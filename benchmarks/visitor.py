@@ -30,6 +30,8 @@ BRUSH_PX = 20
 # So far apart the points of a hand are that the canvas hears of.
 POINTS_PX = 8
 NETWORKS = 2
+# In the name of the component that is drawn on.
+CANVAS = "drawable-canvas"
 # What the page shows in place of a reading while there is none.
 NO_READING = "–"
 
@@ -51,7 +53,7 @@ class Widgets:
 
     def learn(self, element: Element, fragment: str) -> None:
         match element.WhichOneof("type"):
-            case "bidi_component":
+            case "bidi_component" if CANVAS in element.bidi_component.component_name:
                 self.canvas, self.fragment = element.bidi_component.id, fragment
             case "button":
                 self.buttons[element.button.label] = element.button.id, fragment
