@@ -24,6 +24,8 @@ def launched() -> Iterator[Browser]:
 def visitor(browser: Browser) -> Iterator[Page]:
     """The page of somebody who was never here before."""
     context = browser.new_context(viewport=WINDOW)
+    # Nor was anything drawn before a page is opened once more.
+    context.add_init_script("sessionStorage.clear()")
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     yield page

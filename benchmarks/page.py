@@ -140,7 +140,7 @@ def measure_strokes(folder: Path) -> Iterator[Row]:
         # The first of each is to warm up.
         our_ms, plain_ms = (figures(times[1:]) for times in times_ms)
         yield Row(
-            "From mouse-up to both predictions (the canvas itself waits 200 ms)",
+            "From mouse-up to both predictions",
             our_ms,
             plain_ms,
             "median 240 ms",
@@ -179,7 +179,7 @@ def begin_training(page: Page, server: Server) -> None:
     """Starts a training that lasts longer than what is measured."""
     page.goto(links.to_url(f"{server.url}/train", links.to_query(apps.TRAINED)))
     page.locator(".st-key-train-start button").click()
-    page.get_by_text("images a second").wait_for()
+    page.get_by_text("images per second").wait_for()
 
 
 def measure_pages(folder: Path) -> Iterator[Row]:
