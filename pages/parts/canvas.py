@@ -8,7 +8,6 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +22,7 @@ from mnist_models.data.preprocessing import (
     prepare_ink,
     prepare_picture,
 )
+from pages.parts.components import component
 
 SIZE_PX = strokes.CANVAS_PX
 # A digit put on the canvas by the app stands as large as people draw: MNIST's 20 of 28 pixels.
@@ -214,17 +214,10 @@ def show_canvas(this: Board, brush_px: int) -> tuple[dict[str, Any], np.ndarray]
         return_image_data=True,
         key="drawing",
     )
-    _pen()(key="pen")
+    # It has each stroke told at once, and none lost.
+    component("pen")(key="pen")
     pixels = result.image_data
     return None if pixels is None else (result.json_data, pixels)
-
-
-@functools.cache
-def _pen() -> Callable[..., Any]:
-    """What has each stroke told at once, and none lost; see pen.js."""
-    return st.components.v2.component(
-        "pen", js=Path(__file__).with_name("pen.js").read_text(encoding="utf-8")
-    )
 
 
 @functools.cache

@@ -1,12 +1,8 @@
 """An example that plays over an empty canvas until the visitor draws."""
 
-import functools
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
-
-import streamlit as st
 
 from mnist_models.data import strokes
 from mnist_models.data.probabilities import answer
@@ -14,6 +10,7 @@ from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, resources
 from pages.parts.charts.palette import COLORS
+from pages.parts.components import component
 from pages.parts.lessons import cached
 
 # A 4, its upright last: on the way it looks like other digits.
@@ -59,10 +56,9 @@ def _played(runs: Mapping[str, Run]) -> dict[str, Any]:
     }
 
 
-@functools.cache
 def _component() -> Callable[..., Any]:
     # Of no height, so that it lies over the canvas, and as wide as that.
-    return st.components.v2.component(
+    return component(
         "example",
         html='<div class="example" aria-hidden="true"></div>',
         css=".example { height: 0; position: relative; } "
@@ -70,5 +66,4 @@ def _component() -> Callable[..., Any]:
         f"width: {canvas.SIZE_PX}px; font: 15px sans-serif; }} "
         f"@media (max-width: {canvas.PHONE_PX}px) {{ .example svg {{ width: calc(100vw - 2rem); }} "
         "}",
-        js=Path(__file__).with_name("example.js").read_text(encoding="utf-8"),
     )

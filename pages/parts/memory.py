@@ -5,9 +5,7 @@ It never leaves the device and this session. What comes back is as trustworthy a
 tells: a text of the device's, which is validated.
 """
 
-import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import streamlit as st
@@ -16,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from mnist_models.data.dataset import CLASS_COUNT, TEST_COUNT
 from mnist_models.runs.comparison import Box
 from pages.parts import canvas
+from pages.parts.components import component
 
 # In the session: by the ids of two models, the box of each drawing that was told of; and the digit
 # that the visitor says it is, by the name of the drawing.
@@ -61,11 +60,8 @@ def keep() -> None:
     )
 
 
-@functools.cache
 def _device() -> Callable[..., Any]:
-    return st.components.v2.component(
-        "memory", js=Path(__file__).with_name("memory.js").read_text(encoding="utf-8")
-    )
+    return component("memory")
 
 
 def _text(board: canvas.Board) -> str:
