@@ -24,14 +24,17 @@ def of_page(script: str, query: Mapping[str, str]) -> str:
     return links.to_url(class_address.for_class(url) or url, query)
 
 
-def show(address: str, what: str) -> None:
+def show(address: str, what: str, *, is_seen: bool = True) -> None:
     """An address as text, which can be copied, and as a QR code.
 
     Args:
         address: Such as "http://192.0.2.7:8501/slide?digit=7".
         what: What it leads to, for those who cannot see the code.
+        is_seen: Whether the code, which takes longer than the rest, is worth making now.
     """
     st.code(address, language=None, wrap_lines=True)
+    if not is_seen:
+        return
     # Its border is the quiet zone that a scanner needs; white also where the page is dark.
     picture = segno.make(address, error="l").svg_inline(scale=4, border=4, light="white")
     st.image(picture, width=QR_PX, alt=f"QR code of the link to {what}")

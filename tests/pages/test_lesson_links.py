@@ -263,6 +263,16 @@ def test_a_link_can_hide_what_else_could_be_chosen():
     assert [metric.value for metric in shown.metric] == [metric.value for metric in app.metric]
 
 
+def test_the_code_of_a_link_is_made_when_it_is_asked_for():
+    def codes(app: AppTest) -> int:
+        return sum("QR code" in image.proto.imgs[0].alt for image in app.image)
+
+    app = opened("slide")
+    assert codes(app) == 0 and link_of(app)
+    app.session_state["lesson-present"] = True
+    assert codes(app.run()) == 1 and not app.exception
+
+
 def test_the_toggle_adds_hiding_to_the_link():
     app = opened("slide")
     app.toggle(key="lesson-hide").set_value(True).run()

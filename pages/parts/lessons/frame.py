@@ -347,9 +347,10 @@ def present(script: str, stage: Stage, settings: Settings, values: Mapping[str, 
         return
     # Opening it reruns its surroundings, so that the link also has what was set elsewhere on the
     # page.
-    with stage.controls.popover(
+    popover = stage.controls.popover(
         "Present", icon=":material/present_to_all:", key="lesson-present", on_change="rerun"
-    ):
+    )
+    with popover:
         large_type.choose()
         hide = st.toggle(
             "Presentation view (hide controls)", key="lesson-hide", persist_state="session"
@@ -359,7 +360,8 @@ def present(script: str, stage: Stage, settings: Settings, values: Mapping[str, 
             "the settings of this page."
         )
         query |= {name: "1" for name, is_on in ((HIDE, hide), (LARGE, large_type.is_on())) if is_on}
-        addresses.show(addresses.of_page(script, query), "this lesson")
+        address = addresses.of_page(script, query)
+        addresses.show(address, "this lesson", is_seen=bool(popover.open))
         addresses.explain()
 
 
