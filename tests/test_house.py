@@ -20,8 +20,8 @@ WINGS = {
     ),
     "settings": ("hyperparameters", "links", "script", "recipes"),
     "models": (
-        "predictions", "calibration", "networks", "classifier", "evaluation", "fast_layers",
-        "precision",
+        "predictions", "calibration", "portable", "networks", "classifier", "evaluation",
+        "fast_layers", "precision",
     ),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (

@@ -20,6 +20,7 @@ import streamlit as st
 from mnist_models import tensorflow_loader
 from mnist_models.data import dataset, npz
 from mnist_models.data.dataset import IMAGE_SIZE_PX
+from mnist_models.models import portable
 from mnist_models.models.predictions import Predictions
 from mnist_models.runs import pretrained, worker
 from mnist_models.runs.store import RunStore
@@ -69,6 +70,18 @@ def classifier(run_id: str) -> Classifier:
     # The first prediction allocates memory; no visitor should wait for that.
     reader.read(np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8))
     return reader
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def for_browser(run_id: str) -> bytes | None:
+    """The model of a run as a file to read with in a browser, see portable.py; None where there is
+    none. Needs no TensorFlow."""
+    try:
+        return portable.pack(store().run(run_id).hyperparameters, store().weights(run_id))
+    except (StoreError, npz.ArchiveError, KeyError, ValueError) as error:
+        # Reading with it on the server says what is wrong.
+        logging.getLogger(__name__).info("%s cannot be read in a browser: %s", run_id, error)
+        return None
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
@@ -238,7 +251,7 @@ def _make_ready() -> None:
     """Loads what the first drawing and the first training need."""
     for network in NETWORKS:
         classifier(pretrained.PREFIX + network)
-    from pages.parts.charts import digits  # noqa: F401, imports Altair
+    import altair  # noqa: F401, half a second that the first chart need not wait for
 
     for network in NETWORKS:  # imports scikit-learn
         evaluation(pretrained.PREFIX + network)
