@@ -6,6 +6,8 @@
 
 // A device that needs longer for a reading, in milliseconds, only shows those of the server.
 const TOO_SLOW_MS = 150
+// After the pen has gone up, the server has so long to read before the browser does.
+const SERVER_FIRST_MS = 150
 const NO_READING = "–"
 const WAITING = "Waiting for a digit."
 const DIGITS = [...Array(10).keys()]
@@ -19,6 +21,7 @@ let isDown = false // whether the pen is
 let isBusy = false // whether the worker reads
 let isNew = false // whether there is ink that it has not been given
 let isAhead = false // whether what is shown is of newer ink than what the server has read
+let lastReading = null // the timer of the one after the pen has gone up
 let isSlow = false // whether this device is too slow
 const scratch = document.createElement("canvas").getContext("2d", { willReadFrequently: true })
 
@@ -127,9 +130,10 @@ function showAll(answers, isLive) {
 // Dark ink on white paper.
 function paint(canvas, { pixels, width, height }) {
   Object.assign(canvas, { width, height })
-  const rgba = new Uint8ClampedArray(4 * pixels.length)
-  pixels.forEach((ink, at) => rgba.set([255 - ink, 255 - ink, 255 - ink, 255], 4 * at))
-  canvas.getContext("2d").putImageData(new ImageData(rgba, width, height), 0, 0)
+  const rgba = new Uint32Array(pixels.length)
+  for (let at = 0; at < pixels.length; at++) rgba[at] = 0xff000000 + 0x010101 * (255 - pixels[at])
+  const image = new ImageData(new Uint8ClampedArray(rgba.buffer), width, height)
+  canvas.getContext("2d").putImageData(image, 0, 0)
   canvas.style.width = `${(100 * width) / Math.max(width, height)}%`
   canvas.classList.toggle("coarse", Math.max(width, height) <= 28)
 }
@@ -186,6 +190,7 @@ function showAnswered() {
   const answered = globalThis.mnistAnswers
   if (!answered) return
   if (isDown && readable().length) return noteInk()
+  clearTimeout(lastReading)
   setAhead(false)
   showAll(answered.answers, false)
   showSteps(answered.steps && unpacked(answered.steps))
@@ -238,6 +243,7 @@ function begin(event) {
   if (!drawn) return
   root = drawn
   isDown = true
+  clearTimeout(lastReading)
   noteInk()
 }
 
@@ -247,9 +253,10 @@ function go() {
 
 function end() {
   if (!isDown) return
-  isDown = false
-  // The canvas moves the stroke from one layer to the other, and draws that in the next frame.
-  requestAnimationFrame(() => requestAnimationFrame(noteInk))
+  isDown = isNew = false
+  isAhead = true
+  // What the server reads usually comes first; two readings at once would only delay both.
+  lastReading = setTimeout(noteInk, SERVER_FIRST_MS)
 }
 
 const HANDLERS = [
@@ -282,6 +289,7 @@ function start() {
 function stop() {
   document.removeEventListener("mnist-answers", showAnswered)
   for (const [type, handler] of HANDLERS) document.removeEventListener(type, handler, true)
+  clearTimeout(lastReading)
   worker?.terminate()
   weights.clear()
   page = worker = root = told = null
