@@ -4,8 +4,9 @@
 // It is on the page with the models, as long as the page shows these. What the server last read comes
 // by answers.js.
 
-// A device that needs longer for a reading, in milliseconds, only shows those of the server.
+// A device that often needs longer for a reading only shows those of the server.
 const TOO_SLOW_MS = 150
+const OFTEN = 5
 // After the pen has gone up, the server has so long to read before the browser does.
 const SERVER_FIRST_MS = 150
 const NO_READING = "–"
@@ -22,7 +23,7 @@ let isBusy = false // whether the worker reads
 let isNew = false // whether there is ink that it has not been given
 let isAhead = false // whether what is shown is of newer ink than what the server has read
 let lastReading = null // the timer of the one after the pen has gone up
-let isSlow = false // whether this device is too slow
+let slowness = 0 // how many more readings were too slow than were not
 const scratch = document.createElement("canvas").getContext("2d", { willReadFrequently: true })
 
 // The ink on a canvas of the page, as preprocessing.prepare_drawing sees it: the strokes, and, on a
@@ -205,7 +206,7 @@ function unpacked({ drawn, box, scaled, image, stroke_px: strokePx }) {
 }
 
 // The models with which the worker can read.
-const readable = () => (isSlow ? [] : page.models.map(({ id }) => id).filter((id) => weights.get(id)))
+const readable = () => (slowness >= OFTEN ? [] : page.models.map(({ id }) => id).filter((id) => weights.get(id)))
 
 // Gives the worker what is on the canvas, unless it still reads.
 function readOn() {
@@ -228,7 +229,7 @@ function hear({ data }) {
     return
   }
   isBusy = false
-  isSlow ||= data.ms > TOO_SLOW_MS
+  slowness = Math.max(0, slowness + (data.ms > TOO_SLOW_MS ? 1 : -1))
   if (isNew) requestAnimationFrame(readOn)
   // The server may have read the whole of it by now.
   if (!page || !(isDown || isAhead)) return
@@ -293,7 +294,8 @@ function stop() {
   worker?.terminate()
   weights.clear()
   page = worker = root = told = null
-  isDown = isBusy = isNew = isAhead = isSlow = false
+  isDown = isBusy = isNew = isAhead = false
+  slowness = 0
 }
 
 // What a screen reader is told, once for each drawing.
