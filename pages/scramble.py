@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from mnist_models.data import dataset
 from mnist_models.data.preprocessing import Preparation
+from mnist_models.data.probabilities import in_words
 from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run
 from mnist_models.settings import links, recipes
@@ -178,10 +180,9 @@ def show_prediction(name: str, run: Run, preparation: Preparation | None) -> Pre
         st.metric(
             f"{NETWORKS[run.network].title} prediction",
             reading.answer(found),
-            "Waiting for a digit."
-            if found is None
-            else ("" if found.is_confident else f"perhaps {found.digit}, ")
-            + f"probability {found.probability:.1%}",
+            in_words(np.array(found.probabilities), run.measured.confidence_threshold)
+            if found
+            else "Waiting for a digit.",
             delta_color="off",
             delta_arrow="off",
         )
