@@ -180,6 +180,22 @@ function showSteps(steps) {
   ])
 }
 
+// Shows, on a small screen, the answers on the canvas itself, as long as there is no room for them
+// beside it; or none.
+function showOnCanvas(answers) {
+  const canvas = placeOf("canvas")
+  if (!canvas) return
+  const line = canvas.querySelector(".on-canvas") ?? made("div", canvas, "on-canvas")
+  line.replaceChildren()
+  for (const model of page.models) {
+    const answer = answers?.[model.id]
+    if (!answer) continue
+    const said = made("span", line)
+    said.textContent = `${model.title}: ${textOf(model, answer)}`
+    said.style.color = model.color
+  }
+}
+
 // Says that what stands elsewhere on the page is of older ink, by hiding it until it is not.
 function setAhead(ahead) {
   isAhead = ahead
@@ -193,6 +209,7 @@ function showAnswered() {
   if (isDown && readable().length) return noteInk()
   clearTimeout(lastReading)
   setAhead(false)
+  showOnCanvas(null)
   showAll(answered.answers, false)
   showSteps(answered.steps && unpacked(answered.steps))
   told.textContent = spoken(answered.answers)
@@ -234,6 +251,7 @@ function hear({ data }) {
   // The server may have read the whole of it by now.
   if (!page || !(isDown || isAhead)) return
   setAhead(true)
+  showOnCanvas(data.answers)
   showAll(data.answers, true)
   const { steps } = data
   showSteps(steps && { ...steps, box: [steps.drawn.width, steps.drawn.height] })
