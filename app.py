@@ -9,12 +9,11 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
+from mnist_models.data.pictures import PictureError, open_picture
 from mnist_models.data.preprocessing import (
     THICKEST_STROKE_PX,
     THINNEST_STROKE_PX,
-    PictureError,
     Preparation,
-    open_picture,
     prepare_picture,
 )
 from mnist_models.errors import UnavailableError

@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 from mnist_models import tensorflow_loader
 from mnist_models.data import dataset
-from mnist_models.data.preprocessing import PictureError, open_picture, prepare_picture
+from mnist_models.data.pictures import PictureError, open_picture
+from mnist_models.data.preprocessing import prepare_picture
 from mnist_models.runs import pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, RunState, StoreError

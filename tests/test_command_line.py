@@ -18,7 +18,8 @@ from PIL import Image
 from mnist_models import __main__ as command_line
 from mnist_models import commands
 from mnist_models.data import dataset
-from mnist_models.data.preprocessing import open_picture, prepare_picture
+from mnist_models.data.pictures import open_picture
+from mnist_models.data.preprocessing import prepare_picture
 from mnist_models.models.classifier import Classifier
 from mnist_models.models.evaluation import evaluate
 from mnist_models.runs import pretrained, race

@@ -15,8 +15,8 @@ PACKAGE = ROOT / "mnist_models"
 # A wing imports only from itself and the wings before it, a module only from those before it.
 WINGS = {
     "data": (
-        "npz", "dataset", "probabilities", "segments", "preprocessing", "shifts",
-        "corruptions", "strokes", "augmentation", "styles", "outliers",
+        "npz", "dataset", "probabilities", "segments", "pictures", "ink",
+        "preprocessing", "shifts", "corruptions", "strokes", "augmentation", "styles", "outliers",
     ),
     "settings": ("hyperparameters", "links", "script", "recipes"),
     "models": (

@@ -14,14 +14,11 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from mnist_models.data import dataset
+from mnist_models.data.ink import find_ink
+from mnist_models.data.pictures import MAX_SIDE_PX, WORKING_SIZE_PX, PictureError, open_picture
 from mnist_models.data.preprocessing import (
     DIGIT_SIZE_PX,
-    MAX_SIDE_PX,
-    WORKING_SIZE_PX,
-    PictureError,
     center_of_mass,
-    find_ink,
-    open_picture,
     prepare_drawing,
     prepare_picture,
 )
