@@ -26,7 +26,7 @@ class PictureError(ValueError):
 
 
 def open_picture(file: str | Path | BinaryIO | bytes) -> Image.Image:
-    """The picture in a file: upright, grey (mode L or LA), its longer side at most
+    """The picture in a file: upright, in mode L, LA, RGB or RGBA, its longer side at most
     `WORKING_SIZE_PX`.
 
     The size is read from the header and checked before anything is decoded.
@@ -56,8 +56,8 @@ def open_picture(file: str | Path | BinaryIO | bytes) -> Image.Image:
         try:
             # A JPEG is decoded at a half, a quarter or an eighth of its size, never below the size
             # asked for.
-            picture.draft("L", (WORKING_SIZE_PX, WORKING_SIZE_PX))
-            return ImageOps.exif_transpose(shrink_grey(picture))
+            picture.draft("RGB", (WORKING_SIZE_PX, WORKING_SIZE_PX))
+            return ImageOps.exif_transpose(shrink(picture))
         # Pillow's decoders raise nearly everything when they meet damage: struct.error,
         # SyntaxError, EOFError, ...
         except Exception as error:
@@ -67,9 +67,9 @@ def open_picture(file: str | Path | BinaryIO | bytes) -> Image.Image:
             ) from error
 
 
-def shrink_grey(picture: Image.Image) -> Image.Image:
-    """The picture in mode L, or LA where something is transparent, its longer side at most
-    `WORKING_SIZE_PX`."""
+def shrink(picture: Image.Image) -> Image.Image:
+    """The picture in mode L or RGB, LA or RGBA where something is transparent, its longer side at
+    most `WORKING_SIZE_PX`."""
     if picture.mode.startswith(("I", "F")):
         # 16 or 32 bits have no agreed white: the picture's own darkest and lightest pixels stand
         # for black and white.
@@ -83,7 +83,7 @@ def shrink_grey(picture: Image.Image) -> Image.Image:
         picture = picture.resize(
             fitted(picture.size, WORKING_SIZE_PX), Image.Resampling.BOX, reducing_gap=2
         )
-    return picture.convert("LA" if transparent else "L")
+    return picture
 
 
 def fitted(size: tuple[int, int], longer_px: int) -> tuple[int, int]:

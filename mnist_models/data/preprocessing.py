@@ -15,8 +15,8 @@ from PIL import Image
 from scipy import ndimage
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
-from mnist_models.data.ink import INK, find_ink, on_paper
-from mnist_models.data.pictures import PictureError, fitted, shrink_grey
+from mnist_models.data.ink import INK, ink_of
+from mnist_models.data.pictures import PictureError, fitted, shrink
 
 DIGIT_SIZE_PX = 20
 CENTER_PX = 14
@@ -71,7 +71,7 @@ def prepare_picture(picture: Image.Image) -> Preparation:
     Raises:
         PictureError: When nothing stands out from the paper.
     """
-    ink = find_ink(on_paper(shrink_grey(picture)))
+    ink = ink_of(shrink(picture))
     if not ink.any():
         message = (
             "Nothing stands out in this picture: choose one with dark ink on light paper, or light "
