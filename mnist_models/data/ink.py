@@ -166,7 +166,7 @@ def _beside_wide_strokes(small: np.ndarray) -> np.ndarray | None:
         return None
     width = 2 * ndimage.distance_transform_edt(np.pad(written, 1, mode="edge")).max()
     # A shadow is as wide as it is long.
-    is_stroke = WIDEST_USUAL_STROKE_PX <= width and written.sum() >= 1.6 * width**2
+    is_stroke = width >= WIDEST_USUAL_STROKE_PX and written.sum() >= 1.6 * width**2
     return paper if is_stroke else None
 
 

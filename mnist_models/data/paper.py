@@ -11,6 +11,7 @@ from mnist_models.data.pictures import fitted
 
 # A line along the rim is at most this share of the picture's shorter side, and a pixel or two.
 WIDEST_RIM_LINE = 0.05
+SMALLEST_WITH_RIM_LINES_PX = 20
 # What is seen of a sheet and of the table is told apart in a thumbnail, its longer side so long.
 THUMBNAIL_PX = 128
 # Neighbours in the thumbnail that differ by more, of 255, have an edge between them: grain and
@@ -45,7 +46,7 @@ def inside_rim_lines(grey: np.ndarray) -> tuple[int, int, int, int]:
     the borders of a table's cell; all of it where there are none."""
     height, width = grey.shape
     most = max(2, round(WIDEST_RIM_LINE * min(grey.shape)))
-    if min(grey.shape) < 4 * most:
+    if min(grey.shape) < SMALLEST_WITH_RIM_LINES_PX:
         return 0, 0, width, height
     level = grey.astype(np.int16)
     sides = [level.T, level, level.T[::-1], level[::-1]]

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.data.ink import INK, ink_of
+from mnist_models.data.marks import digits_only
 from mnist_models.data.pictures import PictureError, fitted, shrink
 
 DIGIT_SIZE_PX = 20
@@ -24,6 +25,8 @@ THINNEST_STROKE_PX = 1.8
 THICKEST_STROKE_PX = 4.0
 # Strokes are made wider or thinner at four times their final size: a soft edge for little work.
 OVERSAMPLING = 4
+# Around a digit of few pixels, so that its soft edge is enlarged with it.
+TINY_MARGIN_PX = 2
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,10 @@ def prepare_picture(picture: Image.Image) -> Preparation:
             "on dark."
         )
         raise PictureError(message)
+    ink = digits_only(ink)
+    left, top, right, bottom = _box(ink)
+    if max(right - left, bottom - top) < DIGIT_SIZE_PX:
+        ink = _enlarged(ink)
     return prepare_ink(ink)
 
 
@@ -92,13 +99,27 @@ def center_of_mass(image: np.ndarray) -> tuple[float, float]:
 
 def prepare_ink(ink: np.ndarray) -> Preparation:
     """Box, scale and place the ink, uint8 (H, W), of which at least one pixel is not 0."""
+    box = _box(ink)
+    scaled, stroke_px = _scale(Image.fromarray(ink).crop(box))
+    return Preparation(_place(scaled), ink, box, scaled, stroke_px)
+
+
+def _box(ink: np.ndarray) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of ink, uint8 (H, W), of which at least one pixel is not 0."""
     picture = Image.fromarray(ink)
     # The ripples that JPEG leaves must not move the box. A fifth of black is safe: MNIST's own
     # boxes hold to a quarter.
     box = picture.point(lambda value: value > INK / 5).getbbox() or picture.getbbox()
     assert box  # there is ink
-    scaled, stroke_px = _scale(picture.crop(box))
-    return Preparation(_place(scaled), ink, box, scaled, stroke_px)
+    return box
+
+
+def _enlarged(ink: np.ndarray) -> np.ndarray:
+    """Tiny ink, larger, so that its box has more than whole pixels to end at."""
+    left, top, right, bottom = _box(ink)
+    margin = TINY_MARGIN_PX
+    crop = Image.fromarray(ink).crop((left - margin, top - margin, right + margin, bottom + margin))
+    return np.asarray(crop.resize((8 * crop.width, 8 * crop.height), Image.Resampling.BICUBIC))
 
 
 def _scale(crop: Image.Image) -> tuple[np.ndarray, float]:
