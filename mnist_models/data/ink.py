@@ -34,7 +34,7 @@ def ink_of(picture: Image.Image) -> np.ndarray:
     Args:
         picture: Mode L, LA, RGB or RGBA; what is transparent is paper.
     """
-    if picture.mode == "RGBA" and picture.getextrema()[3] == (INK, INK):
+    if picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (INK, INK):
         picture = picture.convert("RGB")
     if picture.mode in ("LA", "RGBA"):
         return _inside_rim_lines(on_paper(picture.convert("LA")))

@@ -52,6 +52,12 @@ class Marks:
         apart = np.maximum(low[:, np.newaxis] - high, low - high[:, np.newaxis])
         return apart[..., 0], apart[..., 1]
 
+    def cut_out(self, ink: np.ndarray, mark: int) -> np.ndarray:
+        """What is in the box of one mark, counted from 0, without other marks: uint8 (h, w)."""
+        left, top, right, bottom = self.boxes[mark]
+        spots = self.spots[top:bottom, left:right]
+        return np.where((spots == 0) | (spots == mark + 1), ink[top:bottom, left:right], 0)
+
     def ink_of(self, ink: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """The ink, uint8 (H, W), without the marks that are not chosen, bool (N,)."""
         left_out = np.concatenate([[False], ~chosen])

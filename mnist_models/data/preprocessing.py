@@ -74,18 +74,33 @@ def prepare_picture(picture: Image.Image) -> Preparation:
     Raises:
         PictureError: When nothing stands out from the paper.
     """
-    ink = ink_of(shrink(picture))
+    return prepare_found(ink_of_digits(shrink(picture)))
+
+
+def ink_of_digits(picture: Image.Image) -> np.ndarray:
+    """The ink of the digits in a picture, whatever else is in it: uint8 (H, W), some of it not 0.
+
+    Args:
+        picture: Mode L, LA, RGB or RGBA.
+
+    Raises:
+        PictureError: When nothing stands out from the paper.
+    """
+    ink = ink_of(picture)
     if not ink.any():
         message = (
             "Nothing stands out in this picture: choose one with dark ink on light paper, or light "
             "on dark."
         )
         raise PictureError(message)
-    ink = digits_only(ink)
-    left, top, right, bottom = _box(ink)
-    if max(right - left, bottom - top) < DIGIT_SIZE_PX:
-        ink = _enlarged(ink)
-    return prepare_ink(ink)
+    return digits_only(ink)
+
+
+def prepare_found(ink: np.ndarray) -> Preparation:
+    """As `prepare_ink`, for ink that was found in a picture and may be tiny: then it is enlarged
+    first."""
+    left, top, right, bottom = box_of(ink)
+    return prepare_ink(_enlarged(ink) if max(right - left, bottom - top) < DIGIT_SIZE_PX else ink)
 
 
 def center_of_mass(image: np.ndarray) -> tuple[float, float]:
@@ -99,12 +114,12 @@ def center_of_mass(image: np.ndarray) -> tuple[float, float]:
 
 def prepare_ink(ink: np.ndarray) -> Preparation:
     """Box, scale and place the ink, uint8 (H, W), of which at least one pixel is not 0."""
-    box = _box(ink)
+    box = box_of(ink)
     scaled, stroke_px = _scale(Image.fromarray(ink).crop(box))
     return Preparation(_place(scaled), ink, box, scaled, stroke_px)
 
 
-def _box(ink: np.ndarray) -> tuple[int, int, int, int]:
+def box_of(ink: np.ndarray) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of ink, uint8 (H, W), of which at least one pixel is not 0."""
     picture = Image.fromarray(ink)
     # The ripples that JPEG leaves must not move the box. A fifth of black is safe: MNIST's own
@@ -116,7 +131,7 @@ def _box(ink: np.ndarray) -> tuple[int, int, int, int]:
 
 def _enlarged(ink: np.ndarray) -> np.ndarray:
     """Tiny ink, larger, so that its box has more than whole pixels to end at."""
-    left, top, right, bottom = _box(ink)
+    left, top, right, bottom = box_of(ink)
     margin = TINY_MARGIN_PX
     crop = Image.fromarray(ink).crop((left - margin, top - margin, right + margin, bottom + margin))
     return np.asarray(crop.resize((8 * crop.width, 8 * crop.height), Image.Resampling.BICUBIC))

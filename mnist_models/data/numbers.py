@@ -1,0 +1,262 @@
+"""Several digits in one drawing or picture: where they are, and how marks that belong together or
+touch are told apart."""
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mnist_models.data.ink import INK
+from mnist_models.data.marks import FAINTEST, Marks
+from mnist_models.data.preprocessing import box_of, prepare_found
+
+# The probability of each digit, floats (N, 10) of each model, for images, uint8 (N, 28, 28).
+Read = Callable[[np.ndarray], Sequence[np.ndarray]]
+
+# As a share of the height of the tallest mark: what is smaller is part of a digit.
+PART = 0.45
+# As a share of that too: digits whose boxes are farther apart are two, whatever they look like
+# together.
+APART = 0.3
+# As a share of the narrower: marks that overlap so much from side to side are one digit.
+OVERLAP = 0.75
+# What is wider, as a share of its height, and not surely one digit, may be several that touch.
+WIDE = 0.9
+SURELY_ONE = 0.9
+# Of parts that touched, both models have to be as sure as this; of parts that did not, as sure as
+# of the whole, or the whole is hardly a digit.
+SURELY_CUT = 0.95
+HARDLY_ONE = 0.45
+IN_DOUBT_ONE = 0.1
+# Of more parts no digit is made.
+MOST_PARTS = 3
+MOST_TOGETHER = 7
+# So many places are tried to cut what touches.
+CUTS = 6
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Ink that may be a digit.
+
+    Attributes:
+        ink: uint8 (h, w), what is in its box.
+        box: Left, top, right and bottom of it in the drawing, the latter two the first without ink.
+    """
+
+    ink: np.ndarray
+    box: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, ink: np.ndarray) -> "Piece":
+        """The piece with this ink, uint8 (H, W), of a whole drawing."""
+        left, top, right, bottom = box_of(ink)
+        return cls(ink[top:bottom, left:right], (left, top, right, bottom))
+
+    def __add__(self, other: "Piece") -> "Piece":
+        left, top = np.minimum(self.box[:2], other.box[:2]).tolist()
+        right, bottom = np.maximum(self.box[2:], other.box[2:]).tolist()
+        ink = np.zeros((bottom - top, right - left), np.uint8)
+        for piece in (self, other):
+            there = ink[
+                piece.box[1] - top : piece.box[3] - top, piece.box[0] - left : piece.box[2] - left
+            ]
+            np.maximum(there, piece.ink, out=there)
+        return Piece(ink, (left, top, right, bottom))
+
+    @property
+    def width(self) -> int:
+        return self.box[2] - self.box[0]
+
+    @property
+    def height(self) -> int:
+        return self.box[3] - self.box[1]
+
+
+def lines(ink: np.ndarray, read: Read) -> list[list[Piece]]:
+    """The digits in ink, uint8 (H, W), in reading order: each line from left to right. A single one
+    if it is one digit, of however many parts.
+
+    Args:
+        ink: At least one pixel is not 0.
+        read: The models; asked only where marks could be one digit or several.
+    """
+    whole = Piece.of(ink)
+    marks = Marks(ink)
+    units = _units(marks, ink) if len(marks.boxes) > 1 else [whole]
+    if 1 < len(units) <= MOST_PARTS and _sureness([whole], read)[0] >= SURELY_ONE:
+        return [[whole]]
+    tallest = max(unit.height for unit in units)
+    return [
+        [piece for cluster in _clusters(line, tallest) for piece in _split(cluster, read)]
+        for line in _in_lines(units)
+    ]
+
+
+def _split(units: list[Piece], read: Read) -> list[Piece]:
+    """The digits in units that are near each other."""
+    return [digit for piece in _joined(units, read) for digit in _cut(piece, read)]
+
+
+def _in_lines(units: list[Piece]) -> list[list[Piece]]:
+    """The units, from top to bottom in lines and in these from left to right: each goes on with the
+    next to its right at the same height."""
+    units = sorted(units, key=lambda unit: unit.box[0])
+    line = list(range(len(units)))
+    for place, unit in enumerate(units):
+        for before in range(place - 1, -1, -1):
+            other = units[before]
+            common = min(unit.box[3], other.box[3]) - max(unit.box[1], other.box[1])
+            if common >= 0.5 * min(unit.height, other.height):
+                line[place] = line[before]
+                break
+    found: dict[int, list[Piece]] = {}
+    for number, unit in zip(line, units, strict=True):
+        found.setdefault(number, []).append(unit)
+    return sorted(found.values(), key=lambda one: np.mean([unit.box[1::2] for unit in one]))
+
+
+def _clusters(line: list[Piece], tallest: int) -> list[list[Piece]]:
+    """A line of units where it has wide gaps taken apart."""
+    clusters = [line[:1]]
+    for unit in line[1:]:
+        if unit.box[0] - clusters[-1][-1].box[2] <= APART * tallest:
+            clusters[-1].append(unit)
+        else:
+            clusters.append([unit])
+    return clusters
+
+
+def _joined(units: list[Piece], read: Read) -> list[Piece]:
+    """The units, those joined that both models read as one digit rather than as several."""
+    if len(units) == 1:
+        return units
+    sure = _Sureness(units, read)
+    best = sure.best(1)
+    return best if sure.of(best) >= HARDLY_ONE else units
+
+
+def _cut(piece: Piece, read: Read) -> list[Piece]:
+    """The piece, cut up if it is several digits that touch."""
+    if piece.width <= WIDE * piece.height or _sureness([piece], read)[0] >= SURELY_ONE:
+        return [piece]
+    slices = _slices(piece)
+    if len(slices) == 1:
+        return [piece]
+    sure = _Sureness(slices, read)
+    best = sure.best(2)
+    return best if sure.of(best) >= SURELY_CUT else [piece]
+
+
+def _sureness(pieces: list[Piece], read: Read) -> np.ndarray:
+    """How sure both models are that each piece is the same digit, floats (N,) of 0 to 1."""
+    probabilities = read(np.stack([prepare_found(piece.ink).image for piece in pieces]))
+    return np.minimum.reduce(list(probabilities)).max(axis=1)
+
+
+class _Sureness:
+    """How sure both models are of each row of parts, taken together as one digit."""
+
+    def __init__(self, parts: list[Piece], read: Read) -> None:
+        self.count = len(parts)
+        self.pieces = {
+            (start, end): functools.reduce(operator.add, parts[start:end])
+            for start in range(self.count)
+            for end in range(start + 1, min(self.count, start + MOST_TOGETHER) + 1)
+        }
+        self.sure = dict(
+            zip(self.pieces, _sureness(list(self.pieces.values()), read).tolist(), strict=True)
+        )
+        self._of = {id(piece): self.sure[place] for place, piece in self.pieces.items()}
+
+    def of(self, pieces: list[Piece]) -> float:
+        """How sure they are of the least sure of these."""
+        return min(self._of[id(piece)] for piece in pieces)
+
+    def best(self, fewest: int) -> list[Piece]:
+        """Of all ways to take parts together into at least so many pieces, the surest."""
+        ways: list[list[list[Piece]]] = [[[]]]
+        for end in range(1, self.count + 1):
+            ways.append(
+                [
+                    [*way, self.pieces[start, end]]
+                    for start in range(max(0, end - MOST_TOGETHER), end)
+                    for way in ways[start]
+                ]
+            )
+        return max(
+            (way for way in ways[-1] if len(way) >= fewest),
+            key=lambda way: self.of(way) + IN_DOUBT_ONE * (len(way) == 1),
+        )
+
+
+def _slices(piece: Piece) -> list[Piece]:
+    """What touches cut along the thinnest ink from top to bottom, at several places."""
+    columns = np.arange(piece.width)
+    owner = (columns >= _seams(piece.ink / INK)[..., np.newaxis]).sum(axis=0)
+    slices = []
+    for one in range(CUTS + 1):
+        part = np.where(owner == one, piece.ink, 0)
+        if (part > FAINTEST).any():
+            cut = Piece.of(part)
+            left, top, right, bottom = (
+                side + offset for side, offset in zip(cut.box, 2 * piece.box[:2], strict=True)
+            )
+            slices.append(Piece(cut.ink, (left, top, right, bottom)))
+    return slices
+
+
+def _seams(ink: np.ndarray) -> np.ndarray:
+    """The columns of each row on the ways from top to bottom that meet the least ink, int
+    (CUTS, H): each near another place of the width. For ink float (H, W) of 0 to 1."""
+    height, width = ink.shape
+    places = np.arange(1, CUTS + 1)[:, np.newaxis] / (CUTS + 1)
+    away = np.abs(np.arange(width) / width - places)
+    # (CUTS, H, W): a little for straying from the place, much for reaching the next one.
+    total = ink + (0.02 + np.where(away > 0.6 / (CUTS + 1), 10, 0.1 * away))[:, np.newaxis]
+    for row in range(1, height):
+        before = np.pad(total[:, row - 1], ((0, 0), (1, 1)), constant_values=np.inf)
+        step = np.minimum(before[:, :-2], before[:, 2:]) + 0.01
+        total[:, row] += np.minimum(step, before[:, 1:-1])
+    seams = np.zeros((CUTS, height), int)
+    seams[:, -1] = total[:, -1].argmin(axis=1)
+    for row in range(height - 2, -1, -1):
+        near = (seams[:, row + 1, np.newaxis] + (-1, 0, 1)).clip(0, width - 1)
+        best = np.take_along_axis(total[:, row], near, axis=1).argmin(axis=1, keepdims=True)
+        seams[:, row] = np.take_along_axis(near, best, axis=1)[:, 0]
+    return seams
+
+
+def _units(marks: Marks, ink: np.ndarray) -> list[Piece]:
+    """The marks in ink, uint8 (H, W), those that surely belong together joined, from left to
+    right."""
+    tallest = marks.heights.max()
+    units = [
+        Piece(marks.cut_out(ink, mark), tuple(box)) for mark, box in enumerate(marks.boxes.tolist())
+    ]
+    tall = [unit for unit in units if unit.height >= PART * tallest]
+    for part in (unit for unit in units if unit.height < PART * tallest):
+        nearest = min(range(len(tall)), key=lambda one: _distance(tall[one], part))
+        tall[nearest] += part
+    tall.sort(key=lambda unit: unit.box[0])
+    joined: list[Piece] = []
+    for unit in tall:
+        for place, other in enumerate(joined):
+            if _overlap(other, unit) >= OVERLAP * min(other.width, unit.width):
+                joined[place] = other + unit
+                break
+        else:
+            joined.append(unit)
+    return joined
+
+
+def _overlap(one: Piece, other: Piece) -> int:
+    return min(one.box[2], other.box[2]) - max(one.box[0], other.box[0])
+
+
+def _distance(one: Piece, other: Piece) -> int:
+    beside = max(one.box[0], other.box[0]) - min(one.box[2], other.box[2])
+    above = max(one.box[1], other.box[1]) - min(one.box[3], other.box[3])
+    return max(beside, above)
