@@ -13,6 +13,8 @@ SMALL = 0.4
 NEAR = 0.3
 # Letters of a caption: so many small marks above or below.
 FEWEST_LETTERS = 4
+# Of so many digits, one that is taller than the others sets no measure for them.
+FEWEST_TYPICAL = 5
 
 
 class Marks:
@@ -126,7 +128,8 @@ def _is_underline(marks: Marks, tallest: int) -> np.ndarray:
 
 def _is_near(marks: Marks, chosen: np.ndarray, tallest: int) -> np.ndarray:
     """Which marks are about as tall as the tallest, or near one that is, bool (N,)."""
-    height = marks.heights[tallest]
+    tall = marks.heights[chosen & (marks.heights >= SMALL * marks.heights[tallest])]
+    height = np.median(tall) if len(tall) >= FEWEST_TYPICAL else marks.heights[tallest]
     found = chosen & (marks.heights >= SMALL * height)
     apart = np.maximum(*marks.gaps())
     near = apart <= NEAR * height

@@ -3,8 +3,9 @@ touch are told apart."""
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -22,6 +23,8 @@ PART = 0.45
 APART = 0.3
 # As a share of the narrower: marks that overlap so much from side to side are one digit.
 OVERLAP = 0.75
+# Of the tallest: how far one part of a digit may be above another.
+ABOVE = 0.15
 # What is wider, as a share of its height, and not surely one digit, may be several that touch.
 WIDE = 0.9
 SURELY_ONE = 0.9
@@ -93,6 +96,20 @@ def lines(ink: np.ndarray, read: Read) -> list[list[Piece]]:
         [piece for cluster in _clusters(line, tallest) for piece in _split(cluster, read)]
         for line in _in_lines(units)
     ]
+
+
+class Said(Protocol):
+    """A digit that a model reads, and whether it is sure of it."""
+
+    @property
+    def digit(self) -> int: ...
+    @property
+    def is_confident(self) -> bool: ...
+
+
+def said(digits: Iterable[Said]) -> str:
+    """The number that a model makes of digits, such as 4?7: it is not sure of the second."""
+    return "".join(str(one.digit) if one.is_confident else "?" for one in digits)
 
 
 def _split(units: list[Piece], read: Read) -> list[Piece]:
@@ -244,7 +261,11 @@ def _units(marks: Marks, ink: np.ndarray) -> list[Piece]:
     joined: list[Piece] = []
     for unit in tall:
         for place, other in enumerate(joined):
-            if _overlap(other, unit) >= OVERLAP * min(other.width, unit.width):
+            above = max(other.box[1], unit.box[1]) - min(other.box[3], unit.box[3])
+            if (
+                _overlap(other, unit) >= OVERLAP * min(other.width, unit.width)
+                and above <= ABOVE * tallest
+            ):
                 joined[place] = other + unit
                 break
         else:

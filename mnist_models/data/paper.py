@@ -101,17 +101,17 @@ def find_sheet(picture: Image.Image) -> Sheet | None:
     areas = np.bincount(spots.ravel())
     areas[0] = 0
     found = [
-        (int((sheet & (spots != spot)).sum()), sheet)
+        (int((sheet & (spots != spot)).sum()), sheet, spots == spot)
         for spot in np.flatnonzero(areas >= SMALLEST_SHEET * spots.size)
         if (sheet := _as_sheet(spots == spot, smooth)) is not None
     ]
     if not found:
         return None
-    *others, (most, sheet) = sorted(found, key=lambda one: one[0])
+    *others, (most, sheet, blank) = sorted(found, key=lambda one: one[0])
     # Of two sheets that are written on, nobody can tell which is meant.
     if others and others[-1][0] > most / 4:
         return None
-    return _cut_out(picture, sheet)
+    return _cut_out(picture, sheet, blank)
 
 
 def _edges(smooth: np.ndarray) -> np.ndarray:
@@ -126,7 +126,12 @@ def _edges(smooth: np.ndarray) -> np.ndarray:
 
 def _as_sheet(region: np.ndarray, smooth: np.ndarray) -> np.ndarray | None:
     """The region, bool (h, w), with what is written on it, if it is a sheet on a table."""
-    filled = ndimage.binary_fill_holes(region)
+    # Where the table ends in a point at the rim, the sheet seems to go on into it.
+    filled = ndimage.binary_opening(ndimage.binary_fill_holes(region), iterations=3)
+    parts, _ = ndimage.label(filled)
+    if not parts.any():
+        return None
+    filled = parts == np.bincount(parts[parts > 0]).argmax()
     area = filled.sum()
     if not _is_square(filled):
         return None
@@ -188,8 +193,13 @@ def _best_four(points: np.ndarray) -> float:
     return float(best)
 
 
-def _cut_out(picture: Image.Image, filled: np.ndarray) -> Sheet:
-    """The sheet, found in a thumbnail as bool (h, w), cut out of the picture."""
+def _cut_out(picture: Image.Image, filled: np.ndarray, blank: np.ndarray) -> Sheet:
+    """The sheet cut out of the picture.
+
+    Args:
+        filled: Where it is in a thumbnail, bool (h, w).
+        blank: Where on it nothing is written.
+    """
     height, width = filled.shape
     inner = ndimage.binary_erosion(filled, iterations=2, border_value=1)
     rows, columns = np.flatnonzero(inner.any(axis=1)), np.flatnonzero(inner.any(axis=0))
@@ -200,9 +210,12 @@ def _cut_out(picture: Image.Image, filled: np.ndarray) -> Sheet:
         int((columns[-1] + 1) * across),
         int((rows[-1] + 1) * down),
     )
-    # Around the sheet goes on what its nearest pixel shows.
+    # Around the sheet goes on its nearest paper.
     small = picture.resize((width, height), Image.Resampling.BOX)
-    nearest = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
+    paper_seen = blank & inner if (blank & inner).any() else blank
+    nearest = ndimage.distance_transform_edt(
+        ~paper_seen, return_distances=False, return_indices=True
+    )
     paper = Image.fromarray(np.asarray(small)[tuple(nearest)])
     whole = paper.resize(picture.size, Image.Resampling.BILINEAR)
     whole.paste(picture, mask=Image.fromarray(inner).resize(picture.size))

@@ -2,11 +2,12 @@
 
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_SIDE_PX = 10_000
@@ -15,9 +16,12 @@ LIMITS = (
     f"A picture may have {MAX_SIDE_PX:,} pixels a side and {MAX_PIXELS:,} in all: make it smaller "
     "and try again."
 )
+# A page of digits keeps more than one digit needs.
+PAGE_SIZE_PX = 1600
 # Larger pictures are shrunk to this on their longer side. A digit that takes a twentieth of it
 # still has 25 pixels.
 WORKING_SIZE_PX = 512
+BOX_COLOR = "#D55E00"
 
 
 class PictureError(ValueError):
@@ -25,9 +29,11 @@ class PictureError(ValueError):
     allowed, what to do."""
 
 
-def open_picture(file: str | Path | BinaryIO | bytes) -> Image.Image:
+def open_picture(
+    file: str | Path | BinaryIO | bytes, longest_px: int = WORKING_SIZE_PX
+) -> Image.Image:
     """The picture in a file: upright, in mode L, LA, RGB or RGBA, its longer side at most
-    `WORKING_SIZE_PX`.
+    `longest_px`.
 
     The size is read from the header and checked before anything is decoded.
 
@@ -56,8 +62,8 @@ def open_picture(file: str | Path | BinaryIO | bytes) -> Image.Image:
         try:
             # A JPEG is decoded at a half, a quarter or an eighth of its size, never below the size
             # asked for.
-            picture.draft("RGB", (WORKING_SIZE_PX, WORKING_SIZE_PX))
-            return ImageOps.exif_transpose(shrink(picture))
+            picture.draft("RGB", (longest_px, longest_px))
+            return ImageOps.exif_transpose(shrink(picture, longest_px))
         # Pillow's decoders raise nearly everything when they meet damage: struct.error,
         # SyntaxError, EOFError, ...
         except Exception as error:
@@ -67,9 +73,9 @@ def open_picture(file: str | Path | BinaryIO | bytes) -> Image.Image:
             ) from error
 
 
-def shrink(picture: Image.Image) -> Image.Image:
+def shrink(picture: Image.Image, longest_px: int = WORKING_SIZE_PX) -> Image.Image:
     """The picture in mode L or RGB, LA or RGBA where something is transparent, its longer side at
-    most `WORKING_SIZE_PX`."""
+    most `longest_px`."""
     if picture.mode.startswith(("I", "F")):
         # 16 or 32 bits have no agreed white: the picture's own darkest and lightest pixels stand
         # for black and white.
@@ -79,9 +85,9 @@ def shrink(picture: Image.Image) -> Image.Image:
     transparent = picture.has_transparency_data
     if picture.mode not in ("L", "LA", "RGB", "RGBA") or "transparency" in picture.info:
         picture = picture.convert("RGBA" if transparent else "RGB")
-    if max(picture.size) > WORKING_SIZE_PX:
+    if max(picture.size) > longest_px:
         picture = picture.resize(
-            fitted(picture.size, WORKING_SIZE_PX), Image.Resampling.BOX, reducing_gap=2
+            fitted(picture.size, longest_px), Image.Resampling.BOX, reducing_gap=2
         )
     return picture
 
@@ -90,3 +96,22 @@ def fitted(size: tuple[int, int], longer_px: int) -> tuple[int, int]:
     """Width and height with the longer side as asked, the aspect kept, neither less than 1."""
     scale = longer_px / max(size)
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def with_boxes(
+    picture: Image.Image, boxes: Sequence[tuple[int, int, int, int]], texts: Sequence[str]
+) -> Image.Image:
+    """The picture, mode RGB, with a box around each digit and a text above it.
+
+    Args:
+        boxes: Left, top, right and bottom of each, in pixels.
+    """
+    drawn = Image.new("RGB", picture.size, "white")
+    drawn.paste(picture, mask=picture.getchannel("A") if "A" in picture.getbands() else None)
+    pen = ImageDraw.Draw(drawn)
+    height_px = float(np.median([bottom - top for _, top, _, bottom in boxes]))
+    font = ImageFont.load_default(min(max(10, 0.35 * height_px), 40))
+    for (left, top, right, bottom), text in zip(boxes, texts, strict=True):
+        pen.rectangle((left - 2, top - 2, right + 1, bottom + 1), outline=BOX_COLOR, width=2)
+        pen.text((left - 2, top - 3), text, fill=BOX_COLOR, font=font, anchor="lb")
+    return drawn
