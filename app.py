@@ -9,17 +9,29 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
-from mnist_models.data.pictures import PictureError, open_picture
+from mnist_models.data.numbers import is_page
+from mnist_models.data.pictures import PAGE_SIZE_PX, SUFFIXES, PictureError, open_picture
 from mnist_models.data.preprocessing import (
     THICKEST_STROKE_PX,
     THINNEST_STROKE_PX,
     Preparation,
-    prepare_picture,
+    ink_of_digits,
+    prepare_found,
 )
 from mnist_models.errors import UnavailableError
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, example, large_type, memory, outcome, page, resources, selection
+from pages.parts import (
+    canvas,
+    example,
+    large_type,
+    memory,
+    outcome,
+    page,
+    resources,
+    selection,
+    several,
+)
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
     from mnist_models.models.classifier import Prediction
@@ -93,14 +105,15 @@ def draw_and_read(
     # Both digits come before everything else: they are what the visitor is waiting for.
     predictions: dict[str, Prediction | None] = {}
     problems = []
+    digits = several.find(runs, preparation)
     for network, place in places.items():
         with place:
             try:
-                predictions[network] = read(runs[network], preparation)
+                predictions[network] = None if digits else read(runs[network], preparation)
             except UnavailableError as error:
                 predictions[network] = None
                 problems.append(str(error))
-            show_prediction(network, predictions[network])
+            show_prediction(network, predictions[network], digits.said(network) if digits else None)
     if preparation:
         page.let_browser_draw(DIGITS_FIRST_S)
     board = canvas.board()
@@ -129,9 +142,12 @@ def draw_and_read(
         st.caption(page.plain(origin))
     found = {network: prediction for network, prediction in predictions.items() if prediction}
     run_ids = {network: run.id for network, run in runs.items()}
+    if digits:
+        several.agreement(digits)
     if len(found) == len(places):
         outcome.agreement(found)
         if preparation:
+            several.hint(preparation, found)
             if board.label is None:
                 outcome.ask(run_ids, found, preparation.image)
             outcome.see_why(run_ids, found, preparation.image)
@@ -144,7 +160,9 @@ def draw_and_read(
                 st.caption("Waiting for a digit.")
     # Written to in any case: a fragment may not begin to write to a place outside of it later.
     with below.container():
-        if preparation:
+        if digits:
+            several.show(digits)
+        elif preparation:
             steps(preparation)
     with canvas_and_device:
         memory.keep()
@@ -165,8 +183,8 @@ def brush_and_picture() -> None:
     )
     with st.popover("Upload a photo", icon=":material/upload:"):
         st.file_uploader(
-            "Photo or scan of a single digit",
-            type=["png", "jpg", "jpeg"],
+            "Photo or scan of a digit, a number or a page of digits",
+            type=list(SUFFIXES),
             max_upload_size=PICTURE_MB,
             key="picture",
             on_change=_uploaded,
@@ -189,11 +207,16 @@ def _uploaded() -> None:
     if file is None:
         return
     try:
-        canvas.board().show(
-            prepare_picture(open_picture(file)), f"From {file.name}. You can draw on top of it."
-        )
+        ink = ink_of_digits(open_picture(file))
+        if is_page(ink):
+            file.seek(0)
+            ink = ink_of_digits(open_picture(file, PAGE_SIZE_PX))
     except PictureError as error:
+        # What was there before is no reading of this file.
+        canvas.board().clear()
         st.session_state["picture_problem"] = f"{file.name}: {error}"
+    else:
+        canvas.board().show(prepare_found(ink), f"From {file.name}. You can draw on top of it.")
 
 
 def read(run: Run, preparation: Preparation | None) -> Prediction | None:
@@ -209,12 +232,13 @@ def read(run: Run, preparation: Preparation | None) -> Prediction | None:
     return classifier.read(preparation.image)
 
 
-def show_prediction(network: str, prediction: Prediction | None) -> None:
-    """The prediction as one large digit, or that the model is not sure."""
+def show_prediction(network: str, prediction: Prediction | None, number: str | None) -> None:
+    """The prediction as one large digit, or that the model is not sure; or the number that several
+    digits make."""
     with st.container(key=f"prediction-{network}"):
         st.metric(
             f"{NETWORKS[network].title} reads",
-            "–"
+            (number or "–")
             if prediction is None
             else str(prediction.digit)
             if prediction.is_confident

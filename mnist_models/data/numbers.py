@@ -36,6 +36,8 @@ IN_DOUBT_ONE = 0.1
 # Of more parts no digit is made.
 MOST_PARTS = 3
 MOST_TOGETHER = 7
+# Marks that are about as tall as the tallest.
+FEWEST_OF_PAGE = 6
 # So many places are tried to cut what touches.
 CUTS = 6
 
@@ -96,6 +98,12 @@ def lines(ink: np.ndarray, read: Read) -> list[list[Piece]]:
         [piece for cluster in _clusters(line, tallest) for piece in _split(cluster, read)]
         for line in _in_lines(units)
     ]
+
+
+def is_page(ink: np.ndarray) -> bool:
+    """Whether ink, uint8 (H, W), is more than a number that somebody wrote large."""
+    heights = Marks(ink).heights
+    return bool((heights >= PART * heights.max(initial=0)).sum() >= FEWEST_OF_PAGE)
 
 
 class Said(Protocol):

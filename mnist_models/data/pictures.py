@@ -7,9 +7,23 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import pillow_heif
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+# Pillow reads HEIF, which phones save, with the help of pillow-heif.
+pillow_heif.register_heif_opener()
+# By the names that Pillow gives formats, the ends of names that files of each have.
+FORMATS = {
+    "PNG": ("png",),
+    "JPEG": ("jpg", "jpeg"),
+    "WEBP": ("webp",),
+    "HEIF": ("heic", "heif"),
+    "AVIF": ("avif",),
+    "GIF": ("gif",),
+    "BMP": ("bmp",),
+    "TIFF": ("tif", "tiff"),
+}
+SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 MAX_SIDE_PX = 10_000
 MAX_PIXELS = 50_000_000
 LIMITS = (
@@ -21,6 +35,8 @@ PAGE_SIZE_PX = 1600
 # Larger pictures are shrunk to this on their longer side. A digit that takes a twentieth of it
 # still has 25 pixels.
 WORKING_SIZE_PX = 512
+START_BYTES = 1024
+IDX_TYPES = (b"\x08", b"\x09", b"\x0b", b"\x0c", b"\x0d", b"\x0e")
 BOX_COLOR = "#D55E00"
 
 
@@ -41,13 +57,13 @@ def open_picture(
         PictureError: When the file is missing, empty, damaged, too large, or not a picture.
     """
     try:
-        picture = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
+        picture = Image.open(
+            io.BytesIO(file) if isinstance(file, bytes) else file, formats=list(FORMATS)
+        )
     except FileNotFoundError as error:
         raise PictureError(f"There is no file “{file!s}”: check its name and try again.") from error
     except (UnidentifiedImageError, IsADirectoryError) as error:
-        raise PictureError(
-            "This file is empty or no picture that can be read: choose a PNG or a JPEG."
-        ) from error
+        raise PictureError(_what_else(file)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError(f"This picture is too large. {LIMITS}") from error
     except (OSError, ValueError) as error:
@@ -71,6 +87,31 @@ def open_picture(
                 "This picture is damaged or cut short: save it again as a PNG or a JPEG, then "
                 "choose it again."
             ) from error
+
+
+def _what_else(file: str | Path | BinaryIO | bytes) -> str:
+    """What to say of a file that is no picture."""
+    start = b""
+    if isinstance(file, bytes):
+        start = file[:START_BYTES]
+    elif not isinstance(file, str | Path):
+        file.seek(0)
+        start = file.read(START_BYTES)
+    elif Path(file).is_file():
+        with Path(file).open("rb") as opened:
+            start = opened.read(START_BYTES)
+    if b"<svg" in start.lower():
+        return (
+            "This is an SVG file, a drawing made of lines and not of pixels: export it as a PNG, "
+            "then choose that."
+        )
+    # Two zeros, the type of the numbers, how many dimensions they have.
+    if start[:2] == b"\0\0" and start[2:3] in IDX_TYPES and 0 < ord(start[3:4] or b"\0") < 5:
+        return (
+            "This is an IDX file, the format in which MNIST is published: it holds many images or "
+            "labels. Save one of the images as a PNG, then choose that."
+        )
+    return "This file is empty or no picture that can be read: choose a PNG or a JPEG."
 
 
 def shrink(picture: Image.Image, longest_px: int = WORKING_SIZE_PX) -> Image.Image:
