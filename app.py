@@ -212,8 +212,8 @@ def _uploaded() -> None:
             file.seek(0)
             ink = ink_of_digits(open_picture(file, PAGE_SIZE_PX))
     except PictureError as error:
-        # What was there before is no reading of this file.
-        canvas.board().clear()
+        # What was read before is no reading of this file.
+        canvas.board().forget_reading()
         st.session_state["picture_problem"] = f"{file.name}: {error}"
     else:
         canvas.board().show(prepare_found(ink), f"From {file.name}. You can draw on top of it.")

@@ -151,20 +151,22 @@ class _Found(NamedTuple):
 
     @property
     def images(self) -> list[np.ndarray]:
-        """What the models read: all of it as one digit, then each digit."""
-        digits = (piece.ink for line in self.lines for piece in line)
-        return [prepare_found(ink).image for ink in (self.ink, *digits)]
+        """What the models read: all of it as one digit, then each digit if there are several."""
+        digits = [piece.ink for line in self.lines for piece in line]
+        several = digits if len(digits) > 1 else []
+        return [prepare_found(ink).image for ink in (self.ink, *several)]
 
     def reading(self, predictions: Iterator[dict[str, Prediction]]) -> Reading:
         """The reading, given the predictions for these images and others after them."""
+        whole = next(predictions)
+        digits = [(number, piece) for number, line in enumerate(self.lines, 1) for piece in line]
         return Reading(
             self.path,
             self.picture,
-            next(predictions),
+            whole,
             [
-                Digit(number, piece.box, next(predictions))
-                for number, line in enumerate(self.lines, 1)
-                for piece in line
+                Digit(number, piece.box, next(predictions) if len(digits) > 1 else whole)
+                for number, piece in digits
             ],
         )
 

@@ -406,7 +406,7 @@ def test_predict_reads_each_picture_with_both_networks(run, pictures):
         weights = pretrained.weights(facts["id"])
         expected = Classifier.from_weights(validate(facts["values"]), weights).probabilities(images)
         for row, probabilities in zip(rows, expected, strict=True):
-            assert list(row) == ["image", *NETWORKS]
+            assert list(row) == ["image", *NETWORKS, "digits"]
             reading = row[network]
             assert list(reading) == ["digit", "sure", "probability", "probabilities"]
             np.testing.assert_allclose(reading["probabilities"], probabilities, atol=1e-6)

@@ -16,7 +16,8 @@ PACKAGE = ROOT / "mnist_models"
 WINGS = {
     "data": (
         "npz", "dataset", "probabilities", "segments", "pictures", "paper",
-        "ink", "marks", "preprocessing", "numbers", "shifts", "corruptions", "strokes", "augmentation", "styles", "outliers",
+        "ink", "marks", "preprocessing", "numbers", "shifts", "corruptions", "strokes",
+        "augmentation", "styles", "outliers",
     ),
     "settings": ("hyperparameters", "links", "script", "recipes"),
     "models": (

@@ -153,7 +153,7 @@ def _as_sheet(region: np.ndarray, smooth: np.ndarray) -> np.ndarray | None:
     solid = ndimage.binary_erosion(written, iterations=3)
     is_counter = (
         solid.sum() > 0.3 * written.sum()
-        and np.abs(table - np.median(smooth[solid], axis=0)).max() <= 3 * EDGE
+        and np.mean(np.abs(smooth[solid] - table).max(axis=1) <= 3 * EDGE) > 0.9
         and _is_square(written, least_square=0)
     )
     return None if is_counter else filled
