@@ -35,6 +35,10 @@ PAGE_SIZE_PX = 1600
 # Larger pictures are shrunk to this on their longer side. A digit that takes a twentieth of it
 # still has 25 pixels.
 WORKING_SIZE_PX = 512
+DAMAGED = (
+    "This picture is damaged or cut short: save it again as a PNG or a JPEG, then choose it again."
+)
+# So much of a file tells what it is.
 START_BYTES = 1024
 IDX_TYPES = (b"\x08", b"\x09", b"\x0b", b"\x0c", b"\x0d", b"\x0e")
 BOX_COLOR = "#D55E00"
@@ -70,6 +74,8 @@ def open_picture(
         raise PictureError(
             f"This file cannot be read ({error}): choose another PNG or JPEG file."
         ) from error
+    except RuntimeError as error:  # a damaged AVIF, of which Pillow does not say that it is one
+        raise PictureError(DAMAGED) from error
     with picture:
         if max(picture.size) > MAX_SIDE_PX or math.prod(picture.size) > MAX_PIXELS:
             raise PictureError(
@@ -83,10 +89,7 @@ def open_picture(
         # Pillow's decoders raise nearly everything when they meet damage: struct.error,
         # SyntaxError, EOFError, ...
         except Exception as error:
-            raise PictureError(
-                "This picture is damaged or cut short: save it again as a PNG or a JPEG, then "
-                "choose it again."
-            ) from error
+            raise PictureError(DAMAGED) from error
 
 
 def _what_else(file: str | Path | BinaryIO | bytes) -> str:
