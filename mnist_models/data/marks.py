@@ -147,6 +147,10 @@ def _is_caption(marks: Marks, chosen: np.ndarray, tallest: int) -> np.ndarray:
     middles = (marks.boxes[:, 1] + marks.boxes[:, 3]) / 2
     letters = np.zeros(len(small), bool)
     for line in (small & (middles > bottom), small & (middles < top)):
-        if line.sum() >= FEWEST_LETTERS:
+        if line.sum() < FEWEST_LETTERS:
+            continue
+        low, high = marks.boxes[line, :2].min(axis=0), marks.boxes[line, 2:].max(axis=0)
+        # What a broken stroke leaves does not stand in a row.
+        if high[0] - low[0] >= 2 * (high[1] - low[1]):
             letters |= line
     return letters

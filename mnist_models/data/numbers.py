@@ -33,8 +33,6 @@ SURELY_ONE = 0.9
 SURELY_CUT = 0.95
 HARDLY_ONE = 0.45
 IN_DOUBT_ONE = 0.1
-# Of more parts no digit is made.
-MOST_PARTS = 3
 MOST_TOGETHER = 7
 # Marks that are about as tall as the tallest.
 FEWEST_OF_PAGE = 6
@@ -91,13 +89,19 @@ def lines(ink: np.ndarray, read: Read) -> list[list[Piece]]:
     whole = Piece.of(ink)
     marks = Marks(ink)
     units = _units(marks, ink) if len(marks.boxes) > 1 else [whole]
-    if 1 < len(units) <= MOST_PARTS and _sureness([whole], read)[0] >= SURELY_ONE:
+    as_one = float(_sureness([whole], read)[0]) if len(units) > 1 else 0.0
+    if as_one >= SURELY_ONE:
         return [[whole]]
     tallest = max(unit.height for unit in units)
-    return [
+    found = [
         [piece for cluster in _clusters(line, tallest) for piece in _split(cluster, read)]
         for line in _in_lines(units)
     ]
+    # Crumbs of a broken line are no digits.
+    pieces = [piece for line in found for piece in line]
+    if as_one >= HARDLY_ONE and as_one >= _sureness(pieces, read).min():
+        return [[whole]]
+    return found
 
 
 def is_page(ink: np.ndarray) -> bool:
