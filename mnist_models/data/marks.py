@@ -10,7 +10,7 @@ FAINTEST = INK / 5
 # As shares of the height of the tallest mark: what is smaller is part of a digit or none, and it is
 # part of one up to this distance.
 SMALL = 0.4
-NEAR = 0.3
+NEAR = 0.4
 # Letters of a caption: so many small marks above or below.
 FEWEST_LETTERS = 4
 # Of so many digits, one that is taller than the others sets no measure for them.
