@@ -22,6 +22,8 @@ FAINTEST_INK = 0.15
 # thumbnail.
 WIDE_INK = (0.15, 0.85)
 WIDEST_USUAL_STROKE_PX = 5
+# The share of a picture in which paper has to be seen to tell its shade.
+LEAST_PAPER = 0.05
 # As shares of the picture: where paper has lines, and where something darker is written on them.
 LEAST_LINED = 0.5
 MOST_WRITTEN_ON = 0.35
@@ -159,7 +161,8 @@ def _beside_wide_strokes(small: np.ndarray) -> np.ndarray | None:
     written = dark if np.mean(rim(dark)) < 0.5 else ~dark
     paper = ~ndimage.binary_dilation(written)
     ink = ndimage.binary_erosion(written, border_value=1)
-    if not WIDE_INK[0] <= written.mean() <= WIDE_INK[1] or not paper.any() or not ink.any():
+    is_wide = WIDE_INK[0] <= written.mean() <= WIDE_INK[1]
+    if not is_wide or paper.mean() < LEAST_PAPER or not ink.any():
         return None
     apart = abs(small[paper].mean() - small[ink].mean())
     if apart < 0.4 * small.max() or apart < 5 * max(small[paper].std(), small[ink].std()):
@@ -203,9 +206,11 @@ def _darker_than_lines(
     if _spread(contrast > low) < MOST_WRITTEN_ON:
         return None
     stands_out = contrast > least
+    if not stands_out.any():
+        return None
     parted = (np.median(contrast[stands_out]) + np.percentile(contrast, 99.95)) / 2
     dark, faint = contrast > parted, stands_out & (contrast <= parted)
-    if _spread(faint) < LEAST_LINED or _spread(dark) > MOST_WRITTEN_ON:
+    if not dark.any() or _spread(faint) < LEAST_LINED or _spread(dark) > MOST_WRITTEN_ON:
         return None
     level, spread = contrast[faint].mean(), contrast[faint].std()
     full = contrast[dark].mean()

@@ -11,6 +11,8 @@ FAINTEST = INK / 5
 # part of one up to this distance.
 SMALL = 0.4
 NEAR = 0.4
+# More are grain or a pattern.
+MOST_MARKS = 600
 # Letters of a caption: so many small marks above or below.
 FEWEST_LETTERS = 4
 # Of so many digits, one that is taller than the others sets no measure for them.
@@ -72,7 +74,7 @@ def digits_only(ink: np.ndarray) -> np.ndarray:
     """The ink, uint8 (H, W), without the marks that are no digit: frames and circles around it,
     lines below it and along the rim, captions, and whatever else is small and far."""
     marks = Marks(ink)
-    if len(marks.boxes) < 2:
+    if not 1 < len(marks.boxes) <= MOST_MARKS:
         return ink
     chosen = ~_is_frame(marks)
     chosen &= ~_is_bar(marks, chosen)

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from mnist_models.data.ink import INK
-from mnist_models.data.marks import FAINTEST, Marks
+from mnist_models.data.marks import FAINTEST, MOST_MARKS, Marks
 from mnist_models.data.preprocessing import box_of, prepare_found
 
 # The probability of each digit, floats (N, 10) of each model, for images, uint8 (N, 28, 28).
@@ -33,7 +33,8 @@ SURELY_ONE = 0.9
 SURELY_CUT = 0.95
 HARDLY_ONE = 0.45
 IN_DOUBT_ONE = 0.1
-MOST_TOGETHER = 7
+# Of more units no digit is made.
+MOST_UNITS = 3
 # Marks that are about as tall as the tallest.
 FEWEST_OF_PAGE = 6
 # So many places are tried to cut what touches.
@@ -88,7 +89,7 @@ def lines(ink: np.ndarray, read: Read) -> list[list[Piece]]:
     """
     whole = Piece.of(ink)
     marks = Marks(ink)
-    units = _units(marks, ink) if len(marks.boxes) > 1 else [whole]
+    units = _units(marks, ink) if 1 < len(marks.boxes) <= MOST_MARKS else [whole]
     as_one = float(_sureness([whole], read)[0]) if len(units) > 1 else 0.0
     if as_one >= SURELY_ONE:
         return [[whole]]
@@ -162,9 +163,11 @@ def _joined(units: list[Piece], read: Read) -> list[Piece]:
     """The units, those joined that both models read as one digit rather than as several."""
     if len(units) == 1:
         return units
-    sure = _Sureness(units, read)
-    best = sure.best(1)
-    return best if sure.of(best) >= HARDLY_ONE else units
+    ways = _Ways(units, MOST_UNITS, read)
+    as_one, (sure, pieces) = ways.as_one(), ways.as_several()
+    if as_one >= HARDLY_ONE and as_one >= sure - IN_DOUBT_ONE:
+        return [functools.reduce(operator.add, units)]
+    return pieces if sure >= HARDLY_ONE else units
 
 
 def _cut(piece: Piece, read: Read) -> list[Piece]:
@@ -174,9 +177,8 @@ def _cut(piece: Piece, read: Read) -> list[Piece]:
     slices = _slices(piece)
     if len(slices) == 1:
         return [piece]
-    sure = _Sureness(slices, read)
-    best = sure.best(2)
-    return best if sure.of(best) >= SURELY_CUT else [piece]
+    sure, pieces = _Ways(slices, len(slices), read).as_several()
+    return pieces if sure >= SURELY_CUT else [piece]
 
 
 def _sureness(pieces: list[Piece], read: Read) -> np.ndarray:
@@ -185,40 +187,44 @@ def _sureness(pieces: list[Piece], read: Read) -> np.ndarray:
     return np.minimum.reduce(list(probabilities)).max(axis=1)
 
 
-class _Sureness:
-    """How sure both models are of each row of parts, taken together as one digit."""
+class _Ways:
+    """The ways to take parts that follow each other together into digits."""
 
-    def __init__(self, parts: list[Piece], read: Read) -> None:
+    def __init__(self, parts: list[Piece], most_together: int, read: Read) -> None:
+        """Asks both models about each row of up to so many parts, taken together as one digit."""
         self.count = len(parts)
         self.pieces = {
             (start, end): functools.reduce(operator.add, parts[start:end])
             for start in range(self.count)
-            for end in range(start + 1, min(self.count, start + MOST_TOGETHER) + 1)
+            for end in range(start + 1, min(self.count, start + most_together) + 1)
         }
-        self.sure = dict(
-            zip(self.pieces, _sureness(list(self.pieces.values()), read).tolist(), strict=True)
-        )
-        self._of = {id(piece): self.sure[place] for place, piece in self.pieces.items()}
+        sure = _sureness(list(self.pieces.values()), read).tolist()
+        self.sure = dict(zip(self.pieces, sure, strict=True))
 
-    def of(self, pieces: list[Piece]) -> float:
-        """How sure they are of the least sure of these."""
-        return min(self._of[id(piece)] for piece in pieces)
+    def as_one(self) -> float:
+        """How sure both models are of all parts as one digit; 0 where they are too many."""
+        return self.sure.get((0, self.count), 0.0)
 
-    def best(self, fewest: int) -> list[Piece]:
-        """Of all ways to take parts together into at least so many pieces, the surest."""
-        ways: list[list[list[Piece]]] = [[[]]]
+    def as_several(self) -> tuple[float, list[Piece]]:
+        """The surest way to make at least two digits, and how sure both models are of the least
+        sure of these."""
+        # The best way to each part: how sure, and where its last digit begins.
+        best: list[tuple[float, int]] = [(1.0, 0)]
         for end in range(1, self.count + 1):
-            ways.append(
-                [
-                    [*way, self.pieces[start, end]]
-                    for start in range(max(0, end - MOST_TOGETHER), end)
-                    for way in ways[start]
-                ]
+            best.append(
+                max(
+                    (min(best[start][0], sure), start)
+                    for (start, stop), sure in self.sure.items()
+                    if stop == end and (start, stop) != (0, self.count)
+                )
             )
-        return max(
-            (way for way in ways[-1] if len(way) >= fewest),
-            key=lambda way: self.of(way) + IN_DOUBT_ONE * (len(way) == 1),
-        )
+        pieces: list[Piece] = []
+        end = self.count
+        while end:
+            start = best[end][1]
+            pieces.insert(0, self.pieces[start, end])
+            end = start
+        return best[-1][0], pieces
 
 
 def _slices(piece: Piece) -> list[Piece]:
