@@ -27,7 +27,7 @@ OVERLAP = 0.75
 ABOVE = 0.15
 # What is wider, as a share of its height, and not surely one digit, may be several that touch.
 WIDE = 0.9
-SURELY_ONE = 0.9
+SURELY_ONE = 0.8
 # Of parts that touched, both models have to be as sure as this; of parts that did not, as sure as
 # of the whole, or the whole is hardly a digit.
 SURELY_CUT = 0.95
