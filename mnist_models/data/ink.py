@@ -39,7 +39,7 @@ def ink_of(picture: Image.Image) -> np.ndarray:
     if picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (INK, INK):
         picture = picture.convert("RGB")
     if picture.mode in ("LA", "RGBA"):
-        return _inside_rim_lines(on_paper(picture.convert("LA")))
+        return _inside_rim_lines(_on_paper(picture.convert("LA")))
     ink = _ink_of_paper(picture)
     if max(picture.size) > LARGEST_ICON_PX and (sheet := find_sheet(picture)):
         left, top, right, bottom = sheet.box
@@ -242,7 +242,7 @@ def _without_specks(ink: np.ndarray) -> np.ndarray:
     return ((mass >= 0.05 * mass.max())[spots] * ink * INK).astype(np.uint8)
 
 
-def on_paper(picture: Image.Image) -> np.ndarray:
+def _on_paper(picture: Image.Image) -> np.ndarray:
     """The picture, mode L or LA, as uint8 (H, W): what is transparent becomes paper that the ink
     stands out from."""
     if picture.mode == "L":

@@ -21,19 +21,19 @@ LOOSE_BAR = ink_of(
     [(110, 70), (105, 130), (150, 130), (165, 170), (140, 210), (100, 205)], [(125, 55), (180, 55)]
 )
 OPEN_FOUR = ink_of([(100, 60), (90, 150), (150, 150)], [(175, 70), (170, 220)])
-DOTTED_ZERO = np.asarray(
-    (
-        lambda page: (
-            ImageDraw.Draw(page).ellipse((90, 50, 190, 230), 0, INK, 12),
-            ImageDraw.Draw(page).ellipse((132, 132, 148, 148), INK),
-            page,
-        )[2]
-    )(Image.new("L", (280, 280)))
-)
+
+
+def dotted_zero():
+    """A 0 with a dot in its middle."""
+    page = Image.new("L", (280, 280))
+    pen = ImageDraw.Draw(page)
+    pen.ellipse((90, 50, 190, 230), 0, INK, 12)
+    pen.ellipse((132, 132, 148, 148), INK)
+    return np.asarray(page)
 
 
 @pytest.mark.parametrize(
-    "digit", [LOOSE_BAR, OPEN_FOUR, DOTTED_ZERO], ids=["5 with a loose bar", "open 4", "dotted 0"]
+    "digit", [LOOSE_BAR, OPEN_FOUR, dotted_zero()], ids=["5 with a loose bar", "open 4", "dotted 0"]
 )
 def test_all_parts_of_a_digit_stay(digit):
     assert np.array_equal(digits_only(digit), digit)
