@@ -11,6 +11,7 @@ const OFTEN = 5
 const SERVER_FIRST_MS = 150
 const NO_READING = "–"
 const WAITING = "Waiting for a digit."
+const SEVERAL = "Several digits, each shown below."
 const DIGITS = [...Array(10).keys()]
 
 let page = null // what the page has told of its models and words
@@ -128,6 +129,15 @@ function showAll(answers, isLive) {
   }
 }
 
+function showNumbers(numbers) {
+  for (const model of page.models) {
+    show(model, null, false)
+    const place = placeOf(model.place)
+    setText(place?.querySelector("[data-testid=stMetricValue]"), numbers[model.id])
+    setText(placeOf(`probabilities-${model.place}`)?.querySelector(".sentence"), SEVERAL)
+  }
+}
+
 // Dark ink on white paper.
 function paint(canvas, { pixels, width, height }) {
   Object.assign(canvas, { width, height })
@@ -210,9 +220,10 @@ function showAnswered() {
   clearTimeout(lastReading)
   setAhead(false)
   showOnCanvas(null)
-  showAll(answered.answers, false)
+  if (answered.numbers) showNumbers(answered.numbers)
+  else showAll(answered.answers, false)
   showSteps(answered.steps && unpacked(answered.steps))
-  told.textContent = spoken(answered.answers)
+  told.textContent = spoken(answered)
 }
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))
@@ -222,8 +233,9 @@ function unpacked({ drawn, box, scaled, image, stroke_px: strokePx }) {
   return { drawn: picture(drawn), box, scaled: picture(scaled), image: bytes(image), strokePx }
 }
 
-// The models with which the worker can read.
-const readable = () => (slowness >= OFTEN ? [] : page.models.map(({ id }) => id).filter((id) => weights.get(id)))
+// The models with which the worker can read; it knows single digits only.
+const readable = () =>
+  slowness >= OFTEN || globalThis.mnistAnswers?.numbers ? [] : page.models.map(({ id }) => id).filter((id) => weights.get(id))
 
 // Gives the worker what is on the canvas, unless it still reads.
 function readOn() {
@@ -317,9 +329,10 @@ function stop() {
 }
 
 // What a screen reader is told, once for each drawing.
-function spoken(answers) {
-  const read = page.models.filter(({ id }) => answers[id])
-  return read.map((model) => `${model.title}: ${textOf(model, answers[model.id])}.`).join(" ")
+function spoken({ answers, numbers }) {
+  const read = page.models.filter(({ id }) => numbers ?? answers[id])
+  const said = (model) => numbers?.[model.id] ?? textOf(model, answers[model.id])
+  return read.map((model) => `${model.title}: ${said(model)}.`).join(" ")
 }
 
 export default function ({ data, parentElement }) {
