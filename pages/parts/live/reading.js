@@ -234,8 +234,10 @@ function unpacked({ drawn, box, scaled, image, stroke_px: strokePx }) {
 }
 
 // The models with which the worker can read; it knows single digits only.
-const readable = () =>
-  slowness >= OFTEN || globalThis.mnistAnswers?.numbers ? [] : page.models.map(({ id }) => id).filter((id) => weights.get(id))
+function readable() {
+  if (slowness >= OFTEN || globalThis.mnistAnswers?.numbers) return []
+  return page.models.map(({ id }) => id).filter((id) => weights.get(id))
+}
 
 // Gives the worker what is on the canvas, unless it still reads.
 function readOn() {
