@@ -132,15 +132,24 @@ def build_parser() -> argparse.ArgumentParser:
 
     bring = subparsers.add_parser(
         "import",
-        help="keep a run, or those of a race, from a file",
-        description="Keep what `export` or the app wrote to a file. Its test accuracy is measured "
-        "again.",
+        help="keep a run from a file, or find out what somebody's saved network wants and can do",
+        description="Keep what `export` or the app wrote to a file; its test accuracy is measured "
+        "again. Any other saved MNIST network (.keras, .h5, .onnx, .tflite, .pt, a zip of a "
+        "SavedModel or of TensorFlow.js) is measured: what it wants to be fed, how well it reads, "
+        "how sure it may be. Nothing in a file is executed.",
     )
-    bring.set_defaults(command=commands.import_run)
+    bring.set_defaults(command=commands.import_files)
     bring.add_argument(
-        "file", type=Path, metavar="FILE", help="the zip to read; nothing in it is executed"
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="the file to read; a network's weights and its JSON together, where these are two",
     )
-    bring.add_argument("--name", help="what to call it (default: its name in the file)")
+    bring.add_argument("--name", help="what to call a run (default: its name in the file)")
+    bring.add_argument(
+        "--json", action="store_true", help="print one JSON object a line for each network"
+    )
 
     evaluate = subparsers.add_parser(
         "evaluate",

@@ -4,6 +4,7 @@ status."""
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -22,6 +23,7 @@ from tqdm import tqdm
 from mnist_models import tensorflow_loader
 from mnist_models.data import dataset
 from mnist_models.data.preprocessing import PictureError, open_picture, prepare_picture
+from mnist_models.imports.refusal import RefusedError
 from mnist_models.runs import pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, RunState, StoreError
@@ -123,30 +125,72 @@ def export_run(options: argparse.Namespace) -> int:
     return 0
 
 
-def import_run(options: argparse.Namespace) -> int:
-    try:
-        file = options.file.open("rb")
-    except OSError as error:
-        print(
-            f"{options.file} cannot be read ({error.strerror}): choose another file.",
-            file=sys.stderr,
-        )
+def import_files(options: argparse.Namespace) -> int:
+    """Runs are kept; other people's networks are opened, measured and described."""
+    contents: dict[Path, bytes] = {}
+    status = 0
+    for file in options.files:
+        try:
+            contents[file] = file.read_bytes()
+        except OSError as error:
+            status = 1
+            print(
+                f"{file} cannot be read ({error.strerror}): choose another file.", file=sys.stderr
+            )
+    if not contents:
         return 1
     tensorflow_loader.load()
+    from mnist_models.imports import reading
+    from mnist_models.runs.exports import ExportError
+
+    configs = [file for file, content in contents.items() if reading.is_config(content)]
+    # The weights of a network and the description of its layers may be files of their own.
+    config = contents.pop(configs[0]) if len(configs) == 1 and len(contents) > 1 else None
+    for file, content in contents.items():
+        try:
+            if reading.is_run(content):
+                _import_run(content, options)
+            else:
+                _diagnose(file, content, config, options)
+        except (ExportError, RefusedError) as error:
+            status = 1
+            print(f"{file}: {error}", file=sys.stderr)
+    return status
+
+
+def _import_run(content: bytes, options: argparse.Namespace) -> None:
+    """Keeps a run, or those of a race. Raises exports.ExportError, StoreError."""
     from mnist_models.runs import exports
 
-    with file:
-        try:
-            runs = exports.import_runs(RunStore(), file, options.name)
-        except exports.ExportError as error:
-            print(f"{options.file}: {error}", file=sys.stderr)
-            return 1
-    for run in runs:
+    for run in exports.import_runs(RunStore(), content, options.name):
         print(
             f"{run.label} (run {run.id}): {run.hyperparameters.title}, test accuracy "
             f"{run.test_accuracy:.2%}"
         )
-    return 0
+
+
+def _diagnose(
+    file: Path, content: bytes, config: bytes | None, options: argparse.Namespace
+) -> None:
+    """Prints what a network is, what it wants to be fed, and how well it reads. Raises
+    RefusedError."""
+    from mnist_models.imports import bring, diagnosis, words
+
+    with tqdm(total=1.0, leave=False, bar_format="{l_bar}{bar}") as bar:
+
+        def progress(share: float) -> None:
+            bar.update(share - bar.n)
+
+        with contextlib.closing(bring.open_file(content, config)) as brought:
+            found = diagnosis.diagnose(brought.network, progress)
+    if options.json:
+        print(json.dumps({"file": str(file)} | words.as_json(brought, found)))
+        return
+    print(f"{file}: {words.what_it_is(brought)}")
+    for sentence in (words.what_it_wants(found), words.output(found), words.how_good(found)):
+        print(sentence)
+    print("\nWhat was tried, with the share read right:")
+    print("\n".join(words.table(found.trials, found.chosen)))
 
 
 def _wrong(field: str, sentence: str) -> HyperparametersError:

@@ -23,6 +23,11 @@ WINGS = {
         "predictions", "calibration", "networks", "classifier", "evaluation", "fast_layers",
         "precision",
     ),
+    "imports": (
+        "refusal", "containers", "protobuf", "description", "hdf5", "layers", "keras_config",
+        "weights", "savedmodel", "tfjs", "pytorch", "guess", "reading", "feeding", "diagnosis",
+        "rebuild", "rebuilt", "onnx_file", "runtime", "foreign", "bring", "words",
+    ),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (
         "pretrained", "tables", "store", "loading", "comparison", "race", "worker",
@@ -54,7 +59,8 @@ MODULES.pop("", None)
 # What imports TensorFlow, Keras or scikit-learn.
 SLOW = {
     "data.augmentation", "models.networks", "models.classifier", "models.evaluation",
-    "models.fast_layers", "models.precision", "training.batches", "training.loop", "runs.loading",
+    "models.fast_layers", "models.precision", "imports.rebuild", "imports.rebuilt",
+    "imports.bring", "imports.words", "training.batches", "training.loop", "runs.loading",
     "runs.exports", "explain.activations", "explain.feature_maps", "explain.history",
 }  # fmt: skip
 OURS = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "pages").rglob("*.py")), ROOT / "app.py"]

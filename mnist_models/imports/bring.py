@@ -1,0 +1,56 @@
+"""A file that somebody brought, as a network that computes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mnist_models.imports import reading
+from mnist_models.imports.foreign import ForeignNetwork
+from mnist_models.imports.reading import Foreign
+from mnist_models.imports.rebuilt import RebuiltNetwork, best
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A network from a file, ready to read.
+
+    Attributes:
+        form, writer, guessed: See description.Found.
+        network: What computes it.
+        layers: The kinds of its layers or operators, in order.
+        parameters: How many numbers it has learned; None where the file does not tell.
+    """
+
+    form: str
+    writer: str
+    guessed: str
+    network: RebuiltNetwork | ForeignNetwork
+    layers: tuple[str, ...]
+    parameters: int | None
+
+    def close(self) -> None:
+        """Ends the process that computes it, where there is one."""
+        if isinstance(self.network, ForeignNetwork):
+            self.network.close()
+
+
+def open_file(
+    content: bytes,
+    config: bytes | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Brought:
+    """The network in a file, see reading.read.
+
+    Raises:
+        RefusedError: There is none in it, or none that can be used here.
+    """
+    found = reading.read(content, config)
+    if isinstance(found, Foreign):
+        network = ForeignNetwork(found)
+        return Brought(
+            found.form, network.writer, "", network, network.operators, network.parameters
+        )
+    rebuilt = best(found.candidates, progress)
+    kinds = tuple(layer.kind for layer in rebuilt.description.layers)
+    return Brought(
+        found.form, found.writer, found.guessed, rebuilt, kinds, rebuilt.description.parameters
+    )

@@ -1,0 +1,124 @@
+"""Networks that only their own runtime can compute, in a process of their own."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnist_models.imports import onnx_file, runtime
+from mnist_models.imports.reading import ONNX, Foreign
+from mnist_models.imports.refusal import RefusedError
+
+# For opening it, and for each batch: far more than any network for digits takes.
+LONGEST_S = 20
+RUNTIMES = {"onnx": "onnxruntime", "tflite": "ai-edge-litert"}
+ADVICE = {
+    "onnx": "Export it again with a common version of the operators (opset_version=17).",
+    "tflite": "Convert it again with TensorFlow's own operators only.",
+}
+
+
+class ForeignNetwork:
+    """An ONNX or TensorFlow Lite network, see diagnosis.Network. It is closed after use.
+
+    Attributes:
+        writer: The program that wrote it, where the file says so.
+        operators: Those of its nodes, in order.
+        parameters: How many numbers its weights have; None where the file does not tell.
+        is_whole: Whether it takes whole numbers.
+    """
+
+    def __init__(self, file: Foreign) -> None:
+        """Starts the process, a third of a second of work.
+
+        Raises:
+            RefusedError: The runtime cannot compute it.
+        """
+        self._key = "onnx" if file.form == ONNX else "tflite"
+        self.writer, self.parameters = "", None
+        external: Mapping[str, tuple[str, int, int]] = {}
+        operators: tuple[str, ...] = ()
+        if file.form == ONNX:
+            found = onnx_file.summary(file.content)
+            onnx_file.check_external(found, file.beside)
+            self.writer, self.parameters, external = found.writer, found.parameters, found.external
+            operators = found.operators
+        root = str(Path(__file__).parents[2])
+        paths = filter(None, (root, os.environ.get("PYTHONPATH")))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", runtime.__name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        )
+        self._lock = threading.Lock()
+        needed = {place for place, _, _ in external.values()}
+        beside = {name: file.beside[name] for name in needed}
+        header = {"form": self._key, "beside": list(beside), "external": bool(external)}
+        parts = [json.dumps(header).encode(), file.content, *beside.values()]
+        answer = self._asked(parts)
+        facts: dict[str, Any] = json.loads(answer)
+        if "problem" in facts:
+            self.close()
+            raise RefusedError(self._refusal(facts["problem"]))
+        self._shape = tuple(facts["shape"])
+        self.is_whole = bool(facts["is_whole"])
+        self.operators = operators or tuple(facts["operators"])
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        return self._shape
+
+    def outputs(self, batch: np.ndarray) -> np.ndarray:
+        answer = self._asked([runtime.packed(batch)])
+        if answer[:1] != b"+":
+            self.close()
+            raise RefusedError(self._refusal(answer[1:].decode("utf-8", "replace")))
+        return runtime.unpacked(answer[1:])
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
+
+    def _asked(self, parts: list[bytes]) -> bytes:
+        """What the process answers.
+
+        Raises:
+            RefusedError: It crashed, or took too long, and has ended.
+        """
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin and stdout
+        with self._lock:
+            timer = threading.Timer(LONGEST_S, self._process.kill)
+            timer.start()
+            try:
+                for part in parts:
+                    runtime.send(stdin, part)
+                answer = runtime.receive(stdout)
+            except (OSError, ValueError):  # a broken pipe; one that was closed
+                answer = None
+            finally:
+                timer.cancel()
+        if answer is None:
+            self.close()
+            raise RefusedError(
+                f"Computing it with {RUNTIMES[self._key]} took more than {LONGEST_S} s, or more "
+                "memory than a network for digits needs, so it was ended. Bring a smaller one."
+            )
+        return answer
+
+    def _refusal(self, problem: str) -> str:
+        return (
+            f"{RUNTIMES[self._key]} cannot compute it ({problem.rstrip('. ')}). {ADVICE[self._key]}"
+        )

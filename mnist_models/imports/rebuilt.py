@@ -1,0 +1,75 @@
+"""The network of a file as a Keras model that computes: the right one, where the file leaves a
+choice."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from mnist_models.imports import diagnosis, rebuild
+from mnist_models.imports.description import Description
+from mnist_models.imports.refusal import RefusedError
+
+# A candidate that reads this share of a few digits is the right one: the others read next to none.
+SURELY_RIGHT = 0.9
+
+
+class RebuiltNetwork:
+    """A Keras model through one compiled call, see diagnosis.Network.
+
+    Attributes:
+        model: The model.
+        description: What it was made from.
+    """
+
+    def __init__(self, description: Description) -> None:
+        """Builds it.
+
+        Raises:
+            RefusedError: It cannot be built, see rebuild.build.
+        """
+        self.description = description
+        self.model = rebuild.build(description)
+        shape = (None, *description.input_shape)
+        self._call = tf.function(
+            lambda batch: self.model(batch, training=False),
+            input_signature=[tf.TensorSpec(shape, tf.float32)],
+        )
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        return self.description.input_shape
+
+    @property
+    def is_whole(self) -> bool:
+        return False
+
+    def outputs(self, batch: np.ndarray) -> np.ndarray:
+        return self._call(tf.constant(batch)).numpy()
+
+
+def best(
+    candidates: Sequence[Description], progress: Callable[[float], None] = lambda share: None
+) -> RebuiltNetwork:
+    """The candidate that reads digits best.
+
+    Raises:
+        RefusedError: None can be built.
+    """
+    if len(candidates) == 1:
+        return RebuiltNetwork(candidates[0])
+    found: list[tuple[float, RebuiltNetwork]] = []
+    problem: RefusedError | None = None
+    for place, candidate in enumerate(candidates):
+        progress(place / len(candidates))
+        try:
+            network = RebuiltNetwork(candidate)
+            found.append((diagnosis.quick_accuracy(network), network))
+        except RefusedError as error:
+            problem = error
+            continue
+        if found[-1][0] >= SURELY_RIGHT:
+            break
+    if not found:
+        raise problem or RefusedError("None of the networks that it could be can be built.")
+    return max(found, key=lambda one: one[0])[1]
