@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -14,6 +13,8 @@ MOST_BYTES = 100_000_000
 MOST_UNPACKED_BYTES = 200_000_000
 MOST_DIRECTORY_BYTES = 1_000_000
 MOST_JSON_BYTES = 20_000_000
+# What macOS puts into every zip beside the files.
+APPLE = "__MACOSX/"
 END, END_64, LOCATOR_64 = b"PK\5\6", b"PK\6\6", b"PK\6\7"
 
 
@@ -117,9 +118,14 @@ class Files(Mapping[str, bytes]):
                 f"{MOST_UNPACKED_BYTES / 1e6:,.0f} MB are read."
             )
         names = [info.filename.replace("\\", "/") for info in infos]
-        names_kept = [name for name in names if not name.startswith("__MACOSX/")]
-        folder = os.path.commonpath(names_kept) if len(names_kept) > 1 else ""
-        cut = len(folder) + 1 if folder and all(n.startswith(folder + "/") for n in names) else 0
+        own = [name for name in names if not name.startswith(APPLE)]
+        folder = own[0].partition("/")[0] + "/" if own else ""
+        cut = len(folder) if folder != "/" and all(one.startswith(folder) for one in own) else 0
+        while cut and len(own) > 1:  # a folder in a folder
+            inner = own[0][cut:].partition("/")[0] + "/"
+            if not all(one[cut:].startswith(inner) for one in own):
+                break
+            cut += len(inner)
         self._infos = {name[cut:]: info for name, info in zip(names, infos, strict=True)}
 
     def __getitem__(self, name: str) -> bytes:

@@ -119,6 +119,4 @@ class ForeignNetwork:
         return answer
 
     def _refusal(self, problem: str) -> str:
-        return (
-            f"{RUNTIMES[self._key]} cannot compute it ({problem.rstrip('. ')}). {ADVICE[self._key]}"
-        )
+        return f"It cannot be computed with {RUNTIMES[self._key]} ({problem.rstrip('. ')}). {ADVICE[self._key]}"

@@ -3,6 +3,7 @@ digits decides among these."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -11,11 +12,18 @@ from mnist_models.imports.description import INPUT, Description, Layer, check_ar
 from mnist_models.imports.refusal import EXPORT_ONNX, RefusedError
 
 SIDES_PX = (28, 32, 14, 20)
-MOST_CANDIDATES = 24
+MOST_CANDIDATES = 36
 MOST_CONVOLUTIONS = 6
 POOLS = (1, 2)
 # Of the hidden layers, the most common first; the rest is tried where these read nothing.
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "leaky_relu")
+
+
+class Normal(Enum):
+    """Where the batch normalisation of a convolution is: before its activation, after that, or
+    after the pool."""
+
+    FIRST, MIDDLE, LAST = range(3)
 
 
 class Part(NamedTuple):
@@ -161,12 +169,12 @@ def _convolutional(
                 ways.append((side, way, False))
             elif area == 1 and end:
                 ways.append((side, way, True))
-    normal = any(part.normal for part in convolutions)
+    has_normal = any(part.normal for part in convolutions)
     ways.sort(key=lambda one: _unlikeliness(*one))
-    orders = (False, True) if normal else (False,)
+    orders = tuple(Normal) if has_normal else (Normal.FIRST,)
     for activation in ACTIVATIONS[:2]:
-        for (side, way, pooled), late in itertools.product(ways[: MOST_CANDIDATES // 2], orders):
-            builder = _Builder(activation, is_first, late)
+        for (side, way, pooled), normal in itertools.product(ways[: MOST_CANDIDATES // 3], orders):
+            builder = _Builder(activation, is_first, normal)
             for part, (padded, stride, pool) in zip(convolutions, way, strict=True):
                 builder.convolution(part, padded, stride, pool)
             builder.add("GlobalAveragePooling2D" if pooled else "Flatten")
@@ -197,12 +205,12 @@ def _unlikeliness(side: int, way: Sequence[tuple[bool, int, int]], pooled: bool)
 class _Builder:
     """A chain of layers, built one after the other."""
 
-    def __init__(self, activation: str, is_first: bool, late: bool = False) -> None:
+    def __init__(self, activation: str, is_first: bool, normal: Normal = Normal.FIRST) -> None:
         """Args:
         is_first: Channels come before rows and columns.
-        late: Batch normalisation comes after the activation, not before it.
+        normal: Where batch normalisation is.
         """
-        self.activation, self.is_first, self.late = activation, is_first, late
+        self.activation, self.is_first, self.normal = activation, is_first, normal
         self.layers: list[Layer] = []
 
     def add(self, kind: str, arrays: Sequence[np.ndarray | None] = (), **settings: object) -> None:
@@ -223,6 +231,8 @@ class _Builder:
         self._bend(part)
         if pool > 1:
             self.add("MaxPooling2D", pool_size=(pool, pool))
+        if part.normal and self.normal is Normal.LAST:
+            self._normal(part)
 
     def dense(self, parts: Sequence[Part]) -> None:
         for place, part in enumerate(parts):
@@ -233,10 +243,11 @@ class _Builder:
                 self._bend(part)
 
     def _bend(self, part: Part) -> None:
-        if part.normal and not self.late:
+        if part.normal and self.normal is Normal.FIRST:
             self._normal(part)
         self.add("Activation", activation=self.activation)
-        if part.normal and self.late:
+        is_next = self.normal is Normal.MIDDLE or not part.is_convolution
+        if part.normal and is_next and self.normal is not Normal.FIRST:
             self._normal(part)
 
     def _normal(self, part: Part) -> None:

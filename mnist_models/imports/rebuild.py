@@ -171,7 +171,9 @@ def expected_shapes(layer: Layer, shape: tuple[int | None, ...]) -> list[tuple]:
         case "BatchNormalization" | "LayerNormalization":
             axis = settings.get("axis", -1)
             is_image_first = layer.kind == "BatchNormalization" and len(shape) == 3 and axis == 1
-            axis_size = last if axis == -1 or is_image_first else shape[axis - 1 if axis > 0 else axis]
+            axis_size = (
+                last if axis == -1 or is_image_first else shape[axis - 1 if axis > 0 else axis]
+            )
             learned = settings.get("scale", True) + settings.get("center", True)
             return [(axis_size,)] * (learned + 2 * (layer.kind == "BatchNormalization"))
         case "PReLU":
