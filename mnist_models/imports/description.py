@@ -88,6 +88,7 @@ def check_arrays(arrays: dict[str, np.ndarray]) -> None:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise RefusedError(
-                f"Its array {name[:80]!r} holds values that are no numbers (NaN or infinite): the "
-                "training broke down. Train again with a smaller learning rate."
+                f"Its array {name[:80]!r} holds values that are no numbers (NaN or infinite): its "
+                "training broke down, so train again with a smaller learning rate; or the file is "
+                "damaged."
             )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ class ForeignNetwork:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
-                pipe.close()
+                with suppress(OSError):  # what was not sent any more
+                    pipe.close()
 
     def _asked(self, parts: list[bytes]) -> bytes:
         """What the process answers.
@@ -119,4 +121,5 @@ class ForeignNetwork:
         return answer
 
     def _refusal(self, problem: str) -> str:
-        return f"It cannot be computed with {RUNTIMES[self._key]} ({problem.rstrip('. ')}). {ADVICE[self._key]}"
+        shown = f"{RUNTIMES[self._key]} ({problem.rstrip('. ')})"
+        return f"It cannot be computed with {shown}. {ADVICE[self._key]}"

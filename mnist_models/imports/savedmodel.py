@@ -21,13 +21,7 @@ INDEX = "variables/variables.index"
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 FOOTER_BYTES = 48
 # TensorFlow's numbers for types of numbers: those that weights have.
-DTYPES = {
-    1: np.dtype("<f4"),
-    2: np.dtype("<f8"),
-    3: np.dtype("<i4"),
-    9: np.dtype("<i8"),
-    19: np.dtype("<f2"),
-}
+DTYPES: dict[int, str] = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2"}
 KERAS_OBJECTS = ("_tf_keras_sequential", "_tf_keras_network", "_tf_keras_model")
 
 

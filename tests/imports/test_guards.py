@@ -91,7 +91,7 @@ def test_arrays_that_are_elsewhere_are_not_fetched(cnn, tmp_path):
         group.create_virtual_dataset("kernel:0", layout)
 
     for change in (external, virtual):
-        refused(edited(cnn, change), "are in another file")
+        refused(edited(cnn, change), "in another file")
 
 
 def test_arrays_that_claim_more_than_the_file_holds_are_not_made_room_for(cnn):
