@@ -78,9 +78,12 @@ def is_run(content: bytes) -> bool:
 
 def is_config(content: bytes) -> bool:
     """Whether a file is the description of a Keras model without its weights."""
-    if containers.kind_of(content) is not Kind.JSON:
+    try:
+        return containers.kind_of(content) is Kind.JSON and keras_config.is_model(
+            _unwrapped(containers.parsed_json(content))
+        )
+    except RefusedError:
         return False
-    return keras_config.is_model(_unwrapped(containers.parsed_json(content)))
 
 
 def _json_alone(content: bytes) -> str:
