@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import streamlit as st
 from PIL import Image
@@ -18,12 +16,10 @@ from mnist_models.data.preprocessing import (
     prepare_picture,
 )
 from mnist_models.errors import UnavailableError
+from mnist_models.models.reader import Prediction
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, example, large_type, memory, outcome, page, resources, selection
-
-if TYPE_CHECKING:  # importing it imports TensorFlow
-    from mnist_models.models.classifier import Prediction
 
 PREVIEW_PX = 196
 PICTURE_MB = 20

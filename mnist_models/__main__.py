@@ -136,7 +136,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Keep what `export` or the app wrote to a file; its test accuracy is measured "
         "again. Any other saved MNIST network (.keras, .h5, .onnx, .tflite, .pt, a zip of a "
         "SavedModel or of TensorFlow.js) is measured: what it wants to be fed, how well it reads, "
-        "how sure it may be. Nothing in a file is executed.",
+        "how sure it may be; then it is kept like a run. Nothing in a file is executed.",
     )
     bring.set_defaults(command=commands.import_files)
     bring.add_argument(
@@ -146,7 +146,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the file to read; a network's weights and its JSON together, where these are two",
     )
-    bring.add_argument("--name", help="what to call a run (default: its name in the file)")
+    bring.add_argument("--name", help="what to call it (default: as in the file, or as the file)")
     bring.add_argument(
         "--json", action="store_true", help="print one JSON object a line for each network"
     )

@@ -4,7 +4,6 @@ status."""
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import itertools
 import json
@@ -49,7 +48,7 @@ from mnist_models.training.progress import (
 )
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
-    from mnist_models.models.classifier import Prediction
+    from mnist_models.models.reader import Prediction
 
 # This many pictures are prepared before the models classify them in one call.
 PICTURES_AT_ONCE = 200
@@ -172,25 +171,33 @@ def _import_run(content: bytes, options: argparse.Namespace) -> None:
 def _diagnose(
     file: Path, content: bytes, config: bytes | None, options: argparse.Namespace
 ) -> None:
-    """Prints what a network is, what it wants to be fed, and how well it reads. Raises
-    RefusedError."""
-    from mnist_models.imports import bring, diagnosis, words
+    """Prints what a network is, what it wants to be fed, and how well it reads, and keeps it where
+    it reads digits. Raises RefusedError, StoreError."""
+    from mnist_models.imports import words
+    from mnist_models.runs.loading import keep_imported
 
     with tqdm(total=1.0, leave=False, bar_format="{l_bar}{bar}") as bar:
 
         def progress(share: float) -> None:
             bar.update(share - bar.n)
 
-        with contextlib.closing(bring.open_file(content, config)) as brought:
-            found = diagnosis.diagnose(brought.network, progress)
+        run, brought, found = keep_imported(
+            RunStore(), options.name or file.name, content, config, progress
+        )
     if options.json:
-        print(json.dumps({"file": str(file)} | words.as_json(brought, found)))
+        facts = {"file": str(file), "run": run and run.id}
+        print(json.dumps(facts | words.as_json(brought, found)))
         return
     print(f"{file}: {words.what_it_is(brought)}")
     for sentence in (words.what_it_wants(found), words.output(found), words.how_good(found)):
         print(sentence)
     print("\nWhat was tried, with the share read right:")
     print("\n".join(words.table(found.trials, found.chosen)))
+    if run:
+        print(
+            f"\nKept as {run.label}, a {NETWORKS[run.network].title}: `evaluate {run.network} "
+            f"--run {run.id}` and `predict --{run.network} {run.id}` use it."
+        )
 
 
 def _wrong(field: str, sentence: str) -> HyperparametersError:
@@ -380,7 +387,7 @@ def _chosen(store: RunStore, network: str, run_id: str | None) -> Run:
     run = store.run(run_id or pretrained.PREFIX + network)
     if run.network != network:
         raise StoreError(
-            f"The run {run.id} is a {run.hyperparameters.title}; choose one that is a "
+            f"The run {run.id} is a {NETWORKS[run.network].title}; choose one that is a "
             f"{NETWORKS[network].title}."
         )
     return run
@@ -391,11 +398,11 @@ def evaluate_run(options: argparse.Namespace) -> int:
     run = _chosen(store, options.network, options.run)
     tensorflow_loader.load()
     from mnist_models.models.evaluation import evaluate
-    from mnist_models.runs.loading import load_classifier
+    from mnist_models.runs.loading import load_reader
 
     test = dataset.load().test
     result = evaluate(
-        load_classifier(store, run.id).predictions(test.images),
+        load_reader(store, run.id).predictions(test.images),
         test.labels,
         run.measured.temperature,
     )
@@ -448,9 +455,9 @@ def predict(options: argparse.Namespace) -> int:
     store = RunStore()
     chosen = {network: _chosen(store, network, getattr(options, network)) for network in NETWORKS}
     tensorflow_loader.load()
-    from mnist_models.runs.loading import load_classifier
+    from mnist_models.runs.loading import load_reader
 
-    classifiers = {network: load_classifier(store, run.id) for network, run in chosen.items()}
+    classifiers = {network: load_reader(store, run.id) for network, run in chosen.items()}
     status = 0
     pictures = _prepared(options.images)
     while chunk := list(itertools.islice(pictures, PICTURES_AT_ONCE)):

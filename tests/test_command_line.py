@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -602,6 +603,22 @@ def test_somebodys_network_is_described(run, store, tmp_path, fully_connected):
         assert facts["usable"] and facts["fed"]["scale"] == "unit" and facts["class_count"] == 10
         assert facts["parameters"] == fully_connected.count_params()
     assert guessed["test_accuracy"] == pytest.approx(exact["test_accuracy"], abs=1e-3)
+    # Each is kept, and measured and read with like a run.
+    kept = {one.id: one for one in store.runs()}
+    assert len(kept) == 3 and {guessed["run"], exact["run"]} < set(kept)
+    for facts in (guessed, exact):
+        status, out, errors = run("evaluate", "dnn", "--run", facts["run"], "--json")
+        assert status == 0, errors
+        assert json.loads(out)["accuracy"] == pytest.approx(facts["test_accuracy"], abs=1e-3)
+
+
+def test_a_network_that_reads_nothing_is_described_and_not_kept(run, store, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((784,)), keras.layers.Dense(10, name="dense")])
+    (tmp_path / "new.h5").write_bytes(forms.h5(model, forms.config_of(model)))
+    status, out, errors = run("import", tmp_path / "new.h5")
+    assert status == 0, errors
+    assert "Nothing fits: of 8 ways to feed it" in out and "Kept as" not in out
     assert store.runs() == []
 
 

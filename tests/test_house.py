@@ -20,13 +20,14 @@ WINGS = {
     ),
     "settings": ("hyperparameters", "links", "script", "recipes"),
     "models": (
-        "predictions", "calibration", "networks", "classifier", "evaluation", "fast_layers",
-        "precision",
+        "predictions", "calibration", "reader", "networks", "classifier", "evaluation",
+        "fast_layers", "precision",
     ),
     "imports": (
         "refusal", "containers", "protobuf", "description", "hdf5", "layers", "keras_config",
         "weights", "savedmodel", "tfjs", "pytorch", "guess", "reading", "feeding", "diagnosis",
         "rebuild", "rebuilt", "onnx_file", "runtime", "foreign", "bring", "words",
+        "imported",
     ),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (
@@ -60,8 +61,9 @@ MODULES.pop("", None)
 SLOW = {
     "data.augmentation", "models.networks", "models.classifier", "models.evaluation",
     "models.fast_layers", "models.precision", "imports.rebuild", "imports.rebuilt",
-    "imports.bring", "imports.words", "training.batches", "training.loop", "runs.loading",
-    "runs.exports", "explain.activations", "explain.feature_maps", "explain.history",
+    "imports.bring", "imports.words", "imports.imported", "training.batches", "training.loop",
+    "runs.loading", "runs.exports", "explain.activations", "explain.feature_maps",
+    "explain.history",
 }  # fmt: skip
 OURS = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "pages").rglob("*.py")), ROOT / "app.py"]
 

@@ -17,6 +17,7 @@ class Brought:
         form, writer, guessed: See description.Found.
         network: What computes it.
         layers: The kinds of its layers or operators, in order.
+        candidate: Which of the networks that it can be it is, counted from 0.
         parameters: How many numbers it has learned; None where the file does not tell.
     """
 
@@ -26,6 +27,12 @@ class Brought:
     network: RebuiltNetwork | ForeignNetwork
     layers: tuple[str, ...]
     parameters: int | None
+    candidate: int = 0
+
+    @property
+    def is_convolutional(self) -> bool:
+        """Whether any of its layers is a convolution."""
+        return any("conv" in kind.lower() for kind in self.layers)
 
     def close(self) -> None:
         """Ends the process that computes it, where there is one."""
@@ -37,8 +44,12 @@ def open_file(
     content: bytes,
     config: bytes | None = None,
     progress: Callable[[float], None] = lambda share: None,
+    candidate: int | None = None,
 ) -> Brought:
     """The network in a file, see reading.read.
+
+    Args:
+        candidate: Which of the networks that it can be it is, where that is known already.
 
     Raises:
         RefusedError: There is none in it, or none that can be used here.
@@ -49,8 +60,14 @@ def open_file(
         return Brought(
             found.form, network.writer, "", network, network.operators, network.parameters
         )
-    rebuilt = best(found.candidates, progress)
-    kinds = tuple(layer.kind for layer in rebuilt.description.layers)
+    known = found.candidates if candidate is None else found.candidates[candidate : candidate + 1]
+    rebuilt = best(known, progress)
     return Brought(
-        found.form, found.writer, found.guessed, rebuilt, kinds, rebuilt.description.parameters
+        found.form,
+        found.writer,
+        found.guessed,
+        rebuilt,
+        tuple(layer.kind for layer in rebuilt.description.layers),
+        rebuilt.description.parameters,
+        next(place for place, one in enumerate(found.candidates) if one is rebuilt.description),
     )

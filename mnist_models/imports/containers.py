@@ -91,6 +91,16 @@ def kind_of(content: bytes) -> Kind:
     )
 
 
+def names(content: bytes) -> list[str]:
+    """The names of what is in a zip; of what is none, or damaged, none."""
+    try:
+        if _directory_bytes(content) > MOST_DIRECTORY_BYTES:
+            return []
+        return zipfile.ZipFile(io.BytesIO(content)).namelist()
+    except Exception:  # damage makes zipfile raise nearly everything
+        return []
+
+
 class Files(Mapping[str, bytes]):
     """The files inside a zip, by name, read when they are asked for. Nothing is unpacked to disk,
     so a name cannot lead anywhere.

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +27,7 @@ ADVICE = {
 
 
 class ForeignNetwork:
-    """An ONNX or TensorFlow Lite network, see diagnosis.Network. It is closed after use.
+    """An ONNX or TensorFlow Lite network, see diagnosis.Network.
 
     Attributes:
         writer: The program that wrote it, where the file says so.
@@ -50,6 +51,19 @@ class ForeignNetwork:
             onnx_file.check_external(found, file.beside)
             self.writer, self.parameters, external = found.writer, found.parameters, found.external
             operators = found.operators
+        needed = {place for place, _, _ in external.values()}
+        beside = {name: file.beside[name] for name in needed}
+        header = {"form": self._key, "beside": list(beside), "external": bool(external)}
+        self._opening = [json.dumps(header).encode(), file.content, *beside.values()]
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        facts = self._start()
+        self._shape = tuple(facts["shape"])
+        self.is_whole = bool(facts["is_whole"])
+        self.operators = operators or tuple(facts["operators"])
+
+    def _start(self) -> dict[str, Any]:
+        """Starts the process; what it says of the network."""
         root = str(Path(__file__).parents[2])
         paths = filter(None, (root, os.environ.get("PYTHONPATH")))
         self._process = subprocess.Popen(
@@ -59,39 +73,32 @@ class ForeignNetwork:
             stderr=subprocess.DEVNULL,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
         )
-        self._lock = threading.Lock()
-        needed = {place for place, _, _ in external.values()}
-        beside = {name: file.beside[name] for name in needed}
-        header = {"form": self._key, "beside": list(beside), "external": bool(external)}
-        parts = [json.dumps(header).encode(), file.content, *beside.values()]
-        answer = self._asked(parts)
-        facts: dict[str, Any] = json.loads(answer)
+        # Whoever forgets this network ends its process.
+        self._end = weakref.finalize(self, _end, self._process)
+        facts = json.loads(self._asked(self._opening))
         if "problem" in facts:
             self.close()
             raise RefusedError(self._refusal(facts["problem"]))
-        self._shape = tuple(facts["shape"])
-        self.is_whole = bool(facts["is_whole"])
-        self.operators = operators or tuple(facts["operators"])
+        return facts
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
         return self._shape
 
     def outputs(self, batch: np.ndarray) -> np.ndarray:
-        answer = self._asked([runtime.packed(batch)])
-        if answer[:1] != b"+":
-            self.close()
-            raise RefusedError(self._refusal(answer[1:].decode("utf-8", "replace")))
+        with self._lock:
+            if self._process is None:  # it was ended, and somebody asks again
+                self._start()
+            answer = self._asked([runtime.packed(batch)])
+            if answer[:1] != b"+":
+                self.close()
+                raise RefusedError(self._refusal(answer[1:].decode("utf-8", "replace")))
         return runtime.unpacked(answer[1:])
 
     def close(self) -> None:
-        """Ends the process."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                with suppress(OSError):  # what was not sent any more
-                    pipe.close()
+        """Ends the process; another one is started when it is needed."""
+        self._end()
+        self._process = None
 
     def _asked(self, parts: list[bytes]) -> bytes:
         """What the process answers.
@@ -99,19 +106,17 @@ class ForeignNetwork:
         Raises:
             RefusedError: It crashed, or took too long, and has ended.
         """
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin and stdout
-        with self._lock:
-            timer = threading.Timer(LONGEST_S, self._process.kill)
-            timer.start()
-            try:
-                for part in parts:
-                    runtime.send(stdin, part)
-                answer = runtime.receive(stdout)
-            except (OSError, ValueError):  # a broken pipe; one that was closed
-                answer = None
-            finally:
-                timer.cancel()
+        assert self._process and self._process.stdin and self._process.stdout
+        timer = threading.Timer(LONGEST_S, self._process.kill)
+        timer.start()
+        try:
+            for part in parts:
+                runtime.send(self._process.stdin, part)
+            answer = runtime.receive(self._process.stdout)
+        except OSError:  # a broken pipe
+            answer = None
+        finally:
+            timer.cancel()
         if answer is None:
             self.close()
             raise RefusedError(
@@ -123,3 +128,12 @@ class ForeignNetwork:
     def _refusal(self, problem: str) -> str:
         shown = f"{RUNTIMES[self._key]} ({problem.rstrip('. ')})"
         return f"It cannot be computed with {shown}. {ADVICE[self._key]}"
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            with suppress(OSError):  # what was not sent any more
+                pipe.close()

@@ -68,12 +68,7 @@ def read(content: bytes, config: bytes | None = None) -> Found | Foreign:
 
 def is_run(content: bytes) -> bool:
     """Whether a file is a run, or a race, that this project exported."""
-    if not content.startswith(b"PK"):
-        return False
-    try:
-        return any(name.rpartition("/")[2] == RUN for name in Files(content))
-    except RefusedError:
-        return False
+    return any(name.rpartition("/")[2] == RUN for name in containers.names(content))
 
 
 def is_config(content: bytes) -> bool:

@@ -57,8 +57,10 @@ def best(
     """The candidate that reads digits best.
 
     Raises:
-        RefusedError: None can be built.
+        RefusedError: None can be built, or there is none.
     """
+    if not candidates:
+        raise RefusedError("It is not the file that it was: bring it again.")
     if len(candidates) == 1:
         return RebuiltNetwork(candidates[0])
     found: list[tuple[float, float, RebuiltNetwork]] = []

@@ -125,6 +125,7 @@ def as_json(brought: Brought, diagnosis: Diagnosis) -> dict[str, Any]:
         "elapsed_s": diagnosis.elapsed_s,
         "tried": [
             {
+                "title": trial.feeding.title,
                 "shape": list(trial.feeding.layout.shape),
                 "fit": trial.feeding.layout.fit,
                 "transposed": trial.feeding.layout.transposed,
