@@ -44,12 +44,14 @@ def what_it_wants(diagnosis: Diagnosis) -> str:
         and trial.loss > chosen.loss
     ]  # fmt: skip
     text = f"It wants {chosen.feeding.title}."
-    for trial in near[:2]:
-        text += (
-            f" Fed otherwise ({SCALES[trial.feeding.scale].title}) it reads about as well, but "
-            f"its probabilities are worse: a loss of {trial.loss:.3f} instead of {chosen.loss:.3f}."
-        )
-    return text
+    if not near:
+        return text
+    others = " or ".join(SCALES[trial.feeding.scale].title for trial in near[:2])
+    losses = " and ".join(f"{trial.loss:.3f}" for trial in near[:2])
+    return (
+        f"{text} Fed {others}, it reads about as well, but its probabilities are worse (a loss of "
+        f"{losses} instead of {chosen.loss:.3f})."
+    )
 
 
 def output(diagnosis: Diagnosis) -> str:

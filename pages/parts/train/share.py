@@ -208,10 +208,8 @@ def import_run(show: Callable[[str], None]) -> None:
             "model, or of weights and their JSON. Nothing in a file is executed."
         )
         file = st.file_uploader("Exported run or saved model", type=SAVED, key="brought")
-        if file is None:
-            return
         # Each file once, however often the page is drawn.
-        if st.session_state.get("brought-file") != file.file_id:
+        if file and st.session_state.get("brought-file") != file.file_id:
             st.session_state["brought-file"] = file.file_id
             wait = "Checking the file, building the model, computing test accuracy …"
             bar = st.progress(0.0, wait)
@@ -221,27 +219,28 @@ def import_run(show: Callable[[str], None]) -> None:
 
             run, problem = resources.imported(file.getvalue(), file.name, progress)
             bar.empty()
-            st.session_state["brought-run"] = run
-            st.session_state["brought-problem"] = problem
+            st.session_state["brought-run"] = run, problem
             if run and run.imported:
                 selection.select(run)
             elif run:
                 show(run.id)
-        run, problem = st.session_state["brought-run"], st.session_state["brought-problem"]
+        run, problem = st.session_state["brought-run"] if file else (None, None)
         if problem:
             st.error(page.plain(problem))
-        elif run.imported:
+        elif run:
+            st.success(f"Imported as {page.plain(run.label)}. It is in the list of models.")
+    # Below: a popover has no room for it.
+    if run and run.imported:
+        with st.container(border=True):
             _diagnosis(run.label, run.network, run.imported)
-        else:
-            st.success("Imported. It is in the list of runs.")
 
 
 def _diagnosis(label: str, network: str, card: Mapping[str, Any]) -> None:
     """What was found out about a network from a file: in sentences, and all ways to feed it that
     were tried."""
-    st.success(
-        f"Imported as {page.plain(label)}. It is selected on Draw, among the "
-        f"{NETWORKS[network].title} models, and in every list of models."
+    st.markdown(
+        f"**{page.plain(label)}** is selected on Draw, as the {NETWORKS[network].title}, and is in "
+        "every list of models."
     )
     for sentence in card["said"]:
         st.markdown(page.plain(sentence))
