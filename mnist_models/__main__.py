@@ -150,6 +150,17 @@ def build_parser() -> argparse.ArgumentParser:
     bring.add_argument(
         "--json", action="store_true", help="print one JSON object a line for each network"
     )
+    bring.add_argument(
+        "--prepare",
+        action="store_true",
+        help="also print the lines of Python (NumPy and Pillow) that prepare a picture for it",
+    )
+    bring.add_argument(
+        "--picture",
+        type=Path,
+        metavar="IMAGE",
+        help="also read this picture of a digit, prepared rightly and in four usual wrong ways",
+    )
 
     evaluate = subparsers.add_parser(
         "evaluate",

@@ -4,6 +4,7 @@ status."""
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -154,6 +155,9 @@ def import_files(options: argparse.Namespace) -> int:
         except (ExportError, RefusedError) as error:
             status = 1
             print(f"{file}: {error}", file=sys.stderr)
+        except PictureError as error:
+            status = 1
+            print(f"{options.picture}: {error}", file=sys.stderr)
     return status
 
 
@@ -174,6 +178,7 @@ def _diagnose(
     """Prints what a network is, what it wants to be fed, and how well it reads, and keeps it where
     it reads digits. Raises RefusedError, StoreError."""
     from mnist_models.imports import words
+    from mnist_models.imports.recipe import recipe
     from mnist_models.runs.loading import keep_imported
 
     with tqdm(total=1.0, leave=False, bar_format="{l_bar}{bar}") as bar:
@@ -198,6 +203,24 @@ def _diagnose(
             f"\nKept as {run.label}, a {NETWORKS[run.network].title}: `evaluate {run.network} "
             f"--run {run.id}` and `predict --{run.network} {run.id}` use it."
         )
+    if run and options.picture:
+        _read_five_ways(run, options.picture)
+    if options.prepare:
+        print(f"\n{recipe(found.chosen.feeding)}", end="")
+
+
+def _read_five_ways(run: Run, path: Path) -> None:
+    """Prints what an imported network reads in a picture that is prepared well, and badly. Raises
+    PictureError."""
+    from mnist_models.imports import imported, mistakes
+
+    assert run.imported
+    with contextlib.closing(imported.reopened(RunStore().weights(run.id), run.imported)) as reader:
+        ways = mistakes.five_ways(reader, prepare_picture(open_picture(path)))
+    print(f"\n{path}:")
+    for way in ways:
+        print(f"  {way.prediction.digit} ({way.prediction.probability:6.1%})  {way.title}")
+    print(mistakes.explained(ways))
 
 
 def _wrong(field: str, sentence: str) -> HyperparametersError:

@@ -612,6 +612,26 @@ def test_somebodys_network_is_described(run, store, tmp_path, fully_connected):
         assert json.loads(out)["accuracy"] == pytest.approx(facts["test_accuracy"], abs=1e-3)
 
 
+def test_a_picture_is_read_five_ways_and_the_lines_that_prepare_it_are_printed(
+    run, store, tmp_path, fully_connected, pictures
+):
+    (tmp_path / "digits.onnx").write_bytes(forms.onnx(fully_connected))
+    status, out, errors = run(
+        "import", tmp_path / "digits.onnx", "--prepare", "--picture", pictures[0]
+    )
+    assert status == 0, errors
+    assert "  not inverted: white paper, black ink\n" in out
+    assert "Prepared as MNIST was, it reads 7." in out or "It reads 7 in all five ways" in out
+    own = {}
+    exec(out[out.index("import numpy as np") :], own)
+    given = own["prepare"](pictures[0])
+    assert given.shape == (1, 784) and 0.99 < given.max() <= 1
+    status, out, errors = run(
+        "import", tmp_path / "digits.onnx", "--picture", tmp_path / "digits.onnx"
+    )
+    assert status == 1 and "no picture that can be read" in errors
+
+
 def test_a_network_that_reads_nothing_is_described_and_not_kept(run, store, tmp_path):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((784,)), keras.layers.Dense(10, name="dense")])

@@ -27,7 +27,7 @@ WINGS = {
         "refusal", "containers", "protobuf", "description", "hdf5", "layers", "keras_config",
         "weights", "savedmodel", "tfjs", "pytorch", "guess", "reading", "feeding", "diagnosis",
         "rebuild", "rebuilt", "onnx_file", "runtime", "foreign", "bring", "words",
-        "imported",
+        "imported", "mistakes", "recipe",
     ),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (
@@ -61,9 +61,9 @@ MODULES.pop("", None)
 SLOW = {
     "data.augmentation", "models.networks", "models.classifier", "models.evaluation",
     "models.fast_layers", "models.precision", "imports.rebuild", "imports.rebuilt",
-    "imports.bring", "imports.words", "imports.imported", "training.batches", "training.loop",
-    "runs.loading", "runs.exports", "explain.activations", "explain.feature_maps",
-    "explain.history",
+    "imports.bring", "imports.words", "imports.imported", "imports.mistakes", "training.batches",
+    "training.loop", "runs.loading", "runs.exports", "explain.activations",
+    "explain.feature_maps", "explain.history",
 }  # fmt: skip
 OURS = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "pages").rglob("*.py")), ROOT / "app.py"]
 

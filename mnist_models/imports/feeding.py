@@ -139,9 +139,6 @@ class Feeding:
     def title(self) -> str:
         return f"{self.layout.title}; {SCALES[self.scale].title}"
 
-    def with_scale(self, scale: str) -> "Feeding":
-        return replace(self, scale=scale)
-
 
 def resizing(side_px: int) -> np.ndarray:
     """The share that each of 28 pixels has in each of `side_px`: floats (side_px, 28), rows sum to

@@ -20,20 +20,37 @@ SAVED, CONFIG = "saved", "config"
 
 
 class ImportedReader(Reader):
-    """See reader.Reader."""
+    """See reader.Reader.
+
+    Attributes:
+        feeding: How images are laid out and scaled for it.
+    """
 
     def __init__(self, brought: Brought, card: dict[str, Any]) -> None:
         """Args:
         brought: What computes it.
         card: How it wants to be fed, and what it gives, see `card_of`.
         """
-        self._network = brought.network
-        self._feeding = Feeding(Layout(**_tuples(card["layout"])), card["scale"])
+        self._brought, self._card = brought, card
+        self.feeding = Feeding(Layout(**_tuples(card["layout"])), card["scale"])
         self._output, self._classes = card["output"], tuple(card["classes"])
+
+    @property
+    def scale(self) -> str:
+        """How the values of pixels are scaled for it, a key of feeding.SCALES."""
+        return self.feeding.scale
+
+    def fed(self, scale: str) -> "ImportedReader":
+        """The same model, fed with another scale."""
+        return ImportedReader(self._brought, self._card | {"scale": scale})
+
+    def close(self) -> None:
+        """Ends the process that computes it, where there is one."""
+        self._brought.close()
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         for start in range(0, len(images), BATCH):
-            said = self._network.outputs(self._feeding(images[start : start + BATCH]))
+            said = self._brought.network.outputs(self.feeding(images[start : start + BATCH]))
             said = said.reshape(-1, said.shape[-1])
             yield diagnosis.probabilities(said, self._output, self._classes)
 
