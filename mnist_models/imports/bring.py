@@ -18,7 +18,7 @@ class Brought:
         network: What computes it.
         layers: The kinds of its layers or operators, in order.
         candidate: Which of the networks that it can be it is, counted from 0.
-        parameters: How many numbers it has learned; None where the file does not tell.
+        parameters: How many numbers it has learned.
     """
 
     form: str
@@ -26,7 +26,7 @@ class Brought:
     guessed: str
     network: RebuiltNetwork | ForeignNetwork
     layers: tuple[str, ...]
-    parameters: int | None
+    parameters: int
     candidate: int = 0
 
     @property

@@ -32,7 +32,7 @@ class ForeignNetwork:
     Attributes:
         writer: The program that wrote it, where the file says so.
         operators: Those of its nodes, in order.
-        parameters: How many numbers its weights have; None where the file does not tell.
+        parameters: How many numbers its weights have.
         is_whole: Whether it takes whole numbers.
     """
 
@@ -43,14 +43,13 @@ class ForeignNetwork:
             RefusedError: The runtime cannot compute it.
         """
         self._key = "onnx" if file.form == ONNX else "tflite"
-        self.writer, self.parameters = "", None
+        self.writer, parameters = "", None
         external: Mapping[str, tuple[str, int, int]] = {}
         operators: tuple[str, ...] = ()
         if file.form == ONNX:
             found = onnx_file.summary(file.content)
             onnx_file.check_external(found, file.beside)
-            self.writer, self.parameters, external = found.writer, found.parameters, found.external
-            operators = found.operators
+            self.writer, operators, parameters, external = found
         needed = {place for place, _, _ in external.values()}
         beside = {name: file.beside[name] for name in needed}
         header = {"form": self._key, "beside": list(beside), "external": bool(external)}
@@ -61,6 +60,9 @@ class ForeignNetwork:
         self._shape = tuple(facts["shape"])
         self.is_whole = bool(facts["is_whole"])
         self.operators = operators or tuple(facts["operators"])
+        if parameters is None:
+            parameters = int(facts["parameters"])
+        self.parameters = parameters
 
     def _start(self) -> dict[str, Any]:
         """Starts the process; what it says of the network."""

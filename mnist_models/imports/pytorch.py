@@ -255,7 +255,7 @@ def arrays(root: Any, storage: Callable[[str], bytes]) -> dict[str, np.ndarray]:
         RefusedError: There are none, or they reach beyond what is in the file.
     """
     try:
-        tensors = _tensors(root)
+        tensors = _tensors(root, "", set())
         if not tensors:
             raise RefusedError(NOT_A_NETWORK)
         return {name: _array(tensor, storage) for name, tensor in tensors.items()}
@@ -265,10 +265,15 @@ def arrays(root: Any, storage: Callable[[str], bytes]) -> dict[str, np.ndarray]:
         raise RefusedError(DAMAGED) from error
 
 
-def _tensors(root: Any, prefix: str = "", depth: int = 0) -> dict[str, Made]:
-    """The notes of tensors below a state dict, checkpoint or module, by name."""
-    if depth > 12:
-        raise RefusedError(DAMAGED)
+def _tensors(root: Any, prefix: str, seen: set[int]) -> dict[str, Made]:
+    """The notes of tensors below a state dict, checkpoint or module, by name.
+
+    Args:
+        seen: What was looked into already: a pickle may hold itself.
+    """
+    if id(root) in seen:
+        return {}
+    seen.add(id(root))
     found: dict[str, Made] = {}
     if isinstance(root, Made):
         if (tensor := _tensor(root)) is not None:
@@ -280,7 +285,7 @@ def _tensors(root: Any, prefix: str = "", depth: int = 0) -> dict[str, Made]:
                     if isinstance(one, Made) and (tensor := _tensor(one)) is not None:
                         found[f"{prefix}{name}"] = tensor
             for name, one in _dict(state.get("_modules")).items():
-                found |= _tensors(one, f"{prefix}{name}.", depth + 1)
+                found |= _tensors(one, f"{prefix}{name}.", seen)
             return found
     items = _dict(root)
     for name, one in items.items():
@@ -288,7 +293,7 @@ def _tensors(root: Any, prefix: str = "", depth: int = 0) -> dict[str, Made]:
             found[f"{prefix}{name}"] = tensor
     if not found:
         for name in (*STATES, *items):
-            if name in items and (inner := _tensors(items[name], "", depth + 1)):
+            if name in items and (inner := _tensors(items[name], "", seen)):
                 return inner
     return found
 

@@ -46,7 +46,8 @@ def read(content: bytes, config: bytes | None = None) -> Found | Foreign:
 
     Args:
         content: The file; a folder of files as a zip.
-        config: The description of the network, JSON, where it is kept in a file of its own.
+        config: The description of the network, JSON, where it is kept in a file of its own; a file
+            that has one itself needs no other.
 
     Raises:
         RefusedError: There is none in it, or none that can be used here.
@@ -118,7 +119,9 @@ def _hdf5(content: bytes, config: bytes | None) -> Found:
     backend = str(
         top.get("backend", contents.attributes.get("model_weights", {}).get("backend", ""))
     )
-    said = top.get("model_config") if config is None else config.decode("utf-8", "replace")
+    said = top.get("model_config")
+    if said is None and config is not None:
+        said = config.decode("utf-8", "replace")
     groups = weights.legacy_groups(contents)
     if isinstance(said, str):
         skeleton = keras_config.read(_unwrapped(containers.parsed_json(said)))

@@ -9,6 +9,7 @@ Both sides send messages of a length, 8 bytes, and so many bytes.
 
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -20,6 +21,10 @@ LENGTH_BYTES = 8
 MEMORY_BYTES = 6_000_000_000
 # Of an error of a runtime, which may print a whole graph.
 SHOWN_CHARACTERS = 200
+# What the runtime puts in itself, in place of several operators.
+DELEGATE = "DELEGATE"
+# So many numbers are a shape rather than weights.
+LONGEST_SHAPE = 6
 
 Outputs = Callable[[np.ndarray], np.ndarray]
 
@@ -129,7 +134,6 @@ def _onnx(content: bytes, beside: dict[str, bytes], header: dict) -> tuple[dict,
     facts = {
         "shape": [side if isinstance(side, int) and side > 0 else None for side in shape],
         "is_whole": dtype.kind in "iu",
-        "operators": [],
     }
     return facts, _row_by_row(outputs) if isinstance(batch, int) else outputs
 
@@ -159,9 +163,27 @@ def _tflite(content: bytes, beside: dict[str, bytes], header: dict) -> tuple[dic
     facts = {
         "shape": [int(side) for side in given["shape"][1:]],
         "is_whole": dtype.kind in "iu" and not scale,
-        "operators": [one["op_name"] for one in interpreter._get_ops_details()],
+        "operators": [
+            one["op_name"] for one in interpreter._get_ops_details() if one["op_name"] != DELEGATE
+        ],
+        "parameters": _parameters(content),
     }
     return facts, _row_by_row(outputs)
+
+
+def _parameters(content: bytes) -> int:
+    """How many numbers a TensorFlow Lite file keeps, but for shapes."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content)
+    graph = model.Subgraphs(0)
+    tensors = [graph.Tensors(place) for place in range(graph.TensorsLength())]
+    sizes = [
+        math.prod(one.ShapeAsNumpy().tolist())
+        for one in tensors
+        if one.ShapeLength() and model.Buffers(one.Buffer()).DataLength()
+    ]
+    return sum(size for size in sizes if size > LONGEST_SHAPE)
 
 
 def _cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -23,9 +23,8 @@ def what_it_is(brought: Brought) -> str:
     more = len(brought.layers) - SHOWN_LAYERS
     layers = f"{shown} and {more} more" if more > 0 else shown
     writer = f", written by {brought.writer}" if brought.writer else ""
-    count = f"{brought.parameters:,} parameters: " if brought.parameters is not None else ""
     guessed = f" The file does not describe them: {brought.guessed}." if brought.guessed else ""
-    return f"{brought.form}{writer}. {count}{layers}.{guessed}"
+    return f"{brought.form}{writer}. {brought.parameters:,} parameters: {layers}.{guessed}"
 
 
 def what_it_wants(diagnosis: Diagnosis) -> str:

@@ -77,7 +77,7 @@ def keep_imported(
         imported.card_of(brought, found),
         imported.packed(content, config),
         Measured(
-            parameters=brought.parameters or 0,
+            parameters=brought.parameters,
             epochs=0,
             elapsed_s=0,
             temperature=1,

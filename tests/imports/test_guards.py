@@ -210,6 +210,16 @@ def test_nothing_is_unpickled(tmp_path):
     assert made.exists()  # so that the above can fail
 
 
+def test_a_pickle_that_holds_itself_is_looked_into_once():
+    inside: dict = {}
+    inside |= {"a": inside, "b": [inside], "state_dict": inside}
+    refused(pickle.dumps(inside), "Python pickle")
+    deep: list = []
+    for _ in range(300):
+        deep = [deep]
+    refused(pickle.dumps({"model": deep}), "Python pickle")
+
+
 def test_a_tensor_beyond_its_storage_is_refused(cnn):
     arrays = forms.state_dict(cnn)
     content = forms.pytorch(arrays)
