@@ -22,8 +22,6 @@ RENAMED = {
     "W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance",
     "U": "recurrent_kernel",
 }  # fmt: skip
-
-
 # Where an array comes among those of its layer.
 ORDER = {name: place for kind in layers.KINDS.values() for place, name in enumerate(kind.weights)}
 
@@ -49,11 +47,11 @@ def natural(name: str) -> list:
 def short(name: str) -> str:
     """What an array is in its layer: "kernel" of "dense_1/kernel:0", and of "dense_1_W"."""
     last = re.sub(r":\d+$", "", name.split("/")[-1])
-    for old in (*RENAMED, *(one for kind in layers.KINDS.values() for one in kind.weights)):
-        if last == old or last.endswith("_" + old):
-            last = old
-            break
-    return RENAMED.get(last, last)
+    # The longest first: a recurrent_kernel is no kernel.
+    for known in sorted((*RENAMED, *ORDER), key=len, reverse=True):
+        if last == known or last.endswith("_" + known):
+            return RENAMED.get(known, known)
+    return last
 
 
 def arranged(kind: str, named: Mapping[str, np.ndarray]) -> list[np.ndarray]:

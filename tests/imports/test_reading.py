@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from mnist_models.imports import bring, reading, rebuild, rebuilt
+from mnist_models.imports import bring, reading, rebuild, rebuilt, weights
 from mnist_models.imports.refusal import RefusedError
 from tests.imports import forms
 
@@ -255,3 +255,19 @@ def test_weights_of_another_network_are_named(cnn, dnn):
     other["config"]["layers"][0]["config"]["filters"] = 13
     with pytest.raises(RefusedError, match="found 5×5×1×12"):
         rebuild.build(reading.read(forms.h5(cnn, other)).candidates[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("dense_1/kernel:0", "kernel"),
+        ("dense_1_W", "kernel"),
+        ("convolution2d_2/convolution2d_2_b:0", "bias"),
+        ("lstm/lstm_cell/recurrent_kernel:0", "recurrent_kernel"),
+        ("batchnormalization_1_running_std", "moving_variance"),
+        ("separable_conv2d/depthwise_kernel", "depthwise_kernel"),
+        ("param_0", "param_0"),
+    ],
+)
+def test_arrays_are_known_under_all_their_names(name, short):
+    assert weights.short(name) == short
