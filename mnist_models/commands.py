@@ -194,8 +194,9 @@ def _diagnose(
         print(json.dumps(facts | words.as_json(brought, found)))
         return
     print(f"{file}: {words.what_it_is(brought)}")
-    for sentence in (words.what_it_wants(found), words.output(found), words.how_good(found)):
-        print(sentence)
+    print(words.what_it_wants(brought, found))
+    print(words.output(found))
+    print(words.how_good(found))
     print("\nWhat was tried, with the share read right:")
     print("\n".join(words.table(found.trials, found.chosen)))
     if run:

@@ -19,6 +19,10 @@ POOLS = (1, 2)
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "leaky_relu")
 
 
+class _OddError(ValueError):
+    """Arrays that are not those of a chain of convolutions and dense layers."""
+
+
 class Normal(Enum):
     """Where the batch normalisation of a convolution is: before its activation, after that, or
     after the pool."""
@@ -56,14 +60,19 @@ def candidates(arrays: Mapping[str, np.ndarray], *, is_pytorch: bool) -> tuple[D
     """
     check_arrays(dict(arrays))
     bare = [array for array in arrays.values() if array.ndim]
-    if not is_pytorch and any(map(_is_theano, bare)):
-        # Keras 0 and 1 for Theano: kernels as in PyTorch, dense layers as in Keras. Theano itself
-        # turns each kernel around.
-        turns = [[_turned(array, flip) for array in bare] for flip in (True, False)]
-        return tuple(
-            one for turned in turns for one in _chains(_parts(turned, False), arrays, True)
-        )
-    return tuple(_chains(_parts(bare, is_pytorch), arrays, is_pytorch))
+    try:
+        if not is_pytorch and any(map(_is_theano, bare)):
+            # Keras 0 and 1 for Theano: kernels as in PyTorch, dense layers as in Keras. Theano
+            # itself turns each kernel around.
+            turns = [[_turned(array, flip) for array in bare] for flip in (True, False)]
+            found = [one for turned in turns for one in _chains(_parts(turned, False), True)]
+        else:
+            found = _chains(_parts(bare, is_pytorch), is_pytorch)
+    except _OddError:
+        found = []
+    if not found:
+        raise _unlike(arrays)
+    return tuple(found)
 
 
 def _is_theano(array: np.ndarray) -> bool:
@@ -79,26 +88,22 @@ def _turned(array: np.ndarray, flip: bool) -> np.ndarray:
     return (array[:, :, ::-1, ::-1] if flip else array).transpose(2, 3, 1, 0)
 
 
-def _chains(
-    parts: Sequence[Part], arrays: Mapping[str, np.ndarray], is_first: bool
-) -> Iterator[Description]:
+def _chains(parts: Sequence[Part], is_first: bool) -> list[Description]:
+    """The networks that are a chain of these layers, as far as they can be one."""
     convolutions = [part for part in parts if part.is_convolution]
     dense = parts[len(convolutions) :]
     if not dense or any(part.is_convolution for part in dense):
-        raise _unlike(arrays)
+        raise _OddError
     for before, after in itertools.pairwise(convolutions):
         if after.kernel.shape[2] != before.width:
-            raise _unlike(arrays)
+            raise _OddError
     for before, after in itertools.pairwise(dense):
         if after.kernel.shape[0] != before.width:
-            raise _unlike(arrays)
+            raise _OddError
     if len(convolutions) > MOST_CONVOLUTIONS:
-        raise _unlike(arrays)
+        raise _OddError
     made = _convolutional(convolutions, dense, is_first) if convolutions else _plain(dense)
-    found = tuple(itertools.islice(made, MOST_CANDIDATES))
-    if not found:
-        raise _unlike(arrays)
-    yield from found
+    return list(itertools.islice(made, MOST_CANDIDATES))
 
 
 def _unlike(arrays: Mapping[str, np.ndarray]) -> RefusedError:
@@ -120,12 +125,12 @@ def _parts(arrays: Sequence[np.ndarray], is_pytorch: bool) -> list[Part]:
         elif array.ndim == 1 and groups:
             groups[-1][1].append(array)
         else:
-            raise _unlike({"array": array})
+            raise _OddError
     parts, normals = [], []
     for kernel, rest in groups:
         bias = rest.pop(0) if len(rest) % 4 == 1 else None
         if len(rest) % 4 or (bias is not None and bias.shape != kernel.shape[-1:]):
-            raise _unlike({"array": kernel})
+            raise _OddError
         parts.append(Part(kernel, bias, ()))
         normals += [tuple(rest[place : place + 4]) for place in range(0, len(rest), 4)]
         # Where they come in turn, each belongs to the layer before it, else to the first that fits.
@@ -136,7 +141,7 @@ def _parts(arrays: Sequence[np.ndarray], is_pytorch: bool) -> list[Part]:
                 if not part.normal and normals[0][0].shape == (part.width,)
             ]
             if not fits:
-                raise _unlike({"array": kernel})
+                raise _OddError
             place = fits[-1] if len(rest) == 4 and fits[-1] == len(parts) - 1 else fits[0]
             parts[place] = parts[place]._replace(normal=normals.pop(0))
     return parts

@@ -73,7 +73,7 @@ def card_of(brought: Brought, found: Diagnosis) -> dict[str, Any]:
         "classes": list(found.chosen.classes),
         "said": [
             words.what_it_is(brought),
-            words.what_it_wants(found),
+            words.what_it_wants(brought, found),
             words.output(found),
             words.how_good(found),
         ],

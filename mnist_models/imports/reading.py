@@ -148,7 +148,7 @@ def _zip(files: Files) -> Found | Foreign:
         return _keras_3(files)
     if "saved_model.pb" in names:
         return _saved_model(files)
-    if "data.pkl" in names and ("constants.pkl" in names or any("code/" in one for one in names)):
+    if any(one.startswith("code/") and one.endswith(".py") for one in names):
         raise RefusedError(
             f"It is a TorchScript program, which would have to be run. {EXPORT_ONNX}"
         )

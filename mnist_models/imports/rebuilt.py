@@ -1,6 +1,7 @@
 """The network of a file as a Keras model that computes: the right one, where the file leaves a
 choice."""
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,6 +14,8 @@ from mnist_models.imports.refusal import RefusedError
 # A candidate that reads this share of a few digits is the right one: nearly the right one can read
 # nine of ten.
 SURELY_RIGHT = 0.97
+# The most likely candidates come first; who waits longer for a better one waits in vain.
+LONGEST_S = 6.0
 # By which accuracies on a few images differ by chance; of such candidates the loss decides.
 CHANCE = 0.02
 
@@ -65,6 +68,7 @@ def best(
         return RebuiltNetwork(candidates[0])
     found: list[tuple[float, float, RebuiltNetwork]] = []
     problem: RefusedError | None = None
+    start = time.perf_counter()
     for place, candidate in enumerate(candidates):
         progress(place / len(candidates))
         try:
@@ -73,7 +77,7 @@ def best(
         except RefusedError as error:
             problem = error
             continue
-        if found[-1][0] >= SURELY_RIGHT:
+        if found[-1][0] >= SURELY_RIGHT or time.perf_counter() - start > LONGEST_S:
             break
     if not found:
         raise problem or RefusedError("None of the networks that it could be can be built.")

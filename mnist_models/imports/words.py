@@ -16,6 +16,11 @@ USUAL_CAUSES = (
     "order of layers."
 )
 
+PERHAPS_GUESSED = (
+    "The layers between its weights were guessed, perhaps wrongly: bring a file that describes them "
+    "(a whole Keras model, or ONNX)."
+)
+
 
 def what_it_is(brought: Brought) -> str:
     """Form, writer, layers and parameters."""
@@ -27,14 +32,14 @@ def what_it_is(brought: Brought) -> str:
     return f"{brought.form}{writer}. {brought.parameters:,} parameters: {layers}.{guessed}"
 
 
-def what_it_wants(diagnosis: Diagnosis) -> str:
+def what_it_wants(brought: Brought, diagnosis: Diagnosis) -> str:
     """How to feed it, and what happens to those who feed it otherwise."""
     chosen = diagnosis.chosen
     if not diagnosis.usable:
         return (
             f"Nothing fits: of {len(diagnosis.trials)} ways to feed it, the best "
             f"({chosen.feeding.title}) reads {diagnosis.test_accuracy:.1%} of the test images "
-            f"right. {USUAL_CAUSES}"
+            f"right. {PERHAPS_GUESSED if brought.guessed else USUAL_CAUSES}"
         )
     near = [
         trial for trial in diagnosis.trials

@@ -204,8 +204,8 @@ def imported(
     try:
         if reading.is_run(content):
             return import_runs(store(), content)[0], None
-        run, _, found = keep_imported(store(), name, content, progress=progress)
-        return run, None if run else words.what_it_wants(found)
+        run, brought, found = keep_imported(store(), name, content, progress=progress)
+        return run, None if run else words.what_it_wants(brought, found)
     except (ExportError, UnavailableError) as error:
         return None, str(error)
 
