@@ -17,8 +17,8 @@ USUAL_CAUSES = (
 )
 
 PERHAPS_GUESSED = (
-    "The layers between its weights were guessed, perhaps wrongly: bring a file that describes them "
-    "(a whole Keras model, or ONNX)."
+    "The layers between its weights were guessed, perhaps wrongly: bring a file that describes "
+    "them (a whole Keras model, or ONNX)."
 )
 
 

@@ -85,8 +85,8 @@ def trained_here(run_id: str) -> Classifier:
     if isinstance(reader, Classifier):
         return reader
     raise UnavailableError(
-        f"{store().run(run_id).label} came from a file. What happens between the layers can be "
-        "shown of models that were trained here: choose another model."
+        f"{store().run(run_id).label} came from a file, and this view needs the layers of a model "
+        "that was trained here: choose another model."
     )
 
 

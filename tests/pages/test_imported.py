@@ -81,18 +81,42 @@ def test_they_are_compared_with_any_other(runs):
     assert app.session_state["compare-first"] == runs["cnn"].id
 
 
-@pytest.mark.parametrize("name", ["slide", "breaking", "strokes"])
-def test_lessons_that_ask_for_readings_have_them(runs, name):
-    app = selected(lesson(name), runs).run()
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("slide", {}),
+        ("breaking", {}),
+        ("strokes", {}),
+        ("scramble", {}),
+        ("reasons", {"reasons-view": "mattered", "reasons-way": "cover"}),
+        ("reasons", {"reasons-view": "change", "reasons-change": "pen"}),
+    ],
+)
+def test_lessons_that_ask_for_readings_have_them(runs, name, values):
+    app = selected(lesson(name), runs)
+    for key, value in values.items():
+        app.session_state[key] = value
+    app.run()
     assert not app.exception and not app.error
 
 
-@pytest.mark.parametrize("name", ["inside", "reasons", "time_machine", "scramble"])
-def test_lessons_that_look_between_the_layers_say_that_they_cannot(runs, name):
-    app = selected(lesson(name), runs).run()
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("inside", {}),
+        ("time_machine", {}),
+        ("reasons", {"reasons-view": "mattered", "reasons-way": "gradients"}),
+        ("reasons", {"reasons-view": "change", "reasons-change": "pixels"}),
+        ("reasons", {"reasons-view": "nearest"}),
+    ],
+)
+def test_views_that_need_layers_say_that_they_cannot_be_had(runs, name, values):
+    app = selected(lesson(name), runs)
+    for key, value in values.items():
+        app.session_state[key] = value
+    app.run()
     assert not app.exception
-    if name in ("inside", "time_machine"):
-        assert any("came from a file" in one.value for one in (*app.error, *app.info, *app.warning))
+    assert any("came from a file" in one.value for one in app.error)
 
 
 def test_what_is_no_network_gets_a_sentence_and_leaves_nothing(runs):
