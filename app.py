@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
-from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
 from mnist_models.data.preprocessing import (
-    THICKEST_STROKE_PX,
-    THINNEST_STROKE_PX,
     PictureError,
     Preparation,
     open_picture,
@@ -19,9 +15,9 @@ from mnist_models.errors import UnavailableError
 from mnist_models.models.reader import Prediction
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, example, large_type, memory, outcome, page, resources, selection
+from pages.parts import canvas, example, memory, outcome, page, resources, selection
+from pages.parts.live import reading
 
-PREVIEW_PX = 196
 PICTURE_MB = 20
 # A browser needs this long to show two digits, and twice as long if everything else arrives at the
 # same time.
@@ -48,13 +44,20 @@ def main() -> None:
     places = {network: card.container() for network, card in cards.items()}
     for network, card in cards.items():
         run = runs[network]
-        card.caption(
-            f"{run.parameters:,} parameters · test accuracy {run.measured.test_accuracy:.2%}"
-        )
+        with card:
+            reading.bars(network)
+            st.caption(
+                f"{run.parameters:,} parameters · test accuracy {run.measured.test_accuracy:.2%}"
+                f"{reading.when(run)}"
+            )
     below = st.container()
     with left:
-        draw_and_read(runs, places, below)
+        draw_and_read(runs, places)
         brush_and_picture()
+    with below:
+        st.subheader("What the models see")
+        st.caption("Every drawing is prepared as the images of MNIST were.")
+        reading.steps()
     # Below what a visitor came for: on a phone it would fill the first screen.
     st.markdown(
         "A **fully connected network** (DNN, as many courses call it) connects every pixel to "
@@ -66,19 +69,18 @@ def main() -> None:
     st.page_link(
         "pages/lessons.py", label="Ready-made lessons for a class", icon=":material/school:"
     )
+    canvas.watch_pen()
+    reading.follow(runs)
     resources.prepare()
 
 
 @st.fragment
-def draw_and_read(
-    runs: dict[str, Run], places: dict[str, DeltaGenerator], below: DeltaGenerator
-) -> None:
+def draw_and_read(runs: dict[str, Run], places: dict[str, DeltaGenerator]) -> None:
     """The canvas, and both predictions. A fragment: a stroke redraws this and nothing else.
 
     Args:
         runs: The two models, by kind.
         places: Where the prediction of each is shown, by kind.
-        below: Where the page shows how the drawing was preprocessed.
     """
     if selection.has_news():
         st.rerun()
@@ -97,7 +99,12 @@ def draw_and_read(
             except UnavailableError as error:
                 predictions[network] = None
                 problems.append(str(error))
-            show_prediction(network, predictions[network])
+            with st.container(key=reading.prediction_key(network)):
+                st.metric(f"{NETWORKS[network].title} reads", reading.answer(predictions[network]))
+    with canvas_and_device:
+        reading.tell(
+            {runs[network].id: found for network, found in predictions.items()}, preparation
+        )
     if preparation:
         page.let_browser_draw(DIGITS_FIRST_S)
     board = canvas.board()
@@ -133,16 +140,6 @@ def draw_and_read(
                 outcome.ask(run_ids, found, preparation.image)
             outcome.see_why(run_ids, found, preparation.image)
     outcome.tally(run_ids)
-    for network, place in places.items():
-        with place:
-            if network in found:
-                details(network, found[network])
-            elif not preparation:
-                st.caption("Waiting for a digit.")
-    # Written to in any case: a fragment may not begin to write to a place outside of it later.
-    with below.container():
-        if preparation:
-            steps(preparation)
     with canvas_and_device:
         memory.keep()
 
@@ -204,73 +201,6 @@ def read(run: Run, preparation: Preparation | None) -> Prediction | None:
     with resources.while_loading():
         classifier = resources.classifier(run.id)
     return classifier.read(preparation.image)
-
-
-def show_prediction(network: str, prediction: Prediction | None) -> None:
-    """The prediction as one large digit, or that the model is not sure."""
-    with st.container(key=f"prediction-{network}"):
-        st.metric(
-            f"{NETWORKS[network].title} reads",
-            "–"
-            if prediction is None
-            else str(prediction.digit)
-            if prediction.is_confident
-            else "not sure",
-        )
-
-
-def details(network: str, prediction: Prediction) -> None:
-    """The model's confidence, and the probability of each digit."""
-    # Imports Altair, which the first canvas need not wait for.
-    from pages.parts.charts import digits
-
-    perhaps = "" if prediction.is_confident else f"perhaps **{prediction.digit}**, "
-    st.markdown(
-        f"{perhaps}**{prediction.probability:.1%}** confident (inference "
-        f"{prediction.elapsed_ms:.1f} ms)"
-    )
-    large_type.chart(
-        digits.probabilities(network, prediction.probabilities),
-        key=f"probabilities-{network}",
-        alt=f"Probability of each digit according to the {NETWORKS[network].title}",
-    )
-
-
-def steps(preparation: Preparation) -> None:
-    """How the drawing became the 28×28 pixels that both models see."""
-    st.subheader("What the models see")
-    left, top, right, bottom = preparation.box
-    height, width = preparation.scaled.shape
-    with st.container(horizontal=True, gap="medium"):
-        for picture, caption in (
-            (
-                preparation.ink[top:bottom, left:right],
-                f"1. Crop to the ink: {right - left}×{bottom - top} px",
-            ),
-            (
-                preparation.scaled,
-                f"2. Resize so the longer side is 20 px ({width}×{height}); strokes "
-                f"{THINNEST_STROKE_PX:g}–{THICKEST_STROKE_PX:g} px wide, here "
-                f"{preparation.stroke_px:.1f} px",
-            ),
-            (
-                preparation.image,
-                "3. Centre: the centre of mass goes to the middle of 28×28 px; "
-                "this is all the models see",
-            ),
-        ):
-            st.image(_enlarged(picture), caption=caption, width=PREVIEW_PX)
-
-
-def _enlarged(picture: np.ndarray) -> Image.Image:
-    """Dark ink on white paper, on a square, enlarged so that single pixels can be seen."""
-    image = Image.fromarray(255 - picture)
-    scale = PREVIEW_PX / max(image.size)
-    resampling = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.BICUBIC
-    image = image.resize([max(1, round(side * scale)) for side in image.size], resampling)
-    square = Image.new("L", (PREVIEW_PX, PREVIEW_PX), 255)
-    square.paste(image, ((PREVIEW_PX - image.width) // 2, (PREVIEW_PX - image.height) // 2))
-    return square
 
 
 main()

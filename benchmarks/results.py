@@ -22,7 +22,7 @@ MARKS = ("<!-- benchmarks -->", "<!-- end of benchmarks -->")
 BENCHMARKS = {
     "handwriting": ("test set", "strokes", "pairs", "non-digits"),
     "training": ("same", "headline", "script", "watching", "augmentation", "utilisation"),
-    "page": ("strokes", "pages", "starts"),
+    "page": ("strokes", "live", "pages", "starts"),
     "classroom": ("classes", "training", "limit"),
     "lessons": ("claims", "speed"),
     "install": ("install", "memory"),

@@ -1,21 +1,25 @@
 """Shuffle the pixels: what is left of both models when no pixel keeps its neighbours."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
+import numpy as np
 import streamlit as st
 
 from mnist_models.data import dataset
 from mnist_models.data.preprocessing import Preparation
-from mnist_models.data.probabilities import NOT_SURE
+from mnist_models.data.probabilities import in_words
+from mnist_models.models.reader import Prediction
 from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run
 from mnist_models.settings import links, recipes
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, memory, page, resources, selection
 from pages.parts.lessons import charts, frame, pictures
+from pages.parts.live import reading
 
 SCRIPT = "pages/scramble.py"
-PICTURE_PX = 140
 # Accuracies that differ by less are called the same: another seed changes as much.
 CLOSE = 0.002
 
@@ -55,6 +59,14 @@ def main() -> None:
         alt="Misclassified test digits of each model, with original and with shuffled pixels",
     )
     again()
+    canvas.watch_pen()
+    reading.follow(
+        {
+            _name(kind, network): run
+            for kind, runs in (("original", original), ("shuffled", shuffled))
+            for network, run in runs.items()
+        }
+    )
     resources.prepare()
 
 
@@ -130,25 +142,19 @@ def draw_and_read(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> N
                 on_click=canvas.show_any_test_digit,
                 key="scramble-example",
             )
-    if preparation is None:
-        right.caption("Waiting for a digit.")
-        return
     with middle:
-        show_images(preparation)
+        reading.shuffled()
+    predictions = {}
     with right, resources.while_loading():
-        for kind, runs in (("Original pixels", original), ("Shuffled pixels", shuffled)):
-            st.markdown(f"**{kind}**")
+        for kind, runs in (("original", original), ("shuffled", shuffled)):
+            st.markdown(f"**{kind.capitalize()} pixels**")
             with st.container(horizontal=True):
                 for network, run in runs.items():
-                    read = resources.classifier(run.id).read(preparation.image)
-                    st.metric(
-                        f"{NETWORKS[network].title} prediction",
-                        str(read.digit) if read.is_confident else NOT_SURE,
-                        ("" if read.is_confident else f"perhaps {read.digit}, ")
-                        + f"probability {read.probability:.1%}",
-                        delta_color="off",
-                        delta_arrow="off",
-                    )
+                    predictions[run.id] = show_prediction(_name(kind, network), run, preparation)
+    with left:
+        reading.tell(predictions, preparation)
+    if preparation is None:
+        return
     label = board.label if board.label is not None else frame.guess(preparation.image)
     chosen = {_key(network): run.id for network, run in shuffled.items()}
     of_link = settings({network: {run.id: run} for network, run in shuffled.items()})
@@ -156,16 +162,28 @@ def draw_and_read(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> N
     frame.present(SCRIPT, stage, of_link, chosen)
 
 
-def show_images(preparation: Preparation) -> None:
-    """The digit with its original pixels and with shuffled ones, as the models see it."""
-    image = preparation.image
-    for picture, caption in ((image, "Original"), (dataset.scrambled(image[None])[0], "Shuffled")):
-        st.image(
-            canvas.enlarged(picture, PICTURE_PX),
-            width=PICTURE_PX,
-            caption=caption,
-            alt=f"The digit: {caption.lower()}",
+def _name(kind: str, network: str) -> str:
+    return f"{kind}-{network}"
+
+
+def show_prediction(name: str, run: Run, preparation: Preparation | None) -> Prediction | None:
+    """What a model reads, if there is anything to read.
+
+    Args:
+        name: Of the model on this page.
+    """
+    found = resources.classifier(run.id).read(preparation.image) if preparation else None
+    with st.container(key=reading.prediction_key(name)):
+        st.metric(
+            f"{NETWORKS[run.network].title} prediction",
+            reading.answer(found),
+            in_words(np.array(found.probabilities), run.measured.confidence_threshold)
+            if found
+            else "Waiting for a digit.",
+            delta_color="off",
+            delta_arrow="off",
         )
+    return found
 
 
 def _misclassified(run: Run) -> int:

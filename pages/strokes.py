@@ -8,7 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from mnist_models.data import strokes
-from mnist_models.data.probabilities import NOT_SURE, answer, digits_of
+from mnist_models.data.probabilities import answer, in_words
 from mnist_models.data.strokes import Decision, Drawing, Moment, Replay
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
@@ -190,11 +190,13 @@ def show_prediction(title: str, probabilities: np.ndarray, confidence_threshold:
         probabilities: Of the ten digits, float (10,).
         confidence_threshold: Below it, the model is not sure.
     """
-    digit, probability = digits_of(probabilities), probabilities.max()
-    said = answer(probabilities, confidence_threshold)
-    st.metric(f"{title} prediction", said)
-    perhaps = f"perhaps **{digit}**, " if said == NOT_SURE else ""
-    st.markdown(f"{perhaps}probability **{probability:.1%}**")
+    st.metric(
+        f"{title} prediction",
+        answer(probabilities, confidence_threshold),
+        in_words(probabilities, confidence_threshold),
+        delta_color="off",
+        delta_arrow="off",
+    )
 
 
 def verdict(decisions: Mapping[str, Decision], replay: Replay) -> str:

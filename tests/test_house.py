@@ -20,7 +20,7 @@ WINGS = {
     ),
     "settings": ("hyperparameters", "links", "script", "recipes"),
     "models": (
-        "predictions", "calibration", "reader", "networks", "classifier", "evaluation",
+        "predictions", "calibration", "reader", "portable", "networks", "classifier", "evaluation",
         "fast_layers", "precision",
     ),
     "imports": (

@@ -52,3 +52,17 @@ def answer(probabilities: np.ndarray, confidence_threshold: float) -> str:
     sure."""
     is_sure = is_confident(float(probabilities.max()), confidence_threshold)
     return str(digits_of(probabilities)) if is_sure else NOT_SURE
+
+
+def in_words(probabilities: np.ndarray, confidence_threshold: float) -> str:
+    """How probable a model finds its answer, and what it would guess where it is not sure.
+
+    Args:
+        probabilities: floats (10,).
+        confidence_threshold: Of the model, see is_confident.
+    """
+    most = float(probabilities.max())
+    guess = (
+        "" if is_confident(most, confidence_threshold) else f"perhaps {digits_of(probabilities)}, "
+    )
+    return f"{guess}probability {most:.1%}"

@@ -197,6 +197,12 @@ def draw(brush_px: int) -> Preparation | None:
     return this.preparation
 
 
+def watch_pen() -> None:
+    """Has each stroke on the page's canvas told at once, and none lost; to be called once on the
+    page, outside of what a stroke redraws."""
+    component("pen")(key="pen")
+
+
 def show_canvas(this: Board, brush_px: int) -> tuple[dict[str, Any], np.ndarray] | None:
     """Shows the canvas component.
 
@@ -214,8 +220,6 @@ def show_canvas(this: Board, brush_px: int) -> tuple[dict[str, Any], np.ndarray]
         return_image_data=True,
         key="drawing",
     )
-    # It has each stroke told at once, and none lost.
-    component("pen")(key="pen")
     pixels = result.image_data
     return None if pixels is None else (result.json_data, pixels)
 

@@ -14,7 +14,7 @@ const element = (parent, name, attributes) => {
 export default function ({ data, parentElement }) {
   const place = parentElement.querySelector(".example")
   place.replaceChildren()
-  if (!data || matchMedia("(prefers-reduced-motion: reduce)").matches) return
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return
 
   const svg = element(place, "svg", { viewBox: `0 0 ${data.side} ${data.side}` })
   const line = (y, text, fill) => {

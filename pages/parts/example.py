@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import streamlit as st
+
 from mnist_models.data import strokes
 from mnist_models.data.probabilities import answer
 from mnist_models.runs.tables import Run
@@ -19,13 +21,16 @@ PLAYED_MS = 4_000
 
 
 def play(runs: Mapping[str, Run]) -> None:
-    """Plays the example to visitors who have not drawn yet; to be called just before the canvas is
-    drawn.
+    """Plays the example to visitors who have not drawn yet, over the canvas; to be called just
+    before that is drawn.
 
     Args:
         runs: The two models, by kind, whose answers are shown as soon as TensorFlow is loaded.
     """
-    _component()(key="example-played", data=_played(runs) if canvas.board().is_new else None)
+    # A container in any case: what follows must not move when the example goes.
+    with st.container():
+        if canvas.board().is_new:
+            _component()(key="example-played", data=_played(runs))
 
 
 def _played(runs: Mapping[str, Run]) -> dict[str, Any]:

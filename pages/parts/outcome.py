@@ -25,7 +25,13 @@ def _answers(predictions: Mapping[str, Prediction]) -> set[int | None]:
 
 
 def agreement(predictions: Mapping[str, Prediction]) -> None:
-    """A line that says whether the models agree."""
+    """A line that says whether the models agree, in a container of its own: it is hidden while the
+    browser reads on."""
+    with st.container(key="agreement"):
+        _agreement(predictions)
+
+
+def _agreement(predictions: Mapping[str, Prediction]) -> None:
     digits = _answers(predictions)
     if digits == {None}:
         st.info(

@@ -21,6 +21,7 @@ from mnist_models import tensorflow_loader
 from mnist_models.data import dataset, npz
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.errors import UnavailableError
+from mnist_models.models import portable
 from mnist_models.models.predictions import Predictions
 from mnist_models.models.reader import Reader
 from mnist_models.runs import pretrained, worker
@@ -88,6 +89,18 @@ def trained_here(run_id: str) -> Classifier:
         f"{store().run(run_id).label} came from a file, and this view needs the layers of a model "
         "that was trained here: choose another model."
     )
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def for_browser(run_id: str) -> bytes | None:
+    """The model of a run as a file to read with in a browser, see portable.py; None where there is
+    none. Needs no TensorFlow."""
+    try:
+        return portable.pack(store().run(run_id).hyperparameters, store().weights(run_id))
+    except (StoreError, npz.ArchiveError, KeyError, ValueError) as error:
+        # Reading with it on the server says what is wrong.
+        logging.getLogger(__name__).info("%s cannot be read in a browser: %s", run_id, error)
+        return None
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
@@ -268,7 +281,7 @@ def _make_ready() -> None:
     """Loads what the first drawing and the first training need."""
     for network in NETWORKS:
         classifier(pretrained.PREFIX + network)
-    from pages.parts.charts import digits  # noqa: F401, imports Altair
+    import altair  # noqa: F401, half a second that the first chart need not wait for
 
     for network in NETWORKS:  # imports scikit-learn
         evaluation(pretrained.PREFIX + network)

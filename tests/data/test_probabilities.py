@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mnist_models.data import strokes
-from mnist_models.data.probabilities import digits_of, is_confident
+from mnist_models.data.probabilities import digits_of, in_words, is_confident
 from mnist_models.explain import explanations
 from mnist_models.explain.activations import likeness
 from mnist_models.explain.slices import Sliced
@@ -63,6 +63,13 @@ def test_being_sure_does_not_hang_on_the_last_bit_of_the_threshold():
         threshold, 0.7
     )
     assert not is_confident(0.699, 0.7)
+
+
+def test_a_guess_is_told_where_the_model_is_not_sure():
+    row = np.full(10, 0.02)
+    row[4] = 0.82
+    assert in_words(row, 0.7) == "probability 82.0%"
+    assert in_words(row, 0.9) == "perhaps 4, probability 82.0%"
 
 
 def test_a_last_bit_changes_no_mind_along_a_drawing():

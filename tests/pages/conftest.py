@@ -1,8 +1,10 @@
 """Pages share one store, engine and set of networks, as the visitors of one app do."""
 
 import functools
+import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -28,6 +30,14 @@ def lesson(name: str) -> AppTest:
     for network in NETWORKS:
         app.session_state[f"selected-{network}"] = f"shipped-{network}"
     return app
+
+
+def told(app: AppTest, component: str) -> dict[str, Any]:
+    """What a component of the page has been given."""
+    (found,) = [
+        one.proto.json for one in app.get("bidi_component") if one.proto.component_name == component
+    ]
+    return json.loads(found)
 
 
 def true_digit(app: AppTest) -> Selectbox:

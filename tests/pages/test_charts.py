@@ -2,22 +2,13 @@
 
 import math
 
-import pytest
-
 from mnist_models.models import networks
 from mnist_models.runs import pretrained
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from mnist_models.training.progress import Curve, EpochEnd, Progress
-from pages.parts.charts import architecture, digits, learning_curves, model_comparison
+from pages.parts.charts import architecture, learning_curves, model_comparison
 
 VALUES = (0.0, 0.0, 0.7, 0.0, 0.0, 0.3, 0.0, 0.0, 0.0, 0.0)
-
-
-def test_each_digit_has_a_bar_and_only_the_most_probable_one_is_in_full_colour():
-    rows = digits.probabilities("cnn", VALUES)["datasets"]["digits"].to_pylist()
-    assert [row["probability"] for row in rows] == pytest.approx(VALUES)
-    assert [row["digit"] for row in rows if row["best"]] == ["2"]
-    assert [row["label"] for row in rows if row["label"]] == ["70.0%", "30.0%"]
 
 
 def test_a_drawing_of_a_network_has_each_layer_with_all_of_its_parameters():

@@ -1,7 +1,7 @@
 """The Draw page, without a browser: the canvas is replaced by what a visitor would have drawn on
 it."""
 
-import re
+import base64
 
 import numpy as np
 import pytest
@@ -10,8 +10,9 @@ from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
 from mnist_models.data import dataset
+from mnist_models.models import portable
 from pages.parts import canvas, example, resources
-from tests.pages.conftest import APP
+from tests.pages.conftest import APP, told
 
 
 def drawn_seven() -> np.ndarray:
@@ -43,7 +44,10 @@ def test_a_blank_canvas_is_not_read_and_invites_to_draw():
     app = page().run()
     assert not app.exception
     assert [reading(app, network) for network in ("dnn", "cnn")] == ["–", "–"]
-    assert sum("Waiting for a digit" in caption.value for caption in app.caption) == 2
+    assert told(app, "answers") == {
+        "answers": {"shipped-dnn": None, "shipped-cnn": None},
+        "steps": None,
+    }
 
 
 def test_both_networks_read_a_drawing_side_by_side_and_agree(monkeypatch):
@@ -73,14 +77,56 @@ def test_what_is_no_digit_is_called_so_and_what_it_might_be_is_still_told(monkey
     app = page().run()
     assert not app.exception
     assert [reading(app, network) for network in ("dnn", "cnn")] == ["not sure", "not sure"]
-    assert (
-        sum(
-            bool(re.match(r"perhaps \*\*\d\*\*, \*\*[\d.]+%\*\* confident", text.value))
-            for text in app.markdown
-        )
-        == 2
-    )
+    for answer in told(app, "answers")["answers"].values():
+        assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)  # of float32
     assert "Neither is sure" in app.info[0].value and not app.success and not app.warning
+
+
+def test_the_browser_is_given_what_the_models_see_and_the_models_themselves(monkeypatch):
+    draw_seven(monkeypatch)
+    app = page().run()
+    preparation = app.session_state["board"].preparation
+    steps = told(app, "answers")["steps"]
+    image = np.frombuffer(base64.b64decode(steps["image"]), np.uint8)
+    np.testing.assert_array_equal(image, preparation.image.ravel())
+    assert steps["box"] == [140, 174]
+    scaled, drawn = (
+        np.frombuffer(base64.b64decode(steps[name]["pixels"]), np.uint8).reshape(
+            steps[name]["height"], steps[name]["width"]
+        )
+        for name in ("scaled", "drawn")
+    )
+    np.testing.assert_array_equal(scaled, preparation.scaled)
+    # The ink in its box, smaller.
+    left, top, right, bottom = preparation.box
+    assert drawn.shape == (98, round(98 * 140 / 174))
+    assert drawn.mean() == pytest.approx(preparation.ink[top:bottom, left:right].mean(), abs=2)
+    for model in told(app, "reading")["models"]:
+        run = resources.store().run(model["id"])
+        assert model["threshold"] == run.measured.confidence_threshold
+        assert model["address"].endswith(".gz")
+
+
+def test_a_model_too_large_for_the_browser_says_that_it_reads_when_the_pen_is_lifted(
+    monkeypatch, finished_run
+):
+    monkeypatch.setattr(portable, "MOST_PARAMETERS", finished_run.parameters - 1)
+    resources.for_browser.clear()
+    app = page()
+    app.session_state["reads-chosen"] = True
+    app.session_state["selected-dnn"] = finished_run.id
+    app.session_state["selected-cnn"] = "shipped-cnn"
+    app.run()
+    assert not app.exception
+    addresses = {one["id"]: one["address"] for one in told(app, "reading")["models"]}
+    assert addresses[finished_run.id] is None
+    (caption,) = [
+        caption.value
+        for caption in app.caption
+        if caption.value.startswith(f"{finished_run.parameters:,} parameters")
+    ]
+    assert caption.endswith("read when you lift the pen")
+    resources.for_browser.clear()
 
 
 def test_the_metric_stands_alone_in_its_keyed_container(monkeypatch):
@@ -215,4 +261,4 @@ def test_an_example_plays_with_what_both_models_say_until_something_is_drawn(mon
         assert len(model["said"]) == len(shown["percents"])
         assert model["said"][-1] == str(example.EXAMPLE.digit) != model["said"][0]
     app.button(key="example").click().run()
-    assert not app.exception and played[-1] is None
+    assert not app.exception and len(played) == 1

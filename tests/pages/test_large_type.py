@@ -52,5 +52,5 @@ def test_one_visitor_with_large_type_changes_the_charts_of_no_other():
 
 
 def test_the_data_of_a_chart_is_the_same_in_large_type():
-    spec = digits.probabilities("dnn", (0.1,) * 10)
+    spec = digits.distribution([1] * 10)
     assert large_type.enlarged(spec)["datasets"] is spec["datasets"]

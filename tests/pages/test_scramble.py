@@ -2,14 +2,15 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_models.data import strokes
+from mnist_models.data import dataset, strokes
 from mnist_models.settings import links, recipes
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, resources
-from tests.pages.conftest import APP, TINY
+from tests.pages.conftest import APP, TINY, told
 
 
 def page() -> AppTest:
@@ -31,8 +32,17 @@ def test_four_networks_read_the_digit_two_of_them_scrambled():
     assert [metric.delta for metric in app.metric] == [
         f"probability {one.probability:.1%}" for one in expected
     ]
-    captions = [caption for image in app.image for caption in image.captions]
-    assert captions[-2:] == ["Original", "Shuffled"]  # before them, the QR code of the link
+    places = {model["place"]: model["id"] for model in told(app, "reading")["models"]}
+    assert places == {
+        f"prediction-{kind}-{network}": f"{pair}-{network}"
+        for kind, pair in (("original", "quick"), ("shuffled", "scrambled"))
+        for network in NETWORKS
+    }
+    # With this the browser shuffles the image that it shows.
+    order = told(app, "reading")["order"]
+    np.testing.assert_array_equal(
+        image.ravel()[order], dataset.scrambled(image[np.newaxis]).ravel()
+    )
 
 
 def test_who_is_not_sure_says_so():
@@ -110,7 +120,8 @@ def test_the_canvas_can_be_cleared_and_filled(button):
     app = page().run()
     app.button(key=button).click().run()
     assert not app.exception
-    assert len(app.metric) == (0 if button == "scramble-clear" else 4)
+    blank = [metric.value == "–" for metric in app.metric]
+    assert blank == [button == "scramble-clear"] * 4
 
 
 def test_without_a_store_the_shipped_pairs_still_read(broken_store):

@@ -388,11 +388,12 @@ def test_a_race_ends_in_who_won_and_both_can_be_drawn_for(store, offered):
         assert f"{run.test_accuracy:.2%}" in verdict.value
         assert app.button(key=f"draw-for-{run.network}")
     # Handed in as one file, it is a race again where that is imported.
-    content = offered[f"race-{race}.zip"]()
+    name = f"race-{runs[0].id[:4]}"
+    content = offered[f"{name}.zip"]()
     brought, problem = resources.imported(content, "race.zip", lambda share: None)
     assert problem is None and brought.race not in (None, race)
     assert len(racers(store, brought.race)) == 2
-    with Image.open(io.BytesIO(offered[f"race-{race}.png"]())) as both:
+    with Image.open(io.BytesIO(offered[f"{name}.png"]())) as both:
         assert colors_of(both) == set(palette.COLORS.values())
 
 

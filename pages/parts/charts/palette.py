@@ -14,9 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import altair as alt
-
 if TYPE_CHECKING:
+    import altair as alt
     import pyarrow as pa
 
 COLORS = {"dnn": "#D55E00", "cnn": "#2A8CC9"}
@@ -36,6 +35,8 @@ def tables(**rows: Sequence[dict[str, Any]]) -> dict[str, pa.Table]:
 
 def names_of_runs() -> alt.Legend:
     """A legend of names that may be long, side by side only if there is room for two of them."""
+    import altair as alt  # half a second, for which the first canvas need not wait
+
     return alt.Legend(
         orient="top",
         columns=alt.expr("width > 650 ? 2 : 1"),

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from mnist_models.data.probabilities import NOT_SURE, answer, digits_of
+from mnist_models.data.probabilities import answer, digits_of, in_words
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import (
     NETWORKS,
@@ -74,12 +74,11 @@ def beside(moments: Sequence[Epoch]) -> Iterator[tuple[DeltaGenerator, Epoch]]:
     """A column for each model, which begins with its prediction at that epoch."""
     for column, moment in zip(st.columns(len(moments), gap="medium"), moments, strict=True):
         probabilities = moment.read[moment.place]
-        said = answer(probabilities, moment.run.measured.confidence_threshold)
-        perhaps = f"perhaps {digits_of(probabilities)}, " if said == NOT_SURE else ""
+        threshold = moment.run.measured.confidence_threshold
         column.metric(
             f"{moment.title} {moment.name}",
-            said,
-            f"{perhaps}probability {probabilities.max():.1%}",
+            answer(probabilities, threshold),
+            in_words(probabilities, threshold),
             delta_color="off",
             delta_arrow="off",
         )

@@ -146,7 +146,7 @@ def export_race(runs: Sequence[Run]) -> None:
             "Both runs in one file: hyperparameters, curves (both in one picture), weights, Keras "
             "models and stand-alone scripts. Import a run makes it a race again."
         )
-        name = f"race-{runs[0].race}"
+        name = f"race-{runs[0].id[:4]}"  # as the list of runs calls it
         with st.container(horizontal=True):
             _download("Everything (.zip)", f"{name}.zip", lambda: _file(runs), "-race")
             _download("Learning curves (.png)", f"{name}.png", lambda: _picture(runs), "-race")

@@ -1,0 +1,226 @@
+"""Readings that follow the pen: what the browser reads by itself, and that the server has the last
+word."""
+
+import base64
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from benchmarks import drawing
+from benchmarks.visitor import DIGITS
+from mnist_models.data import dataset, npz
+from mnist_models.data.preprocessing import prepare_drawing
+from mnist_models.models import networks, portable
+from mnist_models.models.classifier import Classifier, weights_of
+from mnist_models.runs import loading, pretrained
+from mnist_models.runs.store import RunStore
+from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
+from tests.browser.hand import SEVEN, ZERO, canvas, draw, expect_reading, open_draw
+
+SCRIPTS = Path(__file__).parents[2] / "pages" / "parts" / "live"
+# Between a test and the functions of the scripts.
+BRIDGE = """
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))
+function prepared(ink) {
+    const { image, strokePx } = prepare({ pixels: bytes(ink), width: 280, height: 280 })
+    return { image: [...image], strokePx }
+}
+async function readAll([file, images]) {
+    const stream = new Blob([bytes(file)]).stream().pipeThrough(new DecompressionStream("gzip"))
+    const network = loadNetwork(await new Response(stream).arrayBuffer())
+    return images.map((image) => probabilities(network, bytes(image)))
+}
+"""
+WHERE = ".st-key-probabilities-prediction-{} .inference"
+
+
+def text(content: bytes | np.ndarray) -> str:
+    return base64.b64encode(content).decode()
+
+
+@pytest.fixture
+def reader(page: Page) -> Page:
+    """A page with nothing but the scripts that read."""
+    scripts = ((SCRIPTS / name).read_text(encoding="utf-8") for name in ("ink.js", "network.js"))
+    page.add_script_tag(content="".join(scripts) + BRIDGE)
+    return page
+
+
+def read(reader: Page, file: bytes, images: np.ndarray) -> np.ndarray:
+    """The probabilities that the browser finds, (N, 10)."""
+    return np.array(reader.evaluate("readAll", [text(file), [text(image) for image in images]]))
+
+
+def drawings(count: int) -> Iterator[np.ndarray]:
+    """Digits as people draw them, of several sizes and brushes: uint8 (280, 280), 0 is ink."""
+    random = np.random.default_rng(0)
+    for place in range(count):
+        strokes = [
+            (np.array(stroke) + random.normal(0, 5, (len(stroke), 2))).tolist()
+            for stroke in DIGITS[place % len(DIGITS)]
+        ]
+        yield drawing.draw(strokes, drawing.WAYS[place // len(DIGITS) % 4], random)
+
+
+def test_the_browser_prepares_and_reads_200_drawings_as_the_server_does(reader, tmp_path):
+    sheets = list(drawings(200))
+    expected = [prepare_drawing(sheet) for sheet in sheets]
+    found = [reader.evaluate("prepared", text(255 - sheet)) for sheet in sheets]
+    images = np.array([one["image"] for one in found], np.uint8).reshape(-1, 28, 28)
+    # Equal, with the Pillow of today; another one may round otherwise.
+    distances = np.abs(images.astype(int) - [one.image for one in expected]).mean(axis=(1, 2))
+    assert distances.max() <= 3
+    assert [one["strokePx"] for one in found] == pytest.approx(
+        [one.stroke_px for one in expected], abs=0.05
+    )
+    store = RunStore(f"sqlite:///{tmp_path}/runs.sqlite3")
+    for run_id in (*pretrained.ids("shipped").values(), *pretrained.ids("teaching").values()):
+        file = portable.pack(store.run(run_id).hyperparameters, store.weights(run_id))
+        there = read(reader, file, images)
+        here = loading.load_classifier(store, run_id).probabilities(
+            np.array([one.image for one in expected])
+        )
+        assert (there.argmax(axis=1) == here.argmax(axis=1)).mean() >= 0.995
+        # The weights of the browser have three digits.
+        assert np.quantile(np.abs(there - here).max(axis=1), 0.99) <= 0.02
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_browser_reads_with_any_network_that_can_be_built(reader, seed):
+    random = np.random.default_rng(seed)
+
+    def any_of(*values):
+        return values[random.integers(len(values))]
+
+    common = {
+        "activation": any_of("relu", "gelu", "silu", "tanh", "sigmoid"),
+        "batch_norm": any_of(True, False),
+        "scrambled": any_of(True, False),
+    }
+    if seed % 2:
+        hyperparameters = DnnHyperparameters(
+            hidden_units=random.integers(8, 60, random.integers(1, 4)).tolist(), **common
+        )
+    else:
+        layers = [f"{random.integers(4, 20)}x{any_of(3, 5)}/{any_of(1, 2)}" for _ in range(2)]
+        hyperparameters = CnnHyperparameters(
+            conv_layers=(layers[0] + any_of("", "+pool2"), layers[1]),
+            dense_units=any_of((), (16,), (20, 12)),
+            **common,
+        )
+    network = networks.build(hyperparameters)
+    for layer in network.layers:
+        if "batch_norm" in layer.name:
+            layer.set_weights([random.uniform(0.5, 1.5, one.shape) for one in layer.get_weights()])
+    images = dataset.load().test.images[:30]
+    file = portable.pack(hyperparameters, npz.write(weights_of(network)))
+    here = Classifier(network, scrambles=hyperparameters.scrambled).probabilities(images)
+    # The weights of the browser have three digits.
+    np.testing.assert_allclose(read(reader, file, images), here, atol=5e-3)
+
+
+def begin_to_draw(page: Page, stroke: list) -> None:
+    """Draws with the mouse, whose button stays down."""
+    box = canvas(page).bounding_box()
+    (corner, *way) = [(box["x"] + x, box["y"] + y) for x, y in stroke]
+    page.mouse.move(*corner)
+    page.mouse.down()
+    for place in way:
+        page.mouse.move(*place, steps=8)
+
+
+def metric(page: Page, name: str) -> Locator:
+    return page.locator(f".st-key-prediction-{name} [data-testid=stMetricValue]")
+
+
+def test_both_digits_follow_the_pen_and_only_the_end_of_the_stroke_is_told(page, server):
+    told = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: told.append(frame)))
+    with page.expect_response("**/media/*.gz"), page.expect_response("**/media/*.gz"):
+        open_draw(page, server.url)
+    expect_reading(page, "–")
+    begin_to_draw(page, SEVEN[0])
+    expect_reading(page, "7")
+    expect(page.locator(".st-key-steps figcaption").first).to_contain_text("Crop to the ink: 14")
+    for network in ("dnn", "cnn"):
+        expect(page.locator(WHERE.format(network))).to_contain_text("in your browser")
+        bars = page.get_by_role("img", name=f"according to the {network.upper()}")
+        expect(bars).to_have_attribute("aria-label", re.compile(r"7 (\d{2}|100)\.\d%"))
+    assert page.locator(".told").text_content() == ""  # nobody wants to hear each of them
+    assert not [frame for frame in told if b"strokeWidth" in frame]
+    page.mouse.up()
+    for network in ("dnn", "cnn"):
+        expect(page.locator(WHERE.format(network))).to_contain_text("on the server")
+    expect(page.get_by_text("both say 7")).to_be_visible()
+    assert page.locator(".told").text_content() == "DNN: 7. CNN: 7."
+    # What was said of the drawing as it was before is not seen while it grows.
+    begin_to_draw(page, [(130, 230), (220, 232)])
+    expect(page.get_by_text("both say 7")).to_be_hidden()
+    page.mouse.up()
+    expect(page.locator(".st-key-agreement")).to_be_visible()
+
+
+def test_the_readings_follow_a_finger_too(phone, server):
+    with phone.expect_response("**/media/*.gz"), phone.expect_response("**/media/*.gz"):
+        open_draw(phone, server.url)
+    expect_reading(phone, "–")
+    canvas(phone).scroll_into_view_if_needed()
+    box = canvas(phone).bounding_box()
+    session = phone.context.new_cdp_session(phone)
+    for step, y in enumerate(range(50, 300, 12)):
+        place = {"x": box["x"] + 170, "y": box["y"] + y}
+        kind = "touchMove" if step else "touchStart"
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+    expect_reading(phone, "1")
+    expect(phone.locator(WHERE.format("cnn"))).to_contain_text("in your browser")
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    expect(phone.locator(WHERE.format("cnn"))).to_contain_text("on the server")
+    expect_reading(phone, "1")
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x1f\x8b damaged"])
+def test_without_its_weights_the_browser_leaves_reading_to_the_server(page, server, damage):
+    page.route("**/media/*.gz", lambda route: route.fulfill(body=damage))
+    open_draw(page, server.url)
+    expect_reading(page, "–")
+    draw(page, SEVEN)
+    expect_reading(page, "7")
+    expect(page.locator(WHERE.format("cnn"))).to_contain_text("on the server")
+
+
+def test_shuffled_models_follow_the_pen_with_what_they_see(page, server):
+    page.goto(f"{server.url}/scramble")
+    for name in ("original-dnn", "shuffled-cnn"):
+        expect(metric(page, name)).to_have_text("4")
+    expect(page.locator(".st-key-shuffled canvas")).to_have_count(2)
+    page.get_by_role("button", name="Clear").click()
+    expect(metric(page, "shuffled-cnn")).to_have_text("–")
+    begin_to_draw(page, ZERO[0])
+    for name in ("original-dnn", "original-cnn", "shuffled-dnn"):
+        expect(metric(page, name)).to_have_text("0")
+    expect(metric(page, "shuffled-cnn")).to_have_text(re.compile("[0-9]|not sure"))
+    page.mouse.up()
+    pixels = page.evaluate(
+        "[...document.querySelectorAll('.st-key-shuffled canvas')].map((one) => "
+        "[...one.getContext('2d').getImageData(0, 0, 28, 28).data])"
+    )
+    original, shuffled = np.array(pixels).reshape(2, 28, 28, 4)[..., 0]
+    np.testing.assert_array_equal(dataset.scrambled(original[np.newaxis])[0], shuffled)
+
+
+def test_another_page_and_back_reads_on(page, server):
+    open_draw(page, server.url)
+    page.get_by_role("link", name="Compare").click()
+    expect(page.get_by_role("heading", name="Compare")).to_be_visible()
+    page.get_by_role("link", name="Draw", exact=True).click()
+    canvas(page).wait_for()
+    expect_reading(page, "–")
+    page.wait_for_timeout(500)
+    begin_to_draw(page, SEVEN[0])
+    expect(page.locator(WHERE.format("dnn"))).to_contain_text("in your browser")
+    page.mouse.up()
+    expect(page.locator(WHERE.format("dnn"))).to_contain_text("on the server")
