@@ -125,6 +125,11 @@ def output_kind(outputs: np.ndarray) -> str:
     return "logits"
 
 
+def rows(outputs: np.ndarray, count: int) -> np.ndarray:
+    """What a network says of so many images, a row of numbers for each: (count, classes)."""
+    return np.nan_to_num(outputs.reshape(count, -1), nan=0.0, posinf=1e30, neginf=-1e30)
+
+
 def probabilities(outputs: np.ndarray, kind: str, classes: Sequence[int]) -> np.ndarray:
     """The probability of each digit: (N, classes) in, float32 (N, 10) out.
 
@@ -230,14 +235,13 @@ class _Measure:
         """What the network says of images, uint8 (N, 28, 28)."""
         if self.is_stopped():
             raise StoppedError
-        said = self.network.outputs(feeding(images))
-        said = said.reshape(len(images), -1)
+        said = rows(self.network.outputs(feeding(images)), len(images))
         if said.shape[1] < CLASS_COUNT:
             raise RefusedError(
                 f"Its network tells {said.shape[1]} classes apart; reading digits takes at least "
                 f"{CLASS_COUNT}."
             )
-        return np.nan_to_num(said, nan=0.0, posinf=1e30, neginf=-1e30)
+        return said
 
     def trials(self, progress: Callable[[float], None]) -> list[Trial]:
         """All ways, the hopeless ones on fewer images."""

@@ -19,7 +19,7 @@ from mnist_models.imports.refusal import DAMAGED, RefusedError
 
 NOWHERE = 2**64 - 1
 MOST_OBJECTS = 20_000
-MOST_PARTS = 20_000
+MOST_PARTS = 200_000
 DEEPEST = 16
 MOST_TEXT_BYTES = 20_000_000
 MOST_ARRAY_BYTES = 200_000_000
@@ -110,6 +110,7 @@ class _File:
         self.left_text_bytes = MOST_TEXT_BYTES
         self.left_parts = MOST_PARTS
         self.seen: set[int] = set()
+        self.heaps: dict[int, dict[int, tuple[int, int]]] = {}
 
     def part(self, start: int, size: int) -> bytes:
         """So many bytes from there on."""
@@ -294,19 +295,27 @@ class _File:
         wanted = self.number(start + 12, 4)
         if not length:
             return b""
-        if self.part(address, 4) != b"GCOL":
+        self.left_text_bytes -= length
+        place, size = self._heap(address).get(wanted, (0, 0))
+        if length > size or self.left_text_bytes < 0:
             raise RefusedError(DAMAGED)
-        place, end = address + 16, address + self.number(address + 8)
-        while place + 16 <= end:
-            self._count()
-            size = self.number(place + 8)
-            if self.number(place, 2) == wanted:
-                self.left_text_bytes -= length
-                if length > size or self.left_text_bytes < 0:
-                    raise RefusedError(DAMAGED)
-                return self.part(place + 16, length)
-            place += 16 + size + -size % 8
-        raise RefusedError(DAMAGED)
+        return self.part(place, length)
+
+    def _heap(self, address: int) -> dict[int, tuple[int, int]]:
+        """Where each thing in a heap of texts is, and how long, by its number."""
+        if address not in self.heaps:
+            if self.part(address, 4) != b"GCOL":
+                raise RefusedError(DAMAGED)
+            heap = self.heaps[address] = {}
+            place, end = address + 16, address + self.number(address + 8)
+            while place + 16 <= end:
+                self._count()
+                number, size = self.number(place, 2), self.number(place + 8)
+                if not number:  # what is free
+                    break
+                heap[number] = place + 16, size
+                place += 16 + size + -size % 8
+        return self.heaps[address]
 
     def _symbols(self, tree: int, heap: int, header: _Header, path: str) -> None:
         """The names in a group, each with where the object is."""

@@ -16,6 +16,8 @@ from mnist_models.imports.refusal import RefusedError
 from mnist_models.models.reader import Reader
 
 BATCH = 500
+# How much of the work is done once the file is open.
+OPENED = 0.2
 SAVED, CONFIG = "saved", "config"
 
 
@@ -50,9 +52,11 @@ class ImportedReader(Reader):
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         for start in range(0, len(images), BATCH):
-            said = self._brought.network.outputs(self.feeding(images[start : start + BATCH]))
-            said = said.reshape(-1, said.shape[-1])
-            yield diagnosis.probabilities(said, self._output, self._classes)
+            batch = images[start : start + BATCH]
+            said = self._brought.network.outputs(self.feeding(batch))
+            yield diagnosis.probabilities(
+                diagnosis.rows(said, len(batch)), self._output, self._classes
+            )
 
 
 def card_of(brought: Brought, found: Diagnosis) -> dict[str, Any]:
@@ -118,8 +122,11 @@ def examined(
     Raises:
         RefusedError: There is none in it, or none that can be used here.
     """
-    brought = bring.open_file(content, config, progress)
+    brought = bring.open_file(content, config, lambda share: progress(OPENED * share))
     try:
-        return brought, diagnosis.diagnose(brought.network, progress)
+        found = diagnosis.diagnose(
+            brought.network, lambda share: progress(OPENED + (1 - OPENED) * share)
+        )
+        return brought, found
     finally:
         brought.close()

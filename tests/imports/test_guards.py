@@ -104,6 +104,37 @@ def test_arrays_that_claim_more_than_the_file_holds_are_not_made_room_for(cnn):
     refused(content, "claims to hold 400,000,000,000 bytes")
 
 
+def test_many_names_of_any_length_are_read():
+    names = [f"layer_{place}_{'x' * (place % 7)}" for place in range(1_500)]
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file.attrs.create("model_config", "ü" * 70_000)
+        for part in range(15):  # an attribute has room for so many
+            file.attrs[f"layer_names{part}"] = names[100 * part : 100 * (part + 1)]
+    found = hdf5.read(stream.getvalue()).attributes[""]
+    assert [one for part in range(15) for one in found[f"layer_names{part}"]] == names
+    assert found["model_config"] == "ü" * 70_000
+
+
+@pytest.mark.parametrize("packing", [{}, {"compression": "gzip", "shuffle": True}])
+def test_arrays_in_chunks_are_put_together(packing):
+    array = np.arange(7 * 11 * 3, dtype=np.float64).reshape(7, 11, 3)
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file.create_dataset("a/b", data=array, chunks=(3, 4, 2), fletcher32=True, **packing)
+        file.create_dataset("c", data=array.astype(">i2"))
+    found = hdf5.read(stream.getvalue()).arrays
+    np.testing.assert_array_equal(found["a/b"], array)
+    np.testing.assert_array_equal(found["c"], array)
+
+
+def test_a_newer_form_of_hdf5_is_refused_in_a_sentence():
+    stream = io.BytesIO()
+    with h5py.File(stream, "w", libver="latest") as file:
+        file["a"] = np.zeros(3)
+    refused(stream.getvalue(), "newer form of HDF5")
+
+
 def test_a_group_that_holds_itself_ends(cnn):
     def circle(group, file):
         group["again"] = group.parent

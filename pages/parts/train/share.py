@@ -210,7 +210,6 @@ def import_run(show: Callable[[str], None]) -> None:
         file = st.file_uploader("Exported run or saved model", type=SAVED, key="brought")
         # Each file once, however often the page is drawn.
         if file and st.session_state.get("brought-file") != file.file_id:
-            st.session_state["brought-file"] = file.file_id
             wait = "Checking the file, building the model, computing test accuracy …"
             bar = st.progress(0.0, wait)
 
@@ -220,6 +219,7 @@ def import_run(show: Callable[[str], None]) -> None:
             run, problem = resources.imported(file.getvalue(), file.name, progress)
             bar.empty()
             st.session_state["brought-run"] = run, problem
+            st.session_state["brought-file"] = file.file_id
             if run and run.imported:
                 selection.select(run)
             elif run:
