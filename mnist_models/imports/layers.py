@@ -32,7 +32,11 @@ ACTIVATIONS = frozenset(
         "log_softmax",
     ]
 )
-_ACTIVATION_ALIASES = {"swish": "silu", None: "linear"}
+# Those of TensorFlow, such as tf.nn.softmax, have names of their own.
+_ACTIVATION_ALIASES = {
+    "swish": "silu", None: "linear", "softmax_v2": "softmax", "log_softmax_v2": "log_softmax",
+    "identity": "linear", "swish_impl": "silu",
+}  # fmt: skip
 
 
 class SettingError(ValueError):
@@ -87,6 +91,15 @@ def _sizes(value: Any) -> tuple[int, ...]:
             raise SettingError
         return tuple(map(whole, value))
     return (whole(value),) * 2
+
+
+def _length(value: Any) -> tuple[int]:
+    """A size in the only direction."""
+    return (whole(value[0] if isinstance(value, list | tuple) and len(value) == 1 else value),)
+
+
+def _length_or_none(value: Any) -> tuple[int] | None:
+    return None if value is None else _length(value)
 
 
 def _sizes_or_none(value: Any) -> tuple[int, ...] | None:
@@ -161,6 +174,7 @@ class Kind(NamedTuple):
 
 _BIAS = {"activation": activation, "use_bias": _flag}
 _WINDOW = {"strides": _sizes_or_none, "padding": _padding}
+_POOL_1D = {"pool_size": _length, "strides": _length_or_none, "padding": _padding}
 _CONVOLUTION = {
     "kernel_size": _sizes, "strides": _sizes, "padding": _padding, "dilation_rate": _sizes, **_BIAS,
 }  # fmt: skip
@@ -175,6 +189,13 @@ KINDS: dict[str, Kind] = {
     "Conv2D": Kind(
         {"filters": whole, "groups": whole, **_CONVOLUTION}, ("kernel", "bias")
     ),
+    "Conv1D": Kind(
+        {
+            "filters": whole, "groups": whole, "kernel_size": _length, "strides": _length,
+            "padding": _padding, "dilation_rate": _length, **_BIAS,
+        },
+        ("kernel", "bias"),
+    ),
     "DepthwiseConv2D": Kind(
         {"depth_multiplier": whole, **_CONVOLUTION}, ("depthwise_kernel", "bias")
     ),
@@ -186,6 +207,10 @@ KINDS: dict[str, Kind] = {
     "LayerNormalization": Kind(_NORMAL, ("gamma", "beta")),
     "MaxPooling2D": Kind({"pool_size": _sizes, **_WINDOW}),
     "AveragePooling2D": Kind({"pool_size": _sizes, **_WINDOW}),
+    "MaxPooling1D": Kind(_POOL_1D),
+    "AveragePooling1D": Kind(_POOL_1D),
+    "GlobalMaxPooling1D": Kind({"keepdims": _flag}),
+    "GlobalAveragePooling1D": Kind({"keepdims": _flag}),
     "GlobalMaxPooling2D": Kind({"keepdims": _flag}),
     "GlobalAveragePooling2D": Kind({"keepdims": _flag}),
     "Flatten": Kind({}),
@@ -223,7 +248,8 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 ALIASES = {
-    "Convolution2D": "Conv2D", "MaxPool2D": "MaxPooling2D", "AvgPool2D": "AveragePooling2D",
+    "Convolution2D": "Conv2D", "Convolution1D": "Conv1D",
+    "MaxPool2D": "MaxPooling2D", "AvgPool2D": "AveragePooling2D",
     "DepthwiseConvolution2D": "DepthwiseConv2D", "SeparableConvolution2D": "SeparableConv2D",
     "GlobalMaxPool2D": "GlobalMaxPooling2D", "GlobalAvgPool2D": "GlobalAveragePooling2D",
     "BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization",

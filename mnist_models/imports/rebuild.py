@@ -158,6 +158,10 @@ def expected_shapes(layer: Layer, shape: tuple[int | None, ...]) -> list[tuple]:
             filters, size = settings["filters"], _kernel_size(layer)
             kernel = (*size, (last or 0) // settings.get("groups", 1), filters)
             return [kernel, *([(filters,)] if bias else [])]
+        case "Conv1D":
+            filters = settings["filters"]
+            kernel = (*settings["kernel_size"], (last or 0) // settings.get("groups", 1), filters)
+            return [kernel, *([(filters,)] if bias else [])]
         case "DepthwiseConv2D":
             many = settings.get("depth_multiplier", 1)
             kernel = (*_kernel_size(layer), last, many)

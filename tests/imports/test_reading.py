@@ -70,11 +70,50 @@ def test_a_branched_model_with_nested_models_is_rebuilt(tmp_path, pictures):
     same(rebuilt_from((tmp_path / "model.h5").read_bytes()), model, pictures)
 
 
+@pytest.mark.parametrize("kind", ["Model", "Functional"])
+def test_a_model_with_branches_is_rebuilt_from_the_description_of_keras_2(kind, pictures):
+    layers = keras.layers
+    image = keras.Input((28, 28, 1), name="input_1")
+    sides = [layers.Conv2D(3, size, padding="same", name=f"c{size}") for size in (3, 5)]
+    both = layers.Concatenate(name="both")([side(image) for side in sides])
+    flat = layers.Flatten(name="flat")(both)
+    model = keras.Model(image, layers.Dense(10, activation="softmax", name="out")(flat))
+    dense = {"name": "out", "units": 10, "activation": "softmax_v2"}  # tf.nn.softmax
+    parts = [
+        ("InputLayer", {"name": "input_1", "batch_input_shape": [None, 28, 28, 1]}, []),
+        # In another order than Keras gives them.
+        ("Concatenate", {"name": "both", "axis": -1}, ["c3", "c5"]),
+        *(
+            ("Conv2D", {"name": f"c{n}", "filters": 3, "kernel_size": [n, n], "padding": "same"},
+             ["input_1"])
+            for n in (3, 5)
+        ),
+        ("Flatten", {"name": "flat"}, ["both"]),
+        ("Dense", dense, ["flat"]),
+    ]  # fmt: skip
+    described = [
+        {
+            "class_name": part, "name": config["name"], "config": config,
+            "inbound_nodes": [[[name, 0, 0, {}] for name in given]] if given else [],
+        }
+        for part, config, given in parts
+    ]  # fmt: skip
+    config = {
+        "class_name": kind,
+        "config": {
+            "name": "model", "layers": described,
+            "input_layers": [["input_1", 0, 0]], "output_layers": [["out", 0, 0]],
+        },
+    }  # fmt: skip
+    same(rebuilt_from(forms.h5(model, config)), model, pictures)
+
+
 @pytest.mark.parametrize(
     "layer",
     [
         keras.layers.LSTM(5), keras.layers.GRU(5), keras.layers.SimpleRNN(5),
-        keras.layers.LayerNormalization(),
+        keras.layers.LayerNormalization(), keras.layers.Conv1D(6, 5, strides=2),
+        keras.layers.MaxPooling1D(3), keras.layers.GlobalAveragePooling1D(),
     ],
     ids=lambda layer: type(layer).__name__,
 )  # fmt: skip
