@@ -19,6 +19,9 @@ NODES, INITIALIZERS, SPARSE_INITIALIZERS = 1, 5, 15
 OPERATOR, ATTRIBUTES = 4, 5
 ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 DIMS, NAME, EXTERNAL = 1, 8, 13
+FUNCTION_NODES = 7
+# What a part of a graph is.
+NODE, INITIALIZER, CONSTANT = "node", "initializer", "constant"
 
 
 class Summary(NamedTuple):
@@ -29,7 +32,7 @@ class Summary(NamedTuple):
         operators: Those of its nodes, in order.
         parameters: How many numbers its weights have.
         external: The other files in which arrays are, each array's name with its file's, where in
-            it the array begins, and how many bytes it has.
+            it the array begins, and how many bytes it has, 0 for all that follow.
     """
 
     writer: str
@@ -48,21 +51,24 @@ def summary(content: bytes) -> Summary:
     graphs = messages(content, GRAPH)
     if not graphs:
         raise RefusedError(DAMAGED)
-    for node in (one for function in messages(content, FUNCTIONS) for one in messages(function, 7)):
-        operators.append(text(node, OPERATOR))
-        _refuse_external(_tensors_of(node, 0))
-    for kind, part, depth in _walk(graphs[-1], 0):
-        if kind == "node":
+    # A message that comes twice is the two together.
+    parts = [part for graph in graphs for part in _walk(graph, 0)]
+    for function in messages(content, FUNCTIONS):
+        for node in messages(function, FUNCTION_NODES):
+            parts += _node(node, 1)
+    for kind, part, depth in parts:
+        if kind == NODE:
             operators.append(text(part, OPERATOR))
-            if len(operators) > MOST_NODES:
-                raise RefusedError(f"It has more than {MOST_NODES:,} operations.")
-        else:
-            size = math.prod(_dims(part))
-            parameters += size
-            if messages(part, EXTERNAL):
-                if depth or kind == "constant":
-                    _refuse_external([part])
-                external[text(part, NAME)] = _place(part)
+            continue
+        parameters += math.prod(_dims(part))
+        if messages(part, EXTERNAL):
+            if depth or kind != INITIALIZER:
+                raise RefusedError(
+                    "Some of its constants are in another file, which is not opened here."
+                )
+            external[text(part, NAME)] = _place(part)
+    if len(operators) > MOST_NODES:
+        raise RefusedError(f"It has more than {MOST_NODES:,} operations.")
     if parameters > MOST_PARAMETERS:
         raise RefusedError(
             f"It has {parameters:,} parameters, and at most {MOST_PARAMETERS:,} are read here."
@@ -86,46 +92,32 @@ def check_external(found: Summary, beside: Mapping[str, bytes]) -> None:
 
 
 def _walk(graph: bytes, depth: int) -> Iterator[tuple[str, bytes, int]]:
-    """The nodes and tensors of a graph and of those inside it."""
+    """The nodes and tensors of a graph and of those inside it: what each is, itself, and how deep
+    it is."""
     if depth > DEEPEST:
         raise RefusedError(f"Its graphs are nested more than {DEEPEST} deep.")
     for number, value in fields(graph):
         if not isinstance(value, bytes):
             continue
         if number == INITIALIZERS:
-            yield "tensor", value, depth
+            yield INITIALIZER, value, depth
         elif number == SPARSE_INITIALIZERS:
             for tensor in messages(value, 1) + messages(value, 2):
-                yield "constant", tensor, depth
+                yield CONSTANT, tensor, depth
         elif number == NODES:
-            yield "node", value, depth
-            for attribute in messages(value, ATTRIBUTES):
-                for tensor in (
-                    *messages(attribute, ATTRIBUTE_TENSOR), *messages(attribute, ATTRIBUTE_TENSORS),
-                ):  # fmt: skip
-                    yield "constant", tensor, depth
-                for inner in (
-                    *messages(attribute, ATTRIBUTE_GRAPH), *messages(attribute, ATTRIBUTE_GRAPHS),
-                ):  # fmt: skip
-                    yield from _walk(inner, depth + 1)
+            yield from _node(value, depth)
 
 
-def _tensors_of(node: bytes, depth: int) -> list[bytes]:
-    # A node alone, as a graph that has nothing else.
-    size = len(node)
-    encoded = bytearray()
-    while True:
-        encoded.append((size & 127) | (128 if size > 127 else 0))
-        size >>= 7
-        if not size:
-            break
-    graph = bytes([NODES << 3 | 2]) + bytes(encoded) + node
-    return [part for kind, part, _ in _walk(graph, depth) if kind != "node"]
-
-
-def _refuse_external(tensors: list[bytes]) -> None:
-    if any(messages(tensor, EXTERNAL) for tensor in tensors):
-        raise RefusedError("Some of its constants are in another file, which is not opened here.")
+def _node(node: bytes, depth: int) -> Iterator[tuple[str, bytes, int]]:
+    """A node, and all that is in its attributes."""
+    yield NODE, node, depth
+    for attribute in messages(node, ATTRIBUTES):
+        for number in (ATTRIBUTE_TENSOR, ATTRIBUTE_TENSORS):
+            for tensor in messages(attribute, number):
+                yield CONSTANT, tensor, depth
+        for number in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS):
+            for inner in messages(attribute, number):
+                yield from _walk(inner, depth + 1)
 
 
 def _dims(tensor: bytes) -> list[int]:
@@ -146,6 +138,9 @@ def _dims(tensor: bytes) -> list[int]:
 def _place(tensor: bytes) -> tuple[str, int, int]:
     said = {text(entry, 1): text(entry, 2) for entry in messages(tensor, EXTERNAL)}
     try:
-        return said["location"], int(said.get("offset") or 0), int(said["length"])
+        place = said["location"], int(said.get("offset") or 0), int(said.get("length") or 0)
     except (KeyError, ValueError) as error:
         raise RefusedError(DAMAGED) from error
+    if min(place[1:]) < 0:
+        raise RefusedError(DAMAGED)
+    return place

@@ -312,9 +312,15 @@ def test_external_arrays_hidden_in_a_constant_are_found():
     node = forms.field(4, "Constant") + forms.field(5, forms.field(5, tensor))
     inner = forms.field(5, forms.field(6, forms.field(1, node)))
     graph = forms.field(1, forms.field(4, "If") + inner)
-    for one in (forms.field(1, node), graph):
+    plain = forms.field(1, forms.field(4, "Relu"))
+    for hidden in (
+        forms.field(7, forms.field(1, node)),
+        forms.field(7, graph),
+        forms.field(7, forms.field(1, node)) + forms.field(7, plain),  # two graphs, taken as one
+        forms.field(7, plain) + forms.field(25, forms.field(7, node)),  # in a function
+    ):
         with pytest.raises(RefusedError, match="another file"):
-            onnx_file.summary(forms.field(1, 8) + forms.field(7, one))
+            onnx_file.summary(forms.field(1, 8) + hidden)
 
 
 def test_a_config_for_weights_is_held_to_the_same_rules(cnn):
