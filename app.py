@@ -5,17 +5,14 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from mnist_models.data.preprocessing import (
-    PictureError,
-    Preparation,
-    open_picture,
-    prepare_picture,
-)
+from mnist_models.data.numbers import is_page
+from mnist_models.data.pictures import PAGE_SIZE_PX, SUFFIXES, PictureError, open_picture
+from mnist_models.data.preprocessing import Preparation, ink_of_digits, prepare_found
 from mnist_models.errors import UnavailableError
 from mnist_models.models.reader import Prediction
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, example, memory, outcome, page, resources, selection
+from pages.parts import canvas, example, memory, outcome, page, resources, selection, several
 from pages.parts.live import reading
 
 PICTURE_MB = 20
@@ -52,12 +49,11 @@ def main() -> None:
             )
     below = st.container()
     with left:
-        draw_and_read(runs, places)
+        draw_and_read(runs, places, below)
         brush_and_picture()
-    with below:
-        st.subheader("What the models see")
-        st.caption("Every drawing is prepared as the images of MNIST were.")
-        reading.steps()
+    st.subheader("What the models see")
+    st.caption("Every drawing is prepared as the images of MNIST were.")
+    reading.steps()
     # Below what a visitor came for: on a phone it would fill the first screen.
     st.markdown(
         "A **fully connected network** (DNN, as many courses call it) connects every pixel to "
@@ -75,12 +71,15 @@ def main() -> None:
 
 
 @st.fragment
-def draw_and_read(runs: dict[str, Run], places: dict[str, DeltaGenerator]) -> None:
+def draw_and_read(
+    runs: dict[str, Run], places: dict[str, DeltaGenerator], below: DeltaGenerator
+) -> None:
     """The canvas, and both predictions. A fragment: a stroke redraws this and nothing else.
 
     Args:
         runs: The two models, by kind.
         places: Where the prediction of each is shown, by kind.
+        below: Where the page shows the digits, if there are several.
     """
     if selection.has_news():
         st.rerun()
@@ -92,18 +91,24 @@ def draw_and_read(runs: dict[str, Run], places: dict[str, DeltaGenerator]) -> No
     # Both digits come before everything else: they are what the visitor is waiting for.
     predictions: dict[str, Prediction | None] = {}
     problems = []
+    digits = several.find(runs, preparation)
     for network, place in places.items():
         with place:
             try:
-                predictions[network] = read(runs[network], preparation)
+                predictions[network] = None if digits else read(runs[network], preparation)
             except UnavailableError as error:
                 predictions[network] = None
                 problems.append(str(error))
             with st.container(key=reading.prediction_key(network)):
-                st.metric(f"{NETWORKS[network].title} reads", reading.answer(predictions[network]))
+                st.metric(
+                    f"{NETWORKS[network].title} reads",
+                    digits.said(network) if digits else reading.answer(predictions[network]),
+                )
     with canvas_and_device:
         reading.tell(
-            {runs[network].id: found for network, found in predictions.items()}, preparation
+            {runs[network].id: found for network, found in predictions.items()},
+            preparation,
+            {runs[network].id: digits.said(network) for network in runs} if digits else None,
         )
     if preparation:
         page.let_browser_draw(DIGITS_FIRST_S)
@@ -133,13 +138,20 @@ def draw_and_read(runs: dict[str, Run], places: dict[str, DeltaGenerator]) -> No
         st.caption(page.plain(origin))
     found = {network: prediction for network, prediction in predictions.items() if prediction}
     run_ids = {network: run.id for network, run in runs.items()}
+    if digits:
+        several.agreement(digits)
     if len(found) == len(places):
         outcome.agreement(found)
         if preparation:
+            several.hint(preparation, found)
             if board.label is None:
                 outcome.ask(run_ids, found, preparation.image)
             outcome.see_why(run_ids, found, preparation.image)
     outcome.tally(run_ids)
+    # Written to in any case: a fragment may not begin to write to a place outside of it later.
+    with below.container():
+        if digits:
+            several.show(digits)
     with canvas_and_device:
         memory.keep()
 
@@ -159,8 +171,8 @@ def brush_and_picture() -> None:
     )
     with st.popover("Upload a photo", icon=":material/upload:"):
         st.file_uploader(
-            "Photo or scan of a single digit",
-            type=["png", "jpg", "jpeg"],
+            "Photo or scan of a digit, a number or a page of digits",
+            type=list(SUFFIXES),
             max_upload_size=PICTURE_MB,
             key="picture",
             on_change=_uploaded,
@@ -183,11 +195,16 @@ def _uploaded() -> None:
     if file is None:
         return
     try:
-        canvas.board().show(
-            prepare_picture(open_picture(file)), f"From {file.name}. You can draw on top of it."
-        )
+        ink = ink_of_digits(open_picture(file))
+        if is_page(ink):
+            file.seek(0)
+            ink = ink_of_digits(open_picture(file, PAGE_SIZE_PX))
     except PictureError as error:
+        # What was read before is no reading of this file.
+        canvas.board().forget_reading()
         st.session_state["picture_problem"] = f"{file.name}: {error}"
+    else:
+        canvas.board().show(prepare_found(ink), f"From {file.name}. You can draw on top of it.")
 
 
 def read(run: Run, preparation: Preparation | None) -> Prediction | None:

@@ -3,22 +3,27 @@ digit.
 
 Recorded pen strokes are drawn on the canvas in four ways and read as the app reads them, beside the
 same networks fed by a plain resize to 28×28; then printed letters and scribbles, which should be
-called "not sure"; and MNIST's own test set.
+called "not sure"; and MNIST's own test set. Pictures of digits, if there are any, are read as the
+command line reads them.
 """
 
 import argparse
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from benchmarks import drawing, results
-from mnist_models import tensorflow_loader
+from mnist_models import reading, tensorflow_loader
 from mnist_models.data import dataset
-from mnist_models.data.preprocessing import prepare_drawing
+from mnist_models.data.pictures import PictureError, open_picture
+from mnist_models.data.preprocessing import prepare_drawing, prepare_picture
 from mnist_models.data.probabilities import is_confident
 from mnist_models.models.calibration import expected_calibration_error, tempered
+from mnist_models.reading import Reading, Unread
 from mnist_models.runs import comparison, pretrained
 from mnist_models.runs.comparison import Box
 from mnist_models.runs.pretrained import PREFIX
@@ -53,6 +58,20 @@ def main() -> None:
         type=Path,
         default=results.KEPT / "misread.png",
         help="the picture of the worst misreadings",
+    )
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="FOLDER",
+        help="pictures of digits to read: in folders 0 to 9, or named with what is expected by a "
+        "manifest.jsonl, a JSON object a line with file, expected (null: no single digit), kind",
+    )
+    parser.add_argument(
+        "--misread-pictures",
+        type=Path,
+        metavar="FILE",
+        default=results.KEPT / "misread-pictures.png",
+        help="the picture of the pictures misread, each with what the model saw",
     )
     options = parser.parse_args()
     tensorflow_loader.load()
@@ -284,11 +303,110 @@ def on_non_digits(networks: dict, options: argparse.Namespace) -> list[results.R
     return rows
 
 
+class Labelled(NamedTuple):
+    """A picture's file, the digit on it or None where there is no single one, and its kind."""
+
+    file: Path
+    expected: int | None
+    kind: str
+
+
+def labelled_pictures(folder: Path) -> list[Labelled]:
+    """The pictures of a manifest, or of folders named by digits, whose kind is the digit."""
+    manifest = folder / "manifest.jsonl"
+    if manifest.is_file():
+        rows = map(json.loads, manifest.read_text(encoding="utf-8").splitlines())
+        return [Labelled(folder / row["file"], row["expected"], row["kind"]) for row in rows]
+    return [
+        Labelled(file, int(file.parent.name), file.parent.name)
+        for file in sorted(folder.glob("[0-9]/*"))
+    ]
+
+
+def on_pictures(networks: dict, options: argparse.Namespace) -> list[results.Row]:
+    """Of pictures of digits, by kind: how many are right, not sure, and sure but wrong."""
+    if not options.pictures:
+        return []
+    pictures = labelled_pictures(options.pictures)
+    read = reading.read_all([str(picture.file) for picture in pictures], networks)
+    counts: dict[str, dict[str, Counter]] = {network: defaultdict(Counter) for network in networks}
+    misread = []
+    for picture, one in zip(pictures, read, strict=True):
+        for network in networks:
+            verdict, said = _verdict(picture.expected, one, network)
+            counts[network][picture.kind][verdict] += 1
+            if verdict != "right":
+                misread.append((picture, f"{NETWORKS[network].title}: {said}"))
+    rows = []
+    for network, kinds in counts.items():
+        title = NETWORKS[network].title
+        print(
+            f"{title + ', pictures':28}{'right':>9}{'not sure':>10}{'sure and wrong':>16}{'of':>7}"
+        )
+        total = sum(kinds.values(), Counter())
+        for kind, count in {**kinds, "all": total}.items():
+            print(
+                f"  {kind:26}{count['right']:9,}{count['not sure']:10,}"
+                f"{count['sure and wrong']:16,}{count.total():7,}"
+            )
+        print()
+        rows.append(
+            results.Row(
+                f"{title}: of {total.total():,} pictures of digits, right and sure",
+                f"{total['right']:,}, {total['not sure']:,} not sure, "
+                f"{total['sure and wrong']:,} sure and wrong",
+            )
+        )
+    draw_misread_pictures(misread, options.misread_pictures)
+    return rows
+
+
+def _verdict(expected: int | None, one: Reading | Unread, network: str) -> tuple[str, str]:
+    """What has become of a picture, and what the model says of it. Where there is no single digit,
+    not being sure of one is right."""
+    if isinstance(one, Unread):
+        return "not sure", "cannot be read"
+    read = one.whole[network]
+    sure = read.is_confident and len(one.digits) == 1
+    said = str(read.digit) if sure else f"not sure, {len(one.digits)} found"
+    if not sure:
+        return "right" if expected is None else "not sure", said
+    return "right" if read.digit == expected else "sure and wrong", said
+
+
+def draw_misread_pictures(misread: list[tuple[Labelled, str]], file: Path) -> None:
+    """A picture of the pictures misread: each beside what the models saw of it."""
+    if not misread:
+        print("No picture is misread.\n")
+        return
+    columns, width_px, height_px = 5, 2 * TILE_PX + 12, TILE_PX + 30
+    lines = -(-len(misread) // columns)
+    sheet = Image.new("RGB", (columns * width_px, lines * height_px), "white")
+    pen = ImageDraw.Draw(sheet)
+    for place, (picture, said) in enumerate(misread):
+        x, y = place % columns * width_px, place // columns * height_px
+        pen.text((x, y + TILE_PX + 2), f"{picture.file.name}\n{picture.expected}; {said}", fill=0)
+        try:
+            opened = open_picture(picture.file)
+            seen = prepare_picture(opened).image
+        except PictureError:
+            continue
+        sheet.paste(ImageOps.contain(opened.convert("RGB"), (TILE_PX, TILE_PX)), (x, y))
+        sheet.paste(
+            Image.fromarray(255 - seen).resize((TILE_PX, TILE_PX), Image.Resampling.NEAREST),
+            (x + TILE_PX + 4, y),
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(file)
+    print(f"The pictures misread: {file}\n")
+
+
 PARTS = {
     "test set": on_test_set,
     "strokes": on_strokes,
     "pairs": on_pairs,
     "non-digits": on_non_digits,
+    "pictures": on_pictures,
 }
 
 if __name__ == "__main__":

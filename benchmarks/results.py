@@ -20,7 +20,7 @@ MARKS = ("<!-- benchmarks -->", "<!-- end of benchmarks -->")
 # The parts of each benchmark in the order of the table. Each benchmark is a module beside this one,
 # started from the project's folder: `python -m benchmarks.page --help`.
 BENCHMARKS = {
-    "handwriting": ("test set", "strokes", "pairs", "non-digits"),
+    "handwriting": ("test set", "strokes", "pairs", "non-digits", "pictures"),
     "training": ("same", "headline", "script", "watching", "augmentation", "utilisation"),
     "page": ("strokes", "live", "pages", "starts"),
     "classroom": ("classes", "training", "limit"),

@@ -180,15 +180,27 @@ def build_parser() -> argparse.ArgumentParser:
     predict = subparsers.add_parser(
         "predict",
         help="read the digits in pictures",
-        description="Classify the digit in each picture with both models. Report files that cannot "
-        "be read.",
+        description="Classify the digit, or each of several, in each picture with both models. "
+        "Report files that cannot be read.",
     )
     predict.set_defaults(command=commands.predict)
     predict.add_argument(
         "images",
         nargs="+",
         metavar="IMAGE",
-        help="PNG, JPEG or other pictures of one digit, of any size",
+        help="PNG, JPEG or other pictures of a digit or a number, of any size",
+    )
+    predict.add_argument(
+        "--sheet",
+        action="store_true",
+        help="each picture is a page of digits: look closely, read them line by line",
+    )
+    predict.add_argument(
+        "--boxes",
+        type=Path,
+        metavar="FILE",
+        help="also write the picture there with a box around each digit and what both models read "
+        "(? where one is not sure)",
     )
     predict.add_argument("--json", action="store_true", help="print one JSON object a line")
     for network in NETWORKS:

@@ -12,17 +12,16 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 from tqdm import tqdm
 
-from mnist_models import tensorflow_loader
+from mnist_models import reading, tensorflow_loader
 from mnist_models.data import dataset
-from mnist_models.data.preprocessing import PictureError, open_picture, prepare_picture
+from mnist_models.data.pictures import PictureError, open_picture
+from mnist_models.data.preprocessing import prepare_picture
 from mnist_models.imports.refusal import RefusedError
 from mnist_models.runs import pretrained
 from mnist_models.runs.store import RunStore
@@ -48,11 +47,6 @@ from mnist_models.training.progress import (
     planned_steps,
 )
 
-if TYPE_CHECKING:  # importing it imports TensorFlow
-    from mnist_models.models.reader import Prediction
-
-# This many pictures are prepared before the models classify them in one call.
-PICTURES_AT_ONCE = 200
 # Between these lines of a Markdown file stands the table of the recipes.
 TABLE_MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")
 
@@ -459,23 +453,10 @@ def evaluate_run(options: argparse.Namespace) -> int:
     return 0
 
 
-class _Picture(NamedTuple):
-    """A picture's path with its 28×28 image, or with why it cannot be read."""
-
-    path: str
-    image: np.ndarray | None
-    problem: str | None
-
-
-def _prepared(paths: Iterable[str]) -> Iterator[_Picture]:
-    for path in paths:
-        try:
-            yield _Picture(path, prepare_picture(open_picture(path)).image, None)
-        except PictureError as error:
-            yield _Picture(path, None, str(error))
-
-
 def predict(options: argparse.Namespace) -> int:
+    if options.boxes and len(options.images) > 1:
+        print("--boxes takes one picture: name only that.", file=sys.stderr)
+        return 1
     store = RunStore()
     chosen = {network: _chosen(store, network, getattr(options, network)) for network in NETWORKS}
     tensorflow_loader.load()
@@ -483,49 +464,20 @@ def predict(options: argparse.Namespace) -> int:
 
     classifiers = {network: load_reader(store, run.id) for network, run in chosen.items()}
     status = 0
-    pictures = _prepared(options.images)
-    while chunk := list(itertools.islice(pictures, PICTURES_AT_ONCE)):
-        good = [picture.image for picture in chunk if picture.image is not None]
-        images = np.stack(good) if good else np.empty((0, 28, 28), np.uint8)
-        rows = {
-            network: iter(classifier.predict_all(images))
-            for network, classifier in classifiers.items()
-        }
-        for picture in chunk:
-            if picture.image is None:
-                status = 1
-                print(f"{picture.path}: {picture.problem}", file=sys.stderr)
-                continue
-            read = {network: next(row) for network, row in rows.items()}
-            print(
-                _reading_as_json(picture.path, read)
-                if options.json
-                else _reading_as_text(picture.path, read),
-                flush=True,
-            )
+    for read in reading.read_all(options.images, classifiers, is_page=options.sheet):
+        if isinstance(read, reading.Unread):
+            status = 1
+            print(f"{read.path}: {read.problem}", file=sys.stderr)
+            continue
+        print(json.dumps(read.as_json()) if options.json else read.as_text(), flush=True)
+        if options.boxes:
+            try:
+                read.with_boxes().save(options.boxes)
+            except (OSError, ValueError) as error:
+                print(
+                    f"The boxes cannot be written to “{options.boxes}” ({error}): choose a name "
+                    "that ends in .png, in a folder that is there.",
+                    file=sys.stderr,
+                )
+                return 1
     return status
-
-
-def _reading_as_json(path: str, read: dict[str, Prediction]) -> str:
-    return json.dumps(
-        {"image": path}
-        | {
-            network: {
-                "digit": prediction.digit,
-                "sure": prediction.is_confident,
-                "probability": prediction.probability,
-                "probabilities": prediction.probabilities,
-            }
-            for network, prediction in read.items()
-        }
-    )
-
-
-def _reading_as_text(path: str, read: dict[str, Prediction]) -> str:
-    return f"{path}: " + ", ".join(
-        f"{NETWORKS[network].title} "
-        f"{'reads' if prediction.is_confident else 'is not sure, perhaps'} "
-        f"{prediction.digit} "
-        f"({prediction.probability:.1%})"
-        for network, prediction in read.items()
-    )

@@ -6,8 +6,9 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from benchmarks import drawing, plain_training, results, training
+from benchmarks import drawing, handwriting, plain_training, results, training
 from benchmarks.drawing import WAYS, Way
 from mnist_models.data import dataset
 from mnist_models.settings.recipes import RECIPES
@@ -170,3 +171,26 @@ def test_what_learning_from_an_image_takes_is_counted_by_layer():
     # nothing.
     weights = [784 * 100, 100 * 80, 80 * 50, 50 * 10]
     assert training.count_operations(values) == {"operations": 6 * sum(weights) - 2 * weights[0]}
+
+
+def test_pictures_to_measure_are_in_folders_or_in_a_manifest(tmp_path):
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "a.png").touch()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "b.png").touch()
+    assert handwriting.labelled_pictures(tmp_path) == [(tmp_path / "7" / "a.png", 7, "7")]
+    rows = [{"file": "c.png", "expected": None, "kind": "numbers"}]
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert handwriting.labelled_pictures(tmp_path) == [(tmp_path / "c.png", None, "numbers")]
+
+
+def test_misread_pictures_are_drawn_beside_what_was_seen(tmp_path, capsys):
+    seven = Image.fromarray(drawing.draw(SEVEN, WAYS[0], np.random.default_rng(1)))
+    seven.save(tmp_path / "seven.png")
+    picture = handwriting.Labelled(tmp_path / "seven.png", 1, "sevens")
+    handwriting.draw_misread_pictures([(picture, "DNN: 7")], tmp_path / "sheet.png")
+    assert "sheet.png" in capsys.readouterr().out
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("L"))
+    tile = handwriting.TILE_PX
+    # The picture and what the models saw of it.
+    assert (sheet[:tile, :tile] < 100).any() and (sheet[:tile, tile + 4 : 2 * tile] < 100).any()

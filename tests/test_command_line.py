@@ -17,9 +17,10 @@ import pytest
 from PIL import Image
 
 from mnist_models import __main__ as command_line
-from mnist_models import commands
+from mnist_models import reading
 from mnist_models.data import dataset
-from mnist_models.data.preprocessing import open_picture, prepare_picture
+from mnist_models.data.pictures import open_picture
+from mnist_models.data.preprocessing import prepare_picture
 from mnist_models.models.classifier import Classifier
 from mnist_models.models.evaluation import evaluate
 from mnist_models.runs import pretrained, race
@@ -401,6 +402,52 @@ def test_a_store_that_cannot_be_written_is_a_sentence_but_the_shipped_networks_r
 # ------------------------------------------------------------------------------------------
 
 
+def drawn_number(path, *digits, lines=1):
+    """Saves test digits of MNIST side by side, in so many lines, as a picture."""
+    test = dataset.load().test
+    tiles = [255 - test.images[np.flatnonzero(test.labels == digit)[0]] for digit in digits]
+    page = np.vstack([np.hstack(tiles)] * lines)
+    Image.fromarray(page).resize((84 * len(digits), 84 * lines)).save(path)
+    return path
+
+
+def test_predict_tells_several_digits_apart(run, tmp_path):
+    path = drawn_number(tmp_path / "42.png", 4, 2)
+    assert run("predict", path)[1] == f"{path}: DNN reads 42, CNN reads 42\n"
+    row = json.loads(run("predict", "--json", path)[1])
+    assert not row["dnn"]["sure"] and not row["cnn"]["sure"]
+    assert [one["cnn"]["digit"] for one in row["digits"]] == [4, 2]
+    for one, (low, high) in zip(row["digits"], [(0, 0.5), (0.5, 1)], strict=True):
+        left, top, right, bottom = one["box"]
+        assert low < left < right < high and 0 < top < bottom < 1 and one["line"] == 1
+
+
+def test_predict_reads_a_page_line_by_line_and_shows_where(run, tmp_path):
+    path = drawn_number(tmp_path / "page.png", 3, 1, 4, 1, 5, lines=3)
+    status, out, errors = run("predict", "--sheet", path, "--boxes", tmp_path / "boxes.png")
+    assert (status, errors) == (0, "")
+    assert out.splitlines() == [
+        f"{path}, line {line}: DNN reads 31415, CNN reads 31415" for line in (1, 2, 3)
+    ]
+    boxed = np.asarray(Image.open(tmp_path / "boxes.png").convert("RGB")).astype(int)
+    assert boxed.shape[:2] == (252, 420)
+    # Boxes are drawn in a colour, the digits are not.
+    assert (np.ptp(boxed, axis=2) > 100).sum() > 15 * 100
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--boxes", "no/such/folder/boxes.png"], "in a folder that is there"),
+        (["--boxes", "boxes.docx"], "ends in .png"),
+        (["other.png", "--boxes", "boxes.png"], "one picture"),
+    ],
+)
+def test_boxes_that_cannot_be_written_are_a_sentence(run, tmp_path, more, words):
+    status, _, errors = run("predict", drawn_number(tmp_path / "42.png", 4, 2), *more)
+    assert status == 1 and words in errors and "Traceback" not in errors
+
+
 def test_predict_reads_each_picture_with_both_networks(run, pictures):
     status, out, errors = run("predict", "--json", *pictures)
     assert (status, errors) == (0, "")
@@ -412,7 +459,7 @@ def test_predict_reads_each_picture_with_both_networks(run, pictures):
         weights = pretrained.weights(facts["id"])
         expected = Classifier.from_weights(validate(facts["values"]), weights).probabilities(images)
         for row, probabilities in zip(rows, expected, strict=True):
-            assert list(row) == ["image", *NETWORKS]
+            assert list(row) == ["image", *NETWORKS, "digits"]
             reading = row[network]
             assert list(reading) == ["digit", "sure", "probability", "probabilities"]
             np.testing.assert_allclose(reading["probabilities"], probabilities, atol=1e-6)
@@ -470,7 +517,7 @@ def test_a_broken_file_among_good_ones_is_reported_and_the_rest_are_read(run, pi
 
 def test_hundreds_of_pictures_are_read_in_one_call_and_stay_in_order(run, pictures, tmp_path):
     many = pictures * 11
-    assert len(many) > 2 * commands.PICTURES_AT_ONCE
+    assert len(many) > 2 * reading.PICTURES_AT_ONCE
     status, out, errors = run("predict", "--json", *many)
     assert (status, errors) == (0, "")
     rows = [json.loads(line) for line in out.splitlines()]

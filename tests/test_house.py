@@ -15,8 +15,9 @@ PACKAGE = ROOT / "mnist_models"
 # A wing imports only from itself and the wings before it, a module only from those before it.
 WINGS = {
     "data": (
-        "npz", "dataset", "probabilities", "segments", "preprocessing", "shifts",
-        "corruptions", "strokes", "augmentation", "styles", "outliers",
+        "npz", "dataset", "probabilities", "segments", "pictures", "paper",
+        "ink", "marks", "preprocessing", "numbers", "shifts", "corruptions", "strokes",
+        "augmentation", "styles", "outliers",
     ),
     "settings": ("hyperparameters", "links", "script", "recipes"),
     "models": (
@@ -44,6 +45,7 @@ ORDER = [
     "tensorflow_loader",
     "class_address",
     *(f"{wing}.{module}" for wing, modules in WINGS.items() for module in modules),
+    "reading",
     "commands",
     "__main__",
 ]

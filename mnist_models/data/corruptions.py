@@ -7,7 +7,8 @@ import numpy as np
 from scipy import ndimage
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
-from mnist_models.data.preprocessing import CENTER_PX, INK
+from mnist_models.data.ink import INK
+from mnist_models.data.preprocessing import CENTER_PX
 
 
 @dataclass(frozen=True)

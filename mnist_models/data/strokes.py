@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
-from mnist_models.data.preprocessing import open_picture, prepare_ink
+from mnist_models.data.pictures import open_picture
+from mnist_models.data.preprocessing import prepare_ink
 from mnist_models.data.probabilities import digits_of, is_confident
 
 CANVAS_PX = 280

@@ -79,6 +79,11 @@ class Board:
             self.origin = ""  # nothing is left of an image from elsewhere
         self.send({"objects": self.drawing["objects"][:-1]})
 
+    def forget_reading(self) -> None:
+        """Takes back what the models read, until something is drawn; the drawing stays."""
+        self.preparation, self.exact = None, True
+        self._identify(None, None)
+
     def clear(self) -> None:
         """Makes the canvas blank."""
         self.preparation, self.exact, self.origin = None, False, ""

@@ -11,10 +11,14 @@ const element = (parent, name, attributes) => {
   return parent.appendChild(made)
 }
 
+// Once touched, the canvas is the visitor's, whatever else the page tells.
+let isTouched = false
+let stopPlaying = () => {}
+
 export default function ({ data, parentElement }) {
   const place = parentElement.querySelector(".example")
-  place.replaceChildren()
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return
+  stopPlaying()
+  if (isTouched || matchMedia("(prefers-reduced-motion: reduce)").matches) return
 
   const svg = element(place, "svg", { viewBox: `0 0 ${data.side} ${data.side}` })
   const line = (y, text, fill) => {
@@ -57,13 +61,15 @@ export default function ({ data, parentElement }) {
   frame = requestAnimationFrame(play)
 
   const stop = (event) => {
-    if (event && !event.composedPath().some((one) => one.classList?.contains("dc-root"))) return
+    if (!event.composedPath().some((one) => one.classList?.contains("dc-root"))) return
+    isTouched = true
+    stopPlaying()
+  }
+  document.addEventListener("pointerdown", stop, true)
+  stopPlaying = () => {
+    document.removeEventListener("pointerdown", stop, true)
     cancelAnimationFrame(frame)
     place.replaceChildren()
   }
-  document.addEventListener("pointerdown", stop, true)
-  return () => {
-    document.removeEventListener("pointerdown", stop, true)
-    stop()
-  }
+  return () => stopPlaying()
 }

@@ -14,14 +14,17 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from mnist_models.data import dataset
-from mnist_models.data.preprocessing import (
-    DIGIT_SIZE_PX,
+from mnist_models.data.ink import find_ink
+from mnist_models.data.pictures import (
+    FORMATS,
     MAX_SIDE_PX,
     WORKING_SIZE_PX,
     PictureError,
-    center_of_mass,
-    find_ink,
     open_picture,
+)
+from mnist_models.data.preprocessing import (
+    DIGIT_SIZE_PX,
+    center_of_mass,
     prepare_drawing,
     prepare_picture,
 )
@@ -304,6 +307,8 @@ def test_a_photo_is_read_as_the_digit_on_it(scene):
         "grey paper",
         "webp",
         "jpeg",
+        "avif",
+        "heif",
     ],
 )
 def test_every_kind_of_file_is_read_alike(variant):
@@ -330,7 +335,7 @@ def test_every_kind_of_file_is_read_alike(variant):
                 file = encoded(grey.convert("CMYK"), "JPEG")
             case "grey paper":
                 file = encoded(Image.eval(grey, lambda value: 120 + value // 5))
-            case "webp" | "jpeg":
+            case "webp" | "jpeg" | "avif" | "heif":
                 file = encoded(grey.convert("RGB"), variant)
         likenesses.append(
             likeness(prepare_picture(open_picture(file)).image, prepare_picture(grey).image)
@@ -391,6 +396,37 @@ def test_a_picture_too_large_is_refused_before_it_is_decoded(width, height, monk
         open_picture(png_header(width, height))
 
 
+@pytest.mark.parametrize("file_format", ["AVIF", "HEIF"])
+def test_a_phone_format_too_large_is_refused_before_it_is_decoded(file_format, monkeypatch):
+    content = encoded(Image.new("RGB", (10_048, 64)), file_format)
+
+    def decode(self):
+        raise AssertionError("The picture is decoded.")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decode)
+    monkeypatch.setattr("pillow_heif.as_plugin.HeifImageFile.load", decode)
+    with pytest.raises(PictureError, match=f"{MAX_SIDE_PX:,} pixels a side"):
+        open_picture(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"></svg>', "SVG"),
+        (b"\0\0\x08\x03" + struct.pack(">III", 1, 28, 28) + bytes(784), "IDX"),
+        (b"\0\0\x08\x01" + struct.pack(">I", 4) + b"7210", "IDX"),
+    ],
+    ids=["svg", "idx images", "idx labels"],
+)
+@pytest.mark.parametrize("given", ["bytes", "stream", "path"])
+def test_a_file_of_another_kind_is_named(content, words, given, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    file = {"bytes": content, "stream": io.BytesIO(content), "path": path}[given]
+    with pytest.raises(PictureError, match=rf"{words} file.*PNG"):
+        open_picture(file)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"A poem, not a picture.\n" * 100, b"%PDF-1.7\n", b"\x89PNG\r\n\x1a\n"],
@@ -401,7 +437,7 @@ def test_a_file_that_is_not_a_picture_says_what_to_choose(content):
         open_picture(content)
 
 
-@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
+@pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.filterwarnings("ignore")
 def test_a_damaged_picture_is_a_clear_error_or_is_read(file_format):
     content = encoded(enlarged(DIGITS[0]).convert("RGB"), file_format)

@@ -2,6 +2,7 @@
 it."""
 
 import base64
+import io
 
 import numpy as np
 import pytest
@@ -47,6 +48,7 @@ def test_a_blank_canvas_is_not_read_and_invites_to_draw():
     assert told(app, "answers") == {
         "answers": {"shipped-dnn": None, "shipped-cnn": None},
         "steps": None,
+        "numbers": None,
     }
 
 
@@ -172,16 +174,86 @@ def test_clear_takes_everything_off_the_canvas():
     ("name", "content", "complaint"),
     [("broken.png", b"\x89PNG\r\n\x1a\n broken", "broken.png"), ("empty.png", b"", "empty.png")],
 )
-def test_a_picture_that_cannot_be_read_gets_a_sentence_and_the_drawing_stays(
+def test_a_picture_that_cannot_be_read_gets_a_sentence_and_no_reading_but_the_drawing_stays(
     name, content, complaint
 ):
     app = page().run()
     app.button(key="example").click().run()
-    before = [reading(app, network) for network in ("dnn", "cnn")]
+    drawn = app.session_state["board"].drawing
     app.file_uploader(key="picture").upload(name, content, "image/png").run()
     assert not app.exception
     assert complaint in app.error[0].value
-    assert [reading(app, network) for network in ("dnn", "cnn")] == before
+    assert [reading(app, network) for network in ("dnn", "cnn")] == ["–", "–"]
+    assert app.session_state["board"].drawing == drawn != {"objects": []}
+
+
+def number(*digits: int) -> Image.Image:
+    """Test digits of MNIST side by side, dark on white, mode RGBA, 280×280."""
+    test = dataset.load().test
+    sheet = Image.new("RGBA", (280, 280), "white")
+    for place, digit in enumerate(digits):
+        image = test.images[np.flatnonzero(test.labels == digit)[0]]
+        side = 280 // len(digits)
+        tile = Image.fromarray(255 - image).resize((side, side), Image.Resampling.BICUBIC)
+        sheet.paste(tile, (place * side, 90))
+    return sheet
+
+
+def png(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_drawn_number_is_read_digit_by_digit(monkeypatch):
+    monkeypatch.setattr(
+        canvas,
+        "show_canvas",
+        lambda board, brush_px: ({"objects": [{}]}, np.asarray(number(4, 2))),
+    )
+    app = page().run()
+    assert not app.exception
+    assert [reading(app, network) for network in ("dnn", "cnn")] == ["42", "42"]
+    assert "2 digits. They agree: both read **42**." in app.info[0].value
+    assert "Each digit" in [head.value for head in app.subheader]
+
+
+def test_one_digit_of_an_uploaded_number_can_be_chosen():
+    app = page().run()
+    app.file_uploader(key="picture").upload("42.png", png(number(4, 2)), "image/png").run()
+    assert [reading(app, network) for network in ("dnn", "cnn")] == ["42", "42"]
+    app.button(key="only-1").click().run()
+    assert not app.exception
+    assert [reading(app, network) for network in ("dnn", "cnn")] == ["2", "2"]
+
+
+def test_an_uploaded_page_of_digits_is_read_line_by_line():
+    rows = Image.new("RGBA", (280 * 3, 3 * 180), "white")
+    for place, digits in enumerate([(1, 2, 3, 4, 5), (6, 7, 8, 9, 0), (3, 1, 4, 1, 5)]):
+        line = number(*digits).crop((0, 85, 280, 155)).resize((840, 210))
+        rows.paste(line, (0, place * 170))
+    app = page().run()
+    app.file_uploader(key="picture").upload("page.png", png(rows), "image/png").run()
+    assert not app.exception
+    assert [reading(app, network) for network in ("dnn", "cnn")] == ["15 digits", "15 digits"]
+    lines = [text.value for text in app.markdown if text.value.startswith("Line ")]
+    assert lines == [
+        f"Line {place}: DNN **{digits}**, CNN **{digits}**"
+        for place, digits in ((1, "12345"), (2, "67890"), (3, "31415"))
+    ]
+
+
+def test_what_is_too_wide_for_a_digit_says_what_to_do(monkeypatch):
+    sheet = Image.new("RGBA", (280, 280), "white")
+    ImageDraw.Draw(sheet).line(
+        [(20 + 15 * step, 110 if step % 2 else 170) for step in range(17)], "black", 12
+    )
+    monkeypatch.setattr(
+        canvas, "show_canvas", lambda board, brush_px: ({"objects": [{}]}, np.asarray(sheet))
+    )
+    app = page().run()
+    assert [reading(app, network) for network in ("dnn", "cnn")] == ["not sure", "not sure"]
+    assert any("leave a gap between them" in caption.value for caption in app.caption)
 
 
 def test_the_drawing_survives_a_change_of_page():

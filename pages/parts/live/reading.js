@@ -11,6 +11,7 @@ const OFTEN = 5
 const SERVER_FIRST_MS = 150
 const NO_READING = "–"
 const WAITING = "Waiting for a digit."
+const SEVERAL = "Several digits, each shown below."
 const DIGITS = [...Array(10).keys()]
 
 let page = null // what the page has told of its models and words
@@ -128,6 +129,15 @@ function showAll(answers, isLive) {
   }
 }
 
+function showNumbers(numbers) {
+  for (const model of page.models) {
+    show(model, null, false)
+    const place = placeOf(model.place)
+    setText(place?.querySelector("[data-testid=stMetricValue]"), numbers[model.id])
+    setText(placeOf(`probabilities-${model.place}`)?.querySelector(".sentence"), SEVERAL)
+  }
+}
+
 // Dark ink on white paper.
 function paint(canvas, { pixels, width, height }) {
   Object.assign(canvas, { width, height })
@@ -180,6 +190,22 @@ function showSteps(steps) {
   ])
 }
 
+// Shows, on a small screen, the answers on the canvas itself, as long as there is no room for them
+// beside it; or none.
+function showOnCanvas(answers) {
+  const canvas = placeOf("canvas")
+  if (!canvas) return
+  const line = canvas.querySelector(".on-canvas") ?? made("div", canvas, "on-canvas")
+  line.replaceChildren()
+  for (const model of page.models) {
+    const answer = answers?.[model.id]
+    if (!answer) continue
+    const said = made("span", line)
+    said.textContent = `${model.title}: ${textOf(model, answer)}`
+    said.style.color = model.color
+  }
+}
+
 // Says that what stands elsewhere on the page is of older ink, by hiding it until it is not.
 function setAhead(ahead) {
   isAhead = ahead
@@ -193,9 +219,11 @@ function showAnswered() {
   if (isDown && readable().length) return noteInk()
   clearTimeout(lastReading)
   setAhead(false)
-  showAll(answered.answers, false)
+  showOnCanvas(null)
+  if (answered.numbers) showNumbers(answered.numbers)
+  else showAll(answered.answers, false)
   showSteps(answered.steps && unpacked(answered.steps))
-  told.textContent = spoken(answered.answers)
+  told.textContent = spoken(answered)
 }
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))
@@ -205,8 +233,9 @@ function unpacked({ drawn, box, scaled, image, stroke_px: strokePx }) {
   return { drawn: picture(drawn), box, scaled: picture(scaled), image: bytes(image), strokePx }
 }
 
-// The models with which the worker can read.
-const readable = () => (slowness >= OFTEN ? [] : page.models.map(({ id }) => id).filter((id) => weights.get(id)))
+// The models with which the worker can read; it knows single digits only.
+const readable = () =>
+  slowness >= OFTEN || globalThis.mnistAnswers?.numbers ? [] : page.models.map(({ id }) => id).filter((id) => weights.get(id))
 
 // Gives the worker what is on the canvas, unless it still reads.
 function readOn() {
@@ -234,6 +263,7 @@ function hear({ data }) {
   // The server may have read the whole of it by now.
   if (!page || !(isDown || isAhead)) return
   setAhead(true)
+  showOnCanvas(data.answers)
   showAll(data.answers, true)
   const { steps } = data
   showSteps(steps && { ...steps, box: [steps.drawn.width, steps.drawn.height] })
@@ -299,9 +329,10 @@ function stop() {
 }
 
 // What a screen reader is told, once for each drawing.
-function spoken(answers) {
-  const read = page.models.filter(({ id }) => answers[id])
-  return read.map((model) => `${model.title}: ${textOf(model, answers[model.id])}.`).join(" ")
+function spoken({ answers, numbers }) {
+  const read = page.models.filter(({ id }) => numbers ?? answers[id])
+  const said = (model) => numbers?.[model.id] ?? textOf(model, answers[model.id])
+  return read.map((model) => `${model.title}: ${said(model)}.`).join(" ")
 }
 
 export default function ({ data, parentElement }) {

@@ -111,12 +111,18 @@ def follow(runs: Mapping[str, Run]) -> None:
     )
 
 
-def tell(predictions: Mapping[str, Prediction | None], preparation: Preparation | None) -> None:
+def tell(
+    predictions: Mapping[str, Prediction | None],
+    preparation: Preparation | None,
+    numbers: Mapping[str, str] | None = None,
+) -> None:
     """Shows what the server reads.
 
     Args:
         predictions: By the ids of the models; None where there is none.
         preparation: The drawing as the models see it; None when blank.
+        numbers: By the ids of the models, the number that several digits make; None for a single
+            digit. The browser reads single digits only.
     """
     component("live/answers")(
         key="answers",
@@ -125,7 +131,8 @@ def tell(predictions: Mapping[str, Prediction | None], preparation: Preparation 
                 run_id: found and {"probabilities": found.probabilities, "ms": found.elapsed_ms}
                 for run_id, found in predictions.items()
             },
-            "steps": preparation and _steps(preparation),
+            "steps": _steps(preparation) if preparation and not numbers else None,
+            "numbers": numbers,
         },
     )
 
