@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -11,13 +9,11 @@ from mnist_models.data.numbers import is_page
 from mnist_models.data.pictures import PAGE_SIZE_PX, SUFFIXES, PictureError, open_picture
 from mnist_models.data.preprocessing import Preparation, ink_of_digits, prepare_found
 from mnist_models.errors import UnavailableError
+from mnist_models.models.reader import Prediction
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, example, memory, outcome, page, resources, selection, several
 from pages.parts.live import reading
-
-if TYPE_CHECKING:  # importing it imports TensorFlow
-    from mnist_models.models.classifier import Prediction
 
 PICTURE_MB = 20
 # A browser needs this long to show two digits, and twice as long if everything else arrives at the

@@ -132,15 +132,35 @@ def build_parser() -> argparse.ArgumentParser:
 
     bring = subparsers.add_parser(
         "import",
-        help="keep a run, or those of a race, from a file",
-        description="Keep what `export` or the app wrote to a file. Its test accuracy is measured "
-        "again.",
+        help="keep a run from a file, or find out what somebody's saved network wants and can do",
+        description="Keep what `export` or the app wrote to a file; its test accuracy is measured "
+        "again. Any other saved MNIST network (.keras, .h5, .onnx, .tflite, .pt, a zip of a "
+        "SavedModel or of TensorFlow.js) is measured: what it wants to be fed, how well it reads, "
+        "how sure it may be; then it is kept like a run. Nothing in a file is executed.",
     )
-    bring.set_defaults(command=commands.import_run)
+    bring.set_defaults(command=commands.import_files)
     bring.add_argument(
-        "file", type=Path, metavar="FILE", help="the zip to read; nothing in it is executed"
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="the file to read; a network's weights and its JSON together, where these are two",
     )
-    bring.add_argument("--name", help="what to call it (default: its name in the file)")
+    bring.add_argument("--name", help="what to call it (default: as in the file, or as the file)")
+    bring.add_argument(
+        "--json", action="store_true", help="print one JSON object a line for each network"
+    )
+    bring.add_argument(
+        "--prepare",
+        action="store_true",
+        help="also print the lines of Python (NumPy and Pillow) that prepare a picture for it",
+    )
+    bring.add_argument(
+        "--picture",
+        type=Path,
+        metavar="IMAGE",
+        help="also read this picture of a digit, prepared rightly and in four usual wrong ways",
+    )
 
     evaluate = subparsers.add_parser(
         "evaluate",

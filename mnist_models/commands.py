@@ -4,6 +4,7 @@ status."""
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -19,6 +20,9 @@ from tqdm import tqdm
 
 from mnist_models import reading, tensorflow_loader
 from mnist_models.data import dataset
+from mnist_models.data.pictures import PictureError, open_picture
+from mnist_models.data.preprocessing import prepare_picture
+from mnist_models.imports.refusal import RefusedError
 from mnist_models.runs import pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, RunState, StoreError
@@ -115,30 +119,103 @@ def export_run(options: argparse.Namespace) -> int:
     return 0
 
 
-def import_run(options: argparse.Namespace) -> int:
-    try:
-        file = options.file.open("rb")
-    except OSError as error:
-        print(
-            f"{options.file} cannot be read ({error.strerror}): choose another file.",
-            file=sys.stderr,
-        )
+def import_files(options: argparse.Namespace) -> int:
+    """Runs are kept; other people's networks are opened, measured and described."""
+    contents: dict[Path, bytes] = {}
+    status = 0
+    for file in options.files:
+        try:
+            contents[file] = file.read_bytes()
+        except OSError as error:
+            status = 1
+            print(
+                f"{file} cannot be read ({error.strerror}): choose another file.", file=sys.stderr
+            )
+    if not contents:
         return 1
     tensorflow_loader.load()
+    from mnist_models.imports import reading
+    from mnist_models.runs.exports import ExportError
+
+    configs = [file for file, content in contents.items() if reading.is_config(content)]
+    # The weights of a network and the description of its layers may be files of their own.
+    config = contents.pop(configs[0]) if len(configs) == 1 and len(contents) > 1 else None
+    for file, content in contents.items():
+        try:
+            if reading.is_run(content):
+                _import_run(content, options)
+            else:
+                _diagnose(file, content, config, options)
+        except (ExportError, RefusedError) as error:
+            status = 1
+            print(f"{file}: {error}", file=sys.stderr)
+        except PictureError as error:
+            status = 1
+            print(f"{options.picture}: {error}", file=sys.stderr)
+    return status
+
+
+def _import_run(content: bytes, options: argparse.Namespace) -> None:
+    """Keeps a run, or those of a race. Raises exports.ExportError, StoreError."""
     from mnist_models.runs import exports
 
-    with file:
-        try:
-            runs = exports.import_runs(RunStore(), file, options.name)
-        except exports.ExportError as error:
-            print(f"{options.file}: {error}", file=sys.stderr)
-            return 1
-    for run in runs:
+    for run in exports.import_runs(RunStore(), content, options.name):
         print(
             f"{run.label} (run {run.id}): {run.hyperparameters.title}, test accuracy "
             f"{run.test_accuracy:.2%}"
         )
-    return 0
+
+
+def _diagnose(
+    file: Path, content: bytes, config: bytes | None, options: argparse.Namespace
+) -> None:
+    """Prints what a network is, what it wants to be fed, and how well it reads, and keeps it where
+    it reads digits. Raises RefusedError, StoreError."""
+    from mnist_models.imports import words
+    from mnist_models.imports.recipe import recipe
+    from mnist_models.runs.loading import keep_imported
+
+    with tqdm(total=1.0, leave=False, bar_format="{l_bar}{bar}") as bar:
+
+        def progress(share: float) -> None:
+            bar.update(share - bar.n)
+
+        run, brought, found = keep_imported(
+            RunStore(), options.name or file.name, content, config, progress
+        )
+    if options.json:
+        facts = {"file": str(file), "run": run and run.id}
+        print(json.dumps(facts | words.as_json(brought, found)))
+        return
+    print(f"{file}: {words.what_it_is(brought)}")
+    print(words.what_it_wants(brought, found))
+    print(words.output(found))
+    print(words.how_good(found))
+    print("\nWhat was tried, with the share read right:")
+    print("\n".join(words.table(found.trials, found.chosen)))
+    if run:
+        print(
+            f"\nKept as {run.label}, a {NETWORKS[run.network].title}: `evaluate {run.network} "
+            f"--run {run.id}` and `predict --{run.network} {run.id}` use it."
+        )
+    if run and options.picture:
+        _read_five_ways(run, options.picture)
+    if options.prepare:
+        print(f"\n{recipe(found.chosen.feeding)}", end="")
+
+
+def _read_five_ways(run: Run, path: Path) -> None:
+    """Prints what an imported network reads in a picture that is prepared well, and badly. Raises
+    PictureError."""
+    from mnist_models.imports import imported, mistakes
+
+    assert run.imported
+    with contextlib.closing(imported.reopened(RunStore().weights(run.id), run.imported)) as reader:
+        ways = mistakes.five_ways(reader, prepare_picture(open_picture(path)))
+    print(f"\n{path}:")
+    for way in ways:
+        print(f"  {way.prediction.digit} ({way.prediction.probability:6.1%})  {way.title}")
+    print(mistakes.explained(ways))
 
 
 def _wrong(field: str, sentence: str) -> HyperparametersError:
@@ -328,7 +405,7 @@ def _chosen(store: RunStore, network: str, run_id: str | None) -> Run:
     run = store.run(run_id or pretrained.PREFIX + network)
     if run.network != network:
         raise StoreError(
-            f"The run {run.id} is a {run.hyperparameters.title}; choose one that is a "
+            f"The run {run.id} is a {NETWORKS[run.network].title}; choose one that is a "
             f"{NETWORKS[network].title}."
         )
     return run
@@ -339,11 +416,11 @@ def evaluate_run(options: argparse.Namespace) -> int:
     run = _chosen(store, options.network, options.run)
     tensorflow_loader.load()
     from mnist_models.models.evaluation import evaluate
-    from mnist_models.runs.loading import load_classifier
+    from mnist_models.runs.loading import load_reader
 
     test = dataset.load().test
     result = evaluate(
-        load_classifier(store, run.id).predictions(test.images),
+        load_reader(store, run.id).predictions(test.images),
         test.labels,
         run.measured.temperature,
     )
@@ -383,9 +460,9 @@ def predict(options: argparse.Namespace) -> int:
     store = RunStore()
     chosen = {network: _chosen(store, network, getattr(options, network)) for network in NETWORKS}
     tensorflow_loader.load()
-    from mnist_models.runs.loading import load_classifier
+    from mnist_models.runs.loading import load_reader
 
-    classifiers = {network: load_classifier(store, run.id) for network, run in chosen.items()}
+    classifiers = {network: load_reader(store, run.id) for network, run in chosen.items()}
     status = 0
     for read in reading.read_all(options.images, classifiers, is_page=options.sheet):
         if isinstance(read, reading.Unread):

@@ -5,17 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from mnist_models.data import numbers, pictures
 from mnist_models.data.preprocessing import ink_of_digits, prepare_found
+from mnist_models.models.reader import Prediction, Reader
 from mnist_models.settings.hyperparameters import NETWORKS
-
-if TYPE_CHECKING:  # importing it imports TensorFlow
-    from mnist_models.models.classifier import Classifier, Prediction
 
 # This many pictures are prepared before the models classify them in one call.
 PICTURES_AT_ONCE = 200
@@ -120,7 +118,7 @@ def _as_json(prediction: Prediction, *, sure: bool = True) -> dict[str, Any]:
 
 
 def read_all(
-    paths: Iterable[str], classifiers: Mapping[str, Classifier], *, is_page: bool = False
+    paths: Iterable[str], classifiers: Mapping[str, Reader], *, is_page: bool = False
 ) -> Iterator[Reading | Unread]:
     """What both models, by kind, read in each picture.
 
@@ -172,7 +170,7 @@ class _Found(NamedTuple):
 
 
 def _found(
-    paths: Iterable[str], classifiers: Mapping[str, Classifier], longest_px: int
+    paths: Iterable[str], classifiers: Mapping[str, Reader], longest_px: int
 ) -> Iterator[_Found | Unread]:
     def read(images: np.ndarray) -> list[np.ndarray]:
         return [classifier.probabilities(images) for classifier in classifiers.values()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -11,6 +10,7 @@ import streamlit as st
 from mnist_models.data import dataset
 from mnist_models.data.preprocessing import Preparation
 from mnist_models.data.probabilities import in_words
+from mnist_models.models.reader import Prediction
 from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run
 from mnist_models.settings import links, recipes
@@ -18,9 +18,6 @@ from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, memory, page, resources, selection
 from pages.parts.lessons import charts, frame, pictures
 from pages.parts.live import reading
-
-if TYPE_CHECKING:  # importing it imports TensorFlow
-    from mnist_models.models.classifier import Prediction
 
 SCRIPT = "pages/scramble.py"
 # Accuracies that differ by less are called the same: another seed changes as much.

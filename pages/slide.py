@@ -284,6 +284,7 @@ def why(runs: Mapping[str, Run]) -> None:
                 f"The {page.plain(run.label)} was trained with "
                 f"{AUGMENTATIONS[run.values['augmentation']]}."
                 for run in runs.values()
+                if not run.imported
             )
         )
         st.page_link(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,6 +31,7 @@ from mnist_models.settings.recipes import RECIPES
 from mnist_models.settings.script import script
 from mnist_models.training.loop import train
 from mnist_models.training.progress import MEASURES, Curve
+from tests.imports import forms
 
 ROOT = Path(__file__).parents[1]
 TINY = [
@@ -73,6 +75,11 @@ def pictures(tmp_path_factory):
         paths.append(folder / f"{place:02}.png")
         Image.fromarray(image).save(paths[-1])
     return paths
+
+
+@pytest.fixture(scope="module")
+def fully_connected():
+    return forms.fully_connected()
 
 
 # train
@@ -617,12 +624,79 @@ def test_what_cannot_be_exported_or_imported_is_a_sentence(run, store, tmp_path,
         (["export", "shipped-dnn", tmp_path / "run.zip", "--race"], "leave --race out"),
         (["import", tmp_path / "missing.zip"], "choose another file"),
         (["import", tmp_path / "folder"], "choose another file"),
-        (["import", tmp_path / "no.zip"], "Choose the zip of a run that was exported here."),
+        (["import", tmp_path / "no.zip"], "no run that was exported here"),
     ):
         status, out, errors = run(*arguments)
         assert (status, out) == (1, "")
         assert words in errors and "Traceback" not in errors
     assert len(store.runs()) == 1 and not (tmp_path / "run.zip").exists()
+
+
+def test_somebodys_network_is_described(run, store, tmp_path, fully_connected):
+    (tmp_path / "digits.h5").write_bytes(forms.h5(fully_connected, None))
+    (tmp_path / "digits.json").write_text(json.dumps(forms.config_of(fully_connected)))
+    status, out, errors = run("import", tmp_path / "digits.h5", tmp_path / "digits.json")
+    assert status == 0, errors
+    assert "Keras HDF5 (.h5), written by Keras 2.4.0. 238,510 parameters: Dense, Dense." in out
+    assert "It wants 784 values in a row; 0 to 1." in out and "Test accuracy 8" in out
+    assert "each column divided by its length" in out  # the table has all that was tried
+    # Alone, its weights tell enough for a guess.
+    (tmp_path / "digits.onnx").write_bytes(forms.onnx(fully_connected))
+    status, out, errors = run("import", tmp_path / "digits.h5", tmp_path / "digits.onnx", "--json")
+    assert status == 0, errors
+    guessed, exact = map(json.loads, out.splitlines())
+    assert guessed["guessed"] and not exact["guessed"]
+    for facts in (guessed, exact):
+        assert facts["usable"] and facts["fed"]["scale"] == "unit" and facts["class_count"] == 10
+        assert facts["parameters"] == fully_connected.count_params()
+    assert guessed["test_accuracy"] == pytest.approx(exact["test_accuracy"], abs=1e-3)
+    # Each is kept, and measured and read with like a run.
+    kept = {one.id: one for one in store.runs()}
+    assert len(kept) == 3 and {guessed["run"], exact["run"]} < set(kept)
+    for facts in (guessed, exact):
+        status, out, errors = run("evaluate", "dnn", "--run", facts["run"], "--json")
+        assert status == 0, errors
+        assert json.loads(out)["accuracy"] == pytest.approx(facts["test_accuracy"], abs=1e-3)
+
+
+def test_a_picture_is_read_five_ways_and_the_lines_that_prepare_it_are_printed(
+    run, store, tmp_path, fully_connected, pictures
+):
+    (tmp_path / "digits.onnx").write_bytes(forms.onnx(fully_connected))
+    status, out, errors = run(
+        "import", tmp_path / "digits.onnx", "--prepare", "--picture", pictures[0]
+    )
+    assert status == 0, errors
+    assert "  not inverted: white paper, black ink\n" in out
+    assert "Prepared as MNIST was, it reads 7." in out or "It reads 7 in all five ways" in out
+    own = {}
+    exec(out[out.index("import numpy as np") :], own)
+    given = own["prepare"](pictures[0])
+    assert given.shape == (1, 784) and 0.99 < given.max() <= 1
+    status, out, errors = run(
+        "import", tmp_path / "digits.onnx", "--picture", tmp_path / "digits.onnx"
+    )
+    assert status == 1 and "no picture that can be read" in errors
+
+
+def test_a_network_that_reads_nothing_is_described_and_not_kept(run, store, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((784,)), keras.layers.Dense(10, name="dense")])
+    (tmp_path / "new.h5").write_bytes(forms.h5(model, forms.config_of(model)))
+    status, out, errors = run("import", tmp_path / "new.h5")
+    assert status == 0, errors
+    assert "Nothing fits: of 8 ways to feed it" in out and "Kept as" not in out
+    assert store.runs() == []
+
+
+def test_a_file_that_is_no_network_is_explained_and_the_others_are_described(
+    run, store, tmp_path, fully_connected
+):
+    (tmp_path / "digits.onnx").write_bytes(forms.onnx(fully_connected))
+    (tmp_path / "pointer.h5").write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    status, out, errors = run("import", tmp_path / "pointer.h5", tmp_path / "digits.onnx", "--json")
+    assert status == 1 and json.loads(out)["form"] == "ONNX"
+    assert f"{tmp_path / 'pointer.h5'}: It is only a Git LFS pointer" in errors
 
 
 def test_the_code_and_the_link_of_a_run_and_of_a_recipe_are_printed(run, store, tiny_dnn):

@@ -21,8 +21,14 @@ WINGS = {
     ),
     "settings": ("hyperparameters", "links", "script", "recipes"),
     "models": (
-        "predictions", "calibration", "portable", "networks", "classifier", "evaluation",
+        "predictions", "calibration", "reader", "portable", "networks", "classifier", "evaluation",
         "fast_layers", "precision",
+    ),
+    "imports": (
+        "refusal", "containers", "protobuf", "description", "hdf5", "layers", "keras_config",
+        "weights", "savedmodel", "tfjs", "pytorch", "guess", "reading", "feeding", "diagnosis",
+        "rebuild", "rebuilt", "onnx_file", "runtime", "foreign", "bring", "words",
+        "imported", "mistakes", "recipe",
     ),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (
@@ -56,8 +62,10 @@ MODULES.pop("", None)
 # What imports TensorFlow, Keras or scikit-learn.
 SLOW = {
     "data.augmentation", "models.networks", "models.classifier", "models.evaluation",
-    "models.fast_layers", "models.precision", "training.batches", "training.loop", "runs.loading",
-    "runs.exports", "explain.activations", "explain.feature_maps", "explain.history",
+    "models.fast_layers", "models.precision", "imports.rebuild", "imports.rebuilt",
+    "imports.bring", "imports.words", "imports.imported", "imports.mistakes", "training.batches",
+    "training.loop", "runs.loading", "runs.exports", "explain.activations",
+    "explain.feature_maps", "explain.history",
 }  # fmt: skip
 OURS = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "pages").rglob("*.py")), ROOT / "app.py"]
 

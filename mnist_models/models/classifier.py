@@ -1,19 +1,17 @@
 """A trained network compiled to read digits: uint8 images in, the probability of each digit out."""
 
 import io
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from mnist_models.data import dataset, npz
-from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX, SCRAMBLE
-from mnist_models.data.probabilities import digits_of, is_confident
+from mnist_models.data.dataset import IMAGE_SIZE_PX, SCRAMBLE
 from mnist_models.models import networks
-from mnist_models.models.predictions import CONFIDENCE_THRESHOLD, Predictions
+from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
+from mnist_models.models.reader import Reader
 from mnist_models.settings.hyperparameters import Hyperparameters
 
 
@@ -21,26 +19,7 @@ class WeightsError(ValueError):
     """Weights that do not belong to the network they are meant for, or cannot be read."""
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a network reads in one image.
-
-    Attributes:
-        digit: 0 to 9, the most probable.
-        probability: Of that digit, 0 to 1.
-        probabilities: Of all ten digits, they sum to 1.
-        elapsed_ms: The time that inference took, in milliseconds.
-        is_confident: Whether the digit is probable enough to say that it was read.
-    """
-
-    digit: int
-    probability: float
-    probabilities: tuple[float, ...]
-    elapsed_ms: float
-    is_confident: bool
-
-
-class Classifier:
+class Classifier(Reader):
     """A network that reads digits through one compiled call.
 
     `keras.Model.predict` takes some 30 ms for one image, most of it preparing a loop; a compiled
@@ -108,36 +87,6 @@ class Classifier:
         in between."""
         for start in range(0, len(images), self.batch_size):
             yield self._probabilities(tf.constant(images[start : start + self.batch_size])).numpy()
-
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """The probability of each digit: uint8 (N, 28, 28) in, float32 (N, 10) out."""
-        return np.concatenate([np.empty((0, CLASS_COUNT), np.float32), *self.batches(images)])
-
-    def predictions(self, images: np.ndarray) -> Predictions:
-        """What the network reads in each of many images, uint8 (N, 28, 28)."""
-        return Predictions.of(self.probabilities(images))
-
-    def read(self, image: np.ndarray) -> Prediction:
-        """What the network reads in one image, uint8 (28, 28)."""
-        return self.predict_all(image[np.newaxis])[0]
-
-    def predict_all(self, images: np.ndarray) -> list[Prediction]:
-        """What the network reads in each of many images, uint8 (N, 28, 28); each took an equal
-        share of the time."""
-        start = time.perf_counter()
-        probabilities = self.probabilities(images)
-        digits, rows = digits_of(probabilities).tolist(), probabilities.tolist()
-        elapsed_ms = (time.perf_counter() - start) * 1000 / max(len(images), 1)
-        return [
-            Prediction(
-                digit,
-                row[digit],
-                tuple(row),
-                elapsed_ms,
-                is_confident(row[digit], self.confidence_threshold),
-            )
-            for digit, row in zip(digits, rows, strict=True)
-        ]
 
 
 def scrambled(images: tf.Tensor) -> tf.Tensor:

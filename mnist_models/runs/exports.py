@@ -102,7 +102,7 @@ python train.py
     trains such a network again: puts it into model.keras, the course of its training into
     history.json and curves.png
 python -m mnist_models import FILE.zip
-    takes this file into the app; so does "Import a run" on its Train page"""
+    takes this file into the app; so does "Import a run or a model" on its Train page"""
 
 RACE_TEXT = """\
 A race: both models learned from the same images in the same order, and had the same budget

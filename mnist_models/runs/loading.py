@@ -1,15 +1,41 @@
-"""From a run in the store to its model, ready to classify."""
+"""From a run in the store to its model, ready to classify; and from somebody's file to a run."""
 
+from collections.abc import Callable
+
+from mnist_models.data import dataset
+from mnist_models.imports import imported
+from mnist_models.imports.bring import Brought
+from mnist_models.imports.diagnosis import Diagnosis
 from mnist_models.models.classifier import Classifier, WeightsError
+from mnist_models.models.evaluation import evaluate
+from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
+from mnist_models.models.reader import Reader
 from mnist_models.runs.store import RunStore
-from mnist_models.runs.tables import StoreError
+from mnist_models.runs.tables import Run, StoreError
+from mnist_models.training.progress import Measured
+
+# What a network from a file is nearest to: whether it is convolutional, to a key of NETWORKS.
+NEAREST = {False: "dnn", True: "cnn"}
+
+
+def load_reader(store: RunStore, run_id: str) -> Reader:
+    """The model of a finished or stopped run, a pretrained one, or one from somebody's file.
+
+    Raises:
+        StoreError: When there is none.
+        RefusedError: The file cannot be used any more.
+    """
+    run = store.run(run_id)
+    if run.imported:
+        return imported.reopened(store.weights(run_id), run.imported)
+    return load_classifier(store, run_id)
 
 
 def load_classifier(store: RunStore, run_id: str) -> Classifier:
     """The model of a finished or stopped run, or a pretrained one.
 
     Raises:
-        StoreError: When there is none.
+        StoreError: When there is none, or it came from a file.
     """
     run = store.run(run_id)
     try:
@@ -18,3 +44,47 @@ def load_classifier(store: RunStore, run_id: str) -> Classifier:
         )
     except WeightsError as error:
         raise StoreError(f"{run.label} cannot be used: {error} Choose another run.") from error
+
+
+def keep_imported(
+    store: RunStore,
+    name: str,
+    content: bytes,
+    config: bytes | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> tuple[Run | None, Brought, Diagnosis]:
+    """Examines a network from somebody's file and keeps it where it reads digits.
+
+    Args:
+        name: What to call it.
+        content, config: See reading.read.
+        progress: Is told how much is done, 0 to 1.
+
+    Returns:
+        The run, None where it reads no digits; and what it is.
+
+    Raises:
+        RefusedError: There is no network in the file, or none that can be used here.
+        StoreError: It cannot be kept.
+    """
+    brought, found = imported.examined(content, config, progress)
+    if not found.usable:
+        return None, brought, found
+    evaluation = evaluate(found.predictions, dataset.load().test.labels)
+    run = store.add_imported(
+        NEAREST[brought.is_convolutional],
+        name,
+        imported.card_of(brought, found),
+        imported.packed(content, config),
+        Measured(
+            parameters=brought.parameters,
+            epochs=0,
+            elapsed_s=0,
+            temperature=1,
+            confidence_threshold=CONFIDENCE_THRESHOLD,
+            test_loss=evaluation.loss,
+            test_accuracy=evaluation.accuracy,
+        ),
+        found.predictions,
+    )
+    return run, brought, found

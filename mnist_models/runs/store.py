@@ -31,6 +31,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from mnist_models.models.predictions import Predictions, PredictionsError
 from mnist_models.runs import pretrained
 from mnist_models.runs.tables import (
+    IMPORTED,
     IN_PROGRESS,
     READABLE,
     CheckpointRow,
@@ -45,9 +46,9 @@ from mnist_models.runs.tables import (
     bring_up_to_date,
     clean_name,
 )
-from mnist_models.settings.hyperparameters import Hyperparameters
+from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
 from mnist_models.training.checkpoints import MOST_BYTES_OF_ALL, Checkpoint
-from mnist_models.training.progress import Curve, Trained
+from mnist_models.training.progress import Curve, Measured, Trained
 
 DEFAULT_FILE = Path(__file__).parents[2] / "saved" / "runs.sqlite3"
 # The time at which a process was started is taken from a clock that may be set while it runs.
@@ -153,6 +154,38 @@ class RunStore:
     def add(self, hyperparameters: Hyperparameters, name: str, trained: Trained) -> Run:
         """A run that was trained elsewhere, with all that it left behind, or nothing of it."""
         (run,) = self._add([(hyperparameters, name, trained)], None)
+        return run
+
+    def add_imported(
+        self,
+        network: str,
+        name: str,
+        card: dict[str, Any],
+        file: bytes,
+        measured: Measured,
+        predictions: Predictions,
+    ) -> Run:
+        """A network that was trained elsewhere, or nothing of it.
+
+        Args:
+            network: Which kind it is nearest to, a key of NETWORKS.
+            card, file: See imported.card_of and imported.packed.
+            predictions: What it reads in the 10,000 test images.
+        """
+        run = Run(
+            id=secrets.token_hex(4),
+            name=clean_name(name) or NETWORKS[network].title,
+            network=network,
+            values={IMPORTED: card},
+            state=RunState.FINISHED,
+            created_at=datetime.now(UTC),
+            **measured._asdict(),
+        )
+        with self._session() as session:
+            session.add(run)
+            session.flush()  # the rows that refer to it come after
+            session.merge(WeightsRow(run_id=run.id, weights=file))
+            session.merge(PredictionsRow(run_id=run.id, predictions=predictions.pack()))
         return run
 
     def add_race(self, trainings: Iterable[tuple[Hyperparameters, str, Trained]]) -> list[Run]:

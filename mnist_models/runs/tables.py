@@ -49,6 +49,8 @@ class RunState(enum.StrEnum):
 
 IN_PROGRESS = (RunState.QUEUED, RunState.RUNNING, RunState.MEASURING)
 READABLE = (RunState.FINISHED, RunState.STOPPED)
+# In place of hyperparameters, where a network was not trained here.
+IMPORTED = "imported"
 # How long a name may be.
 NAME_CHARACTERS = 40
 
@@ -111,12 +113,22 @@ class Run(Base):
     deleted_at: Mapped[datetime | None] = mapped_column(_UtcDateTime)
 
     @property
+    def imported(self) -> dict[str, Any] | None:
+        """How a network from somebody's file is fed, see imported.card_of; None for all others."""
+        return self.values.get(IMPORTED)
+
+    @property
     def hyperparameters(self) -> Hyperparameters:
         """What was trained, validated again.
 
         Raises:
-            StoreError: When that is not possible any more.
+            StoreError: When that is not possible any more, or was never.
         """
+        if self.imported:
+            raise StoreError(
+                f"{self.label} came from a file, so nothing is known of its training: choose a "
+                "model that was trained here."
+            )
         try:
             return hyperparameters.validate(self.values)
         except hyperparameters.HyperparametersError as error:

@@ -4,7 +4,6 @@ often so far, and where to see why."""
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -12,29 +11,27 @@ import streamlit as st
 from mnist_models.data.corruptions import CORRUPTIONS
 from mnist_models.data.dataset import CLASS_COUNT
 from mnist_models.explain import contrasts
+from mnist_models.models.reader import Prediction
 from mnist_models.runs import comparison
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, memory
 from pages.parts.lessons import cached, frame
 
-if TYPE_CHECKING:  # importing it imports TensorFlow
-    from mnist_models.models.classifier import Prediction
 
-
-def _answers(predictions: Mapping[str, "Prediction"]) -> set[int | None]:
+def _answers(predictions: Mapping[str, Prediction]) -> set[int | None]:
     """What the models say, each answer once; None is "not sure"."""
     return {one.digit if one.is_confident else None for one in predictions.values()}
 
 
-def agreement(predictions: Mapping[str, "Prediction"]) -> None:
+def agreement(predictions: Mapping[str, Prediction]) -> None:
     """A line that says whether the models agree, in a container of its own: it is hidden while the
     browser reads on."""
     with st.container(key="agreement"):
         _agreement(predictions)
 
 
-def _agreement(predictions: Mapping[str, "Prediction"]) -> None:
+def _agreement(predictions: Mapping[str, Prediction]) -> None:
     digits = _answers(predictions)
     if digits == {None}:
         st.info(
@@ -60,7 +57,7 @@ def _agreement(predictions: Mapping[str, "Prediction"]) -> None:
 
 
 def ask(
-    run_ids: Mapping[str, str], predictions: Mapping[str, "Prediction"], image: np.ndarray
+    run_ids: Mapping[str, str], predictions: Mapping[str, Prediction], image: np.ndarray
 ) -> None:
     """Asks which digit was drawn, one tap, and notes it on the board and in the tally.
 
@@ -87,7 +84,7 @@ def ask(
         boxes[drawing] = comparison.box(*_right(predictions, told))
 
 
-def _right(predictions: Mapping[str, "Prediction"], label: int) -> list[bool]:
+def _right(predictions: Mapping[str, Prediction], label: int) -> list[bool]:
     """Whether each model is right; one that is not sure is not."""
     return [one.is_confident and one.digit == label for one in predictions.values()]
 
@@ -101,7 +98,7 @@ def tally(run_ids: Mapping[str, str]) -> None:
 
 
 def see_why(
-    run_ids: Mapping[str, str], predictions: Mapping[str, "Prediction"], image: np.ndarray
+    run_ids: Mapping[str, str], predictions: Mapping[str, Prediction], image: np.ndarray
 ) -> None:
     """Where the models disagree, a link to the lesson that shows best why, for this very digit: it
     is the one in which they differ most.

@@ -10,9 +10,9 @@ import atexit
 import gc
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -20,11 +20,13 @@ import streamlit as st
 from mnist_models import tensorflow_loader
 from mnist_models.data import dataset, npz
 from mnist_models.data.dataset import IMAGE_SIZE_PX
+from mnist_models.errors import UnavailableError
 from mnist_models.models import portable
 from mnist_models.models.predictions import Predictions
+from mnist_models.models.reader import Reader
 from mnist_models.runs import pretrained, worker
 from mnist_models.runs.store import RunStore
-from mnist_models.runs.tables import StoreError
+from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, DnnHyperparameters, Hyperparameters
 from mnist_models.tensorflow_loader import TensorFlowError
 from mnist_models.training.progress import Curve
@@ -60,16 +62,33 @@ def engine() -> Engine:
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def classifier(run_id: str) -> Classifier:
+def classifier(run_id: str) -> Reader:
     """The model of a run, compiled. The first time takes a tenth of a second, and TensorFlow's
     import."""
     tensorflow().wait()
-    from mnist_models.runs.loading import load_classifier
+    from mnist_models.runs.loading import load_reader
 
-    reader = load_classifier(store(), run_id)
+    reader = load_reader(store(), run_id)
     # The first prediction allocates memory; no visitor should wait for that.
     reader.read(np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8))
     return reader
+
+
+def trained_here(run_id: str) -> Classifier:
+    """The same, where a lesson looks at what happens between the layers.
+
+    Raises:
+        UnavailableError: The model came from a file, and has layers that lessons do not know.
+    """
+    reader = classifier(run_id)
+    from mnist_models.models.classifier import Classifier
+
+    if isinstance(reader, Classifier):
+        return reader
+    raise UnavailableError(
+        f"{store().run(run_id).label} came from a file, and this view needs the layers of a model "
+        "that was trained here: choose another model."
+    )
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -177,19 +196,30 @@ def mnist_for_keras() -> bytes:
     return npz.write(dataset.for_keras())
 
 
-def imported(file: BinaryIO) -> tuple[str | None, str | None]:
-    """Imports an exported run, or race, into the store.
+def imported(
+    content: bytes, name: str, progress: Callable[[float], None]
+) -> tuple[Run | None, str | None]:
+    """Imports an exported run, or race, into the store, or somebody's saved network.
+
+    Args:
+        content: The file.
+        name: The file's.
+        progress: Is told how much is done, 0 to 1.
 
     Returns:
-        Its id there, of a race that of one of its runs, or else a sentence that says why it cannot
-        be imported.
+        The run, of a race one of its runs, or else a sentence that says why it cannot be imported.
     """
     tensorflow().wait()
+    from mnist_models.imports import reading, words
     from mnist_models.runs.exports import ExportError, import_runs
+    from mnist_models.runs.loading import keep_imported
 
     try:
-        return import_runs(store(), file)[0].id, None
-    except (ExportError, StoreError) as error:
+        if reading.is_run(content):
+            return import_runs(store(), content)[0], None
+        run, brought, found = keep_imported(store(), name, content, progress=progress)
+        return run, None if run else words.what_it_wants(brought, found)
+    except (ExportError, UnavailableError) as error:
         return None, str(error)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -15,12 +14,10 @@ from mnist_models.data import numbers
 from mnist_models.data.pictures import with_boxes
 from mnist_models.data.preprocessing import Preparation, prepare_found
 from mnist_models.errors import UnavailableError
+from mnist_models.models.reader import Prediction, Reader
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, resources
-
-if TYPE_CHECKING:  # importing it imports TensorFlow
-    from mnist_models.models.classifier import Classifier, Prediction
 
 KEPT = "several digits"
 DIGIT_PX = 84
@@ -86,7 +83,7 @@ def find(runs: Mapping[str, Run], preparation: Preparation | None) -> Several | 
     return kept[2]
 
 
-def _found(ink: np.ndarray, models: Mapping[str, Classifier]) -> Several | None:
+def _found(ink: np.ndarray, models: Mapping[str, Reader]) -> Several | None:
     lines = numbers.lines(
         ink, lambda images: [model.probabilities(images) for model in models.values()]
     )

@@ -389,9 +389,10 @@ def test_a_race_ends_in_who_won_and_both_can_be_drawn_for(store, offered):
         assert app.button(key=f"draw-for-{run.network}")
     # Handed in as one file, it is a race again where that is imported.
     name = f"race-{runs[0].id[:4]}"
-    brought, problem = resources.imported(io.BytesIO(offered[f"{name}.zip"]()))
-    assert problem is None and store.run(brought).race not in (None, race)
-    assert len(racers(store, store.run(brought).race)) == 2
+    content = offered[f"{name}.zip"]()
+    brought, problem = resources.imported(content, "race.zip", lambda share: None)
+    assert problem is None and brought.race not in (None, race)
+    assert len(racers(store, brought.race)) == 2
     with Image.open(io.BytesIO(offered[f"{name}.png"]())) as both:
         assert colors_of(both) == set(palette.COLORS.values())
 

@@ -197,7 +197,7 @@ def read_replay(run_id: str, objects: str) -> np.ndarray:
 @st.cache_resource(show_spinner=False, max_entries=32)
 def inspector(run_id: str) -> Inspector:
     """The model of a run, compiled to give the activations of every layer."""
-    reader = resources.classifier(run_id)
+    reader = resources.trained_here(run_id)
     from mnist_models.explain.activations import Inspector
 
     this = Inspector(reader.network, reader.given)
@@ -220,7 +220,8 @@ def gradient(run_id: str) -> explanations.Gradient:
     """The gradient of a run's logits with respect to each pixel."""
     from mnist_models.explain.explanations import gradient_of
 
-    return gradient_of(resources.classifier(run_id).network, resources.classifier(run_id).seen)
+    reader = resources.trained_here(run_id)
+    return gradient_of(reader.network, reader.seen)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -228,7 +229,8 @@ def last_hidden(run_id: str) -> neighbours.LastHidden:
     """The activations of a run's last hidden layer (an embedding)."""
     from mnist_models.explain.neighbours import last_hidden
 
-    return last_hidden(resources.classifier(run_id).network, resources.classifier(run_id).seen)
+    reader = resources.trained_here(run_id)
+    return last_hidden(reader.network, reader.seen)
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)

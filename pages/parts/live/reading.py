@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -17,14 +17,12 @@ from mnist_models.data.dataset import SCRAMBLE
 from mnist_models.data.preprocessing import THICKEST_STROKE_PX, THINNEST_STROKE_PX, Preparation
 from mnist_models.data.probabilities import NOT_SURE, SAME
 from mnist_models.models import portable
+from mnist_models.models.reader import Prediction
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import resources
 from pages.parts.charts.palette import COLORS
 from pages.parts.components import component
-
-if TYPE_CHECKING:  # importing it imports TensorFlow
-    from mnist_models.models.classifier import Prediction
 
 STYLES = Path(__file__).with_name("reading.css")
 # The ink of a drawing is sent to be looked at, no larger than this.
@@ -48,8 +46,10 @@ def answer(prediction: Prediction | None) -> str:
 
 
 def when(run: Run) -> str:
-    """What is to be said of a model too large for the browser: when it reads."""
-    return " · read when you lift the pen" if run.parameters > portable.MOST_PARAMETERS else ""
+    """What is to be said of a model that is too large for the browser, or came from a file: when
+    it reads."""
+    is_late = run.imported or run.measured.parameters > portable.MOST_PARAMETERS
+    return " · read when you lift the pen" if is_late else ""
 
 
 def bars(name: str) -> None:
@@ -168,4 +168,4 @@ def _picture(pixels: np.ndarray) -> dict[str, Any]:
 
 
 def _text(pixels: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(pixels)).decode()
+    return base64.b64encode(pixels.tobytes()).decode()

@@ -1,6 +1,7 @@
 """Sharing: a link to the settings, the code, and a run as a file."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -14,12 +15,14 @@ from mnist_models.settings.hyperparameters import (
     number,
 )
 from mnist_models.settings.script import script
-from pages.parts import addresses, page, resources
+from pages.parts import addresses, page, resources, selection
 from pages.parts.charts import learning_curves, pictures
 from pages.parts.train import form
 
 # In the session: the settings of the link that was followed last, or none.
 TAKEN = "link-taken"
+# How the files end that can be imported.
+SAVED = ["zip", "keras", "h5", "hdf5", "onnx", "tflite", "pt", "pth"]
 
 
 def follow_link() -> None:
@@ -193,23 +196,72 @@ def _code(hyperparameters: Hyperparameters) -> None:
 
 
 def import_run(show: Callable[[str], None]) -> None:
-    """Uploads and imports an exported run.
+    """Uploads and imports an exported run, or a network that was trained elsewhere.
 
     Args:
-        show: Called with the id of the run once it is imported.
+        show: Called with the id of a run once it is imported.
     """
-    with st.popover("Import a run", icon=":material/upload:"):
-        file = st.file_uploader("Exported run (.zip)", type=["zip"], key="brought")
-        if file is None:
-            return
+    with st.popover("Import a run or a model", icon=":material/upload:"):
+        st.caption(
+            "A run that was exported here, or any saved MNIST network: Keras (.keras, .h5), ONNX, "
+            "TensorFlow Lite, PyTorch's state_dict, or a zip of a SavedModel, of a TensorFlow.js "
+            "model, or of weights and their JSON. Nothing in a file is executed."
+        )
+        file = st.file_uploader("Exported run or saved model", type=SAVED, key="brought")
         # Each file once, however often the page is drawn.
-        if st.session_state.get("brought-file") != file.file_id:
-            with st.spinner("Checking the file, building the model, computing test accuracy …"):
-                run_id, st.session_state["brought-problem"] = resources.imported(file)
+        if file and st.session_state.get("brought-file") != file.file_id:
+            wait = "Checking the file, building the model, computing test accuracy …"
+            bar = st.progress(0.0, wait)
+
+            def progress(share: float) -> None:
+                bar.progress(min(share, 1.0), wait)
+
+            run, problem = resources.imported(file.getvalue(), file.name, progress)
+            bar.empty()
+            st.session_state["brought-run"] = run, problem
             st.session_state["brought-file"] = file.file_id
-            if run_id:
-                show(run_id)
-        if problem := st.session_state["brought-problem"]:
+            if run and run.imported:
+                selection.select(run)
+            elif run:
+                show(run.id)
+        run, problem = st.session_state["brought-run"] if file else (None, None)
+        if problem:
             st.error(page.plain(problem))
-        else:
-            st.success("Imported. It is in the list of runs.")
+        elif run:
+            st.success(f"Imported as {page.plain(run.label)}. It is in the list of models.")
+    # Below: a popover has no room for it.
+    if run and run.imported:
+        with st.container(border=True):
+            _diagnosis(run.label, run.network, run.imported)
+
+
+def _diagnosis(label: str, network: str, card: Mapping[str, Any]) -> None:
+    """What was found out about a network from a file: in sentences, and all ways to feed it that
+    were tried."""
+    st.markdown(
+        f"**{page.plain(label)}** is selected on Draw, as the {NETWORKS[network].title}, and is in "
+        "every list of models."
+    )
+    for sentence in card["said"]:
+        st.markdown(page.plain(sentence))
+    with st.expander("Every way to feed it that was tried"):
+        st.caption(
+            "Test accuracy of each, on up to 1,000 test images; those that read far worse than the "
+            "best were tried on 100. Of those within half a point of the best, the one with the "
+            "lowest loss is chosen."
+        )
+        st.dataframe(
+            {
+                "Fed": [trial["title"] for trial in card["tried"]],
+                "Test accuracy": [100 * trial["test_accuracy"] for trial in card["tried"]],
+                "Training accuracy": [100 * trial["train_accuracy"] for trial in card["tried"]],
+                "Loss": [trial["loss"] for trial in card["tried"]],
+            },
+            column_config={
+                "Test accuracy": st.column_config.NumberColumn(format="%.1f%%"),
+                "Training accuracy": st.column_config.NumberColumn(format="%.1f%%"),
+                "Loss": st.column_config.NumberColumn(format="%.3f"),
+            },
+            hide_index=True,
+            alt="Ways to feed the model",
+        )

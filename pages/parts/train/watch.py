@@ -40,6 +40,8 @@ def entries() -> Entries:
     """
     together: dict[str, list[Run]] = {}
     for run in reversed(resources.store().runs()):
+        if run.imported:  # nobody watched it learn
+            continue
         together.setdefault(run.race or run.id, []).append(run)
     return {racers[0].id: racers for racers in reversed(together.values())}
 

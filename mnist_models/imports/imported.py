@@ -1,0 +1,132 @@
+"""A network from a file as a model like any other: kept with how it wants to be fed, and reading
+digits."""
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from mnist_models.data import npz
+from mnist_models.imports import bring, diagnosis, words
+from mnist_models.imports.bring import Brought
+from mnist_models.imports.diagnosis import Diagnosis
+from mnist_models.imports.feeding import Feeding, Layout
+from mnist_models.imports.refusal import RefusedError
+from mnist_models.models.reader import Reader
+
+BATCH = 500
+# How much of the work is done once the file is open.
+OPENED = 0.2
+SAVED, CONFIG = "saved", "config"
+
+
+class ImportedReader(Reader):
+    """See reader.Reader.
+
+    Attributes:
+        feeding: How images are laid out and scaled for it.
+    """
+
+    def __init__(self, brought: Brought, card: dict[str, Any]) -> None:
+        """Args:
+        brought: What computes it.
+        card: How it wants to be fed, and what it gives, see `card_of`.
+        """
+        self._brought, self._card = brought, card
+        self.feeding = Feeding(Layout(**_tuples(card["layout"])), card["scale"])
+        self._output, self._classes = card["output"], tuple(card["classes"])
+
+    @property
+    def scale(self) -> str:
+        """How the values of pixels are scaled for it, a key of feeding.SCALES."""
+        return self.feeding.scale
+
+    def fed(self, scale: str) -> "ImportedReader":
+        """The same model, fed with another scale."""
+        return ImportedReader(self._brought, self._card | {"scale": scale})
+
+    def close(self) -> None:
+        """Ends the process that computes it, where there is one."""
+        self._brought.close()
+
+    def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        for start in range(0, len(images), BATCH):
+            batch = images[start : start + BATCH]
+            said = self._brought.network.outputs(self.feeding(batch))
+            yield diagnosis.probabilities(
+                diagnosis.rows(said, len(batch)), self._output, self._classes
+            )
+
+
+def card_of(brought: Brought, found: Diagnosis) -> dict[str, Any]:
+    """What is kept of a network beside its file, as JSON."""
+    layout = found.chosen.feeding.layout
+    return {
+        "candidate": brought.candidate,
+        "layout": {
+            "shape": list(layout.shape),
+            "side_px": layout.side_px,
+            "channels": layout.channels,
+            "channels_first": layout.channels_first,
+            "fit": layout.fit,
+            "transposed": layout.transposed,
+        },
+        "scale": found.chosen.feeding.scale,
+        "output": found.output,
+        "classes": list(found.chosen.classes),
+        "said": [
+            words.what_it_is(brought),
+            words.what_it_wants(brought, found),
+            words.output(found),
+            words.how_good(found),
+        ],
+        "tried": words.as_json(brought, found)["tried"],
+    }
+
+
+def _tuples(layout: dict[str, Any]) -> dict[str, Any]:
+    return layout | {"shape": tuple(layout["shape"])}
+
+
+def packed(content: bytes, config: bytes | None) -> bytes:
+    """The file, with the description of its layers where that is another one, in one archive."""
+    arrays = {SAVED: np.frombuffer(content, np.uint8)}
+    if config is not None:
+        arrays[CONFIG] = np.frombuffer(config, np.uint8)
+    return npz.write(arrays)
+
+
+def reopened(kept: bytes, card: dict[str, Any]) -> ImportedReader:
+    """The model of such an archive.
+
+    Raises:
+        RefusedError: It is damaged, or cannot be computed any more.
+    """
+    try:
+        arrays = npz.read(io.BytesIO(kept))
+        content = arrays[SAVED].tobytes()
+        config = arrays[CONFIG].tobytes() if CONFIG in arrays else None
+    except (npz.ArchiveError, KeyError) as error:
+        raise RefusedError("What was kept of it is damaged: bring the file again.") from error
+    return ImportedReader(bring.open_file(content, config, candidate=card["candidate"]), card)
+
+
+def examined(
+    content: bytes,
+    config: bytes | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> tuple[Brought, Diagnosis]:
+    """The network of a file, and what was measured of it; it is closed already.
+
+    Raises:
+        RefusedError: There is none in it, or none that can be used here.
+    """
+    brought = bring.open_file(content, config, lambda share: progress(OPENED * share))
+    try:
+        found = diagnosis.diagnose(
+            brought.network, lambda share: progress(OPENED + (1 - OPENED) * share)
+        )
+        return brought, found
+    finally:
+        brought.close()
