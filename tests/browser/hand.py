@@ -64,8 +64,12 @@ def touch(page: Page, target: Locator, way: list, end: str = "touchEnd") -> None
 
 
 def expect_reading(page: Page, digit: str, networks: tuple[str, ...] = ("dnn", "cnn")) -> None:
-    """Waits until both networks read this digit; "–" for none."""
+    """Waits until both networks read this digit on the server; "–" for none."""
     for network in networks:
-        expect(
-            page.locator(f".st-key-prediction-{network} [data-testid=stMetricValue]")
-        ).to_have_text(digit)
+        expect(prediction(page, network)).to_have_text(digit)
+    expect(page.locator(".inference", has_text="in your browser")).to_have_count(0)
+
+
+def prediction(page: Page, name: str) -> Locator:
+    """Where the page shows the digit that a model reads."""
+    return page.locator(f".st-key-prediction-{name} [data-testid=stMetricValue]")

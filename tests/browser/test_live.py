@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from benchmarks import drawing
 from benchmarks.visitor import DIGITS
@@ -19,7 +19,7 @@ from mnist_models.models.classifier import Classifier, weights_of
 from mnist_models.runs import loading, pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
-from tests.browser.hand import SEVEN, ZERO, canvas, draw, expect_reading, open_draw
+from tests.browser.hand import SEVEN, ZERO, canvas, draw, expect_reading, open_draw, prediction
 
 SCRIPTS = Path(__file__).parents[2] / "pages" / "parts" / "live"
 # Between a test and the functions of the scripts.
@@ -133,10 +133,6 @@ def begin_to_draw(page: Page, stroke: list) -> None:
         page.mouse.move(*place, steps=8)
 
 
-def metric(page: Page, name: str) -> Locator:
-    return page.locator(f".st-key-prediction-{name} [data-testid=stMetricValue]")
-
-
 def test_both_digits_follow_the_pen_and_only_the_end_of_the_stroke_is_told(page, server):
     told = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: told.append(frame)))
@@ -144,7 +140,8 @@ def test_both_digits_follow_the_pen_and_only_the_end_of_the_stroke_is_told(page,
         open_draw(page, server.url)
     expect_reading(page, "–")
     begin_to_draw(page, SEVEN[0])
-    expect_reading(page, "7")
+    for network in ("dnn", "cnn"):
+        expect(prediction(page, network)).to_have_text("7")
     expect(page.locator(".st-key-steps figcaption").first).to_contain_text("Crop to the ink: 14")
     for network in ("dnn", "cnn"):
         expect(page.locator(WHERE.format(network))).to_contain_text("in your browser")
@@ -175,7 +172,7 @@ def test_the_readings_follow_a_finger_too(phone, server):
         place = {"x": box["x"] + 170, "y": box["y"] + y}
         kind = "touchMove" if step else "touchStart"
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
-    expect_reading(phone, "1")
+    expect(prediction(phone, "dnn")).to_have_text("1")
     expect(phone.locator(WHERE.format("cnn"))).to_contain_text("in your browser")
     session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     expect(phone.locator(WHERE.format("cnn"))).to_contain_text("on the server")
@@ -195,14 +192,14 @@ def test_without_its_weights_the_browser_leaves_reading_to_the_server(page, serv
 def test_shuffled_models_follow_the_pen_with_what_they_see(page, server):
     page.goto(f"{server.url}/scramble")
     for name in ("original-dnn", "shuffled-cnn"):
-        expect(metric(page, name)).to_have_text("4")
+        expect(prediction(page, name)).to_have_text("4")
     expect(page.locator(".st-key-shuffled canvas")).to_have_count(2)
     page.get_by_role("button", name="Clear").click()
-    expect(metric(page, "shuffled-cnn")).to_have_text("–")
+    expect(prediction(page, "shuffled-cnn")).to_have_text("–")
     begin_to_draw(page, ZERO[0])
     for name in ("original-dnn", "original-cnn", "shuffled-dnn"):
-        expect(metric(page, name)).to_have_text("0")
-    expect(metric(page, "shuffled-cnn")).to_have_text(re.compile("[0-9]|not sure"))
+        expect(prediction(page, name)).to_have_text("0")
+    expect(prediction(page, "shuffled-cnn")).to_have_text(re.compile("[0-9]|not sure"))
     page.mouse.up()
     pixels = page.evaluate(
         "[...document.querySelectorAll('.st-key-shuffled canvas')].map((one) => "
