@@ -289,7 +289,11 @@ def test_before_anything_was_trained_the_form_has_the_page(monkeypatch, tmp_path
     assert not [box for box in app.selectbox if box.label == "Run"]
 
 
-def test_watching_a_run_folds_the_form_and_its_settings_unfold_it_with_nothing_lost(finished_run):
+def test_watching_a_run_folds_the_form_and_its_settings_unfold_it_with_nothing_lost(
+    store, finished_run
+):
+    # A newer one, so that it is this that the page shows first.
+    store.set_state(store.create(TINY).id, RunState.INTERRUPTED)
     app = page(network="dnn").run()
     app.slider(key="dnn.epochs").set_value(9).run()
     app.toggle(key="dnn.batch_norm").set_value(False).run()
