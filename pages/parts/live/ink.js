@@ -46,7 +46,7 @@ function crop({ pixels, width }, [left, top, right, bottom]) {
   return part
 }
 
-const box = { reach: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) }
+const average = { reach: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) }
 const bicubic = {
   reach: 2,
   weight: (x) => {
@@ -146,12 +146,13 @@ function scaledInk(drawn) {
     ink += value
     squares += value * value
   }
-  const shape = padded(fine.pixels.map((value) => value >= squares / ink / 2), fine.width, fine.height, 1)
+  const inked = fine.pixels.map((value) => value >= squares / ink / 2)
+  const shape = padded(inked, fine.width, fine.height, 1)
   const [width, height] = [fine.width + 2, fine.height + 2]
   const depth = depths(shape, width, height)
   let [inside, count] = [0, 0]
-  shape.forEach((inked, at) => {
-    if (!inked) return
+  shape.forEach((isInk, at) => {
+    if (!isInk) return
     inside += depth[at]
     count += 1
   })
@@ -163,11 +164,11 @@ function scaledInk(drawn) {
     const longer = Math.max(fine.width, fine.height)
     const grow = (wantedPx * longer - DIGIT * strokeWidth) / (DIGIT - wantedPx) / 2
     image = grow > 0 ? grown(shape, width, height, grow) : shrunk(depth, width, height, -grow)
-    const inked = boxOf(image, 0)
-    if (!inked) return null
-    image = crop(image, inked)
+    const box = boxOf(image, 0)
+    if (!box) return null
+    image = crop(image, box)
   }
-  const scaled = fitted(image, DIGIT, box)
+  const scaled = fitted(image, DIGIT, average)
   const most = scaled.pixels.reduce((most, value) => Math.max(most, value), 0)
   const brighter = Math.fround(FULL / most)
   const pixels = scaled.pixels.map((value) => rounded(Math.fround(value * brighter)))

@@ -10,7 +10,8 @@ const HALVES = Float32Array.from({ length: 2 ** 16 }, (_, bits) => half(bits))
 const erf = (x) => {
   // Abramowitz and Stegun, 7.1.26; wrong by at most 1.5e-7.
   const t = 1 / (1 + 0.3275911 * Math.abs(x))
-  const sum = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t
+  const factors = [1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592]
+  const sum = factors.reduce((sum, factor) => (sum + factor) * t, 0)
   return Math.sign(x) * (1 - sum * Math.exp(-x * x))
 }
 const sigmoid = (x) => 1 / (1 + Math.exp(-x))
@@ -46,7 +47,10 @@ function accumulate(sums, weights, values, rows, count) {
   let at = 0
   for (; at + 4 <= count; at += 4) {
     const [a, b, c, d] = [values[at], values[at + 1], values[at + 2], values[at + 3]]
-    let [i, j, k, l] = [rows[at] * units, rows[at + 1] * units, rows[at + 2] * units, rows[at + 3] * units]
+    let i = rows[at] * units
+    let j = rows[at + 1] * units
+    let k = rows[at + 2] * units
+    let l = rows[at + 3] * units
     for (let unit = 0; unit < units; unit++) {
       sums[unit] += a * weights[i++] + b * weights[j++] + c * weights[k++] + d * weights[l++]
     }
@@ -112,8 +116,11 @@ function pooled(pool, { values, side, channels }) {
 function probabilities(layers, image) {
   let maps = { values: Float32Array.from(image, (ink) => ink / 255), side: 28, channels: 1 }
   for (const layer of layers) {
-    if (layer.order) maps = { ...maps, values: Float32Array.from(layer.order, (at) => maps.values[at]) }
-    else maps = layer.pool ? pooled(layer.pool, maps) : convolved(layer, maps)
+    if (layer.order) {
+      maps = { ...maps, values: Float32Array.from(layer.order, (at) => maps.values[at]) }
+    } else {
+      maps = layer.pool ? pooled(layer.pool, maps) : convolved(layer, maps)
+    }
   }
   const most = Math.max(...maps.values)
   const powers = Array.from(maps.values, (logit) => Math.exp(logit - most))

@@ -1,8 +1,8 @@
-// Shows what the models read: what the server says of the drawing, and, while a digit is drawn, what
-// a worker in this browser reads of it so far.
+// Shows what the models read: what the server says of the drawing, and, while a digit is drawn,
+// what a worker in this browser reads of it so far.
 //
-// It is on the page with the models, as long as the page shows these. What the server last read comes
-// by answers.js.
+// It is on the page with the models, as long as the page shows these. What the server last read
+// comes by answers.js.
 
 // A device that often needs longer for a reading only shows those of the server.
 const TOO_SLOW_MS = 150
@@ -47,7 +47,8 @@ function inkOf(root) {
 function answerOf(model, probabilities) {
   const most = Math.max(...probabilities)
   const digit = probabilities.findIndex((probability) => probability >= most - page.same)
-  return { digit, probability: probabilities[digit], isSure: probabilities[digit] >= model.threshold - page.same }
+  const probability = probabilities[digit]
+  return { digit, probability, isSure: probability >= model.threshold - page.same }
 }
 
 // That, in a word.
@@ -182,7 +183,10 @@ function showSteps(steps) {
       `2. Resize so the longer side is 20 px (${scaled.width}×${scaled.height}); strokes ` +
         `${page.strokes} px wide, here ${strokePx.toFixed(1)} px`,
     ],
-    [image, "3. Centre: the centre of mass goes to the middle of 28×28 px; this is all the models see"],
+    [
+      image,
+      "3. Centre: the centre of mass goes to the middle of 28×28 px; this is all the models see",
+    ],
   ])
   showPictures("shuffled", [
     [image, "Original"],
