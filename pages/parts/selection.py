@@ -108,6 +108,11 @@ def choose(pair: str, *, fixed: bool = False) -> dict[str, Run]:
             explain()
             for network in NETWORKS:
                 _list(network, runs[network])
+            st.page_link(
+                "pages/train.py",
+                label="Bring a model that you trained (at the end of Train)",
+                icon=":material/upload:",
+            )
     return chosen
 
 
