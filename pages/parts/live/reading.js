@@ -132,6 +132,7 @@ function showAll(answers, isLive) {
 
 function showNumbers(numbers) {
   for (const model of page.models) {
+    if (!(model.id in numbers)) continue
     show(model, null, false)
     const place = placeOf(model.place)
     setText(place?.querySelector("[data-testid=stMetricValue]"), numbers[model.id])
