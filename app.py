@@ -91,19 +91,20 @@ def draw_and_read(
     # Both digits come before everything else: they are what the visitor is waiting for.
     predictions: dict[str, Prediction | None] = {}
     problems = []
-    digits = several.find(runs, preparation)
+    for network, run in runs.items():
+        try:
+            predictions[network] = read(run, preparation)
+        except UnavailableError as error:
+            predictions[network] = None
+            problems.append(str(error))
+    if digits := several.find(runs, preparation, predictions):
+        predictions = dict.fromkeys(runs)
     for network, place in places.items():
-        with place:
-            try:
-                predictions[network] = None if digits else read(runs[network], preparation)
-            except UnavailableError as error:
-                predictions[network] = None
-                problems.append(str(error))
-            with st.container(key=reading.prediction_key(network)):
-                st.metric(
-                    f"{NETWORKS[network].title} reads",
-                    digits.said(network) if digits else reading.answer(predictions[network]),
-                )
+        with place, st.container(key=reading.prediction_key(network)):
+            st.metric(
+                f"{NETWORKS[network].title} reads",
+                digits.said(network) if digits else reading.answer(predictions[network]),
+            )
     with canvas_and_device:
         reading.tell(
             {runs[network].id: found for network, found in predictions.items()},

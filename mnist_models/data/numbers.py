@@ -105,6 +105,12 @@ def lines(ink: np.ndarray, read: Read) -> list[list[Piece]]:
     return found
 
 
+def sureness(probabilities: Sequence[np.ndarray]) -> np.ndarray:
+    """How sure all models are of the same digit: floats (N, 10) of each in, floats (N,) of 0 to 1
+    out. What they are as sure of as SURELY_ONE is a single digit."""
+    return np.minimum.reduce(list(probabilities)).max(axis=1)
+
+
 def is_page(ink: np.ndarray) -> bool:
     """Whether ink, uint8 (H, W), is more than a number that somebody wrote large."""
     heights = Marks(ink).heights
@@ -183,8 +189,7 @@ def _cut(piece: Piece, read: Read) -> list[Piece]:
 
 def _sureness(pieces: list[Piece], read: Read) -> np.ndarray:
     """How sure both models are that each piece is the same digit, floats (N,) of 0 to 1."""
-    probabilities = read(np.stack([prepare_found(piece.ink).image for piece in pieces]))
-    return np.minimum.reduce(list(probabilities)).max(axis=1)
+    return sureness(read(np.stack([prepare_found(piece.ink).image for piece in pieces])))
 
 
 class _Ways:

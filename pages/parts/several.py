@@ -61,15 +61,23 @@ class Several:
         return f"{len(self.digits)} digits" if self.is_page else " ".join(self.lines_said(network))
 
 
-def find(runs: Mapping[str, Run], preparation: Preparation | None) -> Several | None:
+def find(
+    runs: Mapping[str, Run],
+    preparation: Preparation | None,
+    predictions: Mapping[str, Prediction | None],
+) -> Several | None:
     """The digits in a drawing if they are several; None for one, and where a model is missing.
 
     Args:
         runs: The two models, by kind.
         preparation: The drawing; None when blank.
+        predictions: What they read in the whole of it, by kind.
     """
     # A test digit is known to be one, of however many parts.
     if preparation is None or canvas.board().label is not None:
+        return None
+    read = [np.array([one.probabilities]) for one in predictions.values() if one]
+    if len(read) < len(runs) or numbers.sureness(read)[0] >= numbers.SURELY_ONE:
         return None
     asked = [run.id for run in runs.values()]
     kept = st.session_state.get(KEPT)
