@@ -144,8 +144,8 @@ class Feeding:
     @classmethod
     def in_use(cls, card: Mapping[str, Any]) -> "Feeding":
         """The same, unless another one was chosen by hand."""
-        measured, place = cls.kept(card), card.get(BY_HAND)
-        return measured if place is None else measured.tried(card["tried"][place])
+        measured = cls.kept(card)
+        return measured.tried(card["tried"][card[BY_HAND]]) if BY_HAND in card else measured
 
     def tried(self, trial: Mapping[str, Any]) -> "Feeding":
         """Another one that was tried with the same network, see words.as_json."""

@@ -92,14 +92,13 @@ def card_of(brought: Brought, found: Diagnosis) -> dict[str, Any]:
     }
 
 
-def fed_by_hand(kept: bytes, card: dict[str, Any], place: int | None) -> tuple[dict, Quality]:
+def fed_by_hand(kept: bytes, card: dict[str, Any], place: int) -> tuple[dict, Quality]:
     """A network that is to be fed otherwise than as it was measured to want.
 
     Args:
         kept: See `packed`.
         card: See `card_of`.
-        place: Which of the ways that were tried it is fed in from now on, its index; None for the
-            one that it wants.
+        place: Which of the ways that were tried it is fed in from now on, its index.
 
     Returns:
         Its new card, and how well it reads now.

@@ -46,13 +46,13 @@ def load_classifier(store: RunStore, run_id: str) -> Classifier:
         raise StoreError(f"{run.label} cannot be used: {error} Choose another run.") from error
 
 
-def feed_by_hand(store: RunStore, run_id: str, place: int | None) -> None:
+def feed_by_hand(store: RunStore, run_id: str, place: int) -> None:
     """Has a network from somebody's file fed in another of the ways that were tried, and measures
     anew how well it reads.
 
     Args:
         run_id: Its run.
-        place: The index of the way in the run's card; None for the one that it wants.
+        place: The index of the way among those in the run's card.
 
     Raises:
         StoreError: There is no such run, or it cannot be kept.

@@ -71,7 +71,7 @@ def find(runs: Mapping[str, Run], preparation: Preparation | None) -> Several | 
     # A test digit is known to be one, of however many parts.
     if preparation is None or canvas.board().label is not None:
         return None
-    asked = [run.id for run in runs.values()]
+    asked = [(run.id, run.imported) for run in runs.values()]
     kept = st.session_state.get(KEPT)
     if kept is None or kept[0] is not preparation or kept[1] != asked:
         try:

@@ -139,11 +139,8 @@ def test_a_network_is_fed_as_its_owner_chooses_and_again_as_it_was_measured():
     kept = imported.packed(forms.h5(model, forms.config_of(model)), None)
     card = imported.card_of(brought, found)
     test = dataset.load().test
-    (place,) = [
-        place for place, trial in enumerate(card["tried"])
-        if trial["scale"] == "raw" and not trial["transposed"]
-    ]  # fmt: skip
-    changed, quality = imported.fed_by_hand(kept, card, place)
+    scales = [trial["scale"] for trial in card["tried"]]
+    changed, quality = imported.fed_by_hand(kept, card, scales.index("raw"))
     plain = model.predict(test.images.astype(np.float32)[..., np.newaxis], verbose=0)
     assert quality.test_accuracy == pytest.approx(
         (plain.argmax(axis=1) == test.labels).mean(), abs=1e-3
@@ -151,7 +148,7 @@ def test_a_network_is_fed_as_its_owner_chooses_and_again_as_it_was_measured():
     assert imported.reopened(kept, changed).scale == "raw"
     assert f"{quality.test_accuracy:.2%}" in changed["said"][-1]
     assert changed["said"][:-1] == card["said"][:-1]
-    back, quality = imported.fed_by_hand(kept, changed, None)
+    back, quality = imported.fed_by_hand(kept, changed, scales.index("unit"))
     assert imported.reopened(kept, back).feeding == found.chosen.feeding
     assert quality.test_accuracy == pytest.approx(found.test_accuracy)
     assert back["said"] == card["said"]
