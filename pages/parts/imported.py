@@ -28,8 +28,6 @@ ASKED = "feed-by-hand"
 def diagnosis(run_id: str) -> None:
     """What was found out about a network from a file: in sentences, and all ways to feed it that
     were tried, of which another one can be chosen by hand."""
-    if st.session_state.get(ASKED, (None, None))[0] == run_id:
-        _feed_by_hand(*st.session_state.pop(ASKED))
     run = resources.store().run(run_id)
     card = run.imported
     assert card is not None  # it came from a file
@@ -73,6 +71,8 @@ def diagnosis(run_id: str) -> None:
 
 def _choose_by_hand(run_id: str, card: Mapping[str, Any]) -> None:
     """The list of the ways to feed a network that were tried, the one that it wants first."""
+    if st.session_state.get(ASKED, (None, None))[0] == run_id:
+        _feed_by_hand(*st.session_state.pop(ASKED))
     wanted, tried = Feeding.kept(card), card["tried"]
     measured = next(place for place, trial in enumerate(tried) if wanted.tried(trial) == wanted)
     titles = {measured: f"As measured: {wanted.title}"} | {
@@ -115,7 +115,8 @@ def _feed_by_hand(run_id: str, place: int) -> None:
 
 def ask_why(runs: Mapping[str, Run]) -> dict[str, DeltaGenerator]:
     """For each of the models that came from a file, a folded part of the page that says why it read
-    the drawing wrong, with the lines of Python that prepare a picture for it.
+    the drawing wrong, with the choice of how it is fed and the lines of Python that prepare a
+    picture so.
 
     Args:
         runs: The two models, by kind.
@@ -136,6 +137,7 @@ def ask_why(runs: Mapping[str, Run]) -> dict[str, DeltaGenerator]:
         if panel.open:
             with panel:
                 places[run.id] = st.container()
+                _choose_by_hand(run.id, run.imported)
                 with st.expander("Lines of Python that prepare a picture for it"):
                     st.caption("They need NumPy and Pillow only: `model(prepare('my digit.png'))`.")
                     st.code(recipe(Feeding.in_use(run.imported)), language="python")

@@ -13,11 +13,12 @@ from mnist_models.imports import mistakes
 from mnist_models.imports.recipe import recipe
 from mnist_models.runs.loading import load_reader
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, page, resources
+from pages.parts import canvas, page, resources, several
 from pages.parts.lessons import cached
 from tests.imports import forms
 from tests.pages.conftest import APP, lesson
 from tests.pages.test_draw import draw_seven, drawn_seven, reading
+from tests.pages.test_outcome import tell
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +128,24 @@ def test_a_drawing_is_read_five_ways_by_their_network_and_the_first_mistake_name
     assert [one.value for one in app.code] == [recipe(reader.feeding).strip()]
 
 
-def test_several_digits_are_not_read_five_ways(runs, monkeypatch):
+def test_whoever_says_what_they_wrote_is_told_whether_the_network_itself_is_wrong(
+    runs, monkeypatch
+):
+    draw_seven(monkeypatch)
+    app = asked_why(runs).run()
+    read = resources.classifier(runs["cnn"].id).read(app.session_state["board"].preparation.image)
+    other = (read.digit + 1) % 10
+    tell(app, other)
+    assert f"it reads {read.digit}, not {other}: how the picture" in texts(app)
+
+
+def draw_two_digits(monkeypatch):
     sheet = np.concatenate([drawn_seven()[:, :200], drawn_seven()[:, 60:]], axis=1)
     monkeypatch.setattr(canvas, "show_canvas", lambda board, brush_px: ({"objects": [{}]}, sheet))
+
+
+def test_several_digits_are_not_read_five_ways(runs, monkeypatch):
+    draw_two_digits(monkeypatch)
     app = asked_why(runs).run()
     assert not app.exception
     assert "2 digits" in texts(app) and not ways_shown(app)
@@ -157,6 +173,9 @@ def test_another_feeding_can_be_chosen_by_hand_and_everything_follows(runs, monk
     run, test = runs["cnn"], dataset.load().test
     places = {trial["title"]: place for place, trial in enumerate(run.imported["tried"])}
     measured, raw = places["28×28×1; 0 to 1"], places["28×28×1; 0 to 255"]
+    draw_two_digits(monkeypatch)
+    visitor = selected(AppTest.from_file(APP, default_timeout=120), runs).run()
+    numbers = visitor.session_state[several.KEPT][2].predictions["cnn"]
     app = compared(runs).run()
     box = app.selectbox(key=f"feeding-{run.id}")
     assert box.options[0] == "As measured: 28×28×1; 0 to 1"
@@ -181,15 +200,22 @@ def test_another_feeding_can_be_chosen_by_hand_and_everything_follows(runs, monk
         assert (now.digits != before.digits).any()
         assert (now.digits == test.labels).mean() == pytest.approx(changed.test_accuracy)
         assert not np.allclose(along, cached.read_along(run.id, test.images[0], "turn"))
+        assert resources.evaluation(run.id).accuracy == pytest.approx(changed.test_accuracy)
+        # Another visitor's digits are read anew.
+        visitor.run()
+        again = visitor.session_state[several.KEPT][2].predictions["cnn"]
+        assert [one.probability for one in again] != [one.probability for one in numbers]
         # The drawing is read so at once, and the lines prepare a picture so.
         draw_seven(monkeypatch)
         app = asked_why(runs).run()
         assert "values 0 to 255" in ways_shown(app)[4]
         assert "Values: 0 to 255." in app.code[0].value
-    finally:
-        app = compared(runs).run()
+    finally:  # on Draw, where it can be chosen too
+        draw_seven(monkeypatch)
+        app = asked_why(runs).run()
         app.selectbox(key=f"feeding-{run.id}").set_value(measured).run()
     assert not app.exception
+    assert "values 0 to 1" in ways_shown(app)[4] and "Values: 0 to 1." in app.code[0].value
     assert resources.store().run(run.id).test_accuracy == pytest.approx(run.test_accuracy)
     assert (resources.predictions(run.id).digits == before.digits).all()
 
