@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 from mnist_models.data import dataset
 from mnist_models.imports import mistakes
 from mnist_models.imports.recipe import recipe
-from mnist_models.runs.loading import load_reader
+from mnist_models.runs.loading import keep_imported, load_reader
+from mnist_models.runs.tables import WeightsRow
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, page, resources, several
 from pages.parts.lessons import cached
@@ -218,6 +219,25 @@ def test_another_feeding_can_be_chosen_by_hand_and_everything_follows(runs, monk
     assert "values 0 to 1" in ways_shown(app)[4] and "Values: 0 to 1." in app.code[0].value
     assert resources.store().run(run.id).test_accuracy == pytest.approx(run.test_accuracy)
     assert (resources.predictions(run.id).digits == before.digits).all()
+
+
+def test_where_another_feeding_cannot_be_had_a_sentence_says_why_and_nothing_changes(runs):
+    store = resources.store()
+    model = forms.fully_connected()
+    content = forms.h5(model, forms.config_of(model))
+    run, _, _ = keep_imported(store, "damaged", content)
+    with store._session() as session:
+        session.get(WeightsRow, run.id).weights = b"not an archive any more"
+    app = compared(runs)
+    app.query_params["first"] = run.id
+    app.run()
+    box = app.selectbox(key=f"feeding-{run.id}")
+    box.set_value(1).run()
+    assert not app.exception
+    assert "What was kept of it is damaged: bring the file again." in texts(app)
+    assert app.selectbox(key=f"feeding-{run.id}").value == 0  # as measured
+    assert store.run(run.id).imported == run.imported
+    store.delete([run.id])
 
 
 def test_what_lessons_have_read_with_a_model_is_all_forgotten(monkeypatch):
