@@ -12,7 +12,17 @@ from mnist_models.errors import UnavailableError
 from mnist_models.models.reader import Prediction
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, example, memory, outcome, page, resources, selection, several
+from pages.parts import (
+    canvas,
+    example,
+    imported,
+    memory,
+    outcome,
+    page,
+    resources,
+    selection,
+    several,
+)
 from pages.parts.live import reading
 
 PICTURE_MB = 20
@@ -47,13 +57,15 @@ def main() -> None:
                 f"{run.parameters:,} parameters · test accuracy {run.measured.test_accuracy:.2%}"
                 f"{reading.when(run)}"
             )
-    below = st.container()
+    below, seen = st.container(), st.container()
+    why = imported.ask_why(runs)
     with left:
-        draw_and_read(runs, places, below)
+        draw_and_read(runs, places, below, why)
         brush_and_picture()
-    st.subheader("What the models see")
-    st.caption("Every drawing is prepared as the images of MNIST were.")
-    reading.steps()
+    with seen:
+        st.subheader("What the models see")
+        st.caption("Every drawing is prepared as the images of MNIST were.")
+        reading.steps()
     # Below what a visitor came for: on a phone it would fill the first screen.
     st.markdown(
         "A **fully connected network** (DNN, as many courses call it) connects every pixel to "
@@ -72,7 +84,10 @@ def main() -> None:
 
 @st.fragment
 def draw_and_read(
-    runs: dict[str, Run], places: dict[str, DeltaGenerator], below: DeltaGenerator
+    runs: dict[str, Run],
+    places: dict[str, DeltaGenerator],
+    below: DeltaGenerator,
+    why: dict[str, DeltaGenerator],
 ) -> None:
     """The canvas, and both predictions. A fragment: a stroke redraws this and nothing else.
 
@@ -80,6 +95,7 @@ def draw_and_read(
         runs: The two models, by kind.
         places: Where the prediction of each is shown, by kind.
         below: Where the page shows the digits, if there are several.
+        why: Where it shows why a model read the drawing wrong, by the ids of those asked about.
     """
     if selection.has_news():
         st.rerun()
@@ -153,6 +169,9 @@ def draw_and_read(
     with below.container():
         if digits:
             several.show(digits)
+    for run_id, place in why.items():
+        with place:
+            imported.show_why(run_id, None if digits else preparation)
     with canvas_and_device:
         memory.keep()
 

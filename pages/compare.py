@@ -12,7 +12,7 @@ import streamlit as st
 from mnist_models.runs import comparison
 from mnist_models.runs.tables import NAME_CHARACTERS, Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, Choice, value_label
-from pages.parts import large_type, page, report, resources
+from pages.parts import imported, large_type, page, report, resources
 from pages.parts.charts import learning_curves
 
 REFRESH_S = 5
@@ -47,6 +47,10 @@ def main() -> None:
             # run is in progress.
             refresh_s = REFRESH_S if any(run.in_progress for run in runs.values()) else None
             st.fragment(page.guarded(table_and_curves), run_every=refresh_s)(_seen(runs), pair)
+    for run in pair:
+        if run.imported:
+            with st.expander(f"What {page.plain(run.label)} is, and how it is fed"):
+                imported.diagnosis(run.id)
     if len(pair) == 1:
         st.info(
             "This is one and the same model, so it is shown alone. Choose two "

@@ -85,8 +85,36 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """What was measured of a network.
+class Quality:
+    """How well a network reads the 10,000 test images when it is fed in one way.
+
+    Attributes:
+        test_accuracy: 0 to 1.
+        predictions: What it reads in them.
+        temperature: What its logits have to be divided by for the best probabilities.
+        calibration_error: See calibration.expected_calibration_error.
+    """
+
+    test_accuracy: float
+    predictions: Predictions
+    temperature: float
+    calibration_error: float
+
+    @classmethod
+    def of(cls, read: np.ndarray) -> "Quality":
+        """That of these probabilities, float32 (10,000, 10)."""
+        labels = dataset.load().test.labels
+        return cls(
+            test_accuracy=float((digits_of(read) == labels).mean()),
+            predictions=Predictions.of(read),
+            temperature=temperature(read, labels),
+            calibration_error=expected_calibration_error(read, labels),
+        )
+
+
+@dataclass(frozen=True)
+class Diagnosis(Quality):
+    """What was measured of a network; how well it reads, when it is fed as it wants.
 
     Attributes:
         trials: All ways that were tried, in the order of the rule.
@@ -94,10 +122,6 @@ class Diagnosis:
         output: What its last layer gives: "softmax", "logits", "log-softmax" or "sigmoid".
         class_count: How many classes it tells apart.
         usable: Whether it reads digits at all.
-        test_accuracy: On all 10,000 test images, 0 to 1.
-        predictions: What it reads in these.
-        temperature: What its logits have to be divided by for the best probabilities.
-        calibration_error: See calibration.expected_calibration_error.
         elapsed_s: How long this took, in seconds.
     """
 
@@ -106,10 +130,6 @@ class Diagnosis:
     output: str
     class_count: int
     usable: bool
-    test_accuracy: float
-    predictions: Predictions
-    temperature: float
-    calibration_error: float
     elapsed_s: float
 
 
@@ -170,19 +190,15 @@ def diagnose(
         outputs.append(measure.outputs(chosen.feeding, test.images[place : place + BATCH]))
     said = np.concatenate(outputs)
     kind = output_kind(said)
-    read = probabilities(said, kind, chosen.classes)
-    accuracy = float((digits_of(read) == test.labels).mean())
+    quality = Quality.of(probabilities(said, kind, chosen.classes))
     progress(1.0)
     return Diagnosis(
+        **vars(quality),
         trials=tuple(trials),
         chosen=chosen,
         output=kind,
         class_count=said.shape[1],
-        usable=accuracy >= USABLE,
-        test_accuracy=accuracy,
-        predictions=Predictions.of(read),
-        temperature=temperature(read, test.labels),
-        calibration_error=expected_calibration_error(read, test.labels),
+        usable=quality.test_accuracy >= USABLE,
         elapsed_s=time.perf_counter() - start,
     )
 

@@ -1,8 +1,9 @@
 """What a network wants to be fed: how MNIST's images are laid out and scaled for it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,9 @@ MEAN, DEVIATION = 0.1307, 0.3081
 SIDES_PX = range(7, 257)
 # The box in which MNIST keeps a digit.
 BOX_PX = 20
+# Where a card says which of the ways that were tried was chosen by hand, its index; see
+# imported.card_of.
+BY_HAND = "by_hand"
 
 
 def _column_norm(x: np.ndarray) -> np.ndarray:
@@ -131,9 +135,31 @@ class Feeding:
     layout: Layout
     scale: str
 
+    @classmethod
+    def kept(cls, card: Mapping[str, Any]) -> "Feeding":
+        """What a network that was kept wants, as it was measured, see imported.card_of."""
+        layout = card["layout"]
+        return cls(Layout(**layout | {"shape": tuple(layout["shape"])}), card["scale"])
+
+    @classmethod
+    def in_use(cls, card: Mapping[str, Any]) -> "Feeding":
+        """The same, unless another one was chosen by hand."""
+        measured = cls.kept(card)
+        return measured.tried(card["tried"][card[BY_HAND]]) if BY_HAND in card else measured
+
+    def tried(self, trial: Mapping[str, Any]) -> "Feeding":
+        """Another one that was tried with the same network, see words.as_json."""
+        layout = replace(self.layout, fit=trial["fit"], transposed=trial["transposed"])
+        return Feeding(layout, trial["scale"])
+
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Images, uint8 (N, 28, 28), as the network takes them: float32 (N, *layout.shape)."""
-        return self.layout.arranged(SCALES[self.scale].apply(self.layout.fitted(images)))
+        return self.layout.arranged(self.scaled(images))
+
+    def scaled(self, images: np.ndarray) -> np.ndarray:
+        """The same before they are arranged in that shape, to be looked at: float32 (N, side,
+        side)."""
+        return SCALES[self.scale].apply(self.layout.fitted(images))
 
     @property
     def title(self) -> str:

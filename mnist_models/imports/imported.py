@@ -2,16 +2,18 @@
 digits."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mnist_models.data import npz
+from mnist_models.data import dataset, npz
 from mnist_models.imports import bring, diagnosis, words
 from mnist_models.imports.bring import Brought
-from mnist_models.imports.diagnosis import Diagnosis
-from mnist_models.imports.feeding import Feeding, Layout
+from mnist_models.imports.diagnosis import Diagnosis, Quality
+from mnist_models.imports.feeding import BY_HAND, Feeding
 from mnist_models.imports.refusal import RefusedError
 from mnist_models.models.reader import Reader
 
@@ -28,14 +30,17 @@ class ImportedReader(Reader):
         feeding: How images are laid out and scaled for it.
     """
 
-    def __init__(self, brought: Brought, card: dict[str, Any]) -> None:
+    def __init__(
+        self, brought: Brought, feeding: Feeding, output: str, classes: Sequence[int]
+    ) -> None:
         """Args:
         brought: What computes it.
-        card: How it wants to be fed, and what it gives, see `card_of`.
+        feeding: How images are laid out and scaled for it.
+        output: What its last layer gives, see diagnosis.output_kind.
+        classes: Which of its classes are the digits 0 to 9.
         """
-        self._brought, self._card = brought, card
-        self.feeding = Feeding(Layout(**_tuples(card["layout"])), card["scale"])
-        self._output, self._classes = card["output"], tuple(card["classes"])
+        self._brought, self.feeding = brought, feeding
+        self._output, self._classes = output, classes
 
     @property
     def scale(self) -> str:
@@ -44,7 +49,9 @@ class ImportedReader(Reader):
 
     def fed(self, scale: str) -> "ImportedReader":
         """The same model, fed with another scale."""
-        return ImportedReader(self._brought, self._card | {"scale": scale})
+        return ImportedReader(
+            self._brought, replace(self.feeding, scale=scale), self._output, self._classes
+        )
 
     def close(self) -> None:
         """Ends the process that computes it, where there is one."""
@@ -79,14 +86,31 @@ def card_of(brought: Brought, found: Diagnosis) -> dict[str, Any]:
             words.what_it_is(brought),
             words.what_it_wants(brought, found),
             words.output(found),
-            words.how_good(found),
+            words.how_good(found),  # the last, for it changes where a feeding is chosen by hand
         ],
         "tried": words.as_json(brought, found)["tried"],
     }
 
 
-def _tuples(layout: dict[str, Any]) -> dict[str, Any]:
-    return layout | {"shape": tuple(layout["shape"])}
+def fed_by_hand(kept: bytes, card: dict[str, Any], place: int) -> tuple[dict, Quality]:
+    """A network that is to be fed otherwise than as it was measured to want.
+
+    Args:
+        kept: See `packed`.
+        card: See `card_of`.
+        place: Which of the ways that were tried it is fed in from now on, its index.
+
+    Returns:
+        Its new card, and how well it reads now.
+
+    Raises:
+        RefusedError: It is damaged, or cannot be computed any more.
+    """
+    card = card | {BY_HAND: place}
+    with closing(reopened(kept, card)) as reader:
+        quality = Quality.of(reader.probabilities(dataset.load().test.images))
+    *before, _ = card["said"]
+    return card | {"said": [*before, words.how_good(quality)]}, quality
 
 
 def packed(content: bytes, config: bytes | None) -> bytes:
@@ -109,7 +133,8 @@ def reopened(kept: bytes, card: dict[str, Any]) -> ImportedReader:
         config = arrays[CONFIG].tobytes() if CONFIG in arrays else None
     except (npz.ArchiveError, KeyError) as error:
         raise RefusedError("What was kept of it is damaged: bring the file again.") from error
-    return ImportedReader(bring.open_file(content, config, candidate=card["candidate"]), card)
+    brought = bring.open_file(content, config, candidate=card["candidate"])
+    return ImportedReader(brought, Feeding.in_use(card), card["output"], card["classes"])
 
 
 def examined(

@@ -14,6 +14,8 @@ from mnist_models.models.reader import Prediction
 
 # What most code does where a network wants something else.
 USUAL, IF_USUAL = "unit", "raw"
+# The scale of networks that learned from white paper.
+WHITE_PAPER = "inverted"
 RIGHTLY = "prepared as MNIST was"
 
 
@@ -23,11 +25,13 @@ class Way(NamedTuple):
     Attributes:
         title: What is done, a phrase.
         image: uint8 (28, 28), before its values are scaled.
+        fed: float32 (side, side), what the network is fed, but for the order of its values.
         prediction: What the network reads.
     """
 
     title: str
     image: np.ndarray
+    fed: np.ndarray
     prediction: Prediction
 
 
@@ -36,21 +40,38 @@ def five_ways(reader: ImportedReader, drawing: Preparation) -> list[Way]:
     last."""
     scale = IF_USUAL if reader.scale == USUAL else USUAL
     right = drawing.image
+    inverted = (
+        "inverted: black paper, white ink"
+        if reader.scale == WHITE_PAPER
+        else "not inverted: white paper, black ink"
+    )
     ways = {
         "the whole picture resized to 28×28": (_whole(drawing.ink), reader),
-        "not inverted: white paper, black ink": (INK - right, reader),
+        inverted: (INK - right, reader),
         f"another scale: {SCALES[scale].title}": (right, reader.fed(scale)),
         "scaled, but left where it was drawn": (_where_it_was(drawing), reader),
         RIGHTLY: (right, reader),
     }
-    return [Way(title, image, one.read(image)) for title, (image, one) in ways.items()]
+    return [
+        Way(title, image, one.feeding.scaled(image[np.newaxis])[0], one.read(image))
+        for title, (image, one) in ways.items()
+    ]
 
 
-def explained(ways: list[Way]) -> str:
-    """What the five ways show, a sentence."""
+def explained(ways: list[Way], label: int | None = None) -> str:
+    """What the five ways show, a sentence.
+
+    Args:
+        label: Which digit was drawn, if that is known.
+    """
     *wrong, right = ways
     digit = right.prediction.digit
     broken = [way for way in wrong if way.prediction.digit != digit]
+    if label not in (None, digit):
+        return (
+            f"Even {right.title} it reads {digit}, not {label}: how the picture is prepared is not "
+            "what is wrong. The network itself takes this digit for another."
+        )
     if not broken:
         return (
             f"It reads {digit} in all five ways: how the picture is prepared is not what matters."

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mnist_models.imports.bring import Brought
-from mnist_models.imports.diagnosis import ABOUT_AS_WELL, Diagnosis, Trial
+from mnist_models.imports.diagnosis import ABOUT_AS_WELL, Diagnosis, Quality, Trial
 from mnist_models.imports.feeding import SCALES
 
 # A difference between how sure a network is and how often it is right that is worth a word.
@@ -75,10 +75,10 @@ def output(diagnosis: Diagnosis) -> str:
     return f"{text}."
 
 
-def how_good(diagnosis: Diagnosis) -> str:
+def how_good(quality: Quality) -> str:
     """Test accuracy, and how sure it is against how sure it should be."""
-    sure = float(diagnosis.predictions.confidences.astype(float).mean())
-    right = diagnosis.test_accuracy
+    sure = float(quality.predictions.confidences.astype(float).mean())
+    right = quality.test_accuracy
     text = (
         f"Test accuracy {right:.2%} of MNIST's 10,000 test images. On average it gives its answer "
         f"a probability of {sure:.1%}"
@@ -88,8 +88,8 @@ def how_good(diagnosis: Diagnosis) -> str:
     return (
         f"{text} and is right in {right:.1%}: it is "
         f"{'surer than it should be' if sure > right else 'less sure than it could be'} "
-        f"(temperature {diagnosis.temperature:.2f}, expected calibration error "
-        f"{diagnosis.calibration_error:.1%})."
+        f"(temperature {quality.temperature:.2f}, expected calibration error "
+        f"{quality.calibration_error:.1%})."
     )
 
 

@@ -46,6 +46,26 @@ def load_classifier(store: RunStore, run_id: str) -> Classifier:
         raise StoreError(f"{run.label} cannot be used: {error} Choose another run.") from error
 
 
+def feed_by_hand(store: RunStore, run_id: str, place: int) -> None:
+    """Has a network from somebody's file fed in another of the ways that were tried, and measures
+    anew how well it reads.
+
+    Args:
+        run_id: Its run.
+        place: The index of the way among those in the run's card.
+
+    Raises:
+        StoreError: There is no such run, or it cannot be kept.
+        RefusedError: The file cannot be used any more.
+    """
+    run = store.run(run_id)
+    assert run.imported
+    card, quality = imported.fed_by_hand(store.weights(run_id), run.imported, place)
+    evaluation = evaluate(quality.predictions, dataset.load().test.labels)
+    measured = run.measured._replace(test_loss=evaluation.loss, test_accuracy=evaluation.accuracy)
+    store.change_imported(run_id, card, measured, quality.predictions)
+
+
 def keep_imported(
     store: RunStore,
     name: str,

@@ -188,6 +188,21 @@ class RunStore:
             session.merge(PredictionsRow(run_id=run.id, predictions=predictions.pack()))
         return run
 
+    def change_imported(
+        self, run_id: str, card: dict[str, Any], measured: Measured, predictions: Predictions
+    ) -> None:
+        """Keeps that such a network is fed otherwise, with what it reads then; see `add_imported`.
+
+        Raises:
+            UnknownRunError: There is no such run.
+        """
+        with self._session() as session:
+            run = self._get(session, run_id)
+            run.values = {IMPORTED: card}
+            for name, value in measured._asdict().items():
+                setattr(run, name, value)
+            session.merge(PredictionsRow(run_id=run_id, predictions=predictions.pack()))
+
     def add_race(self, trainings: Iterable[tuple[Hyperparameters, str, Trained]]) -> list[Run]:
         """The runs of a race that was held elsewhere, each with its hyperparameters, its name and
         all that it left behind; or nothing of them."""

@@ -66,6 +66,11 @@ class Board:
     index: int | None = None
     is_new: bool = True
 
+    @property
+    def known(self) -> int | None:
+        """The digit that is on the canvas, as far as anybody has said."""
+        return self.told if self.label is None else self.label
+
     def send(self, drawing: dict[str, Any]) -> None:
         """Has the canvas show this drawing."""
         self.version += 1

@@ -110,8 +110,7 @@ def see_why(
     """
     if len(_answers(predictions)) == 1:
         return
-    board = canvas.board()
-    known = board.told if board.label is None else board.label
+    known = canvas.board().known
     label = frame.guess(image) if known is None else known
     contrast = contrasts.showing(
         cached.contrasts_of(tuple(run_ids.values()), image, label), *_right(predictions, label)

@@ -223,6 +223,21 @@ def imported(
         return None, str(error)
 
 
+def feed_by_hand(run_id: str, place: int) -> None:
+    """Has a network from somebody's file fed in another way from now on, see loading.feed_by_hand;
+    what was read with it before is forgotten, but for what lessons keep.
+
+    Raises:
+        UnavailableError: That cannot be done, and nothing has changed.
+    """
+    tensorflow().wait()
+    from mnist_models.runs import loading
+
+    loading.feed_by_hand(store(), run_id, place)
+    for kept in (classifier, predictions, evaluation):
+        kept.clear(run_id)
+
+
 class Loading:
     """The import of TensorFlow, which everybody who needs it waits for."""
 

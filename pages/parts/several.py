@@ -79,7 +79,7 @@ def find(
     read = [np.array([one.probabilities]) for one in predictions.values() if one]
     if len(read) < len(runs) or numbers.sureness(read)[0] >= numbers.SURELY_ONE:
         return None
-    asked = [run.id for run in runs.values()]
+    asked = [(run.id, run.imported) for run in runs.values()]
     kept = st.session_state.get(KEPT)
     if kept is None or kept[0] is not preparation or kept[1] != asked:
         try:

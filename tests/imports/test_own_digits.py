@@ -99,7 +99,8 @@ def test_a_drawing_is_read_five_ways_and_the_step_that_breaks_it_is_named(reader
 
 
 def way(title, digit):
-    return mistakes.Way(title, np.zeros((28, 28), np.uint8), _Read(digit))
+    blank = np.zeros((28, 28), np.uint8)
+    return mistakes.Way(title, blank, blank.astype(np.float32), _Read(digit))
 
 
 @dataclasses.dataclass
@@ -112,7 +113,45 @@ def test_what_broke_first_is_said():
     assert mistakes.explained(ways) == (
         "Right, it reads 7. The first step that breaks it: inverted, and it reads 3."
     )
+    assert mistakes.explained(ways, 7) == mistakes.explained(ways)
+    assert "Even right it reads 7, not 1" in mistakes.explained(ways, 1)
     assert "in all five ways" in mistakes.explained([way("a", 7)] * 5)
+
+
+def test_what_the_network_is_fed_each_time_can_be_looked_at(reader):
+    drawing = prepare_drawing(np.asarray(drawn(dataset.load().test.images[0])))
+    ways = mistakes.five_ways(reader, drawing)
+    *_, other, _, right = ways
+    np.testing.assert_allclose(right.fed, drawing.image / 255, rtol=1e-6)  # of float32
+    np.testing.assert_array_equal(other.fed, drawing.image)
+
+
+def test_a_network_that_learned_from_white_paper_is_shown_black_paper_as_the_mistake(reader):
+    drawing = prepare_drawing(np.asarray(drawn(dataset.load().test.images[0])))
+    mistake = mistakes.five_ways(reader.fed("inverted"), drawing)[1]
+    assert mistake.title == "inverted: black paper, white ink"
+    assert mistake.fed[0, 0] == 0  # paper
+
+
+def test_a_network_is_fed_as_its_owner_chooses_and_again_as_it_was_measured():
+    model = forms.convolutional()
+    brought, found = imported.examined(forms.h5(model, forms.config_of(model)))
+    kept = imported.packed(forms.h5(model, forms.config_of(model)), None)
+    card = imported.card_of(brought, found)
+    test = dataset.load().test
+    scales = [trial["scale"] for trial in card["tried"]]
+    changed, quality = imported.fed_by_hand(kept, card, scales.index("raw"))
+    plain = model.predict(test.images.astype(np.float32)[..., np.newaxis], verbose=0)
+    assert quality.test_accuracy == pytest.approx(
+        (plain.argmax(axis=1) == test.labels).mean(), abs=1e-3
+    )  # two digits may be equally probable, but for the order in which floats are added
+    assert imported.reopened(kept, changed).scale == "raw"
+    assert f"{quality.test_accuracy:.2%}" in changed["said"][-1]
+    assert changed["said"][:-1] == card["said"][:-1]
+    back, quality = imported.fed_by_hand(kept, changed, scales.index("unit"))
+    assert imported.reopened(kept, back).feeding == found.chosen.feeding
+    assert quality.test_accuracy == pytest.approx(found.test_accuracy)
+    assert back["said"] == card["said"]
 
 
 def test_another_scale_is_another_feeding_of_the_same_network(reader):

@@ -74,6 +74,20 @@ def contrasts_of(
     )
 
 
+def forget_readings() -> None:
+    """Forgets what models have read here: one of them reads otherwise now."""
+    for kept in (
+        read_everywhere,
+        read_along,
+        contrasts_of,
+        robustness_curve,
+        read_replay,
+        occlusion,
+        change,
+    ):
+        kept.clear()
+
+
 @st.cache_resource(show_spinner=False, max_entries=4)
 def history(run_id: str) -> History:
     """A run at the epochs that are stored of it."""

@@ -1,7 +1,6 @@
 """Sharing: a link to the settings, the code, and a run as a file."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import streamlit as st
 
@@ -15,7 +14,7 @@ from mnist_models.settings.hyperparameters import (
     number,
 )
 from mnist_models.settings.script import script
-from pages.parts import addresses, page, resources, selection
+from pages.parts import addresses, imported, page, resources, selection
 from pages.parts.charts import learning_curves, pictures
 from pages.parts.train import form
 
@@ -232,36 +231,4 @@ def import_run(show: Callable[[str], None]) -> None:
     # Below: a popover has no room for it.
     if run and run.imported:
         with st.container(border=True):
-            _diagnosis(run.label, run.network, run.imported)
-
-
-def _diagnosis(label: str, network: str, card: Mapping[str, Any]) -> None:
-    """What was found out about a network from a file: in sentences, and all ways to feed it that
-    were tried."""
-    st.markdown(
-        f"**{page.plain(label)}** is selected on Draw, as the {NETWORKS[network].title}, and is in "
-        "every list of models."
-    )
-    for sentence in card["said"]:
-        st.markdown(page.plain(sentence))
-    with st.expander("Every way to feed it that was tried"):
-        st.caption(
-            "Test accuracy of each, on up to 1,000 test images; those that read far worse than the "
-            "best were tried on 100. Of those within half a point of the best, the one with the "
-            "lowest loss is chosen."
-        )
-        st.dataframe(
-            {
-                "Fed": [trial["title"] for trial in card["tried"]],
-                "Test accuracy": [100 * trial["test_accuracy"] for trial in card["tried"]],
-                "Training accuracy": [100 * trial["train_accuracy"] for trial in card["tried"]],
-                "Loss": [trial["loss"] for trial in card["tried"]],
-            },
-            column_config={
-                "Test accuracy": st.column_config.NumberColumn(format="%.1f%%"),
-                "Training accuracy": st.column_config.NumberColumn(format="%.1f%%"),
-                "Loss": st.column_config.NumberColumn(format="%.3f"),
-            },
-            hide_index=True,
-            alt="Ways to feed the model",
-        )
+            imported.diagnosis(run.id)
