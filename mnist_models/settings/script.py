@@ -1,5 +1,5 @@
-"""A run as a script to read, change and run elsewhere: plain Keras 3, with nothing in it that this
-run does not use.
+"""A run as a script to read, change and run elsewhere, and the parts of it, of which a notebook is
+made too: plain Keras 3, with nothing in it that this run does not use.
 
 It says in Keras's own words what `models.networks` and `training.loop` do. Those two are not
 imported here, or a page would have to wait for TensorFlow before it can show a script; the tests
@@ -7,6 +7,7 @@ compare the two. The script itself is the template beside this module, script.py
 """
 
 import functools
+import re
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
@@ -15,6 +16,8 @@ from mnist_models.settings.links import to_text
 
 KINDS = {"dnn": "fully connected network", "cnn": "convolutional network"}
 PLACES = {"validation": "val_", "training": ""}
+# The line of the template above each part.
+PART = re.compile(r"^# %% (\w+)\n", re.MULTILINE)
 
 
 def script(hyperparameters: Hyperparameters) -> str:
@@ -23,6 +26,17 @@ def script(hyperparameters: Hyperparameters) -> str:
 
     It needs Keras 3 with TensorFlow, and MNIST in a file beside it or the internet once. It leaves
     model.keras, history.json and, where there is matplotlib, curves.png.
+    """
+    return "".join(parts(hyperparameters).values())
+
+
+def parts(hyperparameters: Hyperparameters, *, is_notebook: bool = False) -> dict[str, str]:
+    """The same as the parts that it is made of: "setup", "data", "model", "training", …, in their
+    order.
+
+    Args:
+        is_notebook: They are the cells of a notebook, which shows its figures, and reads a picture
+            that it names, where a script leaves files, and reads those of the command line.
     """
     hp = hyperparameters
     # AdamW decays weights by itself; with the others, decay is an L2 penalty in the loss.
@@ -36,8 +50,9 @@ def script(hyperparameters: Hyperparameters) -> str:
         "ImageBudget()": hp.budget_images,
         "TimeBudget()": hp.budget_s,
     }
-    return _template().render(
+    text = _template().render(
         hp=hp,
+        is_notebook=is_notebook,
         kind=KINDS[hp.network],
         text=to_text,
         augmented=hp.augmentation != "off",
@@ -47,6 +62,8 @@ def script(hyperparameters: Hyperparameters) -> str:
         monitor=PLACES[place] + {"loss": cross_entropy, "accuracy": "accuracy"}[measure],
         callbacks=[name for name, is_used in callbacks.items() if is_used],
     )
+    names_and_code = PART.split(text)[1:]
+    return dict(zip(names_and_code[::2], names_and_code[1::2], strict=True))
 
 
 @functools.cache
