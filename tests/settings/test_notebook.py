@@ -59,9 +59,13 @@ def executed(request, tmp_path_factory):
     hyperparameters = CHOSEN[request.param]
     content = nbformat.reads(notebook(hyperparameters), 4)
     content.cells.insert(0, nbformat.v4.new_code_cell(OFFLINE))
-    done = NotebookClient(
-        content, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
-    ).execute()
+    where = {"metadata": {"path": str(folder)}}
+    with pytest.MonkeyPatch.context() as patch:
+        # Streamlit, where other tests started it, chose one that shows nothing.
+        patch.delenv("MPLBACKEND", raising=False)
+        done = NotebookClient(
+            content, timeout=120, kernel_name="python3", resources=where
+        ).execute()
     code = [cell for cell in done.cells if cell.cell_type == "code"][1:]
     names = [name for name in HEADINGS if name in parts(hyperparameters, is_notebook=True)]
     return dict(zip(names, code, strict=True)), folder
