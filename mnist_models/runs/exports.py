@@ -88,8 +88,8 @@ README_TEXT = """\
                   model(images[:1])
                   model.export("model.onnx", format="onnx")  # needs tf2onnx
 
-train.py      a script that builds the same network and trains it again; it needs Keras and
-              TensorFlow only, matplotlib to draw curves.png, Pillow to read pictures.
+train.py      a script that builds the same network and trains it again; it needs Keras with
+              TensorFlow, JAX or PyTorch, matplotlib to draw curves.png, Pillow to read pictures.
               Without internet, put mnist.npz beside it, which the app's menu "Export" offers
 train.ipynb   the same as a Jupyter notebook, which shows curves and confusion matrix; it needs
               matplotlib too
@@ -222,11 +222,11 @@ def _readme(runs: Sequence[Run], *, has_picture: bool) -> str:
         heading=headings[0] if len(runs) == 1 else RACE_TEXT.format(runs="\n".join(headings)),
         commands=COMMANDS_TEXT,
         picture=PICTURE_TEXT if has_picture else "",
-        # What both models of a race learn from is the same.
         formats="\n".join(
             textwrap.fill(f"{name:14}{form.about}", 100, subsequent_indent=14 * " ")
             for name, form in FORMATS.items()
         ),
+        # What both models of a race learn from is the same.
         scramble=SCRAMBLE_TEXT if runs[0].hyperparameters.scrambled else "",
     )
 

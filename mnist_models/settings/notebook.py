@@ -7,8 +7,8 @@ from mnist_models.settings.script import KINDS, parts
 ABOUT = """\
 # A {kind} that reads handwritten digits
 
-It is trained on MNIST with Keras. Run all cells from top to bottom; that needs Keras with \
-TensorFlow, and matplotlib (`pip install tensorflow matplotlib`).
+It is trained on MNIST with Keras. Run all cells from top to bottom; that needs TensorFlow, which \
+brings Keras, and matplotlib (`pip install tensorflow matplotlib`).
 
 It ends about as well as in the app that wrote this, but not with the same numbers: the random \
 numbers differ."""

@@ -24,19 +24,22 @@ def script(hyperparameters: Hyperparameters) -> str:
     """A Python script that builds and trains the network that the hyperparameters describe,
     measures it on the test set, and reads digits in pictures with it.
 
-    It needs Keras 3 with TensorFlow, and MNIST in a file beside it or the internet once. It leaves
-    model.keras, history.json and, where there is matplotlib, curves.png.
+    It needs Keras 3 with TensorFlow, or with JAX or PyTorch unless it varies the images; and MNIST
+    in a file beside it or the internet once. It leaves model.keras, history.json and, where there
+    is matplotlib, curves.png.
     """
     return "".join(parts(hyperparameters).values())
 
 
 def parts(hyperparameters: Hyperparameters, *, is_notebook: bool = False) -> dict[str, str]:
-    """The same as the parts that it is made of: "setup", "data", "model", "training", …, in their
-    order.
+    """The parts of that script, or of a notebook, in their order.
 
     Args:
-        is_notebook: They are the cells of a notebook, which shows its figures, and reads a picture
-            that it names, where a script leaves files, and reads those of the command line.
+        is_notebook: A notebook shows its curves and a confusion matrix, and reads a picture that it
+            names; a script leaves files, and reads pictures that the command line names.
+
+    Returns:
+        The code of each, by name: "setup", "data", "model", "training", …
     """
     hp = hyperparameters
     # AdamW decays weights by itself; with the others, decay is an L2 penalty in the loss.
