@@ -600,14 +600,16 @@ def test_a_run_is_exported_and_imported(run, store, tmp_path):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_model_alone_is_exported_and_read(run, tmp_path, form):
+def test_a_model_alone_is_exported_and_read(run, store, tmp_path, form):
     """By whoever imports it as somebody's network."""
     file = tmp_path / f"model{FORMATS[form].ending}"
     status, out, errors = run("export", "shipped-cnn", file, "--format", form)
     assert (status, errors) == (0, "") and str(file) in out
     status, out, errors = run("import", file, "--json")
     assert status == 0, errors
-    assert json.loads(out)["test_accuracy"] == pytest.approx(0.9964, abs=0.003)
+    # What int8 may cost.
+    expected = pytest.approx(store.run("shipped-cnn").test_accuracy, abs=0.003)
+    assert json.loads(out)["test_accuracy"] == expected
 
 
 def test_a_notebook_is_exported(run, tmp_path, tiny_dnn, store):

@@ -24,7 +24,7 @@ class Format(NamedTuple):
 
 
 FORMATS = {
-    "keras": Format("Keras model", ".keras", _ANY_SCALE),
+    "keras": Format("Keras model", ".keras", f"The model.keras of the zip. {_ANY_SCALE}"),
     "onnx": Format("ONNX", ".onnx", _ANY_SCALE),
     "tflite": Format("TensorFlow Lite", ".tflite", _ANY_SCALE),
     "tflite-int8": Format(

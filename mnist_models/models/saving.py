@@ -67,7 +67,7 @@ def as_onnx(network: keras.Sequential) -> bytes:
 
 
 def _erfc(graph: Any, node: Any, name: str, arguments: list[Any]) -> None:
-    """A handler of tf2onnx, which does not know what GELU is made of: 1 - erf."""
+    """A handler of tf2onnx for what GELU is made of and ONNX does not have: 1 - erf."""
     graph.remove_node(name)
     erf = graph.make_node("Erf", node.input)
     one = graph.make_const(f"{name}/one", np.float32(1))

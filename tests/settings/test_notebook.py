@@ -27,7 +27,7 @@ CHOSEN = {
         hidden_units=(64,), scrambled=True, augmentation="shift", label_smoothing=0.1, **SMALL
     ),
 }
-# Colabs and classrooms are elsewhere: in a test nothing comes from the internet.
+# A cell that lets the kernel talk to Jupyter, and nothing come from the internet.
 OFFLINE = """
 import socket
 connect = socket.socket.connect
