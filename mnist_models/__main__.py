@@ -119,12 +119,20 @@ def build_parser() -> argparse.ArgumentParser:
         "export",
         help="write a run to a file",
         description="Write a trained run to a zip: its Keras model, its learning curve, its "
-        "script; `import` reads it.",
+        "script and notebook; `import` reads it. Or write the notebook, or the model in the format "
+        "of another program, alone.",
     )
     export.set_defaults(command=commands.export_run)
     export.add_argument("run", metavar="RUN", help=RUN_HELP)
     export.add_argument(
-        "file", type=Path, metavar="FILE", help="the zip to write; one that is there is replaced"
+        "file", type=Path, metavar="FILE", help="the file to write; one that is there is replaced"
+    )
+    export.add_argument(
+        "--format",
+        choices=commands.EXPORTS,
+        default=commands.ZIP,
+        metavar="NAME",
+        help=f"{' or '.join(commands.EXPORTS)} (default: %(default)s, all of the run)",
     )
     export.add_argument(
         "--race", action="store_true", help="write both runs of the race that the run is of"

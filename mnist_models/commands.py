@@ -12,7 +12,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from mnist_models.data import dataset
 from mnist_models.data.pictures import PictureError, open_picture
 from mnist_models.data.preprocessing import prepare_picture
 from mnist_models.imports.refusal import RefusedError
+from mnist_models.models.formats import FORMATS
 from mnist_models.runs import pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, RunState, StoreError
@@ -35,6 +36,7 @@ from mnist_models.settings.hyperparameters import (
     number,
     validate,
 )
+from mnist_models.settings.notebook import notebook
 from mnist_models.settings.script import script
 from mnist_models.training.progress import (
     Control,
@@ -47,6 +49,9 @@ from mnist_models.training.progress import (
     planned_steps,
 )
 
+# What `export` writes: all of a run, its notebook, or its model alone.
+ZIP, NOTEBOOK = "zip", "notebook"
+EXPORTS = (ZIP, NOTEBOOK, *FORMATS)
 # Between these lines of a Markdown file stands the table of the recipes.
 TABLE_MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")
 
@@ -97,15 +102,15 @@ def export_run(options: argparse.Namespace) -> int:
     store = RunStore()
     run = store.run(options.run)
     runs = [run]
+    if options.race and options.format != ZIP:
+        print(f"--race writes a {ZIP}: leave --format out.", file=sys.stderr)
+        return 1
     if options.race:
         runs = [other for other in store.runs() if run.race and other.race == run.race]
         if not runs:
             print(f"The run {run.id} is of no race: leave --race out.", file=sys.stderr)
             return 1
-    tensorflow_loader.load()
-    from mnist_models.runs import exports
-
-    content = exports.export(store, [run.id for run in runs])
+    content = _exported(store, [run.id for run in runs], options.format)
     try:
         options.file.write_bytes(content)
     except OSError as error:
@@ -117,6 +122,17 @@ def export_run(options: argparse.Namespace) -> int:
     labels = " and ".join(run.label for run in runs)
     print(f"{labels}: {options.file}, {len(content) / 1e6:.1f} MB")
     return 0
+
+
+def _exported(store: RunStore, run_ids: Sequence[str], form: str) -> bytes:
+    if form == NOTEBOOK:
+        return notebook(store.run(run_ids[0]).hyperparameters).encode()
+    tensorflow_loader.load()
+    from mnist_models.runs import exports
+
+    if form == ZIP:
+        return exports.export(store, run_ids)
+    return exports.model(store, run_ids[0], form)
 
 
 def import_files(options: argparse.Namespace) -> int:

@@ -23,10 +23,12 @@ from mnist_models.data.pictures import open_picture
 from mnist_models.data.preprocessing import prepare_picture
 from mnist_models.models.classifier import Classifier
 from mnist_models.models.evaluation import evaluate
+from mnist_models.models.formats import FORMATS
 from mnist_models.runs import pretrained, race
 from mnist_models.runs.tables import RunState
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS, validate
+from mnist_models.settings.notebook import notebook
 from mnist_models.settings.recipes import RECIPES
 from mnist_models.settings.script import script
 from mnist_models.training.loop import train
@@ -597,6 +599,27 @@ def test_a_run_is_exported_and_imported(run, store, tmp_path):
     assert len({store.weights(kept.id) for kept in store.runs()}) == 1
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_model_alone_is_exported_and_read(run, store, tmp_path, form):
+    """By whoever imports it as somebody's network."""
+    file = tmp_path / f"model{FORMATS[form].ending}"
+    status, out, errors = run("export", "shipped-cnn", file, "--format", form)
+    assert (status, errors) == (0, "") and str(file) in out
+    status, out, errors = run("import", file, "--json")
+    assert status == 0, errors
+    # What int8 may cost.
+    expected = pytest.approx(store.run("shipped-cnn").test_accuracy, abs=0.003)
+    assert json.loads(out)["test_accuracy"] == expected
+
+
+def test_a_notebook_is_exported(run, tmp_path, tiny_dnn, store):
+    status, _, errors = run(
+        "export", store.create(tiny_dnn).id, tmp_path / "run.ipynb", "--format", "notebook"
+    )
+    assert (status, errors) == (0, "")
+    assert (tmp_path / "run.ipynb").read_text(encoding="utf-8") == notebook(tiny_dnn)
+
+
 def test_a_race_is_exported_and_imported(run, store, tmp_path, tiny_dnn, tiny_cnn):
     same = {name: getattr(tiny_cnn, name) for name in race.SHARED}
     racers = store.create_race([tiny_dnn.model_copy(update=same), tiny_cnn], "ours")
@@ -622,6 +645,10 @@ def test_what_cannot_be_exported_or_imported_is_a_sentence(run, store, tmp_path,
         ),
         (["export", "shipped-dnn", tmp_path / "folder"], "choose another file"),
         (["export", "shipped-dnn", tmp_path / "run.zip", "--race"], "leave --race out"),
+        (
+            ["export", "shipped-dnn", tmp_path / "run.zip", "--race", "--format", "onnx"],
+            "leave --format out",
+        ),
         (["import", tmp_path / "missing.zip"], "choose another file"),
         (["import", tmp_path / "folder"], "choose another file"),
         (["import", tmp_path / "no.zip"], "no run that was exported here"),

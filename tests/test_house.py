@@ -19,10 +19,10 @@ WINGS = {
         "ink", "marks", "preprocessing", "numbers", "shifts", "corruptions", "strokes",
         "augmentation", "styles", "outliers",
     ),
-    "settings": ("hyperparameters", "links", "script", "recipes"),
+    "settings": ("hyperparameters", "links", "script", "notebook", "recipes"),
     "models": (
         "predictions", "calibration", "reader", "portable", "networks", "classifier", "evaluation",
-        "fast_layers", "precision",
+        "formats", "saving", "fast_layers", "precision",
     ),
     "imports": (
         "refusal", "containers", "protobuf", "description", "hdf5", "layers", "keras_config",
@@ -62,7 +62,7 @@ MODULES.pop("", None)
 # What imports TensorFlow, Keras or scikit-learn.
 SLOW = {
     "data.augmentation", "models.networks", "models.classifier", "models.evaluation",
-    "models.fast_layers", "models.precision", "imports.rebuild", "imports.rebuilt",
+    "models.saving", "models.fast_layers", "models.precision", "imports.rebuild", "imports.rebuilt",
     "imports.bring", "imports.words", "imports.imported", "imports.mistakes", "training.batches",
     "training.loop", "runs.loading", "runs.exports", "explain.activations",
     "explain.feature_maps", "explain.history",

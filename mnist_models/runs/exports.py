@@ -1,31 +1,29 @@
 """A run, or the runs of a race, as a file, to keep, hand in or take to another machine, and back.
 
 The file is a zip. For people and other programs it holds a saved Keras model, the curve as tables
-and as a picture, and a script that trains the network again; that of a race, a folder of these for
-each of its runs. Only two of a run's members are ever read here, run.json and weights.npz, and
-nothing in it is ever executed: a file may come from anybody.
+and as a picture, and a script and a notebook that train the network again; that of a race, a folder
+of these for each of its runs. Only two of a run's members are ever read here, run.json and
+weights.npz, and nothing in it is ever executed: a file may come from anybody.
 """
 
 import csv
 import io
 import math
 import os
-import tempfile
+import textwrap
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, Literal, NamedTuple
 
-import keras
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnist_models.data import dataset
-from mnist_models.data.dataset import IMAGE_SIZE_PX
-from mnist_models.models import networks
+from mnist_models.models import networks, saving
 from mnist_models.models.calibration import COLDEST, HOTTEST
 from mnist_models.models.classifier import Classifier, WeightsError, pack_weights
 from mnist_models.models.evaluation import evaluate
+from mnist_models.models.formats import FORMATS
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.runs import race
 from mnist_models.runs.loading import load_classifier
@@ -33,6 +31,7 @@ from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import NAME_CHARACTERS, Run, RunState, clean_name
 from mnist_models.settings import hyperparameters
 from mnist_models.settings.hyperparameters import Hyperparameters, HyperparametersError
+from mnist_models.settings.notebook import notebook
 from mnist_models.settings.script import script
 from mnist_models.training.progress import (
     POINTS,
@@ -44,11 +43,12 @@ from mnist_models.training.progress import (
 )
 
 VERSION = 1
-CARD, WEIGHTS, MODEL, SCRIPT, CURVE, EPOCHS = OF_A_RUN = (
+CARD, WEIGHTS, MODEL, SCRIPT, NOTEBOOK, CURVE, EPOCHS = OF_A_RUN = (
     "run.json",
     "weights.npz",
     "model.keras",
     "train.py",
+    "train.ipynb",
     "curve.csv",
     "epochs.csv",
 )
@@ -56,6 +56,8 @@ CARD, WEIGHTS, MODEL, SCRIPT, CURVE, EPOCHS = OF_A_RUN = (
 README, PICTURE = OF_ALL = ("README.txt", "learning-curves.png")
 # The folders of a race, each named by its kind of network.
 FOLDERS = tuple(f"{network}/" for network in hyperparameters.NETWORKS)
+# Enough that int8 loses nothing measurable; the whole training set would take minutes.
+CALIBRATION_IMAGES = 300
 # The largest network that can be chosen, exported, is smaller.
 MOST_BYTES = 1_000_000_000
 MOST_CARD_BYTES = 2_000_000
@@ -81,9 +83,16 @@ README_TEXT = """\
               In go images (N, 28, 28) or (N, 28, 28, 1): 0 is paper, ink is 255, or 1 in floats.
               Out come logits (N, 10), one for each digit;
               keras.ops.softmax(model(images)) are the probabilities.
-train.py      a script that builds the same network and trains it again; it needs Keras and
-              TensorFlow only, matplotlib to draw curves.png, Pillow to read pictures.
+              Keras exports a loaded model to ONNX only after it was called once:
+
+                  model(images[:1])
+                  model.export("model.onnx", format="onnx")  # needs tf2onnx
+
+train.py      a script that builds the same network and trains it again; it needs Keras with
+              TensorFlow, JAX or PyTorch, matplotlib to draw curves.png, Pillow to read pictures.
               Without internet, put mnist.npz beside it, which the app's menu "Export" offers
+train.ipynb   the same as a Jupyter notebook, which shows curves and confusion matrix; it needs
+              matplotlib too
 curve.csv     the learning curve: passes over the training images, seconds, training loss and
               training accuracy
 epochs.csv    the same at the end of each epoch, and on the validation images
@@ -91,6 +100,11 @@ run.json      name, hyperparameters, results and curve, for programs
 weights.npz   the weights as NumPy arrays, one for each variable of the network
 
 The app imports this file again: it reads run.json and weights.npz, and measures the model again.
+
+Its menu "Export" also has the model alone, in the formats of other programs; so has
+python -m mnist_models export RUN FILE --format NAME
+
+{formats}
 """
 
 HEADING_TEXT = "{name}: a {title} that reads handwritten digits, test accuracy {accuracy}"
@@ -208,6 +222,10 @@ def _readme(runs: Sequence[Run], *, has_picture: bool) -> str:
         heading=headings[0] if len(runs) == 1 else RACE_TEXT.format(runs="\n".join(headings)),
         commands=COMMANDS_TEXT,
         picture=PICTURE_TEXT if has_picture else "",
+        formats="\n".join(
+            textwrap.fill(f"{name:14}{form.about}", 100, subsequent_indent=14 * " ")
+            for name, form in FORMATS.items()
+        ),
         # What both models of a race learn from is the same.
         scramble=SCRAMBLE_TEXT if runs[0].hyperparameters.scrambled else "",
     )
@@ -230,8 +248,9 @@ def _contents(store: RunStore, run: Run) -> dict[str, str | bytes]:
     return {
         CARD: card.model_dump_json(by_alias=True),
         WEIGHTS: weights,
-        MODEL: model(store, run.id),
+        MODEL: model(store, run.id, "keras"),
         SCRIPT: script(values),
+        NOTEBOOK: notebook(values),
         CURVE: _table(
             ("epoch", "seconds", "loss", "accuracy"),
             (
@@ -256,45 +275,30 @@ def _contents(store: RunStore, run: Run) -> dict[str, str | bytes]:
     }
 
 
-def model(store: RunStore, run_id: str) -> bytes:
-    """The network of a trained run as a .keras file that can be evaluated as soon as it is loaded.
+def model(store: RunStore, run_id: str, form: str) -> bytes:
+    """The network of a trained run as a file for other programs.
 
-    Its input: images (N, 28, 28) or (N, 28, 28, 1), 0 is paper and 255 is ink, or floats where 1 is
-    ink. Its output is that of `networks.build`.
+    Args:
+        form: One of `formats.FORMATS`, which says what goes in and comes out.
 
     Raises:
         StoreError: The run is not there, or has no weights.
     """
-    network = _of_any_scale(load_classifier(store, run_id).network)
-    # Plain SGD keeps nothing of its own from step to step that a loaded model would miss and warn
-    # of.
-    network.compile(
-        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / MODEL
-        network.save(file)
-        return file.read_bytes()
+    return _WRITERS[form](load_classifier(store, run_id))
 
 
-def _of_any_scale(network: keras.Sequential) -> keras.Model:
-    """The network for images whose ink is 255 or 1: most people scale MNIST before they use it, and
-    its first layer, which scales too, would leave them nearly blank.
+def _in_int8(classifier: Classifier) -> bytes:
+    images = dataset.load().train.images[:CALIBRATION_IMAGES]
+    return saving.as_tflite_int8(classifier.network, classifier.given(images))
 
-    It is made of Keras's own layers, so that it can be loaded without this project.
-    """
-    images = keras.Input((IMAGE_SIZE_PX, IMAGE_SIZE_PX), name="image")
-    grey = keras.layers.Reshape((IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1), name="grey")(images)
-    most = keras.layers.GlobalMaxPooling2D(keepdims=True, name="most_ink")(grey)
-    # 1 where the most ink of an image is up to 1, and 0 where it is 2 or more.
-    is_share = keras.layers.ReLU(max_value=1, name="is_scaled")(
-        keras.layers.Rescaling(-1, offset=2, name="below_2")(most)
-    )
-    scale = keras.layers.Rescaling(1 - 1 / 255, offset=1 / 255, name="scale")(is_share)
-    outputs = keras.layers.Multiply(name="scaled")([grey, scale])
-    for layer in network.layers[1:]:
-        outputs = layer(outputs)
-    return keras.Model(images, outputs, name=network.name)
+
+_WRITERS: dict[str, Callable[[Classifier], bytes]] = {
+    "keras": lambda classifier: saving.as_keras(classifier.network),
+    "onnx": lambda classifier: saving.as_onnx(classifier.network),
+    "tflite": lambda classifier: saving.as_tflite(classifier.network),
+    "tflite-int8": _in_int8,
+    "tfjs": lambda classifier: saving.as_tfjs(classifier.network),
+}
 
 
 def _table(names: tuple[str, ...], rows: Iterable[tuple]) -> str:

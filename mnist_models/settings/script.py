@@ -1,5 +1,5 @@
-"""A run as a script to read, change and run elsewhere: plain Keras 3, with nothing in it that this
-run does not use.
+"""A run as a script to read, change and run elsewhere, and the parts of it, of which a notebook is
+made too: plain Keras 3, with nothing in it that this run does not use.
 
 It says in Keras's own words what `models.networks` and `training.loop` do. Those two are not
 imported here, or a page would have to wait for TensorFlow before it can show a script; the tests
@@ -7,6 +7,7 @@ compare the two. The script itself is the template beside this module, script.py
 """
 
 import functools
+import re
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
@@ -15,14 +16,30 @@ from mnist_models.settings.links import to_text
 
 KINDS = {"dnn": "fully connected network", "cnn": "convolutional network"}
 PLACES = {"validation": "val_", "training": ""}
+# The line of the template above each part.
+PART = re.compile(r"^# %% (\w+)\n", re.MULTILINE)
 
 
 def script(hyperparameters: Hyperparameters) -> str:
     """A Python script that builds and trains the network that the hyperparameters describe,
     measures it on the test set, and reads digits in pictures with it.
 
-    It needs Keras 3 with TensorFlow, and MNIST in a file beside it or the internet once. It leaves
-    model.keras, history.json and, where there is matplotlib, curves.png.
+    It needs Keras 3 with TensorFlow, or with JAX or PyTorch unless it varies the images; and MNIST
+    in a file beside it or the internet once. It leaves model.keras, history.json and, where there
+    is matplotlib, curves.png.
+    """
+    return "".join(parts(hyperparameters).values())
+
+
+def parts(hyperparameters: Hyperparameters, *, is_notebook: bool = False) -> dict[str, str]:
+    """The parts of that script, or of a notebook, in their order.
+
+    Args:
+        is_notebook: A notebook shows its curves and a confusion matrix, and reads a picture that it
+            names; a script leaves files, and reads pictures that the command line names.
+
+    Returns:
+        The code of each, by name: "setup", "data", "model", "training", …
     """
     hp = hyperparameters
     # AdamW decays weights by itself; with the others, decay is an L2 penalty in the loss.
@@ -36,8 +53,9 @@ def script(hyperparameters: Hyperparameters) -> str:
         "ImageBudget()": hp.budget_images,
         "TimeBudget()": hp.budget_s,
     }
-    return _template().render(
+    text = _template().render(
         hp=hp,
+        is_notebook=is_notebook,
         kind=KINDS[hp.network],
         text=to_text,
         augmented=hp.augmentation != "off",
@@ -47,6 +65,8 @@ def script(hyperparameters: Hyperparameters) -> str:
         monitor=PLACES[place] + {"loss": cross_entropy, "accuracy": "accuracy"}[measure],
         callbacks=[name for name, is_used in callbacks.items() if is_used],
     )
+    names_and_code = PART.split(text)[1:]
+    return dict(zip(names_and_code[::2], names_and_code[1::2], strict=True))
 
 
 @functools.cache

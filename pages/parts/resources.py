@@ -182,12 +182,16 @@ def exported(run_ids: Sequence[str], picture: bytes) -> bytes:
     return export(store(), run_ids, picture)
 
 
-def keras_model(run_id: str) -> bytes:
-    """The model of a run as a .keras file."""
+def model_file(run_id: str, form: str) -> bytes:
+    """The model of a run as a file for other programs.
+
+    Args:
+        form: One of formats.FORMATS.
+    """
     tensorflow().wait()
     from mnist_models.runs.exports import model
 
-    return model(store(), run_id)
+    return model(store(), run_id, form)
 
 
 @st.cache_resource(show_spinner=False)

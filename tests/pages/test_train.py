@@ -13,12 +13,14 @@ from PIL import Image, ImageColor
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Expander, Selectbox
 
+from mnist_models.imports import bring
 from mnist_models.models.networks import build
 from mnist_models.runs import race
 from mnist_models.runs.engine import Live
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, RunState
 from mnist_models.settings.hyperparameters import NETWORKS, CnnHyperparameters, DnnHyperparameters
+from mnist_models.settings.notebook import notebook
 from mnist_models.settings.script import script
 from mnist_models.training.progress import Curve, Progress
 from pages.parts import resources
@@ -27,7 +29,10 @@ from tests.conftest import racers
 from tests.pages.conftest import APP, TINY
 
 # Of the files of a run, in the order of the menu.
-KINDS = ("zip", "py", "keras", "png")
+KINDS = (
+    ".zip", ".py", ".ipynb", ".png",
+    ".keras", ".onnx", ".tflite", "-int8.tflite", "-tfjs.zip",
+)  # fmt: skip
 
 
 def page(**session) -> AppTest:
@@ -653,12 +658,18 @@ def test_the_menu_has_all_that_a_run_is_handed_in_with(finished_run, offered, tm
     app = page(run=finished_run.id).run()
     assert not app.exception
     name = f"dnn-{finished_run.id}"
-    assert list(offered) == [*(f"{name}.{kind}" for kind in KINDS), "mnist.npz"]
+    assert list(offered) == [*(f"{name}{kind}" for kind in KINDS), "mnist.npz"]
     labels = [button.proto.label for button in app.get("download_button")]
-    for words in ("Everything", "Script", "Keras model", "Learning curves", "MNIST"):
+    for words in (
+        "Everything", "Script", "Notebook", "Learning curves", "Keras model", "ONNX",
+        "TensorFlow Lite (.tflite)", "TensorFlow Lite in int8", "TensorFlow.js", "MNIST",
+    ):  # fmt: skip
         assert any(label.startswith(words) for label in labels)
     files = {file: content() for file, content in offered.items()}
     assert files[f"{name}.py"] == script(finished_run.hyperparameters)
+    assert files[f"{name}.ipynb"] == notebook(finished_run.hyperparameters)
+    for kind in (".onnx", ".tflite", "-int8.tflite", "-tfjs.zip"):
+        assert bring.open_file(files[name + kind]).parameters > 0
     (tmp_path / "model.keras").write_bytes(files[f"{name}.keras"])
     model = keras.models.load_model(tmp_path / "model.keras")
     assert model.count_params() == finished_run.parameters

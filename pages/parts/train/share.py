@@ -1,9 +1,12 @@
 """Sharing: a link to the settings, the code, and a run as a file."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import streamlit as st
 
+from mnist_models.models.formats import FORMATS
 from mnist_models.runs import race
 from mnist_models.runs.tables import Run
 from mnist_models.settings import links
@@ -13,6 +16,7 @@ from mnist_models.settings.hyperparameters import (
     HyperparametersError,
     number,
 )
+from mnist_models.settings.notebook import notebook
 from mnist_models.settings.script import script
 from pages.parts import addresses, imported, page, resources, selection
 from pages.parts.charts import learning_curves, pictures
@@ -108,8 +112,8 @@ def export(run: Run, suffix: str) -> None:
         if run.readable:
             st.markdown(
                 "The whole run in one file: hyperparameters, curves (CSV and picture), weights, "
-                "the Keras model and a stand-alone script. It can be used on another machine, with "
-                "this app (Import a run) or without it."
+                "the Keras model, a stand-alone script and a notebook. It can be used on another "
+                "machine, with this app (Import a run) or without it."
             )
             name = f"{run.network}-{run.id}"
             _download("Everything (.zip)", f"{name}.zip", lambda: _file([run]), suffix)
@@ -117,15 +121,28 @@ def export(run: Run, suffix: str) -> None:
             with st.container(horizontal=True):
                 _download("Script (.py)", f"{name}.py", lambda: script(run.hyperparameters), suffix)
                 _download(
-                    "Keras model (.keras)",
-                    f"{name}.keras",
-                    lambda: resources.keras_model(run.id),
+                    "Notebook (.ipynb)",
+                    f"{name}.ipynb",
+                    lambda: notebook(run.hyperparameters),
                     suffix,
                 )
                 _download("Learning curves (.png)", f"{name}.png", lambda: _picture([run]), suffix)
             st.markdown(
-                "The script takes MNIST from the internet, or from this file if it is in the same "
-                "folder:"
+                "The model alone, for other programs. In go images of 28×28 pixels, where 0 is "
+                "paper; out comes a logit for each digit. The README of the whole run says more."
+            )
+            with st.container(horizontal=True):
+                for form, (title, ending, _) in FORMATS.items():
+                    file = f"{name}{ending}"
+                    _download(
+                        f"{title} ({Path(file).suffix})",
+                        file,
+                        functools.partial(resources.model_file, run.id, form),
+                        suffix,
+                    )
+            st.markdown(
+                "The script and the notebook take MNIST from the internet, or from this file if it "
+                "is in the same folder:"
             )
             _download("MNIST (mnist.npz, 11 MB)", "mnist.npz", resources.mnist_for_keras, suffix)
         st.markdown("A link to its settings:")
@@ -159,7 +176,7 @@ def _download(label: str, name: str, content: Callable[[], str | bytes], suffix:
         content,
         file_name=name,
         icon=":material/download:",
-        key=f"download-{label.split()[0].lower()}{suffix}",
+        key=f"download-{name}{suffix}",
         on_click="ignore",
     )
 
