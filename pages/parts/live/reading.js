@@ -218,9 +218,17 @@ function setAhead(ahead) {
   if (agreement) agreement.style.visibility = ahead ? "hidden" : ""
 }
 
+// Whether the places on the page are there: Streamlit draws a container before what is in it.
+function hasPlaces() {
+  const keys = [...page.models.map(({ place }) => `probabilities-${place}`), "steps", "shuffled"]
+  const containers = keys.map(placeOf).filter(Boolean)
+  return containers.every((one) => one.querySelector(".digit-bars, .pictures"))
+}
+
 function showAnswered() {
   const answered = globalThis.mnistAnswers
-  if (!answered) return
+  if (!answered || !page) return
+  if (!hasPlaces()) setTimeout(showAnswered, 50)
   if (isDown && readable().length) return noteInk()
   clearTimeout(lastReading)
   setAhead(false)
