@@ -73,8 +73,10 @@ def find(
         preparation: The drawing; None when blank.
         predictions: What they read in the whole of it, by kind.
     """
-    # A test digit is known to be one, of however many parts.
-    if preparation is None or canvas.board().label is not None:
+    # A test digit is known to be one, of however many parts; and nobody writes two in one stroke.
+    board = canvas.board()
+    is_one_stroke = [one.get("type") for one in board.drawing["objects"]] == ["Path"]
+    if preparation is None or board.label is not None or is_one_stroke:
         return None
     read = [np.array([one.probabilities]) for one in predictions.values() if one]
     if len(read) < len(runs) or numbers.sureness(read)[0] >= numbers.SURELY_ONE:
