@@ -155,6 +155,18 @@ def name_of(variable) -> str:
     return variable.path.split("/", 1)[1]
 
 
+def with_random_statistics(hyperparameters) -> keras.Sequential:
+    """An untrained network whose batch normalisation is not as it starts: there it changes
+    nothing."""
+    from mnist_models.models import networks
+
+    network, random = networks.build(hyperparameters), np.random.default_rng(0)
+    for layer in network.layers:
+        if "batch_norm" in layer.name:
+            layer.set_weights([random.uniform(0.5, 1.5, one.shape) for one in layer.get_weights()])
+    return network
+
+
 def racers(store, race) -> list:
     """The runs of one race that are there, in the order in which they were entered."""
     return [run for run in reversed(store.runs()) if run.race == race]

@@ -1,6 +1,6 @@
 """What a visitor's hand does: draw with a mouse or a finger, look at what was read."""
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import CDPSession, Locator, Page, expect
 
 # Strokes on the 280×280 canvas: lists of (x, y) in pixels.
 SEVEN = [[(70, 70), (200, 70), (130, 230)]]
@@ -35,13 +35,19 @@ def canvas(page: Page) -> Locator:
 
 def draw(page: Page, strokes: list) -> None:
     """Draws with the mouse."""
-    box = canvas(page).bounding_box()
-    for (x, y), *rest in strokes:
-        page.mouse.move(box["x"] + x, box["y"] + y)
-        page.mouse.down()
-        for x, y in rest:
-            page.mouse.move(box["x"] + x, box["y"] + y, steps=4)
+    for stroke in strokes:
+        begin_to_draw(page, stroke)
         page.mouse.up()
+
+
+def begin_to_draw(page: Page, stroke: list) -> None:
+    """Draws with the mouse, whose button stays down."""
+    box = canvas(page).bounding_box()
+    corner, *way = [(box["x"] + x, box["y"] + y) for x, y in stroke]
+    page.mouse.move(*corner)
+    page.mouse.down()
+    for place in way:
+        page.mouse.move(*place, steps=4)
 
 
 def draw_by_touch(page: Page, strokes: list) -> None:
@@ -54,12 +60,23 @@ def draw_by_touch(page: Page, strokes: list) -> None:
 def touch(page: Page, target: Locator, way: list, end: str = "touchEnd") -> None:
     """Moves a finger over an element, along points from its top left corner, until it is lifted, or
     taken away by the system ("touchCancel")."""
+    end_touch(begin_to_touch(page, target, way), end)
+
+
+def begin_to_touch(page: Page, target: Locator, way: list) -> CDPSession:
+    """Moves a finger over an element, where it stays until `end_touch` is given what this
+    returns."""
     box = target.bounding_box()
     session = page.context.new_cdp_session(page)
     for step, (x, y) in enumerate(way):
         place = {"x": box["x"] + x, "y": box["y"] + y}
         kind = "touchMove" if step else "touchStart"
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+    return session
+
+
+def end_touch(session: CDPSession, end: str = "touchEnd") -> None:
+    """Lifts the finger, or has the system take it away ("touchCancel")."""
     session.send("Input.dispatchTouchEvent", {"type": end, "touchPoints": []})
 
 

@@ -14,12 +14,24 @@ from benchmarks import drawing
 from benchmarks.visitor import DIGITS
 from mnist_models.data import dataset, npz
 from mnist_models.data.preprocessing import prepare_drawing
-from mnist_models.models import networks, portable
+from mnist_models.models import portable
 from mnist_models.models.classifier import Classifier, weights_of
 from mnist_models.runs import loading, pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
-from tests.browser.hand import SEVEN, ZERO, canvas, draw, expect_reading, open_draw, prediction
+from tests.browser.hand import (
+    SEVEN,
+    ZERO,
+    begin_to_draw,
+    begin_to_touch,
+    canvas,
+    draw,
+    end_touch,
+    expect_reading,
+    open_draw,
+    prediction,
+)
+from tests.conftest import with_random_statistics
 
 SCRIPTS = Path(__file__).parents[2] / "pages" / "parts" / "live"
 # Between a test and the functions of the scripts.
@@ -112,25 +124,12 @@ def test_the_browser_reads_with_any_network_that_can_be_built(reader, seed):
             dense_units=any_of((), (16,), (20, 12)),
             **common,
         )
-    network = networks.build(hyperparameters)
-    for layer in network.layers:
-        if "batch_norm" in layer.name:
-            layer.set_weights([random.uniform(0.5, 1.5, one.shape) for one in layer.get_weights()])
+    network = with_random_statistics(hyperparameters)
     images = dataset.load().test.images[:30]
     file = portable.pack(hyperparameters, npz.write(weights_of(network)))
     here = Classifier(network, scrambles=hyperparameters.scrambled).probabilities(images)
     # The weights of the browser have three digits.
     np.testing.assert_allclose(read(reader, file, images), here, atol=5e-3)
-
-
-def begin_to_draw(page: Page, stroke: list) -> None:
-    """Draws with the mouse, whose button stays down."""
-    box = canvas(page).bounding_box()
-    (corner, *way) = [(box["x"] + x, box["y"] + y) for x, y in stroke]
-    page.mouse.move(*corner)
-    page.mouse.down()
-    for place in way:
-        page.mouse.move(*place, steps=8)
 
 
 def test_both_digits_follow_the_pen_and_only_the_end_of_the_stroke_is_told(page, server):
@@ -166,15 +165,10 @@ def test_the_readings_follow_a_finger_too(phone, server):
         open_draw(phone, server.url)
     expect_reading(phone, "–")
     canvas(phone).scroll_into_view_if_needed()
-    box = canvas(phone).bounding_box()
-    session = phone.context.new_cdp_session(phone)
-    for step, y in enumerate(range(50, 300, 12)):
-        place = {"x": box["x"] + 170, "y": box["y"] + y}
-        kind = "touchMove" if step else "touchStart"
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+    finger = begin_to_touch(phone, canvas(phone), [(170, y) for y in range(50, 300, 12)])
     expect(prediction(phone, "dnn")).to_have_text("1")
     expect(phone.locator(WHERE.format("cnn"))).to_contain_text("in your browser")
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    end_touch(finger)
     expect(phone.locator(WHERE.format("cnn"))).to_contain_text("on the server")
     expect_reading(phone, "1")
 

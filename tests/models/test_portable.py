@@ -15,6 +15,7 @@ from mnist_models.settings.hyperparameters import (
     CnnHyperparameters,
     DnnHyperparameters,
 )
+from tests.conftest import with_random_statistics
 
 CHOSEN = [
     DnnHyperparameters(hidden_units=(16, 8), batch_norm=True),
@@ -24,18 +25,6 @@ CHOSEN = [
     CnnHyperparameters(conv_layers=("4x3/3",), dense_units=(), batch_norm=False, scrambled=True),
     CnnHyperparameters(conv_layers=("6x7+pool3", "8x3/2"), batch_norm=True, plain_layers=1),
 ]
-
-
-def with_random_weights(hyperparameters):
-    """A network whose statistics, too, are not those that it starts with."""
-    network = networks.build(hyperparameters)
-    random = np.random.default_rng(0)
-    for layer in network.layers:
-        if "batch_norm" in layer.name:
-            layer.set_weights(
-                [random.uniform(0.5, 1.5, array.shape) for array in layer.get_weights()]
-            )
-    return network
 
 
 ORACLE = {
@@ -76,7 +65,7 @@ def read(file, images):
 
 @pytest.mark.parametrize("hyperparameters", CHOSEN)
 def test_a_file_gives_the_probabilities_of_the_network(hyperparameters):
-    network = with_random_weights(hyperparameters)
+    network = with_random_statistics(hyperparameters)
     images = dataset.load().test.images[:40]
     expected = Classifier(network, scrambles=hyperparameters.scrambled).probabilities(images)
     file = portable.pack(hyperparameters, npz.write(weights_of(network)))
@@ -88,7 +77,7 @@ def test_a_file_gives_the_probabilities_of_the_network(hyperparameters):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation_is_told(activation):
     hyperparameters = DnnHyperparameters(hidden_units=(16, 16), activation=activation)
-    network = with_random_weights(hyperparameters)
+    network = with_random_statistics(hyperparameters)
     images = dataset.load().test.images[:40]
     file = portable.pack(hyperparameters, npz.write(weights_of(network)))
     np.testing.assert_allclose(

@@ -3,8 +3,6 @@
 import base64
 import io
 import re
-import subprocess
-import sys
 
 import nbformat
 import numpy as np
@@ -16,7 +14,7 @@ from mnist_models.data import dataset
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from mnist_models.settings.notebook import HEADINGS, notebook
 from mnist_models.settings.script import parts, script
-from tests.settings.test_script import EVERY
+from tests.settings.test_script import EVERY, assert_formatted
 
 TRAIN, VALIDATION, TEST = 600, 100, 200
 SMALL = {"epochs": 1, "train_images": TRAIN, "validation_images": VALIDATION, "batch_size": 32}
@@ -110,16 +108,7 @@ def test_it_trains_as_the_script_does():
 def test_cells_are_written_as_the_formatter_would(tmp_path):
     for place, hyperparameters in enumerate(EVERY.values()):
         (tmp_path / f"{place}.ipynb").write_text(notebook(hyperparameters), encoding="utf-8")
-    options = ["--isolated", "--line-length", "100", "--target-version", "py311", str(tmp_path)]
-    for arguments in (["format", "--diff"], ["check", "--select", "F,I,UP,B,C4,SIM,N"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *arguments, *options],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
+    assert_formatted(tmp_path, "F,I,UP,B,C4,SIM,N")
 
 
 def test_it_reports_what_the_model_reads(executed):
