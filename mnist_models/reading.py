@@ -101,10 +101,7 @@ class Reading:
         return pictures.with_boxes(
             self.picture,
             [digit.box for digit in self.digits],
-            [
-                "/".join(dict.fromkeys(numbers.said([one]) for one in digit.predictions.values()))
-                for digit in self.digits
-            ],
+            [numbers.said_of_one(digit.predictions.values()) for digit in self.digits],
         )
 
 

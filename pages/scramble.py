@@ -9,7 +9,6 @@ import streamlit as st
 
 from mnist_models.data import dataset
 from mnist_models.data.preprocessing import Preparation
-from mnist_models.data.probabilities import in_words
 from mnist_models.models.reader import Prediction
 from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run
@@ -174,14 +173,10 @@ def show_prediction(name: str, run: Run, preparation: Preparation | None) -> Pre
     """
     found = resources.classifier(run.id).read(preparation.image) if preparation else None
     with st.container(key=reading.prediction_key(name)):
-        st.metric(
+        frame.show_prediction(
             f"{NETWORKS[run.network].title} prediction",
-            reading.answer(found),
-            in_words(np.array(found.probabilities), run.measured.confidence_threshold)
-            if found
-            else "Waiting for a digit.",
-            delta_color="off",
-            delta_arrow="off",
+            np.array(found.probabilities) if found else None,
+            run.measured.confidence_threshold,
         )
     return found
 

@@ -8,7 +8,6 @@ import streamlit as st
 from PIL import Image
 
 from mnist_models.data import strokes
-from mnist_models.data.probabilities import answer, in_words
 from mnist_models.data.strokes import Decision, Drawing, Moment, Replay
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
@@ -145,7 +144,9 @@ def watch(
     for column, (network, run) in zip(right, runs.items(), strict=True):
         title = NETWORKS[network].title
         with column:
-            show_prediction(title, read[network][at], run.measured.confidence_threshold)
+            frame.show_prediction(
+                f"{title} prediction", read[network][at], run.measured.confidence_threshold
+            )
             inks = [round(one.ink, 4) for one in replay.moments]
             drawn = [one.stroke for one in replay.moments]
             large_type.chart(
@@ -179,23 +180,6 @@ def choose_moment(is_playing: bool) -> None:
         persist_state="session",
         disabled=is_playing,
         help="How much of the drawing is shown, measured along its strokes.",
-    )
-
-
-def show_prediction(title: str, probabilities: np.ndarray, confidence_threshold: float) -> None:
-    """A model's prediction at one moment.
-
-    Args:
-        title: Of the model.
-        probabilities: Of the ten digits, float (10,).
-        confidence_threshold: Below it, the model is not sure.
-    """
-    st.metric(
-        f"{title} prediction",
-        answer(probabilities, confidence_threshold),
-        in_words(probabilities, confidence_threshold),
-        delta_color="off",
-        delta_arrow="off",
     )
 
 

@@ -131,6 +131,11 @@ def said(digits: Iterable[Said]) -> str:
     return "".join(str(one.digit) if one.is_confident else "?" for one in digits)
 
 
+def said_of_one(by_all: Iterable[Said]) -> str:
+    """What several models say of one digit: once where they agree, else such as "4/9"."""
+    return "/".join(dict.fromkeys(said([one]) for one in by_all))
+
+
 def _split(units: list[Piece], read: Read) -> list[Piece]:
     """The digits in units that are near each other."""
     return [digit for piece in _joined(units, read) for digit in _cut(piece, read)]

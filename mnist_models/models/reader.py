@@ -31,6 +31,11 @@ class Prediction:
     elapsed_ms: float
     is_confident: bool
 
+    @property
+    def answer(self) -> int | None:
+        """The digit that the network says it is; None where it is not sure."""
+        return self.digit if self.is_confident else None
+
 
 class Reader(abc.ABC):
     """A model that reads digits.

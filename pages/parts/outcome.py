@@ -21,7 +21,7 @@ from pages.parts.lessons import cached, frame
 
 def _answers(predictions: Mapping[str, Prediction]) -> set[int | None]:
     """What the models say, each answer once; None is "not sure"."""
-    return {one.digit if one.is_confident else None for one in predictions.values()}
+    return {one.answer for one in predictions.values()}
 
 
 def agreement(predictions: Mapping[str, Prediction]) -> None:
@@ -86,7 +86,7 @@ def ask(
 
 def _right(predictions: Mapping[str, Prediction], label: int) -> list[bool]:
     """Whether each model is right; one that is not sure is not."""
-    return [one.is_confident and one.digit == label for one in predictions.values()]
+    return [one.answer == label for one in predictions.values()]
 
 
 def tally(run_ids: Mapping[str, str]) -> None:

@@ -115,7 +115,7 @@ def agreement(several: Several) -> None:
     said = {network: several.said(network) for network in several.predictions}
     if several.is_page:
         alike = [
-            len({one.digit if one.is_confident else None for one in both}) == 1
+            len({one.answer for one in both}) == 1
             for both in zip(*several.predictions.values(), strict=True)
         ]
         st.info(
@@ -143,11 +143,9 @@ def agreement(several: Several) -> None:
 def show(several: Several) -> None:
     """Where the digits are, and what both models read in each."""
     st.subheader("Each digit")
-    texts = [
-        "/".join(dict.fromkeys(numbers.said([one]) for one in both))
-        for both in zip(*several.predictions.values(), strict=True)
-    ]
     if several.is_page:
+        both = zip(*several.predictions.values(), strict=True)
+        texts = [numbers.said_of_one(one) for one in both]
         st.image(
             with_boxes(
                 Image.fromarray(255 - several.ink), [one.box for one in several.digits], texts

@@ -1,4 +1,5 @@
-"""What every lesson begins with: its digit, the two models, and a link to all of it."""
+"""What lessons share: the digit, the two models and a link to all of it, with which they begin; and
+how a prediction is shown."""
 
 import functools
 import hashlib
@@ -12,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from mnist_models.data import dataset, strokes
 from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.data.preprocessing import prepare_ink
+from mnist_models.data.probabilities import answer, in_words
 from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings import links
@@ -26,6 +28,7 @@ DIGIT_PX = 48
 # A drawing in a link: one letter per pixel from paper to ink, row by row.
 SHADES = "0123456789abcdef"
 BROUGHT = "A drawing that came with a link."
+NO_READING, WAITING = "–", "Waiting for a digit."
 # In a link, beside the page's own settings.
 HIDE, LARGE = "hide", "large"
 MOST_NAMED = 12
@@ -321,6 +324,27 @@ def guess(image: np.ndarray) -> int:
     """The prediction of the pretrained CNN: nearly always the digit that was meant."""
     with resources.while_loading():
         return resources.classifier(pretrained.PREFIX + list(NETWORKS)[-1]).read(image).digit
+
+
+def show_prediction(
+    label: str, probabilities: np.ndarray | None, confidence_threshold: float
+) -> None:
+    """What a model says, and how probable it finds that.
+
+    Args:
+        label: Whose prediction it is.
+        probabilities: Of the ten digits, floats (10,); None where there is no digit.
+        confidence_threshold: Below it, the model is not sure.
+    """
+    said, how_probable = (
+        (NO_READING, WAITING)
+        if probabilities is None
+        else (
+            answer(probabilities, confidence_threshold),
+            in_words(probabilities, confidence_threshold),
+        )
+    )
+    st.metric(label, said, how_probable, delta_color="off", delta_arrow="off")
 
 
 def present(script: str, stage: Stage, settings: Settings, values: Mapping[str, Any]) -> None:

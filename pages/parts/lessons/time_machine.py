@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from mnist_models.data.probabilities import answer, digits_of, in_words
+from mnist_models.data.probabilities import digits_of
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import (
     NETWORKS,
@@ -19,7 +19,7 @@ from mnist_models.settings.hyperparameters import (
     number,
 )
 from pages.parts import large_type, page
-from pages.parts.lessons import cached, charts
+from pages.parts.lessons import cached, charts, frame
 
 if TYPE_CHECKING:  # importing them imports TensorFlow
     from mnist_models.explain.activations import Activations
@@ -73,15 +73,12 @@ class Epoch(NamedTuple):
 def beside(moments: Sequence[Epoch]) -> Iterator[tuple[DeltaGenerator, Epoch]]:
     """A column for each model, which begins with its prediction at that epoch."""
     for column, moment in zip(st.columns(len(moments), gap="medium"), moments, strict=True):
-        probabilities = moment.read[moment.place]
-        threshold = moment.run.measured.confidence_threshold
-        column.metric(
-            f"{moment.title} {moment.name}",
-            answer(probabilities, threshold),
-            in_words(probabilities, threshold),
-            delta_color="off",
-            delta_arrow="off",
-        )
+        with column:
+            frame.show_prediction(
+                f"{moment.title} {moment.name}",
+                moment.read[moment.place],
+                moment.run.measured.confidence_threshold,
+            )
         yield column, moment
 
 

@@ -42,7 +42,7 @@ def answer(prediction: Prediction | None) -> str:
     """What a model says, in the metric of its prediction."""
     if prediction is None:
         return "–"
-    return str(prediction.digit) if prediction.is_confident else NOT_SURE
+    return NOT_SURE if prediction.answer is None else str(prediction.answer)
 
 
 def when(run: Run) -> str:

@@ -24,6 +24,7 @@ from pages.parts.train import form
 
 # In the session: the settings of the link that was followed last, or none.
 TAKEN = "link-taken"
+IMPORT = "Import a run or a model"
 # How the files end that can be imported.
 SAVED = ["zip", "keras", "h5", "hdf5", "onnx", "tflite", "pt", "pth"]
 
@@ -113,7 +114,7 @@ def export(run: Run, suffix: str) -> None:
             st.markdown(
                 "The whole run in one file: hyperparameters, curves (CSV and picture), weights, "
                 "the Keras model, a stand-alone script and a notebook. It can be used on another "
-                "machine, with this app (Import a run) or without it."
+                f"machine, with this app ({IMPORT}) or without it."
             )
             name = f"{run.network}-{run.id}"
             _download("Everything (.zip)", f"{name}.zip", lambda: _file([run]), suffix)
@@ -132,12 +133,12 @@ def export(run: Run, suffix: str) -> None:
                 "paper; out comes a logit for each digit. The README of the whole run says more."
             )
             with st.container(horizontal=True):
-                for form, (title, ending, _) in FORMATS.items():
+                for kind, (title, ending, _) in FORMATS.items():
                     file = f"{name}{ending}"
                     _download(
                         f"{title} ({Path(file).suffix})",
                         file,
-                        functools.partial(resources.model_file, run.id, form),
+                        functools.partial(resources.model_file, run.id, kind),
                         suffix,
                     )
             st.markdown(
@@ -160,7 +161,7 @@ def export_race(runs: Sequence[Run]) -> None:
     with st.popover("Export the race", icon=":material/download:", key="export-race"):
         st.markdown(
             "Both runs in one file: hyperparameters, curves (both in one picture), weights, Keras "
-            "models and stand-alone scripts. Import a run makes it a race again."
+            f"models and stand-alone scripts. {IMPORT} makes it a race again."
         )
         name = f"race-{runs[0].id[:4]}"  # as the list of runs calls it
         with st.container(horizontal=True):
@@ -217,7 +218,7 @@ def import_run(show: Callable[[str], None]) -> None:
     Args:
         show: Called with the id of a run once it is imported.
     """
-    with st.popover("Import a run or a model", icon=":material/upload:"):
+    with st.popover(IMPORT, icon=":material/upload:"):
         st.caption(
             "A run that was exported here, or any saved MNIST network: Keras (.keras, .h5), ONNX, "
             "TensorFlow Lite, PyTorch's state_dict, or a zip of a SavedModel, of a TensorFlow.js "
