@@ -46,8 +46,11 @@ def test_a_cell_shows_the_digit_there_and_what_both_networks_read(page, server):
         expect(tooltip).to_contain_text(re.compile(rf"{network}\s*(\d|not sure), [\d.]+%"))
 
 
-# Where the ink on the digit that can be dragged has its middle, in pixels of the chart.
-MIDDLE_OF_INK = """canvas => {
+# Where the ink on the digit that can be dragged has its middle, in pixels of the chart. Nothing while
+# the chart is drawn anew, as it is for a moment when the digit is let go.
+MIDDLE_OF_INK = """() => {
+    const canvas = document.querySelector("[data-testid=stVegaLiteChart] canvas")
+    if (!canvas?.clientWidth) return null
     const side = 280, scale = canvas.width / canvas.clientWidth
     const pixels = canvas.getContext("2d").getImageData(0, 0, side * scale, side * scale).data
     let ink = 0, x = 0, y = 0
@@ -57,8 +60,12 @@ MIDDLE_OF_INK = """canvas => {
         const at = i / 4, width = Math.floor(side * scale)
         ink += 1, x += (at % width) / scale, y += Math.floor(at / width) / scale
     }
-    return [x / ink, y / ink]
+    return ink ? [x / ink, y / ink] : null
 }"""
+
+
+def middle_of_ink(page) -> list[float]:
+    return page.wait_for_function(MIDDLE_OF_INK).json_value()
 
 
 def test_the_digit_is_dragged_with_the_mouse_and_both_predictions_follow(page, server):
@@ -66,7 +73,7 @@ def test_the_digit_is_dragged_with_the_mouse_and_both_predictions_follow(page, s
     chart = page.locator("[data-testid=stVegaLiteChart] canvas")
     chart.wait_for()
     box = chart.bounding_box()
-    x, y = chart.evaluate(MIDDLE_OF_INK)
+    x, y = middle_of_ink(page)
     predictions = {"x": box["x"], "y": box["y"] + 285, "width": box["width"], "height": 50}
     before = page.screenshot(clip=predictions)
     page.mouse.move(box["x"] + 140, box["y"] + 140)
@@ -74,12 +81,12 @@ def test_the_digit_is_dragged_with_the_mouse_and_both_predictions_follow(page, s
     page.mouse.move(box["x"] + 200, box["y"] + 110, steps=6)
     page.mouse.up()
     page.mouse.move(box["x"] + 100, box["y"] + 200)  # let go, it stays
-    moved_x, moved_y = chart.evaluate(MIDDLE_OF_INK)
+    # Once it is let go, the sliders and the sentence know where it is.
+    expect(page.get_by_text("Shifted 6 px to the right and 3 px up, the DNN")).to_be_visible()
+    moved_x, moved_y = middle_of_ink(page)
     # 60 and 30 px on the screen, in steps of a digit's pixel; what leaves the square is cut off.
     assert 40 < moved_x - x < 70 and -40 < moved_y - y < -20
     assert page.screenshot(clip=predictions) != before
-    # Once it is let go, the sliders and the sentence know where it is.
-    expect(page.get_by_text("Shifted 6 px to the right and 3 px up, the DNN")).to_be_visible()
 
 
 def test_the_digit_is_dragged_with_a_finger_and_the_page_stays(phone, server):
@@ -87,11 +94,11 @@ def test_the_digit_is_dragged_with_a_finger_and_the_page_stays(phone, server):
     chart = phone.locator("[data-testid=stVegaLiteChart] canvas")
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
-    _, y = chart.evaluate(MIDDLE_OF_INK)
+    _, y = middle_of_ink(phone)
     touch(phone, chart, [(140, 140 - step) for step in range(0, 60, 6)])
-    _, moved_y = chart.evaluate(MIDDLE_OF_INK)
-    assert moved_y < y - 20
     expect(phone.get_by_text("px up, the DNN")).to_be_visible()
+    _, moved_y = middle_of_ink(phone)
+    assert moved_y < y - 20
     assert chart.bounding_box() == box
 
 
