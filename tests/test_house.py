@@ -32,7 +32,8 @@ WINGS = {
     ),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (
-        "pretrained", "tables", "store", "loading", "comparison", "race", "worker",
+        "pretrained", "tables",
+        "database", "store", "loading", "comparison", "race", "worker",
         "cluster", "engine", "exports",
     ),
     "explain": (

@@ -1,35 +1,28 @@
 """The store of all runs: hyperparameters, learning curves, test accuracy, weights, predictions and
 robustness curves; and the pretrained models.
 
-SQLite in the folder `saved/` unless DATABASE_URL names another database (any that SQLAlchemy
-knows). Every write is one transaction.
+Every write is one transaction of the database, see database.
 """
 
-import functools
-import os
 import secrets
 import socket
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psutil
 from sqlalchemy import (
-    create_engine,
     delete,
-    event,
     func,
     select,
     update,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from mnist_models.models.predictions import Predictions, PredictionsError
 from mnist_models.runs import pretrained
+from mnist_models.runs.database import Database
 from mnist_models.runs.tables import (
     IMPORTED,
     IN_PROGRESS,
@@ -43,14 +36,12 @@ from mnist_models.runs.tables import (
     StoreError,
     UnknownRunError,
     WeightsRow,
-    bring_up_to_date,
     clean_name,
 )
 from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
 from mnist_models.training.checkpoints import MOST_BYTES_OF_ALL, Checkpoint
 from mnist_models.training.progress import Curve, Measured, Trained
 
-DEFAULT_FILE = Path(__file__).parents[2] / "saved" / "runs.sqlite3"
 # The time at which a process was started is taken from a clock that may be set while it runs.
 CLOCK_STEP_S = 60
 # So long a deleted run can be brought back.
@@ -94,36 +85,15 @@ class RunStore:
         """Remembers where the store is.
 
         Args:
-            url: Of the database; DATABASE_URL or the SQLite file in `saved/` when None. It is
-                opened when first needed, so that the pretrained models can be had without one.
+            url: See Database. It is opened when first needed, so that the pretrained models can be
+                had without one.
         """
-        self._url = url or os.environ.get("DATABASE_URL") or f"sqlite:///{DEFAULT_FILE}"
+        self.database = Database(url)
+        self._session = self.database.transaction
         self._pretrained = {
             run_id: Run(state=RunState.FINISHED, **facts)
             for run_id, facts in pretrained.facts().items()
         }
-
-    @property
-    def _is_sqlite(self) -> bool:
-        return self._url.startswith("sqlite")
-
-    @functools.cached_property
-    def _sessions(self) -> sessionmaker[Session]:
-        url = make_url(self._url)
-        if self._is_sqlite and url.database:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(
-            url, pool_pre_ping=True
-        )  # a database server may have closed what was idle
-        if self._is_sqlite:
-            event.listen(engine, "connect", _prepare_sqlite)
-        with engine.begin() as connection:
-            if (
-                self._is_sqlite
-            ):  # else two processes that come first would both find no tables and both create them
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            bring_up_to_date(connection)
-        return sessionmaker(engine, expire_on_commit=False)
 
     def create(self, hyperparameters: Hyperparameters, name: str | None = None) -> Run:
         """A new run of this process, waiting to be trained.
@@ -358,7 +328,7 @@ class RunStore:
         """Marks runs as interrupted whose process has ended before they did."""
         with self._session() as session:
             for run in session.scalars(select(Run).where(Run.state.in_(IN_PROGRESS))):
-                if not run.owner or _is_gone(run.owner, self._is_sqlite):
+                if not run.owner or _is_gone(run.owner, self.database.is_sqlite):
                     run.state = RunState.INTERRUPTED
 
     def run(self, run_id: str) -> Run:
@@ -490,39 +460,3 @@ class RunStore:
                 f"There is no run {run_id!r}. It may have been deleted; choose another one."
             )
         return run
-
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
-        """One transaction, written at its end.
-
-        Raises:
-            StoreError: When the database does not do its part.
-        """
-        try:
-            with self._sessions.begin() as session:
-                yield session
-        except (
-            SQLAlchemyError,
-            OSError,
-            ImportError,
-        ) as error:  # ImportError: its driver is not installed
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise StoreError(
-                f"The store of runs at {_without_password(self._url)} cannot be used ({reason}). "
-                "Make it readable and "
-                "writable, free some space, or set DATABASE_URL to another database."
-            ) from error
-
-
-def _without_password(url: str) -> str:
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return "DATABASE_URL"
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Readers do not wait for the writer, and a second writer waits instead of failing."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA busy_timeout=10000")
-    connection.execute("PRAGMA foreign_keys=ON")

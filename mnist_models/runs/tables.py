@@ -1,26 +1,13 @@
-"""What is kept of a training: the tables of the store, and how those of an older version are
-brought up to date."""
+"""What is kept of a training: the tables of the store."""
 
 import enum
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Connection,
-    DateTime,
-    ForeignKey,
-    LargeBinary,
-    TypeDecorator,
-    delete,
-    insert,
-    inspect,
-    select,
-)
+from sqlalchemy import JSON, DateTime, ForeignKey, LargeBinary, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from mnist_models.errors import UnavailableError
-from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.settings import hyperparameters
 from mnist_models.settings.hyperparameters import Hyperparameters
 from mnist_models.training.progress import Measured
@@ -223,55 +210,3 @@ class RobustnessCurveRow(Base):
     digits: Mapped[int] = mapped_column(primary_key=True)
     origin: Mapped[str]
     accuracies: Mapped[list] = mapped_column(JSON)
-
-
-class _SchemaRow(Base):
-    """The version of the tables; of the first one, databases knew nothing."""
-
-    __tablename__ = "schema_version"
-
-    version: Mapped[int] = mapped_column(primary_key=True)
-
-
-# What brings tables of one version to the next, beyond tables that are new: those are made where
-# they are missing.
-MIGRATIONS = {
-    1: (
-        "ALTER TABLE runs ADD COLUMN race VARCHAR",
-        "ALTER TABLE runs ADD COLUMN deleted_at TIMESTAMP",
-        "CREATE INDEX ix_runs_race ON runs (race)",
-    ),
-    2: (
-        "ALTER TABLE runs ADD COLUMN temperature FLOAT",
-        "ALTER TABLE runs ADD COLUMN sure_from FLOAT",
-        f"UPDATE runs SET temperature = 1, sure_from = {CONFIDENCE_THRESHOLD} "
-        "WHERE test_accuracy IS NOT NULL",
-    ),
-}
-SCHEMA_VERSION = 1 + len(MIGRATIONS)
-
-
-def bring_up_to_date(connection: Connection) -> None:
-    """Makes the tables that are missing, and migrates those of an older version.
-
-    Raises:
-        StoreError: When they are of a newer.
-    """
-    there = inspect(connection).get_table_names()
-    kept = (
-        connection.scalar(select(_SchemaRow.version)) if _SchemaRow.__tablename__ in there else None
-    )
-    version = SCHEMA_VERSION if Run.__tablename__ not in there else kept or 1
-    if version > SCHEMA_VERSION:
-        raise StoreError(
-            "The store of runs was written by a newer version of this project (its tables are of "
-            f"version {version}, this is "
-            f"{SCHEMA_VERSION}). Use that version, or set DATABASE_URL to another database."
-        )
-    for older in range(version, SCHEMA_VERSION):
-        for statement in MIGRATIONS[older]:
-            connection.exec_driver_sql(statement)
-    Base.metadata.create_all(connection)
-    if kept != SCHEMA_VERSION:  # one that is up to date is only read
-        connection.execute(delete(_SchemaRow))
-        connection.execute(insert(_SchemaRow).values(version=SCHEMA_VERSION))

@@ -46,8 +46,8 @@ def test_a_cell_shows_the_digit_there_and_what_both_networks_read(page, server):
         expect(tooltip).to_contain_text(re.compile(rf"{network}\s*(\d|not sure), [\d.]+%"))
 
 
-# Where the ink on the digit that can be dragged has its middle, in pixels of the chart. Nothing while
-# the chart is drawn anew, as it is for a moment when the digit is let go.
+# Where the ink on the digit that can be dragged has its middle, in pixels of the chart; nothing
+# while the chart is drawn anew, as it is for a moment when the digit is let go.
 MIDDLE_OF_INK = """() => {
     const canvas = document.querySelector("[data-testid=stVegaLiteChart] canvas")
     if (!canvas?.clientWidth) return null

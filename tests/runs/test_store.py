@@ -18,7 +18,7 @@ from sqlalchemy import event, inspect
 
 from mnist_models.data import dataset
 from mnist_models.models.predictions import Predictions
-from mnist_models.runs import pretrained, tables
+from mnist_models.runs import database, pretrained
 from mnist_models.runs import store as store_module
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import (
@@ -91,7 +91,7 @@ def in_another_process(code, store, *, wait=True):
         "import sys\nfrom mnist_models.runs.tables import RunState\nfrom mnist_models.runs.store "
         "import RunStore\n"
         "from mnist_models.settings.hyperparameters import *\n"
-        f"store = RunStore({store._url!r})\nhp = DnnHyperparameters(epochs=1)\n{code}"
+        f"store = RunStore({store.database.url!r})\nhp = DnnHyperparameters(epochs=1)\n{code}"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", prepared],
@@ -330,7 +330,7 @@ def test_the_store_is_where_database_url_says_and_else_in_the_folder_saved(
     RunStore().create(tiny_dnn)
     assert (tmp_path / "a" / "b" / "runs.sqlite3").stat().st_size > 0
     monkeypatch.delenv("DATABASE_URL")
-    assert RunStore()._url == f"sqlite:///{ROOT}/saved/runs.sqlite3"
+    assert RunStore().database.url == f"sqlite:///{ROOT}/saved/runs.sqlite3"
 
 
 # Several at once
@@ -534,9 +534,9 @@ def test_a_database_knows_its_version_and_is_migrated_once(store, file, tiny_dnn
     execute(file, VERSION_1)
     for _ in range(2):
         RunStore().runs()
-        with closing(sqlite3.connect(file)) as database:
-            assert database.execute("SELECT version FROM schema_version").fetchall() == [
-                (tables.SCHEMA_VERSION,)
+        with closing(sqlite3.connect(file)) as kept:
+            assert kept.execute("SELECT version FROM schema_version").fetchall() == [
+                (database.SCHEMA_VERSION,)
             ]
     kept = all_of(file)
     RunStore().runs()
@@ -548,9 +548,9 @@ def test_a_migration_that_fails_changes_nothing_and_is_done_when_it_can(store, f
     before = all_of(file)
     with monkeypatch.context() as patch:
         patch.setattr(
-            tables,
+            database,
             "MIGRATIONS",
-            {1: (*tables.MIGRATIONS[1], "ALTER TABLE nowhere ADD COLUMN nothing VARCHAR")},
+            {1: (*database.MIGRATIONS[1], "ALTER TABLE nowhere ADD COLUMN nothing VARCHAR")},
         )
         with pytest.raises(StoreError, match=r"no such table: nowhere.*\.$"):
             store.runs()
@@ -562,8 +562,8 @@ def test_a_database_of_a_newer_version_is_a_sentence_and_left_as_it_is(store, fi
     store.create(tiny_dnn)
     execute(
         file,
-        f"UPDATE schema_version SET version = {tables.SCHEMA_VERSION + 1}; CREATE TABLE what_comes "
-        "(id INTEGER)",
+        f"UPDATE schema_version SET version = {database.SCHEMA_VERSION + 1}; "
+        "CREATE TABLE what_comes (id INTEGER)",
     )
     before = all_of(file)
     newer = RunStore()
@@ -575,7 +575,7 @@ def test_a_database_of_a_newer_version_is_a_sentence_and_left_as_it_is(store, fi
     ):
         with pytest.raises(
             StoreError,
-            match=rf"newer version.* of version {tables.SCHEMA_VERSION + 1}, .*DATABASE_URL.*\.$",
+            match=rf"newer version.* of version {database.SCHEMA_VERSION + 1}, .*DATABASE_URL.*\.$",
         ):
             attempt()
     assert all_of(file) == before
@@ -902,7 +902,7 @@ def test_a_sweep_that_several_keep_at_the_same_moment_is_kept(store, file):
         "INSERT INTO sweeps (run_id, distortion, digits, origin, accuracies) "
         "VALUES ('quick-dnn', 'turn', 2000, 'here', '[0.5]')"
     )
-    event.listen(store._sessions, "before_flush", lambda *_: execute(file, first))
+    event.listen(store.database._sessions, "before_flush", lambda *_: execute(file, first))
     store.save_robustness_curve("quick-dnn", "turn", 2_000, "here", [0.5])
     assert store.robustness_curve("quick-dnn", "turn", 2_000, "here") == [0.5]
 
