@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -22,6 +24,7 @@ from pages.parts import (
     resources,
     selection,
     several,
+    uploads,
 )
 from pages.parts.live import reading
 
@@ -210,15 +213,15 @@ def _example() -> None:
 
 
 def _uploaded() -> None:
-    st.session_state["picture_problem"] = None
     file = st.session_state["picture"]
-    if file is None:
+    if not uploads.is_new(file):
         return
+    st.session_state["picture_problem"] = None
+    content = uploads.take(file)
     try:
-        ink = ink_of_digits(open_picture(file))
+        ink = ink_of_digits(open_picture(io.BytesIO(content)))
         if is_page(ink):
-            file.seek(0)
-            ink = ink_of_digits(open_picture(file, PAGE_SIZE_PX))
+            ink = ink_of_digits(open_picture(io.BytesIO(content), PAGE_SIZE_PX))
     except PictureError as error:
         # What was read before is no reading of this file.
         canvas.board().forget_reading()

@@ -282,7 +282,9 @@ def measure_pages(folder: Path) -> Iterator[Row]:
 def slide(page: Page) -> list[float]:
     """The milliseconds from letting a slider go to the new number of parameters, each of a network
     not built before."""
-    first, second = (page.get_by_role("slider", name=f"Layer {number}, units") for number in (1, 2))
+    first, second = (
+        page.get_by_role("slider", name=f"Units in layer {number}") for number in (1, 2)
+    )
     times_ms = []
     for place in range(TIMES):
         # The second slider, untimed, makes every combination a new one.

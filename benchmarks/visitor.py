@@ -32,6 +32,8 @@ POINTS_PX = 8
 NETWORKS = 2
 # In the name of the component that is drawn on.
 CANVAS = "drawable-canvas"
+# The component that tells who a device is.
+DEVICE = "device"
 # What the page shows in place of a reading while there is none.
 NO_READING = "–"
 
@@ -47,6 +49,7 @@ class Widgets:
     every message, by id."""
 
     canvas: str = ""
+    device: str = ""
     buttons: dict[str, tuple[str, str]] = field(default_factory=dict)  # label -> id, fragment
     fragment: str = ""
     states: dict[str, dict] = field(default_factory=dict)
@@ -55,6 +58,8 @@ class Widgets:
         match element.WhichOneof("type"):
             case "bidi_component" if CANVAS in element.bidi_component.component_name:
                 self.canvas, self.fragment = element.bidi_component.id, fragment
+            case "bidi_component" if element.bidi_component.component_name == DEVICE:
+                self.device = element.bidi_component.id
             case "button":
                 self.buttons[element.button.label] = element.button.id, fragment
             case "slider":
@@ -117,9 +122,24 @@ class Visitor:
             raise VisitError(f"{len(predictions)} readings instead of {NETWORKS}")
         return max(predictions.values()) - drawn
 
+    async def introduce(self, secret: str) -> None:
+        """Has the device tell who it is.
+
+        secret: see device.js.
+        """
+        device = {"id": self.widgets.device, "json_value": json.dumps({"secret": secret})}
+        states = {"widgets": [device]}
+        await self._run(BackMsg(rerun_script={**self._at, "widget_states": states}))
+
     async def press(self, label: str) -> None:
         """Presses a button."""
-        widget, fragment = self.widgets.buttons[label]
+        await self.send_press(*self.widgets.buttons[label])
+
+    async def send_press(self, widget: str, fragment: str) -> None:
+        """Sends what a browser sends when a button is pressed, whether the page shows it or not.
+
+        widget, fragment: its id, and that of the part of the page in which it stands.
+        """
         states = {"widgets": [{"id": widget, "trigger_value": True}]}
         await self._run(
             BackMsg(rerun_script={**self._at, "fragment_id": fragment, "widget_states": states})

@@ -9,10 +9,11 @@ from typing import Any
 
 import streamlit as st
 
+from mnist_models.errors import UnavailableError
 from mnist_models.runs import comparison
 from mnist_models.runs.tables import NAME_CHARACTERS, Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, Choice, value_label
-from pages.parts import imported, large_type, page, report, resources
+from pages.parts import imported, large_type, page, report, resources, visitors
 from pages.parts.charts import learning_curves
 
 REFRESH_S = 5
@@ -64,6 +65,7 @@ def main() -> None:
     report.confusion(pair, "confusion")
     st.markdown("#### Digit by digit")
     report.per_digit(pair, "digits")
+    visitors.know()
     resources.prepare()
 
 
@@ -91,7 +93,8 @@ def table_and_curves(seen: set[tuple], pair: Sequence[Run]) -> None:
     )
     if panel.open:
         with panel:
-            ticked = table(filtered(runs))
+            is_listed = visitors.whose(runs.values())
+            ticked = table([run for run in filtered(runs) if is_listed(run)])
             actions(ticked)
             with st.container(key="curves"):
                 curves(ticked or pair, bool(ticked))
@@ -238,6 +241,8 @@ def _written(choice: Choice, value: Any) -> Any:
 def actions(ticked: Sequence[Run]) -> None:
     """What can be done with the ticked runs; a deletion can be undone in the same place."""
     ids = [run.id for run in ticked]
+    # What comes with the app stays as it is; the store says so.
+    all_mine = all(run.is_pretrained or visitors.me().may_change(run) for run in ticked)
     what = page.plain(ticked[0].label) if len(ids) == 1 else f"{len(ids)} runs"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
@@ -248,18 +253,23 @@ def actions(ticked: Sequence[Run]) -> None:
             on_click=_compare,
             args=[[run.id for run in ticked if run.readable]],
         )
-        with st.popover("Rename", icon=":material/edit:", disabled=len(ticked) != 1, key="rename"):
+        with st.popover(
+            "Rename",
+            icon=":material/edit:",
+            disabled=len(ticked) != 1 or not all_mine,
+            key="rename",
+        ):
             if len(ticked) == 1:
                 _ask_for_name(ticked[0])
         st.button(
             f"Delete {len(ids)} runs" if len(ids) > 1 else "Delete",
             icon=":material/delete:",
-            disabled=not ids,
+            disabled=not ids or not all_mine,
             key="delete-runs",
             on_click=_delete,
             args=[ids, what],
         )
-        if kept := resources.store().deleted():
+        if kept := visitors.rights().deleted():
             with st.popover(
                 "Recently deleted", icon=":material/restore_from_trash:", key="deleted-runs"
             ):
@@ -281,6 +291,10 @@ def actions(ticked: Sequence[Run]) -> None:
                 "curves. On the keyboard, Shift and the space bar tick a run.",
                 width="content",
             )
+        elif not all_mine:
+            st.caption(
+                "Only who started a run, or a teacher, can rename or delete it.", width="content"
+            )
     problem, then_ticked = st.session_state.get("compare-problem", ("", None))
     if then_ticked == st.session_state["compare-ticked"]:  # until something else is done
         st.error(page.plain(problem))
@@ -294,22 +308,22 @@ def _ask_for_name(run: Run) -> None:
 
 
 def _rename(run_id: str, key: str) -> None:
-    if not _try(resources.store().rename, run_id, st.session_state[key]):
+    if not _try(visitors.rights().rename, run_id, st.session_state[key]):
         del st.session_state[key]
 
 
 def _delete(run_ids: Sequence[str], what: str) -> None:
-    if _try(resources.store().delete, run_ids):
+    if _try(visitors.rights().delete, run_ids):
         st.session_state["compare-deleted"] = run_ids, what
 
 
 def _restore(run_ids: Sequence[str]) -> None:
-    _try(resources.store().restore, run_ids)
+    _try(visitors.rights().restore, run_ids)
 
 
 def _undo() -> None:
     run_ids, _ = st.session_state["compare-deleted"]
-    if _try(resources.store().restore, run_ids):
+    if _try(visitors.rights().restore, run_ids):
         del st.session_state["compare-deleted"]
         st.session_state["compare-ticked"] |= set(run_ids)
 
@@ -323,7 +337,7 @@ def _try(change: Callable[..., object], *args: Any) -> bool:
     st.session_state.pop("compare-problem", None)
     try:
         change(*args)
-    except StoreError as error:
+    except UnavailableError as error:
         st.session_state["compare-problem"] = str(error), st.session_state["compare-ticked"]
         return False
     return True

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import addresses, page, resources
+from pages.parts import addresses, page, resources, visitors
 from pages.parts.lessons import ready_made
 
 
@@ -26,6 +26,8 @@ def main() -> None:
                 address = addresses.of_page(lesson.script, ready_made.query(name))
                 with st.container(horizontal=True, vertical_alignment="center"):
                     addresses.show(address, f"lesson {lesson.title}")
+    visitors.ask_for_password()
+    visitors.know()
     resources.prepare()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from mnist_models.training import checkpoints
-from pages.parts import page, resources
+from pages.parts import page, resources, visitors
 from pages.parts.lessons import cached, frame, time_machine
 from pages.parts.lessons.playing import Player
 
@@ -135,8 +135,11 @@ def at_epoch(
 
 @page.guarded
 def stored_epochs() -> None:
-    """How much disk space the checkpoints of all runs take, and a way to free it."""
+    """For a teacher: how much disk space the checkpoints of all runs take, and a way to free it."""
     if frame.is_presented():
+        return
+    visitors.know()
+    if not visitors.me().is_teacher:
         return
     with st.expander("Stored epochs"):
         taken = resources.store().checkpoint_bytes()
@@ -155,7 +158,7 @@ def stored_epochs() -> None:
                 "epochs of new runs."
             )
             if st.button("Delete for good", key="time-forget", disabled=not taken):
-                cached.delete_checkpoints()
+                cached.delete_checkpoints(visitors.rights())
                 st.rerun()
 
 

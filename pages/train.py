@@ -2,9 +2,10 @@
 
 import streamlit as st
 
+from mnist_models.errors import UnavailableError
 from mnist_models.runs.tables import NAME_CHARACTERS, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import large_type, page, resources, selection
+from pages.parts import large_type, page, selection, visitors
 from pages.parts.train import bets, form, images, network, projector, share, watch
 
 # In large type, the smallest width of a column of the form.
@@ -31,11 +32,13 @@ def main() -> None:
             watch.draw(listed[run_id], alone=True)
         return
     choose_and_start(watch.told(listed[run_id]) if run_id and watch.is_chosen() else None)
-    if run_id:
+    if listed:
         watch.choose(listed, run_id)
+    if run_id:
         watch.draw(listed[run_id], alone=False)
     share.import_run(show_imported)
     st.caption("Training goes on when you leave this page.")
+    visitors.know()
 
 
 def show_imported(run_id: str) -> None:
@@ -112,7 +115,8 @@ def start(chosen: form.Form) -> bool:
         label,
         type="primary",
         icon=":material/flag:" if chosen.is_race else ":material/play_arrow:",
-        disabled=not chosen.entrants,
+        # Until the device has said whose run it will be, which takes a moment.
+        disabled=not chosen.entrants or not visitors.me().is_known,
         key="train-start",
     )
 
@@ -126,11 +130,11 @@ def begin(chosen: form.Form) -> None:
     name = st.session_state[NAME].strip() or None
     try:
         if chosen.is_race:
-            run_ids = resources.engine().race(chosen.entrants.values(), name)
+            run_ids = visitors.rights().race(chosen.entrants.values(), name)
         else:
             (hyperparameters,) = chosen.entrants.values()
-            run_ids = [resources.engine().start(hyperparameters, name)]
-    except StoreError as error:
+            run_ids = [visitors.rights().start(hyperparameters, name)]
+    except UnavailableError as error:
         st.error(page.plain(error))
         return
     selection.select_when_finished(dict(zip(chosen.entrants, run_ids, strict=True)))

@@ -34,7 +34,7 @@ WINGS = {
     "runs": (
         "pretrained", "tables",
         "database", "store", "loading", "comparison", "race", "worker",
-        "cluster", "engine", "exports",
+        "cluster", "engine", "rights", "exports",
     ),
     "explain": (
         "slices", "robustness", "contrasts", "activations", "feature_maps", "explanations",
@@ -45,6 +45,7 @@ ORDER = [
     "errors",
     "tensorflow_loader",
     "class_address",
+    "limits",
     *(f"{wing}.{module}" for wing, modules in WINGS.items() for module in modules),
     "reading",
     "commands",

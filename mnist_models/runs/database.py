@@ -45,6 +45,7 @@ MIGRATIONS = {
         f"UPDATE runs SET temperature = 1, sure_from = {CONFIDENCE_THRESHOLD} "
         "WHERE test_accuracy IS NOT NULL",
     ),
+    3: ("ALTER TABLE runs ADD COLUMN visitor VARCHAR",),
 }
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
 

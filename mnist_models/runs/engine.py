@@ -1,9 +1,9 @@
 """Training for everybody: a queue of runs, what is wanted of them, and what they tell.
 
-The engine hands runs to the cluster, as many at once as it has places, first come, first served;
-passes on what is wanted of them; listens to what they report; and writes it to the store. One
-thread does all of that, so nothing here needs a lock: everything that happens is a message to it,
-and what others may see is replaced as a whole, never changed.
+The engine hands runs to the cluster, as many at once as it has places, one visitor after the
+other; passes on what is wanted of them; listens to what they report; and writes it to the store.
+One thread does all of that, so nothing here needs a lock: everything that happens is a message to
+it, and what others may see is replaced as a whole, never changed.
 """
 
 import itertools
@@ -12,6 +12,7 @@ import os
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -88,6 +89,8 @@ class _Job:
 
     Attributes:
         live: What others see of it; None once it has ended for them.
+        visitor: Who wants it.
+        group: The same for all runs that start together.
         future: Of the worker that trains it, or may still be building its model after a stop.
         curve: As far as the worker has reported.
         saved_at: When (time.monotonic) the curve was last saved.
@@ -97,6 +100,8 @@ class _Job:
     """
 
     live: Live | None
+    visitor: str | None
+    group: str
     future: Any = None
     curve: Curve | None = None
     saved_at: float = 0.0
@@ -187,26 +192,38 @@ class Engine:
         first training waits for it."""
         self._post(self._reconnect_if_lost)
 
-    def start(self, hyperparameters: Hyperparameters, name: str | None = None) -> str:
+    def start(
+        self, hyperparameters: Hyperparameters, name: str | None = None, visitor: str | None = None
+    ) -> str:
         """Puts a new run into the queue and returns its id at once.
+
+        Args:
+            name: See RunStore.create.
+            visitor: Who wants it: the queue goes round among visitors.
 
         Raises:
             StoreError: When it cannot be kept.
         """
-        return self._start([self.store.create(hyperparameters, name)])[0]
+        return self._start([self.store.create(hyperparameters, name, visitor)])[0]
 
-    def race(self, entrants: Iterable[Hyperparameters], name: str | None = None) -> list[str]:
+    def race(
+        self,
+        entrants: Iterable[Hyperparameters],
+        name: str | None = None,
+        visitor: str | None = None,
+    ) -> list[str]:
         """Puts runs into the queue that begin to learn at the same moment, and returns their ids at
-        once.
+        once. See `start`.
 
         Raises:
             StoreError: The store cannot be read or written.
         """
-        return self._start(self.store.create_race(entrants, name))
+        return self._start(self.store.create_race(entrants, name, visitor))
 
     def _start(self, runs: list[Run]) -> list[str]:
         for run in runs:
-            self._jobs[run.id] = _Job(Live(run.id))  # here already: the page asks for it next
+            # Here already: the page asks for it next.
+            self._jobs[run.id] = _Job(Live(run.id), run.visitor, run.race or run.id)
         self._post(self._enqueue, runs)
         return [run.id for run in runs]
 
@@ -222,6 +239,19 @@ class Engine:
         """A run of this engine that is in progress; None once it has ended."""
         job = self._jobs.get(run_id)
         return job.live if job else None
+
+    def waiting(self, visitor: str | None) -> int:
+        """How many runs of a visitor wait for a place; a race counts once."""
+        return len(
+            {
+                job.group
+                for job in list(self._jobs.values())
+                if job.visitor == visitor
+                and job.live
+                and job.live.state == RunState.QUEUED
+                and job.future is None
+            }
+        )
 
     def curve(self, run_id: str) -> Curve:
         """How a run's training went so far, whether in progress or not.
@@ -357,9 +387,24 @@ class Engine:
         self._waiting.append(runs)
         self._fill_places()
 
+    def _go_round(self) -> None:
+        """Brings what waits into the order in which it gets a place: first the next run of each
+        visitor who has none in training, then of those who have one, and so on; those of the same
+        round in the order in which they came."""
+        rounds = Counter(
+            visitor for visitor, _ in {(job.visitor, job.group) for job in self._training.values()}
+        )
+        in_round = []
+        for together in self._waiting:
+            visitor = together[0].visitor
+            in_round.append((rounds[visitor], together))
+            rounds[visitor] += 1
+        self._waiting = [together for _, together in sorted(in_round, key=lambda one: one[0])]
+
     def _fill_places(self) -> None:
         if self._waiting or self._training:
             self._reconnect_if_lost()
+        self._go_round()
         places = self._cluster.places if self._waiting and self._cluster else 0
         while self._waiting:
             free = places - len(self._training)

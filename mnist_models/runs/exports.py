@@ -309,14 +309,19 @@ def _table(names: tuple[str, ...], rows: Iterable[tuple]) -> str:
     return text.getvalue()
 
 
-def import_runs(store: RunStore, file: BinaryIO | bytes, name: str | None = None) -> list[Run]:
+def import_runs(
+    store: RunStore, file: BinaryIO | bytes, name: str | None = None, visitor: str | None = None
+) -> list[Run]:
     """New runs of the store from a file that `export` made, one or those of a race, under their own
     names unless another is given.
+
+    Args:
+        visitor: Who imports it, see tables.Run.
 
     Raises ExportError, StoreError; then nothing of it is in the store.
     """
     found = [(one.hyperparameters, name or one.name, one.trained) for one in read(file)]
-    return [store.add(*found[0])] if len(found) == 1 else store.add_race(found)
+    return [store.add(*found[0], visitor)] if len(found) == 1 else store.add_race(found, visitor)
 
 
 def read(file: BinaryIO | bytes) -> list[Import]:

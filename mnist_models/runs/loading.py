@@ -72,6 +72,7 @@ def keep_imported(
     content: bytes,
     config: bytes | None = None,
     progress: Callable[[float], None] = lambda share: None,
+    visitor: str | None = None,
 ) -> tuple[Run | None, Brought, Diagnosis]:
     """Examines a network from somebody's file and keeps it where it reads digits.
 
@@ -79,6 +80,7 @@ def keep_imported(
         name: What to call it.
         content, config: See reading.read.
         progress: Is told how much is done, 0 to 1.
+        visitor: Who brings it, see tables.Run.
 
     Returns:
         The run, None where it reads no digits; and what it is.
@@ -106,5 +108,6 @@ def keep_imported(
             test_accuracy=evaluation.accuracy,
         ),
         found.predictions,
+        visitor,
     )
     return run, brought, found

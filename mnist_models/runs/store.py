@@ -95,35 +95,58 @@ class RunStore:
             for run_id, facts in pretrained.facts().items()
         }
 
-    def create(self, hyperparameters: Hyperparameters, name: str | None = None) -> Run:
+    def create(
+        self, hyperparameters: Hyperparameters, name: str | None = None, visitor: str | None = None
+    ) -> Run:
         """A new run of this process, waiting to be trained.
 
         Args:
             name: That of its network when None.
+            visitor: Who wants it, see tables.Run.
         """
-        (run,) = self._create([hyperparameters], name, None)
+        (run,) = self._create([hyperparameters], name, visitor, None)
         return run
 
     def create_race(
-        self, entrants: Iterable[Hyperparameters], name: str | None = None
+        self,
+        entrants: Iterable[Hyperparameters],
+        name: str | None = None,
+        visitor: str | None = None,
     ) -> list[Run]:
-        """New runs of this process that are to race each other; all or none."""
-        return self._create(entrants, name, secrets.token_hex(4))
+        """New runs of this process that are to race each other; all or none. See `create`."""
+        return self._create(entrants, name, visitor, secrets.token_hex(4))
 
     def _create(
-        self, entrants: Iterable[Hyperparameters], name: str | None, race: str | None
+        self,
+        entrants: Iterable[Hyperparameters],
+        name: str | None,
+        visitor: str | None,
+        race: str | None,
     ) -> list[Run]:
         runs = [
-            _new_run(hyperparameters, name or "", RunState.QUEUED, owner=_this_process(), race=race)
+            _new_run(
+                hyperparameters,
+                name or "",
+                RunState.QUEUED,
+                owner=_this_process(),
+                visitor=visitor,
+                race=race,
+            )
             for hyperparameters in entrants
         ]
         with self._session() as session:
             session.add_all(runs)
         return runs
 
-    def add(self, hyperparameters: Hyperparameters, name: str, trained: Trained) -> Run:
+    def add(
+        self,
+        hyperparameters: Hyperparameters,
+        name: str,
+        trained: Trained,
+        visitor: str | None = None,
+    ) -> Run:
         """A run that was trained elsewhere, with all that it left behind, or nothing of it."""
-        (run,) = self._add([(hyperparameters, name, trained)], None)
+        (run,) = self._add([(hyperparameters, name, trained)], visitor, None)
         return run
 
     def add_imported(
@@ -134,6 +157,7 @@ class RunStore:
         file: bytes,
         measured: Measured,
         predictions: Predictions,
+        visitor: str | None = None,
     ) -> Run:
         """A network that was trained elsewhere, or nothing of it.
 
@@ -149,6 +173,7 @@ class RunStore:
             values={IMPORTED: card},
             state=RunState.FINISHED,
             created_at=datetime.now(UTC),
+            visitor=visitor,
             **measured._asdict(),
         )
         with self._session() as session:
@@ -173,18 +198,23 @@ class RunStore:
                 setattr(run, name, value)
             session.merge(PredictionsRow(run_id=run_id, predictions=predictions.pack()))
 
-    def add_race(self, trainings: Iterable[tuple[Hyperparameters, str, Trained]]) -> list[Run]:
+    def add_race(
+        self, trainings: Iterable[tuple[Hyperparameters, str, Trained]], visitor: str | None = None
+    ) -> list[Run]:
         """The runs of a race that was held elsewhere, each with its hyperparameters, its name and
         all that it left behind; or nothing of them."""
-        return self._add(trainings, secrets.token_hex(4))
+        return self._add(trainings, visitor, secrets.token_hex(4))
 
     def _add(
-        self, trainings: Iterable[tuple[Hyperparameters, str, Trained]], race: str | None
+        self,
+        trainings: Iterable[tuple[Hyperparameters, str, Trained]],
+        visitor: str | None,
+        race: str | None,
     ) -> list[Run]:
         runs = []
         with self._session() as session:
             for hyperparameters, name, trained in trainings:
-                run = _new_run(hyperparameters, name, RunState.FINISHED, race=race)
+                run = _new_run(hyperparameters, name, RunState.FINISHED, visitor=visitor, race=race)
                 session.add(run)
                 session.flush()  # the rows that refer to it come after
                 self._keep(session, run, trained)

@@ -77,6 +77,8 @@ class Run(Base):
         owner: The process that looks after it while it is in progress.
         race: The same for the runs of one race, else None.
         deleted_at: When somebody deleted it; it can still be brought back.
+        visitor: Who started or imported it, see rights.Visitor; None for the command line, and for
+            versions that did not know visitors.
     """
 
     __tablename__ = "runs"
@@ -98,6 +100,7 @@ class Run(Base):
     test_accuracy: Mapped[float | None]
     race: Mapped[str | None] = mapped_column(index=True)
     deleted_at: Mapped[datetime | None] = mapped_column(_UtcDateTime)
+    visitor: Mapped[str | None]
 
     @property
     def imported(self) -> dict[str, Any] | None:

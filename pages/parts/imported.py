@@ -4,7 +4,6 @@ their own digit."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -17,7 +16,7 @@ from mnist_models.imports.feeding import BY_HAND, Feeding
 from mnist_models.imports.recipe import recipe
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, large_type, page, resources, selection
+from pages.parts import canvas, large_type, page, resources, selection, visitors
 from pages.parts.lessons import cached
 
 PICTURE_PX = 140
@@ -38,7 +37,7 @@ def diagnosis(run_id: str) -> None:
     *what_it_is, how_good = card["said"]
     for sentence in what_it_is:
         st.markdown(page.plain(sentence))
-    _choose_by_hand(run.id, card)
+    _choose_by_hand(run)
     st.markdown(page.plain(how_good))
     with st.expander("Every way to feed it that was tried"):
         st.caption(
@@ -69,8 +68,10 @@ def diagnosis(run_id: str) -> None:
         st.switch_page("app.py")
 
 
-def _choose_by_hand(run_id: str, card: Mapping[str, Any]) -> None:
+def _choose_by_hand(run: Run) -> None:
     """The list of the ways to feed a network that were tried, the one that it wants first."""
+    run_id, card = run.id, run.imported
+    assert card is not None  # it came from a file
     if st.session_state.get(ASKED, (None, None))[0] == run_id:
         _feed_by_hand(*st.session_state.pop(ASKED))
     wanted, tried = Feeding.kept(card), card["tried"]
@@ -95,6 +96,7 @@ def _choose_by_hand(run_id: str, card: Mapping[str, Any]) -> None:
         format_func=titles.__getitem__,
         key=key,
         on_change=ask,
+        disabled=not visitors.me().may_change(run),
         help="Choose another way if you know how it was trained; beside each stands what it read "
         "right when it was tried. From then on every drawing is read so, and the test accuracy is "
         "measured again.",
@@ -105,7 +107,7 @@ def _feed_by_hand(run_id: str, place: int) -> None:
     """Has a network fed otherwise, and the page drawn anew with it."""
     try:
         with st.spinner("Reading the 10,000 test images …"):
-            resources.feed_by_hand(run_id, place)
+            resources.feed_by_hand(run_id, place, visitors.rights())
     except UnavailableError as error:
         st.error(page.plain(error))
         return
@@ -137,7 +139,8 @@ def ask_why(runs: Mapping[str, Run]) -> dict[str, DeltaGenerator]:
         if panel.open:
             with panel:
                 places[run.id] = st.container()
-                _choose_by_hand(run.id, run.imported)
+                _choose_by_hand(run)
+                visitors.know()
                 with st.expander("Lines of Python that prepare a picture for it"):
                     st.caption("They need NumPy and Pillow only: `model(prepare('my digit.png'))`.")
                     st.code(recipe(Feeding.in_use(run.imported)), language="python")

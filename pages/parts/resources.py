@@ -25,6 +25,7 @@ from mnist_models.models import portable
 from mnist_models.models.predictions import Predictions
 from mnist_models.models.reader import Reader
 from mnist_models.runs import pretrained, worker
+from mnist_models.runs.rights import Rights
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS, DnnHyperparameters, Hyperparameters
@@ -201,7 +202,7 @@ def mnist_for_keras() -> bytes:
 
 
 def imported(
-    content: bytes, name: str, progress: Callable[[float], None]
+    content: bytes, name: str, progress: Callable[[float], None], rights: Rights
 ) -> tuple[Run | None, str | None]:
     """Imports an exported run, or race, into the store, or somebody's saved network.
 
@@ -209,6 +210,7 @@ def imported(
         content: The file.
         name: The file's.
         progress: Is told how much is done, 0 to 1.
+        rights: Of who brings it.
 
     Returns:
         The run, of a race one of its runs, or else a sentence that says why it cannot be imported.
@@ -218,22 +220,30 @@ def imported(
     from mnist_models.runs.exports import ExportError, import_runs
     from mnist_models.runs.loading import keep_imported
 
+    visitor = rights.visitor.id
     try:
+        rights.may_import(content)
         if reading.is_run(content):
-            return import_runs(store(), content)[0], None
-        run, brought, found = keep_imported(store(), name, content, progress=progress)
+            return import_runs(store(), content, visitor=visitor)[0], None
+        run, brought, found = keep_imported(
+            store(), name, content, progress=progress, visitor=visitor
+        )
         return run, None if run else words.what_it_wants(brought, found)
     except (ExportError, UnavailableError) as error:
         return None, str(error)
 
 
-def feed_by_hand(run_id: str, place: int) -> None:
+def feed_by_hand(run_id: str, place: int, rights: Rights) -> None:
     """Has a network from somebody's file fed in another way from now on, see loading.feed_by_hand;
     what was read with it before is forgotten, but for what lessons keep.
+
+    Args:
+        rights: Of who wants it.
 
     Raises:
         UnavailableError: That cannot be done, and nothing has changed.
     """
+    rights.may_feed_by_hand(run_id)
     tensorflow().wait()
     from mnist_models.runs import loading
 

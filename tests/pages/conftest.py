@@ -58,6 +58,8 @@ def one_store(tmp_path_factory):
     """A store of its own for the pages of this test run; what they share is closed at the end."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('pages')}/runs.sqlite3")
+        # AppTest has no connection: as if the browser ran on the machine of the app.
+        patch.setattr(type(st.context), "ip_address", None)
         # What trains for the pages are threads: processes would import TensorFlow for themselves.
         patch.setattr(engine, "Engine", functools.partial(engine.Engine, processes=False))
         st.cache_resource.clear()

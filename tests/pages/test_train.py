@@ -23,7 +23,7 @@ from mnist_models.settings.hyperparameters import NETWORKS, CnnHyperparameters, 
 from mnist_models.settings.notebook import notebook
 from mnist_models.settings.script import script
 from mnist_models.training.progress import Curve, Progress
-from pages.parts import resources
+from pages.parts import resources, visitors
 from pages.parts.charts import palette
 from tests.conftest import racers
 from tests.pages.conftest import APP, TINY
@@ -399,7 +399,9 @@ def test_a_race_ends_in_who_won_and_both_can_be_drawn_for(store, offered):
     # Handed in as one file, it is a race again where that is imported.
     name = f"race-{runs[0].id[:4]}"
     content = offered[f"{name}.zip"]()
-    brought, problem = resources.imported(content, "race.zip", lambda share: None)
+    brought, problem = resources.imported(
+        content, "race.zip", lambda share: None, visitors.rights()
+    )
     assert problem is None and brought.race not in (None, race)
     assert len(racers(store, brought.race)) == 2
     with Image.open(io.BytesIO(offered[f"{name}.png"]())) as both:
@@ -500,7 +502,7 @@ def test_a_race_gives_both_the_same_data_seed_and_budget(monkeypatch):
     monkeypatch.setattr(
         resources.engine(),
         "race",
-        lambda entrants, name: [entered.append(list(entrants)), "a", "b"][1:],
+        lambda entrants, name, visitor: [entered.append(list(entrants)), "a", "b"][1:],
     )
     app = race_page(
         **{

@@ -239,6 +239,22 @@ def test_whoever_comes_later_waits_in_a_queue_that_moves(trainer, tiny_dnn):
     assert [ended(trainer, run_id).state for run_id in (first, second)] == [RunState.STOPPED] * 2
 
 
+def test_the_queue_goes_round_among_visitors(trainer, tiny_dnn):
+    occupying = [trainer.start(OCCUPYING, visitor="ann"), trainer.start(OCCUPYING, visitor="ben")]
+    ann = [trainer.start(tiny_dnn, visitor="ann") for _ in range(3)]
+    ben = trainer.start(tiny_dnn, visitor="ben")
+    *race, carl = (
+        *trainer.race([tiny_dnn] * 2, visitor="carl"),
+        trainer.start(tiny_dnn, visitor="carl"),
+    )
+    # Carl, who trains nothing yet, comes first, with both of his race; then, of those who have a
+    # place or a race ahead, one run each in the order in which they came.
+    order = [race[0], race[1], ann[0], ben, carl, ann[1], ann[2]]
+    until(lambda: [trainer.live(run_id).position for run_id in order] == [1, 1, 2, 3, 4, 5, 6])
+    assert [trainer.waiting(name) for name in ("ann", "ben", "carl", "dora")] == [3, 1, 2, 0]
+    stop_all(trainer, *order, *occupying)
+
+
 def test_stopping_before_the_first_batch_leaves_a_sentence_and_a_free_place(trainer, tiny_dnn):
     for _ in range(PLACES):
         run_id = trainer.start(LONG)
@@ -456,7 +472,7 @@ def test_one_of_a_race_that_is_stopped_in_the_queue_leaves_the_other_to_run_alon
     gone, left = trainer.race(entrants(tiny_dnn, tiny_cnn))
     trainer.control(gone, stop=True)
     assert ended(trainer, gone).error == engine.STOPPED_TOO_EARLY
-    assert trainer.live(left).position == 1
+    until(lambda: trainer.live(left).position == 1)
     occupy(trainer, busy)
     stop_all(trainer, *busy)
     assert ended(trainer, left).state == RunState.FINISHED

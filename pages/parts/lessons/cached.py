@@ -19,6 +19,7 @@ from mnist_models.data.corruptions import CORRUPTIONS
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.explain import contrasts, explanations, neighbours, robustness
 from mnist_models.explain.slices import Sliced
+from mnist_models.runs.rights import Rights
 from mnist_models.runs.tables import StoreError
 from pages.parts import resources
 
@@ -135,13 +136,17 @@ def activations(
     return _history.activations(place, image, digit)
 
 
-def delete_checkpoints() -> None:
+def delete_checkpoints(rights: Rights) -> None:
     """Deletes the stored epochs of all runs.
 
+    Args:
+        rights: Of who wants it.
+
     Raises:
+        NotAllowedError: Only a teacher can.
         StoreError: The store cannot be written.
     """
-    resources.store().delete_checkpoints()
+    rights.delete_checkpoints()
     history.clear()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from mnist_models.limits import limits
 from mnist_models.models.formats import FORMATS
 from mnist_models.runs import race
 from mnist_models.runs.tables import Run
@@ -18,7 +19,7 @@ from mnist_models.settings.hyperparameters import (
 )
 from mnist_models.settings.notebook import notebook
 from mnist_models.settings.script import script
-from pages.parts import addresses, imported, page, resources, selection
+from pages.parts import addresses, imported, page, resources, selection, uploads, visitors
 from pages.parts.charts import learning_curves, pictures
 from pages.parts.train import form
 
@@ -224,24 +225,31 @@ def import_run(show: Callable[[str], None]) -> None:
             "TensorFlow Lite, PyTorch's state_dict, or a zip of a SavedModel, of a TensorFlow.js "
             "model, or of weights and their JSON. Nothing in a file is executed."
         )
-        file = st.file_uploader("Exported run or saved model", type=SAVED, key="brought")
-        # Each file once, however often the page is drawn.
-        if file and st.session_state.get("brought-file") != file.file_id:
+        if "brought" not in st.session_state:  # the visitor has just come to the page
+            st.session_state["brought-run"] = None, None
+        file = st.file_uploader(
+            "Exported run or saved model",
+            type=SAVED,
+            max_upload_size=limits().upload_mb,
+            key="brought",
+        )
+        if file:
             wait = "Checking the file, building the model, computing test accuracy …"
             bar = st.progress(0.0, wait)
 
             def progress(share: float) -> None:
                 bar.progress(min(share, 1.0), wait)
 
-            run, problem = resources.imported(file.getvalue(), file.name, progress)
+            run, problem = resources.imported(
+                uploads.take(file), file.name, progress, visitors.rights()
+            )
             bar.empty()
             st.session_state["brought-run"] = run, problem
-            st.session_state["brought-file"] = file.file_id
             if run and run.imported:
                 selection.select(run)
             elif run:
                 show(run.id)
-        run, problem = st.session_state["brought-run"] if file else (None, None)
+        run, problem = st.session_state["brought-run"]
         if problem:
             st.error(page.plain(problem))
         elif run:

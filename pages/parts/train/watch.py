@@ -4,7 +4,7 @@ ended."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from mnist_models.runs import race
 from mnist_models.runs.tables import Run, RunState, UnknownRunError
 from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters, number
 from mnist_models.training.progress import Curve, planned_images
-from pages.parts import large_type, page, report, resources, selection
+from pages.parts import large_type, page, report, resources, selection, visitors
 from pages.parts.charts import learning_curves
 from pages.parts.train import bets, form, network, projector, share
 
@@ -28,6 +28,8 @@ REDRAW_S = 0.95
 BAR_STEP = 0.05
 # In large type, the smallest width of each chart of the two.
 CURVE_PX = 300
+# In the session: why the last button that was pressed changed nothing, a sentence.
+PROBLEM = "train-problem"
 Entries = Mapping[str, Sequence[Run]]
 
 
@@ -50,8 +52,8 @@ def follow_address(listed: Entries) -> str | None:
     """Goes to the run in the address, or in the session, and keeps the address true.
 
     Returns:
-        The id of the entry to watch: that one, or else the newest, those in progress first; None if
-        there are no runs.
+        The id of the entry to watch: that one, or else the visitor's newest, those in progress
+        first; None if there is none.
     """
     firsts = {run.id: first for first, racers in listed.items() for run in racers}
     asked = st.query_params.get("run")
@@ -66,11 +68,15 @@ def follow_address(listed: Entries) -> str | None:
         show(asked)
     if not firsts:
         return None
+    me = visitors.me()
+    mine = {first: racers for first, racers in listed.items() if me.owns(racers[0])}
     newest = next(
-        (first for first, racers in listed.items() if any(run.in_progress for run in racers)),
-        next(iter(listed)),
+        (first for first, racers in mine.items() if any(run.in_progress for run in racers)),
+        next(iter(mine), None),
     )
     run_id = firsts.get(st.session_state.get("run") or asked or "", newest)
+    if run_id is None:
+        return None
     st.session_state["run"] = run_id
     # Only a run that was chosen or started goes into the address: a link to settings stays one.
     if is_chosen():
@@ -92,20 +98,32 @@ def is_chosen() -> bool:
     return st.session_state.get("run-was-chosen", False)
 
 
-def choose(listed: Entries, run_id: str) -> None:
-    """The list of all runs, of which the selected one is watched.
+def choose(listed: Entries, run_id: str | None) -> None:
+    """The list of runs, the visitor's or everybody's, of which the selected one is watched.
 
     Args:
         listed: All entries.
-        run_id: The one that is selected.
+        run_id: The one that is selected, if one is.
     """
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        is_listed = visitors.whose(run for racers in listed.values() for run in racers)
+        listed = {
+            first: racers
+            for first, racers in listed.items()
+            if first == run_id or is_listed(racers[0])
+        }
+        _list(listed, run_id)
+        _stop_all(listed)
+
+
+def _list(listed: Entries, run_id: str | None) -> None:
     # Another list for each run: what a browser still tells of the one before, once another run is
     # shown, is not a choice.
     key = f"run-list-{run_id}"
     st.session_state[key] = run_id
 
     def choose_another() -> None:
-        if st.session_state["run"] == run_id:
+        if st.session_state.get("run") == run_id:
             show(st.session_state[key])
 
     st.selectbox(
@@ -114,8 +132,25 @@ def choose(listed: Entries, run_id: str) -> None:
         key=key,
         format_func=lambda run_id: _title(listed[run_id]),
         on_change=choose_another,
+        placeholder="Watch a run",
         label_visibility="collapsed",
     )
+
+
+def _stop_all(listed: Entries) -> None:
+    """For a teacher, while anybody else trains: the end of all trainings."""
+    me = visitors.me()
+    others = [
+        run for racers in listed.values() for run in racers if run.in_progress and not me.owns(run)
+    ]
+    if me.is_teacher and others:
+        st.button(
+            "Stop all trainings",
+            icon=":material/front_hand:",
+            key="stop-all",
+            on_click=_try,
+            args=[visitors.rights().stop_all],
+        )
 
 
 def draw(runs: Sequence[Run], *, alone: bool) -> None:
@@ -356,7 +391,12 @@ def _controls(going: Sequence[tuple[Run, Live]]) -> None:
     ]
     stopping = all(live.wanted.stop for _, live in going)
     holding = any(live.wanted.hold_at is not None for _, live in learning)
+    if problem := st.session_state.get(PROBLEM):
+        st.error(page.plain(problem))
     if not going or all(live.state == RunState.MEASURING for _, live in going):
+        return
+    if not all(visitors.me().may_change(run) for run, _ in going):
+        st.caption("Somebody else's run: you can watch it, and copy its settings (Export).")
         return
     off = stopping or not learning
     if holding:
@@ -402,16 +442,24 @@ def _controls(going: Sequence[tuple[Run, Live]]) -> None:
                 _learning_rate(run, live)
 
 
+def _try(change: Callable[..., None], *arguments: Any, **more: Any) -> None:
+    """Does what a button is for; a problem is shown where the controls are."""
+    st.session_state[PROBLEM] = None
+    try:
+        change(*arguments, **more)
+    except UnavailableError as error:
+        st.session_state[PROBLEM] = str(error)
+
+
 def _control(going: Sequence[tuple[Run, Live]], **wanted: Any) -> None:
-    for run, _ in going:
-        resources.engine().control(run.id, **wanted)
+    _try(visitors.rights().control, [run.id for run, _ in going], **wanted)
 
 
 def _step(going: Sequence[tuple[Run, Live]]) -> None:
     """Trains to the end of the epoch that has begun, or of the next one if one has just ended."""
     for run, live in going:
         if live.latest:
-            resources.engine().control(run.id, hold_at=int(live.latest.epoch) + 1)
+            _control([(run, live)], hold_at=int(live.latest.epoch) + 1)
 
 
 def _learning_rate(run: Run, live: Live) -> None:
@@ -433,7 +481,7 @@ def _learning_rate(run: Run, live: Live) -> None:
 
 
 def _change_rate(run_id: str, key: str) -> None:
-    resources.engine().control(run_id, learning_rate=st.session_state[key])
+    _try(visitors.rights().control, [run_id], learning_rate=st.session_state[key])
 
 
 def _outcome(run: Run, in_race: bool) -> None:
