@@ -30,6 +30,7 @@ WINGS = {
         "rebuild", "rebuilt", "onnx_file", "runtime", "foreign", "bring", "words",
         "imported", "mistakes", "recipe",
     ),
+    "handwriting": ("collection",),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (
         "pretrained", "tables", "store", "loading", "comparison", "race", "worker",
