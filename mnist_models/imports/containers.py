@@ -106,7 +106,7 @@ class Files(Mapping[str, bytes]):
     so a name cannot lead anywhere.
 
     The names of a folder that all share one are without it, and backslashes, which Windows
-    programs write, are slashes.
+    programs write, are slashes. What macOS adds is left out.
 
     Attributes:
         folder: That folder, such as "model/", or "".
@@ -140,17 +140,21 @@ class Files(Mapping[str, bytes]):
                 f"What is packed in it has {total / 1e6:,.0f} MB; up to "
                 f"{most_unpacked_bytes / 1e6:,.0f} MB are read."
             )
-        names = [info.filename.replace("\\", "/") for info in infos]
-        own = [name for name in names if not name.startswith(APPLE)]
-        folder = own[0].partition("/")[0] + "/" if own else ""
-        cut = len(folder) if folder != "/" and all(one.startswith(folder) for one in own) else 0
-        while cut and len(own) > 1:  # a folder in a folder
-            inner = own[0][cut:].partition("/")[0] + "/"
-            if not all(one[cut:].startswith(inner) for one in own):
+        own = {
+            name: info
+            for info in infos
+            if not (name := info.filename.replace("\\", "/")).startswith(APPLE)
+        }
+        names = list(own)
+        folder = names[0].partition("/")[0] + "/" if names else ""
+        cut = len(folder) if folder != "/" and all(one.startswith(folder) for one in names) else 0
+        while cut and len(names) > 1:  # a folder in a folder
+            inner = names[0][cut:].partition("/")[0] + "/"
+            if not all(one[cut:].startswith(inner) for one in names):
                 break
             cut += len(inner)
-        self.folder = own[0][:cut] if own else ""
-        self._infos = {name[cut:]: info for name, info in zip(names, infos, strict=True)}
+        self.folder = names[0][:cut] if names else ""
+        self._infos = {name[cut:]: info for name, info in own.items()}
 
     def __getitem__(self, name: str) -> bytes:
         info = self._infos[name]

@@ -211,6 +211,12 @@ def test_names_in_a_zip_lead_nowhere(tmp_path, monkeypatch, cnn):
     assert sorted(tmp_path.rglob("*")) == before and not (tmp_path.parent / "up.txt").exists()
 
 
+def test_what_macos_packs_beside_a_folder_is_left_out(cnn):
+    network = forms.h5(cnn, forms.config_of(cnn))
+    files = {"model/cnn.h5": network, "__MACOSX/model/._cnn.h5": b"x"}
+    assert bring.open_file(forms.zipped(files)).parameters == cnn.count_params()
+
+
 def test_a_zip_with_a_password_says_so():
     content = bytearray(forms.zipped({"saved_model.pb": b"x", "variables/variables.index": b"x"}))
     for mark, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
