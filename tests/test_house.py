@@ -30,7 +30,7 @@ WINGS = {
         "rebuild", "rebuilt", "onnx_file", "runtime", "foreign", "bring", "words",
         "imported", "mistakes", "recipe",
     ),
-    "handwriting": ("collection",),
+    "handwriting": ("collection", "idx", "matlab", "orientation", "files", "exports"),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (
         "pretrained", "tables", "store", "loading", "comparison", "race", "worker",
