@@ -30,7 +30,7 @@ WINGS = {
         "rebuild", "rebuilt", "onnx_file", "runtime", "foreign", "bring", "words",
         "imported", "mistakes", "recipe",
     ),
-    "handwriting": ("collection", "idx", "matlab", "orientation", "files", "exports"),
+    "handwriting": ("collection", "idx", "matlab", "orientation", "files", "exports", "sheet", "sheet_photo"),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (
         "pretrained", "tables", "store", "loading", "comparison", "race", "worker",
