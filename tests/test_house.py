@@ -21,14 +21,18 @@ WINGS = {
     ),
     "settings": ("hyperparameters", "links", "script", "notebook", "recipes"),
     "models": (
-        "predictions", "calibration", "reader", "portable", "networks", "classifier", "evaluation",
-        "formats", "saving", "fast_layers", "precision",
+        "intervals", "predictions", "calibration", "reader", "portable", "networks", "classifier",
+        "evaluation", "formats", "saving", "fast_layers", "precision",
     ),
     "imports": (
         "refusal", "containers", "protobuf", "description", "hdf5", "layers", "keras_config",
         "weights", "savedmodel", "tfjs", "pytorch", "guess", "reading", "feeding", "diagnosis",
         "rebuild", "rebuilt", "onnx_file", "runtime", "foreign", "bring", "words",
         "imported", "mistakes", "recipe",
+    ),
+    "handwriting": (
+        "collection", "splits", "idx", "matlab", "orientation", "files", "exports", "sheet",
+        "sheet_photo",
     ),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (

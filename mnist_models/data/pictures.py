@@ -114,6 +114,8 @@ def _what_else(file: str | Path | BinaryIO | bytes) -> str:
             "This is an IDX file, the format in which MNIST is published: it holds many images or "
             "labels. Save one of the images as a PNG, then choose that."
         )
+    if start.startswith(b"%PDF"):
+        return "This is a PDF document: save its page as a PNG or a JPEG, then choose that."
     return "This file is empty or no picture that can be read: choose a PNG or a JPEG."
 
 

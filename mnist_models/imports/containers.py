@@ -106,37 +106,55 @@ class Files(Mapping[str, bytes]):
     so a name cannot lead anywhere.
 
     The names of a folder that all share one are without it, and backslashes, which Windows
-    programs write, are slashes.
+    programs write, are slashes. What macOS adds is left out.
+
+    Attributes:
+        folder: That folder, such as "model/", or "".
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        most_unpacked_bytes: int = MOST_UNPACKED_BYTES,
+        most_directory_bytes: int = MOST_DIRECTORY_BYTES,
+    ) -> None:
         """Reads the directory.
 
+        Args:
+            content: The zip.
+            most_unpacked_bytes: How much may be packed in it.
+            most_directory_bytes: How long the list of its files may be.
+
         Raises:
-            RefusedError: It is damaged, or more is packed in it than its size allows.
+            RefusedError: It is damaged, or more is packed in it than that.
         """
-        if _directory_bytes(content) > MOST_DIRECTORY_BYTES:
-            raise RefusedError("There are far more files in it than a network has.")
+        if _directory_bytes(content) > most_directory_bytes:
+            raise RefusedError("There are far more files in it than can be read.")
         try:
             self._archive = zipfile.ZipFile(io.BytesIO(content))
             infos = [info for info in self._archive.infolist() if not info.is_dir()]
         except Exception as error:  # damage makes zipfile raise nearly everything
             raise RefusedError(DAMAGED) from error
-        if (total := sum(info.file_size for info in infos)) > MOST_UNPACKED_BYTES:
+        if (total := sum(info.file_size for info in infos)) > most_unpacked_bytes:
             raise RefusedError(
                 f"What is packed in it has {total / 1e6:,.0f} MB; up to "
-                f"{MOST_UNPACKED_BYTES / 1e6:,.0f} MB are read."
+                f"{most_unpacked_bytes / 1e6:,.0f} MB are read."
             )
-        names = [info.filename.replace("\\", "/") for info in infos]
-        own = [name for name in names if not name.startswith(APPLE)]
-        folder = own[0].partition("/")[0] + "/" if own else ""
-        cut = len(folder) if folder != "/" and all(one.startswith(folder) for one in own) else 0
-        while cut and len(own) > 1:  # a folder in a folder
-            inner = own[0][cut:].partition("/")[0] + "/"
-            if not all(one[cut:].startswith(inner) for one in own):
+        own = {
+            name: info
+            for info in infos
+            if not (name := info.filename.replace("\\", "/")).startswith(APPLE)
+        }
+        names = list(own)
+        folder = names[0].partition("/")[0] + "/" if names else ""
+        cut = len(folder) if folder != "/" and all(one.startswith(folder) for one in names) else 0
+        while cut and len(names) > 1:  # a folder in a folder
+            inner = names[0][cut:].partition("/")[0] + "/"
+            if not all(one[cut:].startswith(inner) for one in names):
                 break
             cut += len(inner)
-        self._infos = {name[cut:]: info for name, info in zip(names, infos, strict=True)}
+        self.folder = names[0][:cut] if names else ""
+        self._infos = {name[cut:]: info for name, info in own.items()}
 
     def __getitem__(self, name: str) -> bytes:
         info = self._infos[name]

@@ -188,9 +188,9 @@ def test_a_dense_layer_gets_no_more_room_than_its_arrays_have(cnn):
         rebuild.build(reading.read(forms.h5(cnn, config)).candidates[0])
 
 
-def test_a_zip_that_unpacks_to_far_more_is_not_unpacked(monkeypatch):
-    monkeypatch.setattr(containers, "MOST_UNPACKED_BYTES", 1_000_000)
-    refused(forms.zipped({"config.json": bytes(2_000_000)}), "are read")
+def test_a_zip_that_unpacks_to_far_more_is_not_unpacked():
+    """The smallest that is too large for a network: 200 MB of zeros, in 200 kB."""
+    refused(forms.zipped({"config.json": bytes(containers.MOST_UNPACKED_BYTES + 1)}), "are read")
 
 
 def test_a_zip_that_lies_about_sizes_is_refused():
@@ -209,6 +209,12 @@ def test_names_in_a_zip_lead_nowhere(tmp_path, monkeypatch, cnn):
     before = sorted(tmp_path.rglob("*"))
     assert bring.open_file(content).parameters == cnn.count_params()
     assert sorted(tmp_path.rglob("*")) == before and not (tmp_path.parent / "up.txt").exists()
+
+
+def test_what_macos_packs_beside_a_folder_is_left_out(cnn):
+    network = forms.h5(cnn, forms.config_of(cnn))
+    files = {"model/cnn.h5": network, "__MACOSX/model/._cnn.h5": b"x"}
+    assert bring.open_file(forms.zipped(files)).parameters == cnn.count_params()
 
 
 def test_a_zip_with_a_password_says_so():
