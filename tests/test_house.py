@@ -36,9 +36,9 @@ WINGS = {
     ),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (
-        "pretrained", "tables",
+        "pretrained", "tables", "class_tables",
         "database", "store", "loading", "comparison", "race", "worker",
-        "cluster", "engine", "rights", "exports",
+        "cluster", "engine", "rights", "classes", "exports",
     ),
     "explain": (
         "slices", "robustness", "contrasts", "activations", "feature_maps", "explanations",

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column, sessionmaker
 
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
+from mnist_models.runs import class_tables  # noqa: F401, so that its tables are known
 from mnist_models.runs.tables import Base, Run, StoreError
 
 DEFAULT_FILE = Path(__file__).parents[2] / "saved" / "runs.sqlite3"

@@ -51,7 +51,7 @@ class Base(DeclarativeBase):
     """The tables of the store."""
 
 
-class _UtcDateTime(TypeDecorator):
+class UtcDateTime(TypeDecorator):
     """A datetime with its time zone, kept as UTC: SQLite knows no time zones."""
 
     impl = DateTime
@@ -88,7 +88,7 @@ class Run(Base):
     network: Mapped[str] = mapped_column(index=True)
     values: Mapped[dict] = mapped_column("hyperparameters", JSON)
     state: Mapped[str] = mapped_column(index=True)
-    created_at: Mapped[datetime] = mapped_column(_UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     owner: Mapped[str | None]
     error: Mapped[str | None]
     parameters: Mapped[int | None]
@@ -99,7 +99,7 @@ class Run(Base):
     test_loss: Mapped[float | None]
     test_accuracy: Mapped[float | None]
     race: Mapped[str | None] = mapped_column(index=True)
-    deleted_at: Mapped[datetime | None] = mapped_column(_UtcDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     visitor: Mapped[str | None]
 
     @property

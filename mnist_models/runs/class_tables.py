@@ -1,0 +1,85 @@
+"""What is kept of the digits that a class writes: the tables of the store."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mnist_models.runs.tables import Base, UtcDateTime
+
+
+class Writer(Base):
+    """Somebody who gives digits.
+
+    Attributes:
+        id: That of the visitor, see rights.Visitor; of a writer of digits from paper or from a
+            file, one of its own.
+        nickname: As it is shown. It is the only name that is kept of anybody.
+        folded: The nickname as it is compared: two that look alike to a class are the same.
+    """
+
+    __tablename__ = "writers"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    nickname: Mapped[str]
+    folded: Mapped[str] = mapped_column(unique=True)
+
+
+class ClassCollection(Base):
+    """A set of digits that a teacher has a class write.
+
+    Attributes:
+        is_open: Whether digits can be given.
+        changes: How often its digits have changed: who shows them looks at this number.
+        deleted_at: When a teacher deleted it; it can still be brought back.
+    """
+
+    __tablename__ = "collections"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    is_open: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changes: Mapped[int]
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Drawing(Base):
+    """One digit that somebody wrote.
+
+    Attributes:
+        number: Later ones have higher numbers.
+        token: Of the request that it answers: the same answer given twice is kept once.
+        label: The digit that was asked for, or what a teacher has made of it.
+        image: The 28×28 pixels, uint8, 0 is paper.
+        strokes: As the canvas tells of them, see strokes.from_canvas; None for those from paper or
+            from a file.
+        is_hidden: Whether a teacher has taken it from view; then nothing is computed with it.
+    """
+
+    __tablename__ = "drawings"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    token: Mapped[str] = mapped_column(unique=True)
+    collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id"), index=True)
+    writer_id: Mapped[str] = mapped_column(ForeignKey("writers.id"), index=True)
+    label: Mapped[int]
+    image: Mapped[bytes] = mapped_column(LargeBinary)
+    strokes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    is_hidden: Mapped[bool]
+
+
+class Notice(Base):
+    """What a teacher has put on everybody's home page.
+
+    Attributes:
+        place: Where; there is one.
+        lesson: The name of a ready-made lesson.
+    """
+
+    __tablename__ = "notices"
+
+    place: Mapped[str] = mapped_column(primary_key=True)
+    lesson: Mapped[str]
