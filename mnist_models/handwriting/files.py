@@ -21,7 +21,7 @@ from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.data.paper import rim
 from mnist_models.data.preprocessing import prepare_picture
 from mnist_models.handwriting import idx, matlab
-from mnist_models.handwriting.collection import Collection
+from mnist_models.handwriting.collection import UNKNOWN_WRITER, Collection
 from mnist_models.handwriting.orientation import is_transposed
 from mnist_models.imports.containers import MOST_BYTES, Files
 from mnist_models.imports.refusal import DAMAGED, RefusedError
@@ -34,8 +34,6 @@ MOST_UNPACKED_BYTES = 250_000_000
 # A hundred bytes for the name of each digit, and some.
 MOST_DIRECTORY_BYTES = 12_000_000
 PIXELS = IMAGE_SIZE_PX**2
-# The number of all writers of whom a file says nothing.
-UNKNOWN_WRITER = -1
 GZIP, ZIP = b"\x1f\x8b", (b"PK\3\4", b"PK\5\6")
 # By what arrays are called in NPZ and MATLAB files: images, labels, and who wrote which.
 NAMES = (
