@@ -17,8 +17,7 @@ def sample(count, seed, bars=0.0):
     images, labels = train.images[chosen], train.labels[chosen]
     crossed = np.flatnonzero(labels == 7)
     crossed = crossed[random.random(len(crossed)) < bars]
-    pen = styles._Pen(images[crossed], random)
-    images[crossed] = np.maximum(images[crossed], pen.draw(*styles._bar(pen)))
+    images[crossed] = styles.with_stroke(images[crossed], styles.bar, random)
     return traits.measure(images, labels), labels, crossed
 
 

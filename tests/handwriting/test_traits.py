@@ -59,8 +59,7 @@ def of_trait(name):
 
 def restyled(images, strokes, seed):
     for stroke in strokes:
-        pen = styles._Pen(images, np.random.default_rng(seed))
-        images = np.maximum(images, pen.draw(*stroke(pen)))
+        images = styles.with_stroke(images, stroke, np.random.default_rng(seed))
     return images
 
 
@@ -69,13 +68,13 @@ def restyled(images, strokes, seed):
     [
         # Drawn at random, some strokes are too short to be seen or lie on the digit's own: the
         # shares were measured on other digits, less a few percent.
-        ("1s with a foot", [styles._foot], 0.03, 0.94),
-        ("1s with a foot", [styles._upstroke, styles._foot], 0.03, 0.85),
-        ("1s with an upstroke", [styles._upstroke], 0.06, 0.6),
-        ("1s with an upstroke", [styles._foot, styles._upstroke], 0.06, 0.58),
-        ("crossed 7s", [styles._bar], 0.13, 0.78),
-        ("slashed 0s", [styles._slash], 0.04, 0.55),
-        ("9s with a curved tail", [styles._tail], 0.06, 0.95),
+        ("1s with a foot", [styles.foot], 0.03, 0.94),
+        ("1s with a foot", [styles.upstroke, styles.foot], 0.03, 0.85),
+        ("1s with an upstroke", [styles.upstroke], 0.06, 0.6),
+        ("1s with an upstroke", [styles.foot, styles.upstroke], 0.06, 0.58),
+        ("crossed 7s", [styles.bar], 0.13, 0.78),
+        ("slashed 0s", [styles.slash], 0.04, 0.55),
+        ("9s with a curved tail", [styles.tail], 0.06, 0.95),
     ],
 )
 def test_a_habit_is_seen_where_it_was_drawn_and_hardly_elsewhere(
