@@ -50,6 +50,7 @@ class Collection:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, indices: np.ndarray) -> Collection:
-        """The digits at these places, int (M,), or where this is true, bool (N,)."""
+    def take(self, indices: np.ndarray | slice) -> Collection:
+        """The digits at these places, int (M,), or where this is true, bool (N,); of a slice, only
+        views."""
         return Collection(self.images[indices], self.labels[indices], self.writers[indices])
