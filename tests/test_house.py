@@ -31,8 +31,8 @@ WINGS = {
         "imported", "mistakes", "recipe",
     ),
     "handwriting": (
-        "collection", "splits", "idx", "matlab", "orientation", "files", "exports", "sheet",
-        "sheet_photo",
+        "collection", "splits", "idx", "matlab", "means", "orientation", "arrays", "files",
+        "exports", "sheet", "sheet_photo", "traits", "differences",
     ),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (

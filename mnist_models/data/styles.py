@@ -4,6 +4,10 @@ networks learn them too.
 1s with an upstroke or a foot, crossed 7s, slashed 0s, 9s whose tail runs to the left.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import numpy as np
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
@@ -30,12 +34,19 @@ def restyled(images: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
     for digit, share, stroke in STROKES:
         chosen = np.flatnonzero(labels == digit)
         chosen = chosen[random.random(len(chosen)) < share]
-        pen = _Pen(images[chosen], random)
-        images[chosen] = np.maximum(images[chosen], pen.draw(*stroke(pen)))
+        images[chosen] = with_stroke(images[chosen], stroke, random)
     return images
 
 
-class _Pen:
+def with_stroke(
+    images: np.ndarray, stroke: Callable[[Pen], Stroke], random: np.random.Generator
+) -> np.ndarray:
+    """The images, uint8 (N, 28, 28), each with a stroke of one kind, such as `foot`, added."""
+    pen = Pen(images, random)
+    return np.maximum(images, pen.draw(*stroke(pen)))
+
+
+class Pen:
     """Measures digits, and draws a stroke as wide as theirs into each.
 
     Attributes:
@@ -85,13 +96,13 @@ class _Pen:
 Stroke = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def _upstroke(pen: _Pen) -> Stroke:
+def upstroke(pen: Pen) -> Stroke:
     """From the top of a 1 down to the left, steeper than the bar of a 7."""
     x, length = pen.column_at(pen.top + 1), pen.between(3, 8.5)
     return x, pen.top + 0.5, x - length, pen.top + length * pen.between(0.6, 2.2)
 
 
-def _foot(pen: _Pen) -> Stroke:
+def foot(pen: Pen) -> Stroke:
     """Under a 1."""
     x, tilt = pen.column_at(pen.bottom - 1), pen.between(-1, 1)
     return (
@@ -102,14 +113,14 @@ def _foot(pen: _Pen) -> Stroke:
     )
 
 
-def _bar(pen: _Pen) -> Stroke:
+def bar(pen: Pen) -> Stroke:
     """Across the stem of a 7."""
     row, tilt = pen.top + (pen.bottom - pen.top) * pen.between(0.4, 0.65), pen.between(-1.5, 1.5)
     x = pen.column_at(row)
     return x - pen.between(3, 6), row + tilt, x + pen.between(3, 6), row - tilt
 
 
-def _slash(pen: _Pen) -> Stroke:
+def slash(pen: Pen) -> Stroke:
     """Through a 0, from the lower left to the upper right."""
     return (
         pen.left + pen.between(-1, 3), pen.bottom - pen.between(-1, 3),
@@ -117,11 +128,11 @@ def _slash(pen: _Pen) -> Stroke:
     )  # fmt: skip
 
 
-def _tail(pen: _Pen) -> Stroke:
+def tail(pen: Pen) -> Stroke:
     """From the foot of a 9 to the left."""
     x = pen.column_at(pen.bottom - 1)
     return x, pen.bottom - 0.5, x - pen.between(3, 10), pen.bottom - 0.5 - pen.between(-1, 2)
 
 
 # Which digit gets which stroke, and how many of them do.
-STROKES = ((1, 0.75, _upstroke), (1, 0.5, _foot), (7, 0.5, _bar), (0, 0.2, _slash), (9, 0.4, _tail))
+STROKES = ((1, 0.75, upstroke), (1, 0.5, foot), (7, 0.5, bar), (0, 0.2, slash), (9, 0.4, tail))

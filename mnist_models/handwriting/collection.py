@@ -8,6 +8,9 @@ import numpy as np
 
 from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 
+# The number of every writer of whom nothing is known.
+UNKNOWN_WRITER = -1
+
 
 @dataclass(frozen=True, eq=False)
 class Collection:
@@ -16,7 +19,8 @@ class Collection:
     Attributes:
         images: uint8 (N, 28, 28), 0 is paper, 255 is ink.
         labels: uint8 (N,), 0 to 9.
-        writers: int64 (N,), the same number for all digits of one writer.
+        writers: int64 (N,), the same number for all digits of one writer, UNKNOWN_WRITER where
+            nobody knows.
     """
 
     images: np.ndarray
@@ -46,6 +50,7 @@ class Collection:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, indices: np.ndarray) -> Collection:
-        """The digits at these places, int (M,), or where this is true, bool (N,)."""
+    def take(self, indices: np.ndarray | slice) -> Collection:
+        """The digits at these places, int (M,), or where this is true, bool (N,); of a slice, only
+        views."""
         return Collection(self.images[indices], self.labels[indices], self.writers[indices])

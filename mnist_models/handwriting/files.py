@@ -17,46 +17,25 @@ from typing import NamedTuple
 import numpy as np
 
 from mnist_models.data import npz, pictures
-from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
+from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.data.paper import rim
 from mnist_models.data.preprocessing import prepare_picture
-from mnist_models.handwriting import idx, matlab
-from mnist_models.handwriting.collection import Collection
+from mnist_models.handwriting import arrays, idx, matlab
+from mnist_models.handwriting.arrays import PIXELS, Part
+from mnist_models.handwriting.collection import UNKNOWN_WRITER, Collection
 from mnist_models.handwriting.orientation import is_transposed
 from mnist_models.imports.containers import MOST_BYTES, Files
 from mnist_models.imports.refusal import DAMAGED, RefusedError
 
-# MNIST has 70,000 digits; of larger sets, such as EMNIST's 280,000, the first are taken.
-MOST_DIGITS = 100_000
 # Each picture takes milliseconds to prepare.
 MOST_PICTURES = 10_000
 MOST_UNPACKED_BYTES = 250_000_000
 # A hundred bytes for the name of each digit, and some.
 MOST_DIRECTORY_BYTES = 12_000_000
-PIXELS = IMAGE_SIZE_PX**2
-# The number of all writers of whom a file says nothing.
-UNKNOWN_WRITER = -1
 GZIP, ZIP = b"\x1f\x8b", (b"PK\3\4", b"PK\5\6")
-# By what arrays are called in NPZ and MATLAB files: images, labels, and who wrote which.
-NAMES = (
-    ("x_train", "y_train", "writers_train"),
-    ("x_test", "y_test", "writers_test"),
-    ("train_images", "train_labels", "train_writers"),
-    ("test_images", "test_labels", "test_writers"),
-    ("x", "y", "writers"),
-    ("images", "labels", "writers"),
-    ("dataset/train/images", "dataset/train/labels", "dataset/train/writers"),
-    ("dataset/test/images", "dataset/test/labels", "dataset/test/writers"),
-)
 # In QMNIST's labels, beside six other numbers (C. Yadav and L. Bottou, Cold Case: The Lost MNIST
 # Digits, 2019): the digit, and who wrote it.
 QMNIST_COLUMNS, QMNIST_LABEL, QMNIST_WRITER = 8, 0, 2
-LAYOUTS = (
-    (PIXELS,),
-    (IMAGE_SIZE_PX, IMAGE_SIZE_PX),
-    (IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1),
-    (1, IMAGE_SIZE_PX, IMAGE_SIZE_PX),
-)
 FORMS = (
     "an NPZ like mnist.npz, a zip of IDX files (images and labels), a CSV with a label and 784 "
     "pixels a line, or a zip of pictures in folders 0 to 9"
@@ -76,19 +55,11 @@ class Read(NamedTuple):
     said: str
 
 
-class _Part(NamedTuple):
-    """Arrays as they stand in a file, not yet checked; None where it does not say who wrote."""
-
-    images: np.ndarray
-    labels: np.ndarray
-    writers: np.ndarray | None = None
-
-
 class _Found(NamedTuple):
     """What kind of file it is, in a word with its article, and the arrays in it."""
 
     form: str
-    parts: list[_Part]
+    parts: list[Part]
 
 
 def read(name: str, content: bytes) -> Read:
@@ -115,7 +86,7 @@ def read(name: str, content: bytes) -> Read:
     if content.startswith(GZIP):
         content = _gunzipped(content, MOST_UNPACKED_BYTES)
     found = _zip(content) if content.startswith(ZIP) else _single(content)
-    checked = [_checked(part) for part in found.parts]
+    checked = [arrays.checked(part) for part in found.parts]
     whole = Collection(
         np.concatenate([one.images for one in checked]),
         np.concatenate([one.labels for one in checked]),
@@ -123,8 +94,8 @@ def read(name: str, content: bytes) -> Read:
     )
     if not len(whole):
         raise RefusedError("There are no digits in it.")
-    more = len(whole) > MOST_DIGITS
-    whole = whole.take(np.arange(min(len(whole), MOST_DIGITS)))
+    more = len(whole) > arrays.MOST_DIGITS
+    whole = whole.take(slice(arrays.MOST_DIGITS))
     said = [_inventory(found.form, whole, more)]
     if np.median([rim(image) for image in whole.images[:: len(whole) // 1000 + 1]]) > 127:
         whole = Collection(255 - whole.images, whole.labels, whole.writers)
@@ -168,7 +139,7 @@ def _single(content: bytes) -> _Found:
             "published names, and bring that."
         )
     if content.startswith(matlab.START):
-        return _Found("A MATLAB file", _named(matlab.read(content, MOST_UNPACKED_BYTES)))
+        return _Found("A MATLAB file", arrays.named(matlab.read(content, MOST_UNPACKED_BYTES)))
     if content.startswith(b"\x89PNG") or content.startswith(b"\xff\xd8\xff"):
         raise RefusedError(
             "It is a single picture: pack pictures into a zip with folders 0 to 9, and bring that."
@@ -185,7 +156,7 @@ def _zip(content: bytes) -> _Found:
     names = list(files)
     if any(name.endswith(".npy") for name in names):
         try:
-            return _Found("An NPZ file", _named(npz.read(io.BytesIO(content))))
+            return _Found("An NPZ file", arrays.named(npz.read(io.BytesIO(content))))
         except npz.ArchiveError as error:
             raise RefusedError(DAMAGED) from error
     if any("-idx" in name or ".idx" in name for name in names):
@@ -200,22 +171,7 @@ def _zip(content: bytes) -> _Found:
     return _Found("A zip of pictures", [_pictures(files, names)])
 
 
-def _named(arrays: dict[str, np.ndarray]) -> list[_Part]:
-    """The digits among arrays, by what they are called."""
-    parts = [
-        _Part(np.atleast_1d(arrays[images]), np.atleast_1d(arrays[labels]), arrays.get(writers))
-        for images, labels, writers in NAMES
-        if images in arrays and labels in arrays
-    ]
-    if not parts:
-        raise RefusedError(
-            "There are no arrays of digits and labels in it: call them `x_train` and `y_train`, "
-            "and `x_test` and `y_test` where some are for the test."
-        )
-    return parts
-
-
-def _idx_pairs(files: Files, names: Iterable[str]) -> Iterator[_Part]:
+def _idx_pairs(files: Files, names: Iterable[str]) -> Iterator[Part]:
     """The images with their labels, found by their published names, such as
     "train-images-idx3-ubyte.gz" and "qmnist-train-labels-idx2-int.gz"."""
     room = MOST_UNPACKED_BYTES
@@ -240,9 +196,9 @@ def _idx_pairs(files: Files, names: Iterable[str]) -> Iterator[_Part]:
             )
         labels = pair["labels"]
         if labels.ndim == 2 and labels.shape[1] == QMNIST_COLUMNS:
-            yield _Part(pair["images"], labels[:, QMNIST_LABEL], labels[:, QMNIST_WRITER])
+            yield Part(pair["images"], labels[:, QMNIST_LABEL], labels[:, QMNIST_WRITER])
         else:
-            yield _Part(pair["images"], labels)
+            yield Part(pair["images"], labels)
     if not pairs:
         raise RefusedError(
             "The IDX files in it are called neither images nor labels: give them their published "
@@ -255,7 +211,7 @@ def _columns(content: bytes) -> int:
     return content[: 20 * PIXELS].partition(b"\n")[0].count(b",") + 1
 
 
-def _table(content: bytes) -> _Part:
+def _table(content: bytes) -> Part:
     """The digits in a CSV: a line each, the label first, with names above or without."""
     if _columns(content) != PIXELS + 1:
         raise RefusedError(
@@ -270,17 +226,17 @@ def _table(content: bytes) -> _Part:
     try:
         rows = np.loadtxt(
             io.BytesIO(body), np.int16, delimiter=",", comments=None, ndmin=2, encoding="ascii",
-            max_rows=MOST_DIGITS + 1,
+            max_rows=arrays.MOST_DIGITS + 1,
         )  # fmt: skip
     except (ValueError, OverflowError) as error:
         raise RefusedError(
             f"It is damaged, or not all in it is whole numbers ({error}): expected a label and "
             f"{PIXELS} pixels of 0 to 255 a line, with commas between."
         ) from error
-    return _Part(rows[:, 1:], rows[:, 0])
+    return Part(rows[:, 1:], rows[:, 0])
 
 
-def _pictures(files: Files, names: Iterable[str]) -> _Part:
+def _pictures(files: Files, names: Iterable[str]) -> Part:
     """The digits in pictures, each in a folder called by its label."""
     found = [
         (name, int(folder), re.search(r"writer-(\d+)", name))
@@ -302,7 +258,7 @@ def _pictures(files: Files, names: Iterable[str]) -> _Part:
             images.append(_picture(files[name]))
         except pictures.PictureError as error:
             raise RefusedError(f"“{files.folder}{name}” in it cannot be read: {error}") from error
-    return _Part(
+    return Part(
         np.array(images),
         np.array([label for _, label, _ in found], np.uint8),
         np.array([int(writer[1]) if writer else UNKNOWN_WRITER for _, _, writer in found]),
@@ -317,55 +273,3 @@ def _picture(content: bytes) -> np.ndarray:
         return prepare_picture(picture).image
     image = np.asarray(picture)
     return 255 - image if np.median(rim(image)) > 127 else image
-
-
-def _checked(part: _Part) -> Collection:
-    """The digits in arrays of any type, in any layout that stands for 28×28 pixels; one more than
-    MOST_DIGITS if there are more."""
-    images, labels = part.images[: MOST_DIGITS + 1], part.labels[: MOST_DIGITS + 1]
-    if images.shape[1:] not in LAYOUTS:
-        raise RefusedError(
-            f"Its images have {' × '.join(map(str, images.shape[1:])) or 'no'} pixels each: "
-            "expected 28 × 28, or 784 in a row."
-        )
-    writers = np.full(len(images), UNKNOWN_WRITER)
-    if part.writers is not None:
-        writers = part.writers[: MOST_DIGITS + 1]
-    if not len(images) == labels.size == writers.size:
-        raise RefusedError(
-            f"It has {len(part.images):,} images and {len(part.labels):,} labels: expected a label "
-            "for each image, and a writer if there are any."
-        )
-    if not _are_whole(labels, 0, CLASS_COUNT - 1):
-        raise RefusedError(
-            "Its labels are not all 0 to 9. Those of letters have others: of EMNIST, bring the "
-            "files called digits or mnist."
-        )
-    if not _are_whole(writers, UNKNOWN_WRITER, 2**53):
-        raise RefusedError("Its writers are not whole numbers: expected one for each digit.")
-    return Collection(
-        _as_pixels(images).reshape(-1, IMAGE_SIZE_PX, IMAGE_SIZE_PX),
-        labels.reshape(-1).astype(np.uint8),
-        writers.reshape(-1).astype(np.int64),
-    )
-
-
-def _are_whole(values: np.ndarray, low: int, high: int) -> bool:
-    """Whether all values are whole numbers from low to high."""
-    return values.dtype.kind in "uif" and bool(
-        np.all((values >= low) & (values <= high) & (values % 1 == 0))
-    )
-
-
-def _as_pixels(images: np.ndarray) -> np.ndarray:
-    """Pixels of any type as uint8: those of 0 to 255 as they are, fractions of 0 to 1 enlarged."""
-    if images.dtype.kind not in "buif":
-        raise RefusedError("Its images are not made of numbers: expected pixels of 0 to 255.")
-    low, high = images.min(initial=0), images.max(initial=0)
-    if not (low >= 0 and high <= 255):  # so that nan is refused
-        raise RefusedError(
-            f"Its pixels go from {low:,} to {high:,}: expected 0 to 255, or fractions of 0 to 1."
-        )
-    if images.dtype.kind == "f":
-        images = np.rint(images * 255 if high <= 1 else images)
-    return images.astype(np.uint8)

@@ -1,10 +1,8 @@
 """Whether digits stand upright, or with rows and columns exchanged as in EMNIST's files."""
 
-import functools
-
 import numpy as np
 
-from mnist_models.data import dataset
+from mnist_models.handwriting import means
 
 # In MNIST's test set the correlation with a digit's mean is 0.3 higher than with it transposed,
 # on average; for 0s alone by 0.04, which says nothing.
@@ -28,22 +26,12 @@ def is_transposed(images: np.ndarray, labels: np.ndarray, otherwise: bool) -> bo
     images, labels = images[::step], labels[::step]
     if len(images) < FEWEST:
         return otherwise
-    means = mean_digits()[labels]
-    gain = _correlation(images, means) - _correlation(images.transpose(0, 2, 1), means)
+    expected = means.of_mnist()[labels]
+    gain = _correlation(images, expected) - _correlation(images.transpose(0, 2, 1), expected)
     error = gain.std() / np.sqrt(len(gain))
     if abs(gain.mean()) < max(CLEAR, STANDARD_ERRORS * error):
         return otherwise
     return bool(gain.mean() < 0)
-
-
-@functools.cache
-def mean_digits() -> np.ndarray:
-    """The mean of MNIST's training images of each digit: float32 (10, 28, 28), 0 to 255."""
-    train = dataset.load().train
-    means = [
-        train.images[train.labels == digit].mean(axis=0) for digit in range(dataset.CLASS_COUNT)
-    ]
-    return np.array(means, np.float32)
 
 
 def _correlation(images: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -4,6 +4,8 @@ import math
 from statistics import NormalDist
 from typing import NamedTuple
 
+import numpy as np
+
 CONFIDENCE = 0.95
 
 
@@ -14,14 +16,15 @@ class Interval(NamedTuple):
     high: float
 
 
-def share(count: int, of: int, confidence: float = CONFIDENCE) -> Interval:
+def share(count: float, of: float, confidence: float = CONFIDENCE) -> Interval:
     """Wilson's score interval of a share, 0 to 1 (E. B. Wilson, Probable inference, the law of
     succession, and statistical inference, 1927, Journal of the American Statistical Association 22,
     209-212).
 
     Args:
         count: How many were right, or whatever is counted.
-        of: Of how many independent ones; 0 tells nothing, so everything is possible.
+        of: Of how many independent ones, or of `effective` ones; 0 tells nothing, so everything is
+            possible.
         confidence: How often the interval is to hold the true share, between 0 and 1.
     """
     if not 0 <= count <= of:
@@ -40,7 +43,7 @@ def share(count: int, of: int, confidence: float = CONFIDENCE) -> Interval:
 
 
 def difference(
-    count: int, of: int, other_count: int, other_of: int, confidence: float = CONFIDENCE
+    count: float, of: float, other_count: float, other_of: float, confidence: float = CONFIDENCE
 ) -> Interval:
     """The interval of the first share minus the second, of two independent groups, -1 to 1, from
     Wilson's intervals of both (R. G. Newcombe, Interval estimation for the difference between
@@ -64,6 +67,32 @@ def difference(
         apart - math.hypot(first - low, other_high - second),
         apart + math.hypot(high - first, second - other_low),
     )
+
+
+def effective(is_counted: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+    """How many are counted, of how many, if they were independent: fewer than there are where those
+    of one group, such as the digits of one writer, are alike.
+
+    The variance between groups tells how many (J. N. K. Rao and A. J. Scott, A simple method for
+    the analysis of clustered binary data, 1992, Biometrics 48, 577-585). Where there is none to be
+    seen, since all are counted or none, or there is one group only, each group counts as one.
+
+    Args:
+        is_counted: bool (N,).
+        groups: int (N,), the same number for all of one group.
+    """
+    of = len(is_counted)
+    if of == 0:
+        return 0.0, 0.0
+    observed = float(is_counted.mean())
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    independent = observed * (1 - observed) / of
+    if len(sizes) == 1 or independent == 0:
+        return observed * len(sizes), float(len(sizes))
+    apart = np.bincount(group, is_counted) - observed * sizes
+    variance = len(sizes) / (len(sizes) - 1) * float(apart @ apart) / of**2
+    left = of / max(variance / independent, 1)
+    return observed * left, left
 
 
 def _z(confidence: float) -> float:

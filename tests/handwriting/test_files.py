@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from mnist_models.data import dataset
-from mnist_models.handwriting import exports, files, idx
+from mnist_models.handwriting import arrays, exports, files, idx
 from mnist_models.handwriting.collection import Collection
 from mnist_models.imports.refusal import RefusedError
 
@@ -94,15 +94,15 @@ def assert_same(read, written, writers=None):
 
 def test_npz_is_laid_out_as_kerass(written):
     is_test = written.writers > 9
-    with np.load(io.BytesIO(exports.to_npz(written, is_test)), allow_pickle=False) as arrays:
-        assert set(dataset.for_keras()) <= set(arrays)
+    with np.load(io.BytesIO(exports.to_npz(written, is_test)), allow_pickle=False) as saved:
+        assert set(dataset.for_keras()) <= set(saved)
         for name, array in dataset.for_keras().items():
-            assert arrays[name].dtype == array.dtype and arrays[name].shape[1:] == array.shape[1:]
-        np.testing.assert_array_equal(arrays["x_test"], written.images[is_test])
-        np.testing.assert_array_equal(arrays["y_train"], written.labels[~is_test])
-        np.testing.assert_array_equal(arrays["writers_test"], written.writers[is_test])
-    with np.load(io.BytesIO(exports.to_npz(written)), allow_pickle=False) as arrays:
-        assert arrays["x_test"].shape == (0, 28, 28) and len(arrays["x_train"]) == COUNT
+            assert saved[name].dtype == array.dtype and saved[name].shape[1:] == array.shape[1:]
+        np.testing.assert_array_equal(saved["x_test"], written.images[is_test])
+        np.testing.assert_array_equal(saved["y_train"], written.labels[~is_test])
+        np.testing.assert_array_equal(saved["writers_test"], written.writers[is_test])
+    with np.load(io.BytesIO(exports.to_npz(written)), allow_pickle=False) as saved:
+        assert saved["x_test"].shape == (0, 28, 28) and len(saved["x_train"]) == COUNT
 
 
 def test_idx_is_as_mnist_is_published(written):
@@ -254,7 +254,7 @@ def test_a_zip_of_one_folder_keeps_its_label(written):
 
 
 def test_of_too_many_digits_the_first_are_taken(written, monkeypatch):
-    monkeypatch.setattr(files, "MOST_DIGITS", 50)
+    monkeypatch.setattr(arrays, "MOST_DIGITS", 50)
     for content in (exports.to_npz(written), exports.to_csv(written), exports.to_idx(written)):
         read = files.read("x", content)
         np.testing.assert_array_equal(read.collection.images, written.images[:50])

@@ -49,3 +49,28 @@ def test_the_interval_holds_the_true_accuracy_as_often_as_it_says():
     ]
     # 2,000 draws: a standard error of half a percent; Wilson's coverage itself is within 2 points.
     assert 0.93 < np.mean(held) < 0.98
+
+
+def test_digits_of_one_writer_count_less_the_more_they_are_alike():
+    writers = np.repeat(np.arange(30), 10)
+    alike = np.repeat(np.arange(30) % 2 == 0, 10)
+    # Thirty writers, each all right or all wrong: thirty observations (29 with the correction).
+    assert intervals.effective(alike, writers) == pytest.approx((14.5, 29))
+    assert intervals.effective(alike, np.arange(300)) == pytest.approx((149.5, 299))
+    mixed = np.arange(300) % 2 == 0
+    assert intervals.effective(mixed, writers) == (150, 300)  # nobody is better than another
+    assert intervals.effective(mixed, np.zeros(300)) == (0.5, 1)
+    assert intervals.effective(np.ones(300, bool), writers) == (30, 30)
+    assert intervals.effective(np.zeros(0, bool), np.zeros(0)) == (0, 0)
+
+
+def test_the_interval_holds_with_writers_who_differ():
+    """Without counting them, it would hold in 67 of 100 samples."""
+    random = np.random.default_rng(0)
+    writers, held = np.repeat(np.arange(60), 10), []
+    for _ in range(1000):
+        able = random.beta(2, 2, 60)  # how often each is read rightly: half of the time, on average
+        is_right = random.random(600) < np.repeat(able, 10)
+        low, high = intervals.share(*intervals.effective(is_right, writers))
+        held.append(low <= 0.5 <= high)
+    assert 0.92 < np.mean(held) < 0.98  # 1,000 samples: a standard error of 0.7 percent
