@@ -26,7 +26,7 @@ class Limits:
         models_imported: Runs and models from files that are kept at the same time.
         upload_mb: The size of a file that is brought, in millions of bytes.
         drawings: Digits given to one collection.
-        characters_per_drawing: The size of a drawing that is kept, as text.
+        digits_imported: Digits that are kept of one file.
     """
 
     runs_waiting: int = 5
@@ -34,7 +34,7 @@ class Limits:
     models_imported: int = 20
     upload_mb: int = 100
     drawings: int = 500
-    characters_per_drawing: int = 200_000
+    digits_imported: int = 10_000
 
 
 def limits() -> Limits:

@@ -1,9 +1,8 @@
 """What is kept of the digits that a class writes: the tables of the store."""
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, LargeBinary
+from sqlalchemy import ForeignKey, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mnist_models.runs.tables import Base, UtcDateTime
@@ -53,8 +52,7 @@ class Drawing(Base):
         token: Of the request that it answers: the same answer given twice is kept once.
         label: The digit that was asked for, or what a teacher has made of it.
         image: The 28×28 pixels, uint8, 0 is paper.
-        strokes: As the canvas tells of them, see strokes.from_canvas; None for those from paper or
-            from a file.
+        strokes: See strokes.to_text; None for those from paper or from a file.
         is_hidden: Whether a teacher has taken it from view; then nothing is computed with it.
     """
 
@@ -66,7 +64,7 @@ class Drawing(Base):
     writer_id: Mapped[str] = mapped_column(ForeignKey("writers.id"), index=True)
     label: Mapped[int]
     image: Mapped[bytes] = mapped_column(LargeBinary)
-    strokes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    strokes: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     is_hidden: Mapped[bool]
 

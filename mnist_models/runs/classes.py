@@ -4,7 +4,6 @@ Who may do what stands here, and nowhere else: anybody may give digits to an ope
 nickname, and take their own back; all the rest is a teacher's.
 """
 
-import json
 import secrets
 import unicodedata
 from collections.abc import Sequence
@@ -219,7 +218,7 @@ class Classes:
         token: str,
         label: int,
         image: np.ndarray,
-        strokes: list[dict[str, Any]] | None,
+        strokes: str,
         by: Visitor,
     ) -> None:
         """Keeps a digit; one whose token is known already was kept before, and is not kept twice.
@@ -228,20 +227,15 @@ class Classes:
             token: Of the request that it answers.
             label: The digit that was asked for, 0 to 9.
             image: uint8 (28, 28), 0 is paper.
-            strokes: As the canvas tells of them.
+            strokes: See strokes.to_text.
 
         Raises:
-            NotAllowedError: The visitor has no nickname, or the collection is closed or deleted.
-            LimitError: They gave as many as one may, or the drawing is too large.
+            NotAllowedError: The visitor has no nickname, or the collection is closed.
+            LimitError: They gave as many as one may.
         """
         writer, most = self.writer(by), limits()
         if writer is None:
             raise NotAllowedError("Take a nickname first: then you can give digits.")
-        if len(json.dumps(strokes)) > most.characters_per_drawing:
-            raise LimitError(
-                "This drawing has too many strokes to be kept: clear it, and draw the digit in a "
-                "few strokes."
-            )
         with self._transaction() as session:
             if session.scalar(select(Drawing.number).where(Drawing.token == token)):
                 return
@@ -450,7 +444,7 @@ def _drawing(
     token: str,
     label: int,
     image: np.ndarray,
-    strokes: list[dict[str, Any]] | None,
+    strokes: str | None,
 ) -> Drawing:
     return Drawing(
         token=token,

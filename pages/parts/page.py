@@ -23,7 +23,10 @@ PAGES = {
     "app.py": ("Draw", ":material/draw:"),
     "pages/train.py": ("Train", ":material/model_training:"),
     "pages/compare.py": ("Compare", ":material/compare:"),
+    "pages/class.py": ("Class", ":material/groups:"),
 }
+# What the class has written, for a projector; Class leads there.
+WALL = {"pages/wall.py": ("What the class has written", ":material/grid_on:")}
 # All lessons on one page.
 FOR_CLASS = {"pages/lessons.py": ("All lessons, with links for a class", ":material/qr_code_2:")}
 # In the order in which a class best takes them.
@@ -80,13 +83,13 @@ def begin(script: str, *, navigation: bool = True) -> bool:
     """Sets the page up.
 
     Args:
-        script: The page, a key of PAGES, FOR_CLASS or LESSONS.
+        script: The page, a key of PAGES, WALL, FOR_CLASS or LESSONS.
         navigation: Whether to draw the links to all pages.
 
     Returns:
         Whether the visitor has just come from elsewhere.
     """
-    title, _ = (PAGES | FOR_CLASS | LESSONS)[script]
+    title, _ = (PAGES | WALL | FOR_CLASS | LESSONS)[script]
     st.set_page_config(
         page_title=f"{title.split(':')[0]} · DNN and CNN classify digits",
         page_icon=ICON,

@@ -25,6 +25,7 @@ from mnist_models.models import portable
 from mnist_models.models.predictions import Predictions
 from mnist_models.models.reader import Reader
 from mnist_models.runs import pretrained, worker
+from mnist_models.runs.classes import Classes
 from mnist_models.runs.rights import Rights
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, StoreError
@@ -47,6 +48,14 @@ LOADER = "load TensorFlow"
 def store() -> RunStore:
     """The store of runs."""
     return RunStore()
+
+
+@st.cache_resource(show_spinner=False)
+def classes() -> Classes:
+    """The store of what classes write."""
+    found = Classes(store().database)
+    found.purge()
+    return found
 
 
 @st.cache_resource(show_spinner=False)

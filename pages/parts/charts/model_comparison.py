@@ -111,11 +111,11 @@ def _confusion(normalised: bool) -> dict[str, Any]:
         tooltip=[
             alt.Tooltip("digit:O", title="actual"),
             alt.Tooltip("read:O", title="predicted"),
-            alt.Tooltip("count:Q", title="test images", format=","),
+            alt.Tooltip("count:Q", title="images", format=","),
             alt.Tooltip("share:Q", title="share of this actual digit", format=".2%"),
         ],
     )
-    text = "Share of each actual digit (row), in percent" if normalised else "Number of test images"
+    text = "Share of each actual digit (row), in percent" if normalised else "Number of images"
     return _clickable(base, ["digit", "read"], text, height=440, font_px=11)
 
 
