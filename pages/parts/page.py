@@ -23,12 +23,14 @@ PAGES = {
     "app.py": ("Draw", ":material/draw:"),
     "pages/train.py": ("Train", ":material/model_training:"),
     "pages/compare.py": ("Compare", ":material/compare:"),
-    "pages/class.py": ("Class", ":material/groups:"),
 }
-# What the class has written, for a projector; Class leads there.
+# For a projector; Class leads there.
 WALL = {"pages/wall.py": ("What the class has written", ":material/grid_on:")}
-# All lessons on one page.
-FOR_CLASS = {"pages/lessons.py": ("All lessons, with links for a class", ":material/qr_code_2:")}
+# All lessons on one page, and what a class does together.
+FOR_CLASS = {
+    "pages/lessons.py": ("All lessons, with links for a class", ":material/qr_code_2:"),
+    "pages/class.py": ("Class: write digits together", ":material/groups:"),
+}
 # In the order in which a class best takes them.
 LESSONS = {
     "pages/slide.py": ("Slide: why is every drawing centred?", ":material/open_with:"),
