@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -227,25 +228,37 @@ def _take_along(one: Given) -> None:
         f"Written by {one.nickname}, who was asked for {comparison.a_digit(one.drawing.label)}."
     )
     drawn = strokes.from_text(one.drawing.strokes) if one.drawing.strokes else None
-    if drawn:
-        canvas.show_strokes(drawn.strokes, origin, one.drawing.label)
-    else:
-        canvas.board().show(prepare_picture(Image.fromarray(one.image)), origin, one.drawing.label)
+    objects = canvas.objects_of(drawn.strokes) if drawn else None
+    # What the models see is what they saw when it was given, to the pixel.
+    seen = replace(prepare_picture(Image.fromarray(one.image)), image=one.image)
+    canvas.board().show(seen, origin, one.drawing.label, objects=objects)
 
 
 def _correct(one: Given) -> None:
     """For a teacher: another label, or out of view."""
-    number = one.drawing.number
+    number, me, key = one.drawing.number, visitors.me(), f"label-{one.drawing.number}"
+
+    def relabel() -> None:
+        if (label := st.session_state[key]) is not None:
+            resources.classes().relabel(number, label, me)
+
     with st.popover("Correct", icon=":material/edit:"):
-        label = st.pills(
-            "It is rather a", range(CLASS_COUNT), default=one.drawing.label, key=f"label-{number}"
+        st.pills(
+            "It is rather a",
+            range(CLASS_COUNT),
+            default=one.drawing.label,
+            key=key,
+            on_change=page.guarded(relabel),
         )
-        if label is not None and label != one.drawing.label:
-            resources.classes().relabel(number, label, visitors.me())
-            st.rerun(scope="fragment")
-        if st.button("Hide it", icon=":material/visibility_off:", key=f"hide-{number}"):
-            resources.classes().set_hidden(number, visitors.me(), is_hidden=True)
-            st.rerun(scope="fragment")
+        st.button(
+            "Hide it",
+            icon=":material/visibility_off:",
+            key=f"hide-{number}",
+            help="From everybody, and from all that is computed.",
+            on_click=page.guarded(resources.classes().set_hidden),
+            args=[number, me],
+            kwargs={"is_hidden": True},
+        )
 
 
 def _confusion(seen: Seen, runs: Mapping[str, Run]) -> None:
