@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from mnist_models.data.ink import find_ink
+from mnist_models.data.ink import INK, find_ink
 from mnist_models.data.marks import Marks, digits_only
 from mnist_models.data.pictures import PictureError, open_picture
 from mnist_models.data.preprocessing import prepare_found
@@ -35,6 +35,8 @@ LEAST_LINE = 0.12
 LEAST_BOXES = 0.9
 # From the outer edge of a line: its width, and its soft edges.
 INSIDE_MM = 1.0
+# What is left of a line reaches no deeper than this into its box.
+REST_MM = 1.2
 # A digit is at least so tall or so wide.
 LEAST_DIGIT_MM = 2.5
 # As a share of the paper's light, and as a multiple of the noise in it.
@@ -184,13 +186,23 @@ def _written(page: np.ndarray, box: _Box, least: float) -> WrittenBox | None:
         least: As a share of the paper's light, how much darker than it ink is.
     """
     inside = page[box.top : box.bottom, box.left : box.right]
-    strokes = Marks(np.where(1 - inside > least, 255, 0).astype(np.uint8))
-    sides = np.maximum(strokes.widths, strokes.heights)
+    marks = Marks(np.where(1 - inside > least, INK, 0).astype(np.uint8))
+    is_line = _is_along_rim(marks)
+    sides = np.maximum(marks.widths, marks.heights)[~is_line]
     if not np.any(sides >= LEAST_DIGIT_MM * PX_PER_MM):
         return None
-    picture = (inside * 255).round().astype(np.uint8)
+    dark = ((1 - inside) * INK).round().astype(np.uint8)
+    picture = INK - marks.ink_of(dark, ~is_line)
     ink = find_ink(picture)
     if not ink.any():
         return None
     label = int(sheet.LABELS[box.row, box.column])
     return WrittenBox(label, prepare_found(digits_only(ink)).image, picture, box.row, box.column)
+
+
+def _is_along_rim(marks: Marks) -> np.ndarray:
+    """Which marks are nothing but what is left of a line that is not quite straight, bool (N,)."""
+    height, width = marks.spots.shape
+    left, top, right, bottom = marks.boxes.T
+    deep = np.minimum.reduce([right, bottom, width - left, height - top])
+    return deep <= REST_MM * PX_PER_MM
