@@ -26,6 +26,8 @@ PICTURE_PX = 2000
 PX_PER_MM = 6
 # So near a corner, a line is not looked at: it may be another box's.
 CORNER_MM = 2.2
+# So long a part of it, at each of its ends, tells where it is.
+END_MM = 2.5
 # How far from its place a line of a box may be, such as where the paper is bent.
 LINE_OFF_MM = 4.0
 # How much farther apart or nearer its two lines may be.
@@ -130,12 +132,10 @@ def _inside_lines(page: np.ndarray, row: int, column: int) -> _Box | None:
     """The inside of a box, by its printed lines near where they should be; None where they are
     not."""
     left, top, right, bottom = (round(side * PX_PER_MM) for side in sheet.box_mm(row, column))
-    inset = round(CORNER_MM * PX_PER_MM)
-    dark = 1 - page
-    down = _pair(dark[:, left + inset : right - inset].mean(axis=1), top, bottom)
+    down = _pair(_profiles(page, left, right), top, bottom)
     if down is None:
         return None
-    across = _pair(dark[down[0] + inset : down[1] - inset].mean(axis=0), left, right)
+    across = _pair(_profiles(page.T, *down), left, right)
     if across is None:
         return None
     inside = round(INSIDE_MM * PX_PER_MM)
@@ -144,33 +144,43 @@ def _inside_lines(page: np.ndarray, row: int, column: int) -> _Box | None:
     )
 
 
+def _profiles(page: np.ndarray, left: int, right: int) -> np.ndarray:
+    """How dark the rows of a page, float (H, W), are near both ends of a box, float (2, H): a line
+    of the box is dark at both, what is written hardly ever."""
+    inset, wide = round(CORNER_MM * PX_PER_MM), round(END_MM * PX_PER_MM)
+    return np.array(
+        [
+            1 - page[:, start : start + wide].mean(axis=1)
+            for start in (left + inset, right - inset - wide)
+        ]
+    )
+
+
 def _pair(darkness: np.ndarray, first: int, second: int) -> tuple[int, int] | None:
-    """Where along a profile, float (N,), the two lines of a box begin and end that should be at
-    these places; None where they do not stand out.
+    """Where along two profiles, float (2, N), the two lines of a box begin and end that should be
+    at these places; None where they do not stand out.
 
     Both are looked for together, so that a line of the box next to it is not taken for one of its
     own.
     """
     off, near = round(LINE_OFF_MM * PX_PER_MM), round(LINE_NEAR_MM * PX_PER_MM)
-    smooth = ndimage.uniform_filter1d(darkness, 3) - np.percentile(darkness[first:second], 10)
-    wide = np.pad(ndimage.maximum_filter1d(smooth, 2 * near + 1), off, mode="edge")
+    paper = np.percentile(darkness[:, first:second], 10, axis=1, keepdims=True)
+    smooth = ndimage.uniform_filter1d(darkness, 3, axis=1) - paper
+    wide = ndimage.maximum_filter1d(smooth, 2 * near + 1, axis=1).min(axis=0)
     shifts = np.arange(-off, off + 1)
-    both = np.minimum(wide[first + off + shifts], wide[second + off + shifts])
+    both = np.minimum(wide[first + shifts], wide[second + shifts])
+    if both.max() < LEAST_LINE:
+        return None
     # Of several that are as good, the middle one.
     best = np.flatnonzero(both == both.max())
     shift = shifts[best[len(best) // 2]]
-    if both.max() < LEAST_LINE:
-        return None
-    # Their outer edges: within, what is written may touch them and be darker.
-    before, after = (
-        np.arange(max(0, line + shift - 2 * near), line + shift + 2 * near + 1)
-        for line in (first, second)
-    )
-    dark_before, dark_after = (
-        before[smooth[before] >= LEAST_LINE],
-        after[smooth[after] >= LEAST_LINE],
-    )
-    return int(dark_before[0]), int(dark_after[-1])
+    # Their outer edges, for within, what is written may touch them and be darker; and of a line
+    # that is not quite straight, the end that is farther in.
+    around = np.arange(-2 * near, 2 * near + 1)
+    before, after = (smooth[:, line + shift + around] >= LEAST_LINE for line in (first, second))
+    begins = around[before.argmax(axis=1)].max()
+    ends = around[::-1][after[:, ::-1].argmax(axis=1)].min()
+    return int(first + shift + begins), int(second + shift + ends)
 
 
 def _noise(page: np.ndarray) -> float:
