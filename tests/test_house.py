@@ -32,7 +32,7 @@ WINGS = {
     ),
     "handwriting": (
         "collection", "splits", "idx", "matlab", "means", "orientation", "arrays", "files",
-        "exports", "sheet", "sheet_photo", "traits", "differences",
+        "exports", "sheet", "light", "sheet_marks", "sheet_photo", "traits", "differences",
     ),
     "training": ("checkpoints", "progress", "batches", "loop"),
     "runs": (

@@ -38,7 +38,7 @@ GZIP, ZIP = b"\x1f\x8b", (b"PK\3\4", b"PK\5\6")
 QMNIST_COLUMNS, QMNIST_LABEL, QMNIST_WRITER = 8, 0, 2
 FORMS = (
     "an NPZ like mnist.npz, a zip of IDX files (images and labels), a CSV with a label and 784 "
-    "pixels a line, or a zip of pictures in folders 0 to 9"
+    "pixels a line, EMNIST's .mat, or a zip of pictures in folders 0 to 9"
 )
 
 

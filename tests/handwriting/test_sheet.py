@@ -127,3 +127,13 @@ def test_what_is_no_written_sheet_gets_a_sentence(blank, make, sentence):
 def test_a_scan_that_is_a_pdf_gets_a_sentence():
     with pytest.raises(PictureError, match="PDF document"):
         cut_up(sheet.to_pdf())
+
+
+def test_what_is_left_of_a_bent_line_is_no_digit(blank):
+    page = blank.copy()
+    chosen = photos.fill(page, np.random.default_rng(7), set(np.ndindex(10, 10)) - {(5, 5)})
+    left, top, right, _ = (round(side * photos.DOTS_PER_MM) for side in sheet.box_mm(5, 6))
+    rows = top + np.linspace(0, 18, right - left).round().astype(int)  # 1.8 mm lower at its right
+    for thick in range(3):
+        page[rows + thick, np.arange(left, right)] = 0
+    assert_cut_right(cut_up(photos.jpeg(255 * page)), chosen)
