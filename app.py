@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -26,6 +27,7 @@ from pages.parts import (
     several,
     uploads,
 )
+from pages.parts.lessons import ready_made
 from pages.parts.live import reading
 
 PICTURE_MB = 20
@@ -42,6 +44,7 @@ def main() -> None:
         canvas.board().send(canvas.board().drawing)
     st.header("Draw a digit. Two networks try to read it.")
     page.link_back()
+    todays_lesson()
     selection.follow_address()
     with st.container(horizontal=True, vertical_alignment="center", key="models"):
         runs = selection.choose("best")
@@ -83,6 +86,14 @@ def main() -> None:
     canvas.watch_pen()
     reading.follow(runs)
     resources.prepare()
+
+
+def todays_lesson() -> None:
+    """The link to the lesson that a teacher has put here, if one has."""
+    with suppress(UnavailableError):  # without a store there is none
+        name = resources.classes().announced()
+        if name in ready_made.LESSONS:
+            ready_made.link(name, f"Today's lesson: {ready_made.LESSONS[name].title}")
 
 
 @st.fragment

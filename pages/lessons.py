@@ -18,10 +18,15 @@ def main() -> None:
     for_class = st.toggle("Show links and QR codes for the class", key="lessons-for-class")
     if for_class:
         addresses.explain()
+    is_teacher = visitors.me().is_teacher
+    announced = resources.classes().announced() if is_teacher else None
     for number, (name, lesson) in enumerate(ready_made.LESSONS.items(), 1):
         with st.container(border=True):
             st.markdown(f"**{lesson.title}**  \n{lesson.question}")
-            ready_made.link(name, f"Open lesson {number}")
+            with st.container(horizontal=True, vertical_alignment="center"):
+                ready_made.link(name, f"Open lesson {number}")
+                if is_teacher:
+                    _announce(name, announced == name)
             if for_class:
                 address = addresses.of_page(lesson.script, ready_made.query(name))
                 with st.container(horizontal=True, vertical_alignment="center"):
@@ -29,6 +34,18 @@ def main() -> None:
     visitors.ask_for_password()
     visitors.know()
     resources.prepare()
+
+
+def _announce(name: str, is_announced: bool) -> None:
+    """Puts a lesson on everybody's home page, or takes it away."""
+    st.button(
+        "Take it off the home page" if is_announced else "Put it on everybody's home page",
+        icon=":material/campaign:",
+        type="tertiary",
+        key=f"announce-{name}",
+        on_click=page.guarded(resources.classes().announce),
+        args=[None if is_announced else name, visitors.me()],
+    )
 
 
 main()

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from mnist_models.runs.tables import RunState
 from pages.parts import resources, visitors
+from pages.parts.lessons import ready_made
 from tests.pages.conftest import APP, TINY
 
 SECRET = "0123456789abcdef" * 4
@@ -102,3 +103,21 @@ def test_pages_change_runs_through_the_visitors_rights_only():
     files = [APP, *(APP.parent / "pages").rglob("*.py")]
     assert len(files) > 50
     assert not [file.name for file in files if re.search(changing, file.read_text("utf-8"))]
+
+
+def test_a_teacher_puts_a_lesson_on_everybodys_home_page(monkeypatch):
+    def todays(app: AppTest) -> list[str]:
+        links = [one.proto for one in app.get("page_link")]
+        return [one.label for one in links if one.label.startswith("Today's lesson")]
+
+    app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/lessons.py").run()
+    assert not todays(AppTest.from_file(APP, default_timeout=120).run())
+    name = next(iter(ready_made.LESSONS))
+    app.button(key=f"announce-{name}").click().run()
+    assert not app.exception
+    title = ready_made.LESSONS[name].title
+    assert todays(AppTest.from_file(APP, default_timeout=120).run()) == [f"Today's lesson: {title}"]
+    other = visit("lessons", SECRET, monkeypatch)
+    assert not [one for one in other.button if (one.key or "").startswith("announce")]
+    app.button(key=f"announce-{name}").click().run()
+    assert not todays(AppTest.from_file(APP, default_timeout=120).run())
