@@ -38,7 +38,7 @@ WINGS = {
     "runs": (
         "pretrained", "tables", "class_tables",
         "database", "store", "loading", "comparison", "race", "worker",
-        "cluster", "engine", "rights", "classes", "exports",
+        "cluster", "engine", "rights", "classes", "games", "exports",
     ),
     "explain": (
         "slices", "robustness", "contrasts", "activations", "feature_maps", "explanations",

@@ -81,3 +81,57 @@ class Notice(Base):
 
     place: Mapped[str] = mapped_column(primary_key=True)
     lesson: Mapped[str]
+
+
+class Attempt(Base):
+    """A digit by which one model is fooled and the other is not.
+
+    Attributes:
+        label: The digit that it is meant to be.
+        fooled: The kind of the model that misclassifies it, "dnn" or "cnn".
+        read: What that model reads.
+        token, image, strokes: See Drawing.
+    """
+
+    __tablename__ = "attempts"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    token: Mapped[str] = mapped_column(unique=True)
+    collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id"), index=True)
+    writer_id: Mapped[str] = mapped_column(ForeignKey("writers.id"), index=True)
+    label: Mapped[int]
+    fooled: Mapped[str]
+    read: Mapped[int]
+    image: Mapped[bytes] = mapped_column(LargeBinary)
+    strokes: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Vote(Base):
+    """What another pupil sees in an attempt.
+
+    Attributes:
+        digit: None for no digit.
+    """
+
+    __tablename__ = "votes"
+
+    attempt: Mapped[int] = mapped_column(ForeignKey("attempts.number"), primary_key=True)
+    writer_id: Mapped[str] = mapped_column(ForeignKey("writers.id"), primary_key=True)
+    digit: Mapped[int | None]
+
+
+class Score(Base):
+    """The best result of a writer against both models.
+
+    Attributes:
+        right, dnn, cnn: How many of the same ten digits each read right.
+    """
+
+    __tablename__ = "scores"
+
+    collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id"), primary_key=True)
+    writer_id: Mapped[str] = mapped_column(ForeignKey("writers.id"), primary_key=True)
+    right: Mapped[int]
+    dnn: Mapped[int]
+    cnn: Mapped[int]

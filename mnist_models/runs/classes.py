@@ -11,14 +11,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, union, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.handwriting.collection import Collection
 from mnist_models.limits import LimitError, limits
-from mnist_models.runs.class_tables import ClassCollection, Drawing, Notice, Writer
+from mnist_models.runs.class_tables import (
+    Attempt,
+    ClassCollection,
+    Drawing,
+    Notice,
+    Score,
+    Vote,
+    Writer,
+)
 from mnist_models.runs.database import Database
 from mnist_models.runs.rights import NotAllowedError, Visitor
 from mnist_models.runs.tables import StoreError, clean_name
@@ -42,12 +50,12 @@ class Given(NamedTuple):
     @property
     def image(self) -> np.ndarray:
         """uint8 (28, 28), 0 is paper."""
-        return image_of(self.drawing)
+        return pixels(self.drawing.image)
 
 
-def image_of(drawing: Drawing) -> np.ndarray:
-    """The pixels of a kept digit, uint8 (28, 28), 0 is paper."""
-    return np.frombuffer(drawing.image, np.uint8).reshape(IMAGE_SIZE_PX, IMAGE_SIZE_PX)
+def pixels(image: bytes) -> np.ndarray:
+    """An image as it is kept, as an array, uint8 (28, 28), 0 is paper."""
+    return np.frombuffer(image, np.uint8).reshape(IMAGE_SIZE_PX, IMAGE_SIZE_PX)
 
 
 class Classes:
@@ -121,7 +129,7 @@ class Classes:
 
     def purge(self) -> None:
         """Forgets collections that were deleted more than a day ago, their digits, and writers who
-        have given no others."""
+        took part in no other."""
         with self._transaction() as session:
             gone = list(
                 session.scalars(
@@ -132,14 +140,18 @@ class Classes:
             )
             if not gone:
                 return
-            writers = list(
-                session.scalars(
-                    select(Drawing.writer_id).where(Drawing.collection_id.in_(gone)).distinct()
-                )
+            attempts = select(Attempt.number).where(Attempt.collection_id.in_(gone))
+            took_part = union(
+                select(Drawing.writer_id).where(Drawing.collection_id.in_(gone)),
+                select(Attempt.writer_id).where(Attempt.collection_id.in_(gone)),
+                select(Vote.writer_id).where(Vote.attempt.in_(attempts)),
+                select(Score.writer_id).where(Score.collection_id.in_(gone)),
             )
-            session.execute(delete(Drawing).where(Drawing.collection_id.in_(gone)))
+            writers = list(session.scalars(took_part))
+            _forget(session, Drawing.collection_id.in_(gone), Attempt.collection_id.in_(gone))
+            session.execute(delete(Score).where(Score.collection_id.in_(gone)))
             session.execute(delete(ClassCollection).where(ClassCollection.id.in_(gone)))
-            left = select(Drawing.writer_id)
+            left = union(*(select(table.writer_id) for table in (Drawing, Attempt, Vote, Score)))
             session.execute(delete(Writer).where(Writer.id.in_(writers), Writer.id.not_in(left)))
 
     def writer(self, by: Visitor) -> Writer | None:
@@ -197,7 +209,9 @@ class Classes:
         _must_be_teacher(by, "remove a writer")
         with self._transaction() as session:
             self._touch_collections_of(session, writer_id)
-            session.execute(delete(Drawing).where(Drawing.writer_id == writer_id))
+            _forget(session, Drawing.writer_id == writer_id, Attempt.writer_id == writer_id)
+            session.execute(delete(Vote).where(Vote.writer_id == writer_id))
+            session.execute(delete(Score).where(Score.writer_id == writer_id))
             session.execute(delete(Writer).where(Writer.id == writer_id))
 
     def writers(self, collection_id: str) -> list[tuple[Writer, int]]:
@@ -409,6 +423,14 @@ class Classes:
         if found is None or found.deleted_at:
             raise _unknown(collection_id)
         return found
+
+
+def _forget(session: Session, drawings: ColumnElement[bool], attempts: ColumnElement[bool]) -> None:
+    """Deletes digits and attempts, and what was seen in these."""
+    numbers = select(Attempt.number).where(attempts)
+    session.execute(delete(Vote).where(Vote.attempt.in_(numbers)))
+    session.execute(delete(Attempt).where(attempts))
+    session.execute(delete(Drawing).where(drawings))
 
 
 def gathered(given: Sequence[Given]) -> Collection:

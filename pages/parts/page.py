@@ -30,6 +30,7 @@ WALL = {"pages/wall.py": ("What the class has written", ":material/grid_on:")}
 FOR_CLASS = {
     "pages/lessons.py": ("All lessons, with links for a class", ":material/qr_code_2:"),
     "pages/class.py": ("Class: write digits together", ":material/groups:"),
+    "pages/play.py": ("Play: fool a model, or beat both", ":material/sports_esports:"),
 }
 # In the order in which a class best takes them.
 LESSONS = {

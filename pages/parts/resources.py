@@ -26,6 +26,7 @@ from mnist_models.models.predictions import Predictions
 from mnist_models.models.reader import Reader
 from mnist_models.runs import pretrained, worker
 from mnist_models.runs.classes import Classes
+from mnist_models.runs.games import Games
 from mnist_models.runs.rights import Rights
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, StoreError
@@ -56,6 +57,12 @@ def classes() -> Classes:
     found = Classes(store().database)
     found.purge()
     return found
+
+
+@st.cache_resource(show_spinner=False)
+def games() -> Games:
+    """The store of what classes play."""
+    return Games(store().database)
 
 
 @st.cache_resource(show_spinner=False)

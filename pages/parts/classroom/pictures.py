@@ -6,14 +6,14 @@ import numpy as np
 from PIL import Image
 
 from mnist_models.data.dataset import IMAGE_SIZE_PX
+from mnist_models.runs.classes import pixels
 from pages.parts import canvas
 
 
 @functools.lru_cache(maxsize=10_000)
 def small_picture(image: bytes) -> str:
     """A data URL of an image as it is kept, 28×28 pixels, dark ink on white paper."""
-    pixels = np.frombuffer(image, np.uint8).reshape(IMAGE_SIZE_PX, IMAGE_SIZE_PX)
-    return canvas.data_address(Image.fromarray(255 - pixels))
+    return canvas.data_address(Image.fromarray(255 - pixels(image)))
 
 
 def picture_address(picture: np.ndarray) -> str:
