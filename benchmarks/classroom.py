@@ -25,6 +25,9 @@ import psutil
 from benchmarks import apps, results
 from benchmarks.results import Row
 from benchmarks.visitor import VisitError, Visitor, drawings
+from mnist_models.runs import rights
+from mnist_models.runs.classes import Classes
+from mnist_models.runs.store import RunStore
 from mnist_models.settings import links
 from tests.browser.server import Server
 
@@ -39,6 +42,9 @@ TRAININGS = 2
 BEGUN_WITHIN_S = 60
 CLASSES, LESSON_S, SHORT_LESSON_S = (30, 60), 60.0, 10.0
 PROMISED = {30: "95 % within 150 ms, no error", 60: "95 % within 500 ms, no error"}
+# Who writes digits for a class gives one so often.
+WRITTEN_EVERY_S, WRITING_S = 4.0, 40.0
+OPERATOR = rights.Visitor(is_teacher=True)
 LARGER_CLASSES, LARGER_LESSON_S = (100, 150, 200), 30.0
 TOO_LONG_S = 2.0
 
@@ -254,6 +260,79 @@ def measure_limit(folder: Path) -> Iterator[Row]:
     )
 
 
+def measure_writing(folder: Path) -> Iterator[Row]:
+    """Classes that write digits for a collection, without and with the wall on a projector."""
+    with apps.ready(apps.ours(folder)) as server:
+        classes = Classes(RunStore(server.env["DATABASE_URL"]).database)
+        for size in CLASSES:
+            cores = {}
+            for has_wall in (False, True):
+                collection = classes.create(f"{size}", OPERATOR).id
+                lesson = asyncio.run(collect(server, classes, collection, size, has_wall=has_wall))
+                kept = len(classes.given(collection))
+                if kept != len(lesson.readings_s):
+                    lesson.errors.append(f"{len(lesson.readings_s)} given, {kept} kept")
+                lesson.report(f"{size} writers{' and the wall' * has_wall}")
+                cores[has_wall] = lesson.server_cores
+            yield Row(
+                f"{size} writers, a digit every {WRITTEN_EVERY_S:.0f} s each, with the wall on a "
+                "projector: from Done to the next digit, when this one is kept",
+                f"{lesson.figures}; {kept:,} kept, none lost or doubled",
+                asked="95 % within 150 ms",
+            )
+            yield Row(
+                f"{size} writers: what the wall costs the server",
+                f"{cores[True] - cores[False]:.0%} of a core (without it {cores[False]:.2f} cores)",
+                asked="less than 10 %",
+            )
+
+
+async def collect(
+    server: Server, classes: Classes, collection: str, size: int, *, has_wall: bool
+) -> Lesson:
+    """A class writes digits for a collection."""
+    chance, told = random.Random(size), drawings(DRAWINGS)
+    process = psutil.Process(server.process.pid)
+    lesson = Lesson(size, expected=size * round(WRITING_S / WRITTEN_EVERY_S))
+    people = [Visitor(server.url, apps.PATIENCE_S) for _ in range(size)]
+    door = asyncio.Semaphore(AT_THE_DOOR)
+
+    async def sit_down(person: Visitor, number: int) -> None:
+        secret = f"{collection}{number:056x}"
+        classes.join(f"{collection} {number}", rights.Visitor(rights.visitor_id(secret)))
+        async with door:
+            await person.open("class", urlencode({"collection": collection}))
+            await person.introduce(secret)
+
+    await asyncio.gather(*(sit_down(person, number) for number, person in enumerate(people)))
+    projector = Visitor(server.url, apps.PATIENCE_S)
+    watching = None
+    if has_wall:
+        await projector.open("wall", urlencode({"collection": collection}))
+        watching = asyncio.create_task(projector.watch())
+    begin, cpu_s = time.monotonic(), apps.cpu_s([process])
+
+    async def write(person: Visitor) -> None:
+        at = begin + chance.uniform(0, WRITTEN_EVERY_S)
+        first = chance.randrange(DRAWINGS)  # the canvas never tells the same twice in a row
+        digits = itertools.cycle(told[first:] + told[:first])
+        with noting(lesson.errors):
+            while at < begin + WRITING_S:
+                await asyncio.sleep(at - time.monotonic())
+                lesson.readings_s.append(await person.write(next(digits)))
+                at += WRITTEN_EVERY_S
+
+    await asyncio.gather(*map(write, people))
+    lesson.server_cores = (apps.cpu_s([process]) - cpu_s) / (time.monotonic() - begin)
+    if watching:
+        watching.cancel()
+        with suppress(asyncio.CancelledError), noting(lesson.errors):
+            await watching
+        await projector.leave()
+    await asyncio.gather(*(person.leave() for person in people))
+    return lesson
+
+
 def _title(size: int) -> str:
     return f"{size} visitors, a stroke every 2 s each, until both predictions are there"
 
@@ -262,6 +341,7 @@ PARTS: dict[str, results.Part] = {
     "classes": measure_classes,
     "training": measure_training,
     "limit": measure_limit,
+    "writing": measure_writing,
 }
 
 if __name__ == "__main__":

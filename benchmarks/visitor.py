@@ -113,14 +113,26 @@ class Visitor:
         this is called, because the page was still busy with what follows the readings of the
         drawing before.
         """
+        predictions = await self._put(drawing)
+        if len(predictions) != NETWORKS:
+            raise VisitError(f"{len(predictions)} readings instead of {NETWORKS}")
+        return max(predictions.values()) - drawn
+
+    async def write(self, drawing: str) -> float:
+        """Gives a digit to the class: has the canvas tell what is on it, and presses Done. Returns
+        the seconds from then until the next digit is asked for, when this one is kept."""
+        await self._put(drawing)
+        pressed = time.monotonic()
+        await self.press("Done")
+        return time.monotonic() - pressed
+
+    async def _put(self, drawing: str) -> dict[str, float]:
+        """Has the canvas tell what is on it; see `_run`."""
         canvas = {"id": self.widgets.canvas, "json_value": drawing}
         others = [{"id": widget, **state} for widget, state in self.widgets.states.items()]
         states = {"widgets": [*others, canvas]}
         message = {**self._at, "fragment_id": self.widgets.fragment, "widget_states": states}
-        predictions = await self._run(BackMsg(rerun_script=message))
-        if len(predictions) != NETWORKS:
-            raise VisitError(f"{len(predictions)} readings instead of {NETWORKS}")
-        return max(predictions.values()) - drawn
+        return await self._run(BackMsg(rerun_script=message))
 
     async def introduce(self, secret: str) -> None:
         """Has the device tell who it is.

@@ -1,10 +1,18 @@
 """A class of three devices: the teacher's, with the wall; a pupil's phone; a pupil's laptop."""
 
+import asyncio
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from playwright.sync_api import Browser, Page, expect
 
+from benchmarks.visitor import VisitError, Visitor, drawings
+from mnist_models.runs import rights
+from mnist_models.runs.classes import Classes
+from mnist_models.runs.store import RunStore
 from tests.browser.hand import canvas, draw, draw_by_touch
+from tests.browser.server import Server
 
 # Strokes by the digit that is asked for.
 DIGITS = {
@@ -84,3 +92,37 @@ def test_a_class_goes_from_the_qr_code_to_the_wall(
     page.get_by_role("button", name="Open on Draw").click()
     expect(page.get_by_text("Written by Ben")).to_be_visible()
     laptop.context.close()
+
+
+def test_nothing_that_was_kept_is_lost_when_the_server_is_killed(tmp_path):
+    server = Server(tmp_path)
+    try:
+        store = Classes(RunStore(server.env["DATABASE_URL"]).database)
+        collection = store.create("9b", rights.Visitor(is_teacher=True)).id
+        secret = "ab" * 32
+        store.join("Mia", rights.Visitor(rights.visitor_id(secret)))
+
+        async def write(count: int) -> None:
+            pupil = Visitor(server.url, 60)
+            await pupil.open("class", f"collection={collection}")
+            await pupil.introduce(secret)
+            for drawing in drawings(count):
+                await pupil.write(drawing)
+                kept.append(drawing)
+
+        kept: list[str] = []
+        with ThreadPoolExecutor() as apart:  # Playwright's event loop may run in this thread
+            writing = apart.submit(asyncio.run, write(100))
+            while len(kept) < 5:
+                time.sleep(0.01)
+            server.kill()
+            assert isinstance(writing.exception(), VisitError)
+        # One more may have been kept, of which the pupil was not told any more.
+        assert len(store.given(collection)) - len(kept) in (0, 1)
+        server.start()
+        before = len(store.given(collection))
+        with ThreadPoolExecutor() as apart:
+            apart.submit(asyncio.run, write(3)).result()
+        assert len(store.given(collection)) == before + 3
+    finally:
+        server.stop()

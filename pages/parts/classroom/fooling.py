@@ -19,7 +19,6 @@ from mnist_models.runs.games import JURY, Judged, standings
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources, visitors
-from pages.parts.live.reading import answer
 
 # In the session: what the visitor draws, the token of the attempt, why the last one was not taken.
 BOARD, TOKEN, PROBLEM = "fool-board", "fool-token", "fool-problem"
@@ -49,7 +48,9 @@ def play(collection: ClassCollection, runs: Mapping[str, Run]) -> None:
     read = _read(runs, board)
     with right:
         for network, prediction in read.items():
-            st.metric(f"{NETWORKS[network].title} reads", answer(prediction))
+            # The most probable digit, however sure: that is what counts here.
+            shown = f"{prediction.digit} ({prediction.probability:.0%})" if prediction else "–"
+            st.metric(f"{NETWORKS[network].title} reads, with its probability", shown)
         digits = {network: one.digit for network, one in read.items() if one}
         st.markdown(_said(digits, target))
     fooled = [network for network, digit in digits.items() if digit != target]
