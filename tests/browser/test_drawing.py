@@ -1,6 +1,7 @@
 """Drawing, as a visitor does it."""
 
 import re
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -185,6 +186,10 @@ def test_an_uploaded_picture_is_read_and_a_broken_one_explained(page, server, tm
     expect_reading(page, "3")
     page.locator("input[type=file]").set_input_files(tmp_path / "broken.png")
     expect(page.get_by_text("broken.png:")).to_be_visible()
+    # The server keeps no file that was read: Streamlit counts those that it has.
+    with urlopen(f"{server.url}/_stcore/metrics", timeout=30) as metrics:
+        counted = metrics.read().decode()
+    assert "cache_memory_bytes{" in counted and "UploadedFileManager" not in counted
     # What was read before is no reading of this file.
     expect_reading(page, "–")
     page.keyboard.press("Escape")
