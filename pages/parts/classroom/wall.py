@@ -38,7 +38,7 @@ STYLES = Path(__file__).with_name("wall.css")
 # In the session: what was last computed, the filter, the digit that is open.
 SEEN, FILTER, OPENED, WALL = "wall-seen", "wall-filter", "wall-opened", "wall"
 FILTERS = {
-    "All": lambda dnn, cnn: dnn | True,
+    "All": lambda dnn, cnn: np.ones_like(dnn),
     "Misclassified": lambda dnn, cnn: ~(dnn & cnn),
     "Only the DNN is wrong": lambda dnn, cnn: ~dnn & cnn,
     "Only the CNN is wrong": lambda dnn, cnn: dnn & ~cnn,
