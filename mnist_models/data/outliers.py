@@ -15,7 +15,7 @@ from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.data.pens import curve_through, inked
 
 # The share of letters; of the scribbles, a third wander from place to place.
-SHARE_OF_LETTERS = 0.25
+SHARE_OF_LETTERS = 0.3
 MOST_WANDERING_STROKES, MOST_PLACES = 3, 7
 # One stroke through fewer places might be a digit.
 FEWEST_PLACES, FEWEST_PLACES_OF_ONE_STROKE = 3, 5

@@ -83,7 +83,7 @@ def test_the_loop_of_a_9_may_be_to_the_right_of_its_stem(form):
     assert found > COUNT / 2
 
 
-@pytest.mark.parametrize("form", ["closed", "closed, low bar"])
+@pytest.mark.parametrize("form", ["closed", "closed, low bar", "closed and round"])
 def test_a_closed_4_encloses_paper_above_its_bar(form):
     holes = [hole(ink) for ink in writings(4, form)]
     found = [place for place in holes if place]
