@@ -54,8 +54,8 @@ OWN = (
         "How the DNN that comes with the app was trained.",
         DnnHyperparameters(
             hidden_units=(512, 512, 256),
-            dropout=0.2,
-            epochs=60,
+            dropout=0.1,
+            epochs=80,
             learning_rate=0.004,
             batch_size=256,
             optimizer="adamw",
