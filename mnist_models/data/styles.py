@@ -14,8 +14,9 @@ from mnist_models.data.skeletons import written
 INK = 255
 # What counts as ink where a digit's ends are looked for: more than the soft edge of a stroke.
 DARK = 100
-# The share of the images of each digit that are replaced by one written anew: most of the 9s, which
-# people write in most ways. More of the 1s and 4s would cost MNIST's 7s and 9s, which they are like.
+# The share of the images of each digit that are replaced by one written anew: most of the 9s,
+# which people write in most ways. More of the 1s and 4s would cost MNIST's 7s and 9s, which are
+# like them.
 WRITTEN_ANEW = np.array([0.2, 0.4, 0.2, 0.3, 0.4, 0.2, 0.2, 0.4, 0.2, 0.6])
 
 
