@@ -1,5 +1,5 @@
 """The pair that reads drawings unless another is chosen knows the ways to write that MNIST hardly
-has: digits drawn here with lines and arcs, and prepared as the app prepares drawings."""
+has, and letters: drawn here with lines and arcs, and prepared as the app prepares drawings."""
 
 import numpy as np
 import pytest
@@ -38,6 +38,18 @@ DRAWINGS = {
 }
 
 
+# Letters that no digit looks like, as above.
+LETTERS = {
+    "H": [[(80, 50), (80, 230)], [(200, 50), (200, 230)], [(80, 140), (200, 140)]],
+    "K": [[(90, 50), (90, 230)], [(195, 50), (90, 145), (200, 230)]],
+    "W": [[(50, 60), (95, 220), (140, 100), (185, 220), (230, 60)]],
+    "Π": [[(60, 60), (220, 60)], [(95, 60), (95, 230)], [(185, 60), (185, 230)]],
+    "Σ": [[(205, 55), (80, 55), (150, 140), (80, 225), (205, 225)]],
+    "Ψ": [[*arc((140, 70), 65, 80, 180, 0)], [(140, 45), (140, 235)]],
+    "ω": [[*arc((95, 150), 45, 60, 230, 0), *arc((185, 150), 45, 60, 180, -50)]],
+}
+
+
 @pytest.fixture(scope="module", params=pretrained.ids("shipped").values())
 def model(request):
     facts = pretrained.facts()[request.param]
@@ -48,12 +60,22 @@ def model(request):
     )
 
 
+def answer(model, strokes, brush_px):
+    """What the model says of a drawing."""
+    sheet = Sheet()
+    for stroke in strokes:
+        sheet.draw(np.array(stroke, float), brush_px)
+    return model.read(prepare_ink(sheet.ink()).image).answer
+
+
 @pytest.mark.parametrize("what", DRAWINGS)
 @pytest.mark.parametrize("brush_px", [10, 20])
 def test_it_is_read_surely(model, what, brush_px):
     digit, strokes = DRAWINGS[what]
-    sheet = Sheet()
-    for stroke in strokes:
-        sheet.draw(np.array(stroke, float), brush_px)
-    prediction = model.read(prepare_ink(sheet.ink()).image)
-    assert prediction.answer == digit
+    assert answer(model, strokes, brush_px) == digit
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+@pytest.mark.parametrize("brush_px", [10, 20])
+def test_it_is_not_sure_of_a_letter(model, letter, brush_px):
+    assert answer(model, LETTERS[letter], brush_px) is None
