@@ -54,7 +54,7 @@ OWN = (
         "How the DNN that comes with the app was trained.",
         DnnHyperparameters(
             hidden_units=(512, 512, 256),
-            dropout=0.1,
+            dropout=0.2,
             epochs=80,
             learning_rate=0.004,
             batch_size=256,
@@ -76,7 +76,7 @@ OWN = (
                 ConvLayer(filters=64, kernel=3, pool=2),
             ),
             dense_units=(128,),
-            dropout=0.2,
+            dropout=0.3,
             epochs=20,
             learning_rate=0.004,
             optimizer="adamw",
