@@ -17,8 +17,8 @@ from mnist_models.data.pens import curve_through, inked
 
 Form = tuple[str, ...]
 
-# Standard deviation of a point along each axis, in percent of the height.
-TREMBLE = 3.5
+# Standard deviation of a point along each axis, of the height.
+TREMBLE_PERCENT = 3.5
 # Of a whole sign: sideways for each unit up; the logarithm of what its width is multiplied by; and
 # its turn.
 SLANT = (-0.25, 0.5)
@@ -370,7 +370,7 @@ def _paths(form: Form, count: int, random: np.random.Generator) -> np.ndarray:
     points = first + (last - first) * between
     # A corner is one point, wherever it goes.
     same = np.all(points[:, :, 1:] == points[:, :, :-1], axis=-1, keepdims=True)
-    moved = random.normal(0, TREMBLE, points.shape)
+    moved = random.normal(0, TREMBLE_PERCENT, points.shape)
     for place in range(1, points.shape[2]):
         moved[:, :, place] = np.where(
             same[:, :, place - 1], moved[:, :, place - 1], moved[:, :, place]
@@ -378,9 +378,9 @@ def _paths(form: Form, count: int, random: np.random.Generator) -> np.ndarray:
     points = (points + moved) / 100 - 0.5
     turn = random.uniform(-TURN_RAD, TURN_RAD, count)
     wide, slant = np.exp(random.uniform(*WIDTH_LOG, count)), random.uniform(*SLANT, count)
-    x = points[..., 0] * wide[:, None, None] - slant[:, None, None] * points[..., 1]
-    y = points[..., 1]
-    cos, sin = np.cos(turn)[:, None, None], np.sin(turn)[:, None, None]
+    turn, wide, slant = (values[:, np.newaxis, np.newaxis] for values in (turn, wide, slant))
+    x, y = points[..., 0] * wide - slant * points[..., 1], points[..., 1]
+    cos, sin = np.cos(turn), np.sin(turn)
     return curve_through(np.stack([x * cos - y * sin, x * sin + y * cos], axis=-1))
 
 
