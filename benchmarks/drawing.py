@@ -87,11 +87,11 @@ def random_strokes(random: np.random.Generator) -> Strokes:
     return strokes
 
 
-def letters() -> Iterator[tuple[str, str]]:
-    """Every letter of the Latin alphabet in the fonts that come with Matplotlib, as (letter, font
-    file)."""
+def letters(alphabet: str = string.ascii_letters) -> Iterator[tuple[str, str]]:
+    """Every letter of an alphabet, the Latin one unless given, in the fonts that come with
+    Matplotlib, as (letter, font file)."""
     for font in _fonts():
-        for letter in string.ascii_letters:
+        for letter in alphabet:
             yield letter, font
 
 

@@ -300,7 +300,7 @@ def _mean(shares: Sequence[float]) -> str:
 
 def augmentation(folder: Path) -> Iterator[Row]:
     """What full augmentation takes of an epoch. (Before the first, digits are also restyled once,
-    which takes a second.)"""
+    which takes some seconds.)"""
     for recipe in AUGMENTED:
         values = RECIPES[recipe].hyperparameters.model_dump(mode="json") | {
             "train_images": AUGMENTED_IMAGES

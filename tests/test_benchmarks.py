@@ -64,6 +64,7 @@ def test_recordings_are_read_from_lines_of_json(tmp_path):
 def test_letters_are_drawn_in_several_fonts_at_the_size_asked():
     letters = list(drawing.letters())
     assert len({font for _, font in letters}) > 3 and len({letter for letter, _ in letters}) == 52
+    assert {letter for letter, _ in drawing.letters("αΩ")} == {"α", "Ω"}
     for letter in "Am":
         left, top, right, bottom = ink_box(drawing.draw_letter(letter, letters[0][1], Way(200, 20)))
         assert max(right - left, bottom - top) == pytest.approx(200, abs=4)

@@ -17,7 +17,7 @@ WINGS = {
     "data": (
         "npz", "dataset", "probabilities", "segments", "pictures", "paper",
         "ink", "marks", "preprocessing", "numbers", "shifts", "corruptions", "strokes",
-        "augmentation", "styles", "outliers",
+        "augmentation", "pens", "skeletons", "styles", "outliers",
     ),
     "settings": ("hyperparameters", "links", "script", "notebook", "recipes"),
     "models": (

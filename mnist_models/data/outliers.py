@@ -1,30 +1,28 @@
-"""Random drawings that are not digits (out-of-distribution images), so that a model can learn what
-it has not been asked about.
+"""Drawings that are not digits (out-of-distribution images), random ones and letters, so that a
+model can learn what it has not been asked about.
 
 D. Hendrycks et al. 2019, "Deep anomaly detection with outlier exposure"
 (https://arxiv.org/abs/1812.04606): a network that is taught to find all digits equally probable in
-such drawings is not sure of letters and doodles either, which it never saw.
+such drawings is not sure of others either, which it never saw.
 """
 
 import functools
 
 import numpy as np
-from scipy import ndimage
 
+from mnist_models.data import skeletons
 from mnist_models.data.dataset import IMAGE_SIZE_PX
-from mnist_models.data.preprocessing import (
-    CENTER_PX,
-    DIGIT_SIZE_PX,
-    THICKEST_STROKE_PX,
-    THINNEST_STROKE_PX,
-)
-from mnist_models.data.segments import squared_distance
+from mnist_models.data.pens import curve_through, inked
 
-INK = 255
+# The share of letters; of the scribbles, a third wander from place to place.
+SHARE_OF_LETTERS = 0.3
+MOST_WANDERING_STROKES, MOST_PLACES = 3, 7
+# One stroke through fewer places might be a digit.
+FEWEST_PLACES, FEWEST_PLACES_OF_ONE_STROKE = 3, 5
 MOST_STROKES = 4
 POINTS_PER_STROKE = 13
-# Half of the drawings are built as signs are, from strokes between the corners and middles of a
-# box, most of them straight; the others run anywhere.
+# Half of the other scribbles are built as signs are, from strokes between the corners and middles
+# of a box, most of them straight; the others run anywhere.
 SHARE_OF_SIGNS = 0.5
 STRAIGHT_IN_SIGNS, STRAIGHT_ELSEWHERE = 0.65, 0.4
 # The share of strokes that are bows, parts of an ellipse or all of one.
@@ -33,10 +31,6 @@ BOWS = 0.2
 # is drawn like that.
 CHAINED = 0.6
 NARROWEST, WIDEST = 0.5, 1.1
-# Pens are soft or hard; without that, a hard edge alone would distinguish a scribble from a digit.
-# Standard deviation in pixels.
-SOFTEST = 0.8
-SHARE_OF_SOFT = 0.7
 # What spreads less across than this share of what it does along might as well be a 1. And a dot is
 # no drawing: strokes may all begin and end at one place.
 THINNEST = 0.15
@@ -46,26 +40,28 @@ AT_ONCE = 300
 
 @functools.lru_cache(maxsize=2)
 def outliers(count: int, seed: int) -> np.ndarray:
-    """`count` drawings of two to four straight or bent strokes, prepared as the app prepares
-    drawings: uint8 (count, 28, 28).
+    """`count` letters and scribbles of one to four straight or bent strokes, prepared as the app
+    prepares drawings: uint8 (count, 28, 28).
 
-    Each is there in all eight ways in which a square can be turned and mirrored, for drawing takes
-    longer than that. The same seed gives the same drawings. They are not to be changed: everybody
-    gets the same array.
+    Each scribble is there in all eight ways in which a square can be turned and mirrored, for
+    drawing takes longer than that. The same seed gives the same drawings. They are not to be
+    changed: everybody gets the same array.
     """
     random = np.random.default_rng([seed, 2**33])
+    letters = skeletons.drawn(skeletons.LETTERS.values(), round(SHARE_OF_LETTERS * count), random)
     drawn = np.empty((0, IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8)
-    while len(drawn) < count / 8:
-        drawn = np.concatenate([drawn, _outliers(random)])
+    while len(drawn) < (count - len(letters)) / 8:
+        drawn = np.concatenate([drawn, _scribbles(random), _wandering(random)])
     turned = [
         np.rot90(way, turns, (1, 2)) for way in (drawn, drawn[:, :, ::-1]) for turns in range(4)
     ]
-    images = random.permutation(np.concatenate(turned))[:count]
+    scribbles = random.permutation(np.concatenate(turned))[: count - len(letters)]
+    images = random.permutation(np.concatenate([letters, scribbles]))
     images.flags.writeable = False
     return images
 
 
-def _outliers(random: np.random.Generator) -> np.ndarray:
+def _scribbles(random: np.random.Generator) -> np.ndarray:
     """Nearly AT_ONCE of them."""
     strokes = random.integers(2, MOST_STROKES + 1, AT_ONCE)
     paths = _paths(strokes, random)
@@ -78,16 +74,22 @@ def _outliers(random: np.random.Generator) -> np.ndarray:
         np.linalg.eigvalsh(np.einsum("nspx,nspy->nxy", ink, ink) / points[..., np.newaxis]).clip(0)
     ).T
     kept = across > THINNEST * along.clip(SMALLEST)
-    paths, drawn, ink = paths[kept], drawn[kept], ink[kept]
-    # As preparation does: the longer side of the ink is 20 px, its middle of mass in the middle.
-    width = random.uniform(THINNEST_STROKE_PX, THICKEST_STROKE_PX, len(paths))
-    scale = (DIGIT_SIZE_PX - width) / np.ptp(ink, axis=(1, 2)).max(axis=1)
-    paths = paths * scale[:, np.newaxis, np.newaxis, np.newaxis] + CENTER_PX
-    distance = _distance_to(paths, drawn)
-    ink = (width[:, np.newaxis, np.newaxis] / 2 + 0.5 - distance).clip(0, 1)
-    for place in np.flatnonzero(random.random(len(ink)) < SHARE_OF_SOFT):
-        ink[place] = ndimage.gaussian_filter(ink[place], random.uniform(0, SOFTEST))
-    return (ink * (INK / ink.max(axis=(1, 2), keepdims=True))).round().astype(np.uint8)
+    return inked(paths[kept], random, drawn[kept])
+
+
+def _wandering(random: np.random.Generator) -> np.ndarray:
+    """Some drawings of one to three strokes through random places, straight from each to the next,
+    round or between."""
+    count = AT_ONCE // 2
+    strokes = random.integers(1, MOST_WANDERING_STROKES + 1, (count, 1))
+    fewest = np.where(strokes == 1, FEWEST_PLACES_OF_ONE_STROKE, FEWEST_PLACES)
+    places = random.integers(fewest, MOST_PLACES + 1, (count, MOST_WANDERING_STROKES))
+    points = random.random((count, MOST_WANDERING_STROKES, MOST_PLACES, 2))
+    last = np.minimum(np.arange(MOST_PLACES), places[..., np.newaxis] - 1)
+    points = np.take_along_axis(points, last[..., np.newaxis], axis=2)
+    points[..., 0] *= random.uniform(NARROWEST, WIDEST, (count, 1, 1))
+    paths = curve_through(points, random.random((count, 1, 1, 1)))
+    return inked(paths, random, np.arange(MOST_WANDERING_STROKES) < strokes)
 
 
 def _paths(strokes: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -136,18 +138,3 @@ def _bows(count: int, is_sign: np.ndarray, random: np.random.Generator) -> np.nd
     radii = random.uniform(0.15, 0.5, (count, MOST_STROKES, 1, 2))
     centers = radii + random.random((count, MOST_STROKES, 1, 2)) * (1 - 2 * radii)
     return centers + radii * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-
-
-def _distance_to(paths: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """How far each pixel is from the nearest stroke that is drawn, float (count, 28, 28), in
-    pixels."""
-    nearest = np.full((len(paths), IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.inf, np.float32)
-    for stroke in range(MOST_STROKES):
-        chosen = np.flatnonzero(drawn[:, stroke])
-        points = paths[chosen, stroke].astype(np.float32)
-        for start, end in zip(
-            points[:, :-1].swapaxes(0, 1), points[:, 1:].swapaxes(0, 1), strict=True
-        ):
-            squared = squared_distance(tuple(start.T), tuple(end.T))
-            nearest[chosen] = np.minimum(nearest[chosen], squared)
-    return np.sqrt(nearest)

@@ -515,8 +515,8 @@ class Hyperparameters(Described):
         percent=True,
         group="data",
         rare=True,
-        help="The number of scribbles shown per training image, for which the model is to give all "
-        "ten digits equal probability (outlier exposure).",
+        help="The number of scribbles and letters shown per training image, for which the model is "
+        "to give all ten digits equal probability (outlier exposure).",
         reason="None, as usual; a few teach the model not to be sure of letters and doodles.",
     )
     train_images: int = choice(

@@ -20,7 +20,7 @@ from mnist_models.settings.hyperparameters import Hyperparameters
 # The number of different out-of-distribution images; they are shown in turn.
 OUTLIERS = 96_000
 # How often full augmentation takes a digit in its other style of writing, where it has one.
-RESTYLED = 0.5
+RESTYLED = 0.35
 
 
 BatchMaker = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]

@@ -36,13 +36,13 @@ PAIRS = {
         "Both saw the same 55,000 images in the same order, four times and without augmentation, "
         "and have nearly the same number of parameters: what differs is the architecture. "
         "Augmentation helps both and leaves this gap; a DNN with fourteen times the parameters, "
-        "trained with it for 60 epochs, nearly closes it: see “At their best”.",
+        "trained with it for 80 epochs, nearly closes it: see “At their best”.",
     ),
     "best": Pair(
         "At their best",
         "shipped",
         "Each was trained as well as we could, with augmentation, the DNN four times as large and "
-        "for nearly four times as many epochs. On drawings they are right equally often, but when "
+        "for four times as many epochs. On drawings they are right equally often, but when "
         "the CNN is wrong, it is more often not sure.",
     ),
 }

@@ -5,7 +5,7 @@ import pytest
 
 from mnist_models.data import dataset
 from mnist_models.data.dataset import Digits
-from mnist_models.data.styles import STROKES, restyled
+from mnist_models.data.styles import STROKES, WRITTEN_ANEW, restyled, with_strokes
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def digits():
 
 
 def test_only_digits_that_have_another_style_change_and_only_by_more_ink(digits):
-    images = restyled(digits.images, digits.labels, 1)
+    images = with_strokes(digits.images, digits.labels, np.random.default_rng(1))
     assert images.shape == digits.images.shape and images.dtype == np.uint8
     assert (images >= digits.images).all()
     changed = (images != digits.images).any(axis=(1, 2))
@@ -33,6 +33,14 @@ def test_the_same_seed_gives_the_same_strokes_and_the_images_stay_as_they_were(d
     np.testing.assert_array_equal(digits.images, before)
 
 
+def test_a_share_of_all_digits_is_written_anew(digits):
+    images = restyled(digits.images, digits.labels, 1)
+    # A digit written anew has ink where there was none and none where there was.
+    anew = (images < digits.images).any(axis=(1, 2))
+    for digit in range(10):
+        assert anew[digits.labels == digit].mean() == pytest.approx(WRITTEN_ANEW[digit], abs=0.09)
+
+
 def straight(row_from, row_to, column):
     """A digit that is one vertical line, two pixels wide."""
     image = np.zeros((28, 28), np.uint8)
@@ -43,7 +51,8 @@ def straight(row_from, row_to, column):
 def added_to(image, label):
     """The ink that is new, in any of many tries: bool (28, 28)."""
     images = np.repeat(image[np.newaxis], 400, axis=0)
-    return (restyled(images, np.full(400, label, np.uint8), 1) > images + 0).any(axis=0)
+    labels = np.full(400, label, np.uint8)
+    return (with_strokes(images, labels, np.random.default_rng(1)) > images).any(axis=0)
 
 
 def test_a_1_gets_an_upstroke_to_the_left_of_its_top_and_a_foot_on_both_sides_of_its_end():
