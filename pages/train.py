@@ -133,7 +133,8 @@ def begin(chosen: form.Form) -> None:
             run_ids = visitors.rights().race(chosen.entrants.values(), name)
         else:
             (hyperparameters,) = chosen.entrants.values()
-            run_ids = [visitors.rights().start(hyperparameters, name)]
+            material = chosen.learning.loaded() if chosen.learning else None
+            run_ids = [visitors.rights().start(hyperparameters, name, material)]
     except UnavailableError as error:
         st.error(page.plain(error))
         return

@@ -18,7 +18,7 @@ from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters, num
 from mnist_models.training.progress import Curve, planned_images
 from pages.parts import large_type, page, report, resources, selection, visitors
 from pages.parts.charts import learning_curves
-from pages.parts.train import bets, form, network, projector, share
+from pages.parts.train import before_after, bets, form, network, projector, share
 
 if TYPE_CHECKING:  # importing it imports Dask
     from mnist_models.runs.engine import Live
@@ -248,6 +248,8 @@ def _panel(run_ids: Sequence[str], was_in_progress: bool, alone: bool) -> None:
         if in_progress:
             _outcomes([run for run in runs if not run.in_progress])
         for run in runs:
+            if run.readable and run.source:
+                before_after.draw(run)
             if run.readable:
                 _test_results(run)
 
@@ -339,6 +341,8 @@ def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
         text = "Starting: the model is being built and compiled."
     elif live.state == RunState.MEASURING:
         text = "Computing the test accuracy on 10,000 images."
+        if run.source and run.source.leaves_each_out:
+            text += f" Then one more model is trained for each of {run.source.writers} writers."
     else:
         latest = live.latest
         done, _ = _share_done(hyperparameters, latest.epoch, latest.elapsed_s)
