@@ -80,7 +80,8 @@ def choose_and_start(watched: str | None) -> None:
     with right:
         if chosen.entrants:
             share.settings(chosen)
-            images.show_samples(next(iter(chosen.entrants.values())))
+            source = chosen.learning.material.source if chosen.learning else None
+            images.show_samples(next(iter(chosen.entrants.values())), source)
     if is_started:
         begin(chosen)
 

@@ -11,14 +11,12 @@ import streamlit as st
 from mnist_models.data.dataset import TEST_COUNT
 from mnist_models.handwriting import differences
 from mnist_models.handwriting.collection import Collection
+from mnist_models.models import intervals
 from mnist_models.models.reader import Prediction
 from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run, UnknownRunError
 from mnist_models.training.material import Result, Source, counted
 from pages.parts import canvas, page, resources
-
-# Widths of the two models, in columns.
-SIDES = [1, 1]
 
 
 class Side(NamedTuple):
@@ -55,7 +53,7 @@ def draw(run: Run) -> None:
         )
         return
     before, after = _sides(run, source, *found)
-    for column, side in zip(st.columns(SIDES), (before, after), strict=True):
+    for column, side in zip(st.columns(2), (before, after), strict=True):
         with column:
             _draw_side(side, _tested(source))
     st.markdown(f"{_learned(before, after)} {_forgotten(before, after)}")
@@ -103,16 +101,10 @@ def _drawing(run_id: str) -> Prediction | None:
 
 
 def _tested(source: Source) -> str:
-    """On which of the class's digits the models are tested."""
+    """By whom the digits are on which the models are tested."""
     if source.leaves_each_out:
-        return (
-            f"all {counted(source.digits, 'digit')}, each read by a model that learned nothing "
-            "from its writer"
-        )
-    return (
-        f"{counted(source.held_out_digits, 'digit')} by "
-        f"{counted(source.held_out_writers, 'writer')} from whom it learned nothing"
-    )
+        return "each read by a model that learned nothing from its writer"
+    return f"by {counted(source.held_out_writers, 'writer')} from whom it learned nothing"
 
 
 def _draw_side(side: Side, tested: str) -> None:
@@ -120,8 +112,8 @@ def _draw_side(side: Side, tested: str) -> None:
     low, high = side.on_class.interval
     st.metric("Accuracy on the class", f"{side.on_class.value:.1%}")
     st.caption(
-        f"{side.on_class.count:,} of {side.on_class.of:,}: {tested}. Of other digits of such "
-        f"writers, between {low:.1%} and {high:.1%} (95% interval)."
+        f"{side.on_class.count:,} of {counted(side.on_class.of, 'digit')}, {tested}. Of other "
+        f"digits of such writers, between {low:.1%} and {high:.1%} (95% interval)."
     )
     st.metric("Accuracy on MNIST", f"{side.test_accuracy:.2%}")
     if side.drawing:
@@ -136,10 +128,12 @@ def _learned(before: Side, after: Side) -> str:
     more = after.on_class.count - before.on_class.count
     if not more:
         return f"Of the class's {after.on_class.of:,} digits, both read equally many correctly."
-    return (
+    text = (
         f"Of the class's {after.on_class.of:,} digits, the model reads **{abs(more):,} "
         f"{'more' if more > 0 else 'fewer'}** correctly than the one before."
     )
+    low, high = intervals.difference(*after.on_class.independent, *before.on_class.independent)
+    return f"{text} That may be chance: more writers would tell." if low <= 0 <= high else text
 
 
 def _forgotten(before: Side, after: Side) -> str:

@@ -14,7 +14,7 @@ from mnist_models.handwriting.collection import Collection
 from mnist_models.handwriting.splits import ONE_WRITER, hold_out
 from mnist_models.runs.class_tables import ClassCollection
 from mnist_models.runs.classes import gathered
-from mnist_models.runs.tables import Run
+from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings.hyperparameters import Hyperparameters
 from mnist_models.training.material import Material, Source, Start, counted, to_fine_tune
 from pages.parts import page, resources
@@ -111,7 +111,7 @@ def draw(network: str, learning: Learning | None, fill: Callable[[Hyperparameter
         learning: As `read` returned it.
         fill: Sets all other widgets of the form.
     """
-    collections = {one.id: one for one in resources.classes().with_digits()}
+    collections = {one.id: one for one in _collections()}
     if note := st.session_state.get(NOTE):
         st.info(page.plain(note))
     if not collections:
@@ -187,7 +187,7 @@ def _choose_start(network: str, fill: Callable[[Hyperparameters], None]) -> None
         st.caption(
             f"Fine-tuning {page.plain(start.label)}: the network is the same, so its layers cannot "
             "be changed. The settings are those of that run, with fewer images and a lower "
-            "learning rate, which you can change above."
+            "learning rate, which you can change below."
         )
 
 
@@ -216,7 +216,7 @@ def follow(wanted: tuple[str, float] | None) -> None:
     if wanted is None:
         return
     name, share = wanted
-    found = next((one for one in resources.classes().with_digits() if one.name == name), None)
+    found = next((one for one in _collections() if one.name == name), None)
     if found is None:
         st.session_state[NOTE] = (
             f"The model of this link learned from the digits of a class, {name[:40]!r}, which are "
@@ -231,9 +231,17 @@ def _forget_note() -> None:
     st.session_state[NOTE] = None
 
 
+def _collections() -> list[ClassCollection]:
+    """What classes have written; nothing where the store cannot be used, which the page says."""
+    try:
+        return resources.classes().with_digits()
+    except StoreError:
+        return []
+
+
 def _chosen() -> ClassCollection | None:
     """The collection that is chosen, or else the newest; None where no class has written."""
-    collections = resources.classes().with_digits()
+    collections = _collections()
     wanted = st.session_state.get(COLLECTION)
     return next((one for one in collections if one.id == wanted), next(iter(collections), None))
 

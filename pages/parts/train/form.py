@@ -183,10 +183,11 @@ def draw(form: Form) -> None:
     if form.is_race:
         _draw_race(problems)
     else:
-        start = class_digits.started_from(chosen)
         _recipes(chosen, in_race=False)
-        _draw_network(chosen, problems, class_digits.fixed(start.hyperparameters) if start else ())
         class_digits.draw(chosen, form.learning, fill)
+        start = class_digits.started_from(chosen)
+        fixed = class_digits.fixed(start.hyperparameters) if start else ()
+        _draw_network(chosen, problems, without=fixed)
 
 
 def _draw_network(network: str, problems: Problems, without: Collection[str]) -> None:

@@ -248,8 +248,6 @@ def _panel(run_ids: Sequence[str], was_in_progress: bool, alone: bool) -> None:
         if in_progress:
             _outcomes([run for run in runs if not run.in_progress])
         for run in runs:
-            if run.readable and run.source:
-                before_after.draw(run)
             if run.readable:
                 _test_results(run)
 
@@ -303,6 +301,9 @@ def _outcomes(over: Sequence[Run]) -> None:
     for column, run in zip(st.columns(len(over)) if over else [], over, strict=True):
         with column:
             _outcome(run, in_race)
+    for run in over:
+        if run.readable and run.source:
+            before_after.draw(run)
 
 
 def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
