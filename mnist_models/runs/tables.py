@@ -120,7 +120,7 @@ class Run(Base):
         """Its settings as a link has them, and in words the data."""
         source = self.source
         return links.to_query(self.hyperparameters) | (
-            links.class_to_query(source.collection, source.share) if source else {}
+            links.class_to_query(source.in_link) if source else {}
         )
 
     @property

@@ -12,7 +12,7 @@ repeated at length.
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from mnist_models.settings.hyperparameters import (
@@ -27,9 +27,9 @@ from mnist_models.settings.hyperparameters import (
 # What else the pages keep in their address: the run that is shown, a bet on it, and whether it is
 # shown alone.
 NOT_OURS = ("run", "bet", "hide")
-# The data that a run learned from beside MNIST: the name of a class's collection, and the share.
-# They are words, since the digits are nowhere but in the store that has them.
-CLASS, CLASS_SHARE = OF_CLASS = ("class", "class_share")
+# What a run learned from beside MNIST, in words: the digits and the weights are nowhere but in the
+# store that has them.
+CLASS, CLASS_SHARE, CLASS_START = OF_CLASS = ("class", "class_share", "class_start")
 # A link without a version is of the first one.
 VERSION_NAME, VERSION = "v", 1
 # By version and network, the defaults, as text, that the next version changed.
@@ -53,14 +53,28 @@ def to_query(hyperparameters: Hyperparameters) -> dict[str, str]:
     return {"network": hyperparameters.network, VERSION_NAME: str(VERSION)} | differing
 
 
-def class_to_query(collection: str, share: float) -> dict[str, str]:
-    """What a link says of a class's digits: the name of their collection, and how many of the
-    images are the class's, 0 to 1."""
-    return {CLASS: collection, CLASS_SHARE: to_text(share)}
+class FromClass(NamedTuple):
+    """What a link says of a class's digits.
+
+    Attributes:
+        collection: The name of their collection.
+        share: Of the images that are learned from, 0 to 1: how many are the class's.
+        start: What lists call the run that the training starts from; None for random weights.
+    """
+
+    collection: str
+    share: float
+    start: str | None = None
 
 
-def class_from_query(query: Mapping[str, str]) -> tuple[str, float] | None:
-    """The name and the share that `class_to_query` wrote; None in a link without.
+def class_to_query(data: FromClass) -> dict[str, str]:
+    """The same as a link has it."""
+    query = {CLASS: data.collection, CLASS_SHARE: to_text(data.share)}
+    return query | ({CLASS_START: data.start} if data.start else {})
+
+
+def class_from_query(query: Mapping[str, str]) -> FromClass | None:
+    """What `class_to_query` wrote; None in a link without.
 
     Raises:
         HyperparametersError: The share is none; a sentence.
@@ -78,7 +92,7 @@ def class_from_query(query: Mapping[str, str]) -> tuple[str, float] | None:
                 )
             ]
         )
-    return query[CLASS], float(text)
+    return FromClass(query[CLASS], float(text), query.get(CLASS_START))
 
 
 def to_text(value: Any) -> str:

@@ -179,10 +179,14 @@ def _read_class(
     has learned from the others. None where one of these was stopped or did not learn."""
     if material.is_held_out.any():
         return _read(classifier, material.tested)
+
+    def never_holding() -> Control:  # there are no curves to look at meanwhile
+        return control().model_copy(update={"hold_at": None})
+
     after = np.zeros(len(material.digits), np.uint8)
     for _, is_held_out in leave_one_out(material.digits.writers):
         try:
-            fold = train(hp, control=control, material=material.holding_out(is_held_out))
+            fold = train(hp, control=never_holding, material=material.holding_out(is_held_out))
         except TrainingError:  # the model that learned from all is not lost with it
             return None
         if fold.class_result is None:

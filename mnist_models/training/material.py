@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from mnist_models.handwriting.collection import Collection
 from mnist_models.settings.hyperparameters import Hyperparameters
+from mnist_models.settings.links import FromClass
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -61,6 +62,11 @@ class Source(BaseModel):
     held_out_digits: Count
     held_out_writers: Count
     start: Start | None = None
+
+    @property
+    def in_link(self) -> FromClass:
+        """What a link says of it."""
+        return FromClass(self.collection, self.share, self.start.label if self.start else None)
 
     @property
     def leaves_each_out(self) -> bool:

@@ -12,8 +12,9 @@ from mnist_models.data.preprocessing import prepare_picture
 from mnist_models.handwriting.collection import Collection
 from mnist_models.handwriting.splits import ONE_WRITER
 from mnist_models.runs.rights import Visitor
+from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS
-from mnist_models.training.material import FINE_TUNING
+from mnist_models.training.material import FINE_TUNING, to_fine_tune
 from pages.parts import canvas, resources
 from pages.parts.train import class_digits
 from tests.pages.conftest import APP, TINY
@@ -154,6 +155,11 @@ def test_a_fine_tuned_run_shows_before_and_after_and_keeps_them_when_the_class_i
     assert f"{NAME} (50%): 40 digits by 4 writers, and MNIST" in texts(app)
     more = int((after == tested.labels).sum() - (before == tested.labels).sum())
     assert f"**{abs(more):,} {'more' if more > 0 else 'fewer'}**" in texts(app) or not more
+    # It knows writers who might be for the test of another run: no run goes on from it.
+    app = with_share(50, network="dnn")
+    offered = app.selectbox(key=f"{class_digits.START}-dnn").options
+    assert any(finished_run.label in one for one in offered)
+    assert not any(run.label in one for one in offered)
 
 
 def test_one_from_random_weights_is_compared_with_the_pretrained_model(a_class):
@@ -179,6 +185,24 @@ def test_a_link_of_a_class_that_is_here_chooses_it(a_class):
     assert not app.exception and not complaints(app)
     assert app.slider(key=class_digits.SHARE).value == 50
     assert any("class_share=0.5" in code.value for code in app.code)
+
+
+@pytest.mark.parametrize("start", ["DNN, same training", "a run of elsewhere"])
+def test_a_link_of_a_fine_tuned_run_finds_its_start_or_says_that_it_is_not_here(a_class, start):
+    hyperparameters = to_fine_tune(resources.store().run("teaching-dnn").hyperparameters)
+    query = links.to_query(hyperparameters) | links.class_to_query(
+        links.FromClass(NAME, 0.25, start)
+    )
+    app = page()
+    for name, text in query.items():
+        app.query_params[name] = text
+    app.run()
+    assert not app.exception and not complaints(app)
+    assert app.slider(key=class_digits.SHARE).value == 25
+    is_here = start == resources.store().run("teaching-dnn").label
+    chosen = app.selectbox(key=f"{class_digits.START}-dnn").value
+    assert chosen == ("teaching-dnn" if is_here else class_digits.SCRATCH)
+    assert ("start from random weights" in texts(app)) != is_here
 
 
 def test_a_link_of_a_class_that_is_not_here_opens_with_mnist_and_says_why(one_store):

@@ -181,5 +181,5 @@ def test_the_link_of_a_run_names_the_collection(run):
     query = run.query
     assert (query["class"], query["class_share"]) == (NAME, "0.5")
     assert links.from_query(query) == run.hyperparameters
-    assert links.class_from_query(query) == (NAME, 0.5)
+    assert links.class_from_query(query) == (NAME, 0.5, None) == run.source.in_link
     assert links.class_from_query({"network": "dnn"}) is None

@@ -15,7 +15,7 @@ from mnist_models.training import loop
 from mnist_models.training.batches import epoch_order
 from mnist_models.training.loop import train
 from mnist_models.training.material import Material, Start, to_fine_tune
-from mnist_models.training.progress import Control
+from mnist_models.training.progress import Control, Measuring
 
 WRITERS, DIGITS = 6, 20
 SMALL = {"train_images": 600, "batch_size": 60, "validation_images": 100, "epochs": 2}
@@ -158,6 +158,20 @@ def test_one_that_was_stopped_has_no_result_of_the_class():
 
     trained = train(DNN, control=control, material=material())
     assert trained.stopped and trained.class_result is None
+
+
+def test_a_pause_that_comes_too_late_does_not_hold_the_models_for_each_writer():
+    """Nobody sees them learn, so nobody could let them go on."""
+    digits = a_class(writers=2)
+    given = material(1.0, digits, is_held_out=np.zeros(len(digits), bool))
+    measuring = []
+
+    def report(event):
+        if isinstance(event, Measuring):
+            measuring.append(event)
+
+    trained = train(DNN, report, lambda: Control(hold_at=0 if measuring else None), material=given)
+    assert trained.class_result is not None
 
 
 def test_without_a_class_an_epoch_is_mnist_in_the_order_that_it_always_had():

@@ -12,10 +12,13 @@ import streamlit as st
 
 from mnist_models.handwriting.collection import Collection
 from mnist_models.handwriting.splits import ONE_WRITER, hold_out
+from mnist_models.runs import comparison
 from mnist_models.runs.class_tables import ClassCollection
 from mnist_models.runs.classes import gathered
 from mnist_models.runs.tables import Run, StoreError
-from mnist_models.settings.hyperparameters import Hyperparameters
+from mnist_models.settings import links
+from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
+from mnist_models.settings.links import FromClass
 from mnist_models.training.material import Material, Source, Start, counted, to_fine_tune
 from pages.parts import page, resources
 
@@ -181,7 +184,8 @@ def _choose_start(network: str, fill: Callable[[Hyperparameters], None]) -> None
         persist_state="session",
         on_change=suggest,
         help="A trained model already knows digits and only has to get used to the class's hands: "
-        "that is called fine-tuning, and takes seconds.",
+        "that is called fine-tuning, and takes seconds. Runs that learned from a class before are "
+        "not offered: they may know the writers who are kept for the test.",
     )
     if start := started_from(network):
         st.caption(
@@ -197,7 +201,7 @@ def _split(source: Source) -> str:
     if source.leaves_each_out:
         return (
             f"The model learns from **{digits} by {writers}**. For the test, {source.writers} more "
-            f"models are trained, each without one writer, and read that writer's digits."
+            "models are trained, each without one writer, and read that writer's digits."
         )
     held_out = counted(source.held_out_digits, "digit")
     return (
@@ -206,25 +210,39 @@ def _split(source: Source) -> str:
     )
 
 
-def follow(wanted: tuple[str, float] | None) -> None:
-    """Takes over what a link says of a class's digits, or says why that cannot be.
+def follow(network: str, wanted: FromClass | None) -> None:
+    """Takes over what a link, or a run whose settings are copied, says of a class's digits, or says
+    why that cannot be.
 
     Args:
-        wanted: The name of the collection and the share, 0 to 1; None where it says nothing.
+        network: The kind of model.
+        wanted: None for MNIST alone.
     """
     st.session_state[NOTE], st.session_state[SHARE] = None, 0
+    st.session_state.update({f"{START}-{kind}": SCRATCH for kind in NETWORKS})
     if wanted is None:
         return
-    name, share = wanted
-    found = next((one for one in _collections() if one.name == name), None)
+    found = next((one for one in _collections() if one.name == wanted.collection), None)
     if found is None:
         st.session_state[NOTE] = (
-            f"The model of this link learned from the digits of a class, {name[:40]!r}, which are "
-            "not here: these settings learn from MNIST alone."
+            "These settings are of a model that learned from the digits of a class, "
+            f"{links.repeated(wanted.collection)}, which are not here: now they learn from MNIST "
+            "alone."
         )
         return
     st.session_state[COLLECTION] = found.id
-    st.session_state[SHARE] = STEP_PERCENT * max(1, round(100 * share / STEP_PERCENT))
+    st.session_state[SHARE] = STEP_PERCENT * max(1, round(100 * wanted.share / STEP_PERCENT))
+    if wanted.start is None:
+        return
+    start = next((run for run in _to_start_from(network) if run.label == wanted.start), None)
+    if start is None:
+        st.session_state[NOTE] = (
+            "These settings are of a model that was fine-tuned from "
+            f"{links.repeated(wanted.start)}, which is not here: now they start from random "
+            "weights. Choose another start, or more epochs and images."
+        )
+        return
+    st.session_state[f"{START}-{network}"] = start.id
 
 
 def _forget_note() -> None:
@@ -266,5 +284,7 @@ def _as_start(run: Run) -> Start:
 
 
 def _to_start_from(network: str) -> list[Run]:
-    """The runs whose training is known, so that it can go on."""
-    return [run for run in resources.store().readable(network) if not run.imported]
+    """The runs whose training is known, so that it can go on, and that learned from no class: those
+    may know the writers who are kept for the test."""
+    runs = resources.store().readable(network)
+    return [run for run in runs if not run.source and comparison.settings(run) is not None]

@@ -59,11 +59,11 @@ def _follow(query: Mapping[str, str]) -> str | None:
             entrants = links.race_from_query(query)
             race.check(entrants)
             form.fill_race(entrants)
-            class_digits.follow(None)
+            class_digits.follow("", None)
         else:
             hyperparameters, wanted = links.from_query(query), links.class_from_query(query)
             form.fill(hyperparameters)
-            class_digits.follow(wanted)
+            class_digits.follow(hyperparameters.network, wanted)
     except HyperparametersError as error:
         return str(error)
     return None
@@ -93,8 +93,7 @@ def _query(chosen: form.Form) -> dict[str, str]:
         return links.race_to_query(chosen.entrants)
     query = links.to_query(*chosen.entrants.values())
     if chosen.learning:
-        material = chosen.learning.material
-        query |= links.class_to_query(material.collection, material.share)
+        query |= links.class_to_query(chosen.learning.material.source.in_link)
     return query
 
 
