@@ -54,7 +54,7 @@ pretrained: .venv/run-installed
 
 bench: .venv/test-installed
 	$(BIN)/python -m benchmarks.handwriting $(if $(STROKES),--strokes "$(STROKES)")
-	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.training $(if $(STROKES),--strokes "$(STROKES)")
 	$(BIN)/python -m benchmarks.page
 	$(BIN)/python -m benchmarks.classroom
 	$(BIN)/python -m benchmarks.lessons

@@ -21,7 +21,7 @@ MARKS = ("<!-- benchmarks -->", "<!-- end of benchmarks -->")
 # started from the project's folder: `python -m benchmarks.page --help`.
 BENCHMARKS = {
     "handwriting": ("test set", "strokes", "pairs", "non-digits", "pictures"),
-    "training": ("same", "headline", "script", "watching", "augmentation", "utilisation"),
+    "training": ("same", "headline", "script", "watching", "augmentation", "utilisation", "class"),
     "page": ("strokes", "live", "pages", "starts"),
     "classroom": ("classes", "training", "limit"),
     "lessons": ("claims", "speed"),
@@ -45,10 +45,16 @@ class Row:
 Part = Callable[[Path], Iterator[Row]]
 
 
-def main(benchmark: str, description: str, parts: Mapping[str, Part]) -> None:
+def main(
+    benchmark: str,
+    description: str,
+    parts: Mapping[str, Part],
+    options: Sequence[argparse.ArgumentParser] = (),
+) -> None:
     """The command line of a benchmark: measures and keeps each of its parts, or those that are
-    asked for."""
-    parser = argparse.ArgumentParser(description=description)
+    asked for; of a part that has no rows, what is kept stays. options: further ones, which parts
+    read themselves."""
+    parser = argparse.ArgumentParser(description=description, parents=options)
     parser.add_argument(
         "--only",
         nargs="+",
@@ -57,7 +63,8 @@ def main(benchmark: str, description: str, parts: Mapping[str, Part]) -> None:
     )
     for part in parser.parse_args().only or parts:
         with tempfile.TemporaryDirectory() as folder:
-            keep(benchmark, part, list(parts[part](Path(folder))))
+            if rows := list(parts[part](Path(folder))):
+                keep(benchmark, part, rows)
 
 
 def keep(benchmark: str, part: str, rows: Sequence[Row]) -> None:

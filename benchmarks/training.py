@@ -5,6 +5,8 @@ turns. All that comes after the imports counts: reading the digits, building, co
 validating after each epoch, measuring on the test set.
 """
 
+import argparse
+import dataclasses
 import json
 import math
 import os
@@ -16,17 +18,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import apps, results
+import numpy as np
+
+from benchmarks import apps, drawing, results
 from benchmarks.browser import Page, launched, visitor
 from benchmarks.results import Row
 from mnist_models import tensorflow_loader
 from mnist_models.data import dataset, npz
+from mnist_models.data.preprocessing import prepare_drawing
+from mnist_models.handwriting.collection import Collection
+from mnist_models.handwriting.splits import hold_out
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import RunState
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import Hyperparameters, validate
 from mnist_models.settings.recipes import RECIPES
 from mnist_models.settings.script import script
+from mnist_models.training.material import Material, Start, to_fine_tune
 from tests.browser.server import Server
 
 SEEDS = (1, 2, 3)
@@ -80,6 +88,17 @@ SCRIPT_SEEDS = (1, 2, 3, 4, 5)
 WATCHED = RECIPES["quick-cnn"].hyperparameters.model_copy(update={"epochs": 6})
 WATCHED_PAIRS = 6
 PATIENCE_S = 300
+# The pretrained models that learn from a class, and the seeds for each: the largest takes minutes
+# from scratch.
+FINE_TUNED = {"teaching-cnn": SEEDS, "shipped-cnn": SEEDS[:1]}
+CLASS_DIGITS, CLASS_SHARE = 300, 0.25
+OPTIONS = argparse.ArgumentParser(add_help=False)
+OPTIONS.add_argument(
+    "--strokes",
+    type=Path,
+    help="recordings for the part about a class, a JSON object a line with label, writer and "
+    "strokes; it is left out without",
+)
 # The first argument of the process that measures one thing.
 MEASURE = "measure"
 
@@ -178,8 +197,52 @@ def multiply_matrices(dtype: str) -> dict:
     return {"per_second": 2 * MATRIX**3 / min(seconds)}
 
 
+def learn_from_class(run_id: str, strokes: str, seed: int, fine_tuned: bool) -> dict:
+    """A pretrained model's recipe with a class's digits mixed in: from random weights, or with the
+    settings for fine-tuning from the model itself."""
+    from mnist_models.training.loop import train
+
+    store = RunStore()
+    run = store.run(run_id)
+    hyperparameters = run.hyperparameters.model_copy(update={"seed": seed})
+    material = _a_class(Path(strokes), seed)
+    if fine_tuned:
+        hyperparameters = to_fine_tune(hyperparameters)
+        start = Start(run_id=run.id, label=run.label, test_accuracy=run.test_accuracy)
+        material = dataclasses.replace(material, start=start, weights=store.weights(run_id))
+    started = time.perf_counter()
+    trained = train(hyperparameters, material=material)
+    found = {"seconds": time.perf_counter() - started, "accuracy": trained.test_accuracy}
+    labels = material.tested.labels
+    for name, read in trained.class_result._asdict().items():
+        if read is not None:
+            found[name] = float((read == labels).mean())
+    return found
+
+
+def _a_class(strokes: Path, seed: int) -> Material:
+    """Digits drawn on the canvas in four ways, by turns, and prepared as every drawing is: so many
+    to learn from, and all those of a third of the writers for the test."""
+    random = np.random.default_rng(seed)
+    recordings = drawing.read(strokes)
+    images = [
+        prepare_drawing(
+            drawing.draw(one.strokes, drawing.WAYS[place % len(drawing.WAYS)], random)
+        ).image
+        for place, one in enumerate(recordings)
+    ]
+    _, writers = np.unique([one.writer for one in recordings], return_inverse=True)
+    labels = np.array([one.label for one in recordings], np.uint8)
+    digits = Collection(np.array(images), labels, writers.astype(np.int64))
+    is_held_out = hold_out(digits.writers, 1 / 3, seed)
+    learned = random.choice(np.flatnonzero(~is_held_out), CLASS_DIGITS, replace=False)
+    places = np.sort(np.concatenate([learned, np.flatnonzero(is_held_out)]))
+    return Material(digits.take(places), is_held_out[places], "the recordings", CLASS_SHARE)
+
+
 MEASURES = (
     train_here,
+    learn_from_class,
     best_precision,
     train_plainly,
     time_epoch,
@@ -387,6 +450,38 @@ def _trained_s(page: Page, server: Server, watched: bool) -> float:
     return runs[0].elapsed_s
 
 
+def fine_tuning(folder: Path) -> Iterator[Row]:
+    """What a class's digits bring and cost, and how soon: from the pretrained model, and (as plain)
+    with the same recipe from scratch."""
+    strokes = OPTIONS.parse_known_args()[0].strokes
+    if not strokes:
+        return
+    for run_id, seeds in FINE_TUNED.items():
+        ours, plains = [], []
+        for seed in seeds:
+            what = {"run_id": run_id, "strokes": str(strokes.resolve()), "seed": seed}
+            ours.append(measured("learn_from_class", **what, fine_tuned=True))
+            plains.append(measured("learn_from_class", **what, fine_tuned=False))
+        run = RunStore().run(run_id)
+        share = _median_s(ours) / _median_s(plains)
+        before = statistics.mean(one["before"] for one in ours)
+        yield Row(
+            f"{run.label}, {CLASS_DIGITS} digits of a class mixed with MNIST: fine-tuned, and (as "
+            f"plain) trained with them from scratch; accuracy on writers held out, and on MNIST's "
+            f"test set (seeds: {len(seeds)})",
+            f"{_median_s(ours):.1f} s, {share:.2f} of plain; writers {before:.1%} before, "
+            f"{_mean_of(ours, 'after')} after; MNIST {run.test_accuracy:.2%} before, "
+            f"{_mean_of(ours, 'accuracy')} after",
+            f"{_median_s(plains):.0f} s; writers {_mean_of(plains, 'after')}; MNIST "
+            f"{_mean_of(plains, 'accuracy')}",
+            "at most 0.25 of plain",
+        )
+
+
+def _mean_of(trainings: Sequence[dict], name: str) -> str:
+    return f"{statistics.mean(one[name] for one in trainings):.2%}"
+
+
 PARTS: dict[str, results.Part] = {
     "same": same_recipe,
     "headline": headline,
@@ -394,6 +489,7 @@ PARTS: dict[str, results.Part] = {
     "watching": watching,
     "augmentation": augmentation,
     "utilisation": utilisation,
+    "class": fine_tuning,
 }
 
 
@@ -404,7 +500,7 @@ def main() -> None:
         (measure,) = (measure for measure in MEASURES if measure.__name__ == kind)
         print(json.dumps(measure(**what)))
     else:
-        results.main("training", __doc__, PARTS)
+        results.main("training", __doc__, PARTS, [OPTIONS])
 
 
 if __name__ == "__main__":

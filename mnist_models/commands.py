@@ -80,21 +80,22 @@ def _hyperparameters(options: argparse.Namespace) -> Hyperparameters:
     return validate(recipe.hyperparameters.model_dump() | chosen)
 
 
-def _of_run_or_recipe(options: argparse.Namespace) -> Hyperparameters:
-    """The hyperparameters of the run or recipe that was named. Raises StoreError,
-    HyperparametersError."""
-    if options.recipe is None:
-        return RunStore().run(options.run).hyperparameters
-    return _recipe(options.recipe).hyperparameters
-
-
 def print_code(options: argparse.Namespace) -> int:
-    print(script(_of_run_or_recipe(options)), end="")
+    if options.recipe is None:
+        run = RunStore().run(options.run)
+        code = script(run.hyperparameters, run.class_share, fine_tuned=run.is_fine_tuned)
+    else:
+        code = script(_recipe(options.recipe).hyperparameters)
+    print(code, end="")
     return 0
 
 
 def print_link(options: argparse.Namespace) -> int:
-    print(links.to_url(options.address, links.to_query(_of_run_or_recipe(options))))
+    if options.recipe is None:
+        query = RunStore().run(options.run).query
+    else:
+        query = links.to_query(_recipe(options.recipe).hyperparameters)
+    print(links.to_url(options.address, query))
     return 0
 
 
@@ -126,7 +127,8 @@ def export_run(options: argparse.Namespace) -> int:
 
 def _exported(store: RunStore, run_ids: Sequence[str], form: str) -> bytes:
     if form == NOTEBOOK:
-        return notebook(store.run(run_ids[0]).hyperparameters).encode()
+        run = store.run(run_ids[0])
+        return notebook(run.hyperparameters, run.class_share, fine_tuned=run.is_fine_tuned).encode()
     tensorflow_loader.load()
     from mnist_models.runs import exports
 

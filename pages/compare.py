@@ -203,6 +203,10 @@ def _columns(
         "Training time (s)": number(format="%.1f", help="From the first batch to the last one"),
         "Started": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
     }
+    if any(run.source for run in runs):
+        columns["Learned from"] = [
+            None if run.imported else str(run.source or "MNIST") for run in runs
+        ]
     for name, choice in comparison.differing(settings).items():
         values = [values and values.get(name) for values in settings]
         label = (

@@ -80,7 +80,8 @@ def choose_and_start(watched: str | None) -> None:
     with right:
         if chosen.entrants:
             share.settings(chosen)
-            images.show_samples(next(iter(chosen.entrants.values())))
+            source = chosen.learning.material.source if chosen.learning else None
+            images.show_samples(next(iter(chosen.entrants.values())), source)
     if is_started:
         begin(chosen)
 
@@ -133,7 +134,8 @@ def begin(chosen: form.Form) -> None:
             run_ids = visitors.rights().race(chosen.entrants.values(), name)
         else:
             (hyperparameters,) = chosen.entrants.values()
-            run_ids = [visitors.rights().start(hyperparameters, name)]
+            material = chosen.learning.loaded() if chosen.learning else None
+            run_ids = [visitors.rights().start(hyperparameters, name, material)]
     except UnavailableError as error:
         st.error(page.plain(error))
         return

@@ -45,6 +45,18 @@ def to_npz(collection: Collection, is_test: np.ndarray | None = None) -> bytes:
     )  # fmt: skip
 
 
+def from_npz(content: bytes) -> tuple[Collection, np.ndarray]:
+    """The digits that `to_npz` wrote, those for the test last, and which are for the test, bool
+    (N,)."""
+    arrays = npz.read(io.BytesIO(content))
+    images, labels, writers = (
+        np.concatenate([arrays[f"{name}_train"], arrays[f"{name}_test"]])
+        for name in ("x", "y", "writers")
+    )
+    is_test = np.arange(len(labels)) >= len(arrays["y_train"])
+    return Collection(images, labels, writers), is_test
+
+
 def to_idx(collection: Collection) -> bytes:
     """The digits as MNIST is published, a zip of images and labels, each packed with gzip. IDX has
     no place for writers."""

@@ -31,7 +31,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        if not training:
+        if not (training and self.trainable):
             return super().call(inputs, training=training)
         unused = tf.constant([], tf.float32)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -51,21 +51,28 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
 
-def to_learn(network: keras.Sequential, precision: str) -> keras.Sequential:
+def to_learn(
+    network: keras.Sequential, precision: str, *, fine_tuned: bool = False
+) -> keras.Sequential:
     """The same network as `networks.build` made, with the same initial weights, to learn with.
 
     Args:
         precision: Of what the layers pass on, "float32" or "bfloat16"; weights and logits are
             float32 in any case. Biases before batch normalisation, which takes them away again, are
             left out.
+        fine_tuned: Whether its weights come from another training. Then batch normalisation stays
+            as it was learned there, and all biases are kept: statistics of a few hundred digits
+            would be worse, and would change the network even where nothing is learned.
     """
     policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
     learning = [keras.Input(network.input_shape[1:], dtype=network.inputs[0].dtype)]
     for layer, following in itertools.zip_longest(network.layers, network.layers[1:]):
         config = layer.get_config() | {"dtype": policy if following else "float32"}
-        if isinstance(following, keras.layers.BatchNormalization):
+        if isinstance(following, keras.layers.BatchNormalization) and not fine_tuned:
             config["use_bias"] = False
         learning.append(_kind(layer).from_config(config))
+        if fine_tuned and isinstance(layer, keras.layers.BatchNormalization):
+            learning[-1].trainable = False
     return keras.Sequential(learning, name=network.name)
 
 

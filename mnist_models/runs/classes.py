@@ -79,6 +79,21 @@ class Classes:
         with self._transaction() as session:
             return list(session.scalars(query))
 
+    def with_digits(self) -> list[ClassCollection]:
+        """The collections that have digits to show, the newest first."""
+        query = (
+            select(ClassCollection)
+            .where(
+                ClassCollection.deleted_at.is_(None),
+                select(Drawing.number)
+                .where(Drawing.collection_id == ClassCollection.id, Drawing.is_hidden.is_(False))
+                .exists(),
+            )
+            .order_by(ClassCollection.created_at.desc())
+        )
+        with self._transaction() as session:
+            return list(session.scalars(query))
+
     def create(self, name: str, by: Visitor) -> ClassCollection:
         """A new collection, open for digits.
 

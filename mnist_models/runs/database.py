@@ -47,6 +47,7 @@ MIGRATIONS = {
         "WHERE test_accuracy IS NOT NULL",
     ),
     3: ("ALTER TABLE runs ADD COLUMN visitor VARCHAR",),
+    4: ("ALTER TABLE runs ADD COLUMN learned_from JSON",),
 }
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
 

@@ -26,6 +26,7 @@ from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, RunState, StoreError, UnknownRunError
 from mnist_models.settings.hyperparameters import Hyperparameters, validate
 from mnist_models.training import progress
+from mnist_models.training.material import Material
 from mnist_models.training.progress import STOPPED_TOO_EARLY, Control, Curve, Trained
 
 SAVE_CURVE_EVERY_S = 2
@@ -97,11 +98,13 @@ class _Job:
         at_start_of: The race at whose start it stands, until the others of the race are there.
         trained: What could not be saved yet.
         error: Why it failed, where the store does not know yet.
+        material: What it learns from beside MNIST, until it is trained.
     """
 
     live: Live | None
     visitor: str | None
     group: str
+    material: Material | None = None
     future: Any = None
     curve: Curve | None = None
     saved_at: float = 0.0
@@ -120,9 +123,12 @@ class _Job:
         self.live = replace(self.live, **changes)
 
 
-def train_on_worker(run_id: str, values: dict[str, Any], topic: str) -> Trained:
+def train_on_worker(
+    run_id: str, values: dict[str, Any], topic: str, material: Material | None
+) -> Trained:
     """Runs in a worker of the cluster: trains, reports what happens under `topic`, and does what
-    the run's variable wants."""
+    the run's variable wants. All that it learns from beside MNIST comes with the call: the worker's
+    machine may have no store."""
     from mnist_models.training.loop import train
 
     this_worker = get_worker()
@@ -153,6 +159,7 @@ def train_on_worker(run_id: str, values: dict[str, Any], topic: str) -> Trained:
         validate(values),
         report=lambda event: tell(type(event).__name__, **event.model_dump(mode="json")),
         control=control,
+        material=material,
     )
 
 
@@ -193,18 +200,24 @@ class Engine:
         self._post(self._reconnect_if_lost)
 
     def start(
-        self, hyperparameters: Hyperparameters, name: str | None = None, visitor: str | None = None
+        self,
+        hyperparameters: Hyperparameters,
+        name: str | None = None,
+        visitor: str | None = None,
+        material: Material | None = None,
     ) -> str:
         """Puts a new run into the queue and returns its id at once.
 
         Args:
             name: See RunStore.create.
             visitor: Who wants it: the queue goes round among visitors.
+            material: What it learns from beside MNIST.
 
         Raises:
             StoreError: When it cannot be kept.
         """
-        return self._start([self.store.create(hyperparameters, name, visitor)])[0]
+        run = self.store.create(hyperparameters, name, visitor, material)
+        return self._start([run], material)[0]
 
     def race(
         self,
@@ -220,10 +233,10 @@ class Engine:
         """
         return self._start(self.store.create_race(entrants, name, visitor))
 
-    def _start(self, runs: list[Run]) -> list[str]:
+    def _start(self, runs: list[Run], material: Material | None = None) -> list[str]:
         for run in runs:
             # Here already: the page asks for it next.
-            self._jobs[run.id] = _Job(Live(run.id), run.visitor, run.race or run.id)
+            self._jobs[run.id] = _Job(Live(run.id), run.visitor, run.race or run.id, material)
         self._post(self._enqueue, runs)
         return [run.id for run in runs]
 
@@ -442,7 +455,14 @@ class Engine:
         self._instruct(run.id, job)
         assert self._cluster
         job.future = self._cluster.client.submit(
-            train_on_worker, run.id, run.values, self._topic, key=run.id, pure=False, retries=0
+            train_on_worker,
+            run.id,
+            run.values,
+            self._topic,
+            job.material,
+            key=run.id,
+            pure=False,
+            retries=0,
         )
 
     def _instruct(self, run_id: str, job: _Job) -> None:
@@ -561,7 +581,7 @@ class Engine:
 
     def _end(self, run_id: str, job: _Job) -> None:
         """From now on the store answers for the run."""
-        job.live = job.curve = None
+        job.live = job.curve = job.material = None
         self._drop_if_over(run_id, job)
         self._start_races()
 

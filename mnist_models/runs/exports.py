@@ -33,6 +33,7 @@ from mnist_models.settings import hyperparameters
 from mnist_models.settings.hyperparameters import Hyperparameters, HyperparametersError
 from mnist_models.settings.notebook import notebook
 from mnist_models.settings.script import script
+from mnist_models.training.material import Source
 from mnist_models.training.progress import (
     POINTS,
     Curve,
@@ -70,7 +71,7 @@ LONGEST_S = 1e8
 
 README_TEXT = """\
 {heading}
-
+{source}
 {commands}
 
 {picture}model.keras   the trained network, for Keras 3:
@@ -138,6 +139,12 @@ SCRAMBLE_TEXT = """\
 """
 
 
+NO_DIGITS_TEXT = (
+    "The digits are the pupils', so they are not in this file: a teacher can save them as "
+    "class.npz on the Train page (menu Export of the run), to put beside train.py."
+)
+
+
 class ExportError(ValueError):
     """A file that cannot be imported. Its text is for users: what is wrong with it, and what to
     do."""
@@ -167,6 +174,7 @@ class _Card(BaseModel):
 
     Attributes:
         created_at: In ISO 8601, with the time zone.
+        learned_from: What it learned from beside MNIST, in numbers and names only.
     """
 
     format: Literal["mnist_models run"] = "mnist_models run"
@@ -178,6 +186,7 @@ class _Card(BaseModel):
     created_at: str
     measures: _Measures
     curve: Curve
+    learned_from: Source | None = None
 
 
 class Import(NamedTuple):
@@ -186,6 +195,7 @@ class Import(NamedTuple):
     name: str
     hyperparameters: Hyperparameters
     trained: Trained
+    source: Source | None
 
 
 def export(store: RunStore, run_ids: Sequence[str], picture: bytes | None = None) -> bytes:
@@ -228,7 +238,16 @@ def _readme(runs: Sequence[Run], *, has_picture: bool) -> str:
         ),
         # What both models of a race learn from is the same.
         scramble=SCRAMBLE_TEXT if runs[0].hyperparameters.scrambled else "",
+        source=_told(runs[0].source) if runs[0].source else "",
     )
+
+
+def _told(source: Source) -> str:
+    """What a run learned from a class, and what of it is not in the file."""
+    text = f"It learned from a class's digits: {source}."
+    if source.start:
+        text += " train.py needs that model as start.keras beside it."
+    return "\n" + textwrap.fill(f"{text} {NO_DIGITS_TEXT}", 100) + "\n"
 
 
 def _contents(store: RunStore, run: Run) -> dict[str, str | bytes]:
@@ -242,6 +261,7 @@ def _contents(store: RunStore, run: Run) -> dict[str, str | bytes]:
         created_at=run.created_at.isoformat(timespec="seconds"),
         measures=_Measures(**run.measured._asdict()),
         curve=curve,
+        learned_from=run.source,
     )
     # Older curves have none.
     seconds = curve.seconds or curve.seconds_of([point.epoch for point in curve.points])
@@ -249,8 +269,8 @@ def _contents(store: RunStore, run: Run) -> dict[str, str | bytes]:
         CARD: card.model_dump_json(by_alias=True),
         WEIGHTS: weights,
         MODEL: model(store, run.id, "keras"),
-        SCRIPT: script(values),
-        NOTEBOOK: notebook(values),
+        SCRIPT: script(values, run.class_share, fine_tuned=run.is_fine_tuned),
+        NOTEBOOK: notebook(values, run.class_share, fine_tuned=run.is_fine_tuned),
         CURVE: _table(
             ("epoch", "seconds", "loss", "accuracy"),
             (
@@ -320,8 +340,11 @@ def import_runs(
 
     Raises ExportError, StoreError; then nothing of it is in the store.
     """
-    found = [(one.hyperparameters, name or one.name, one.trained) for one in read(file)]
-    return [store.add(*found[0], visitor)] if len(found) == 1 else store.add_race(found, visitor)
+    found = read(file)
+    runs = [(one.hyperparameters, name or one.name, one.trained) for one in found]
+    if len(found) > 1:
+        return store.add_race(runs, visitor)
+    return [store.add(*runs[0], visitor, found[0].source)]
 
 
 def read(file: BinaryIO | bytes) -> list[Import]:
@@ -441,6 +464,7 @@ def _measured(described: _Described) -> Import:
             test_loss=evaluation.loss,
             test_accuracy=evaluation.accuracy,
         ),
+        source=card.learned_from,
     )
 
 

@@ -22,6 +22,7 @@ from mnist_models.limits import LimitError, limits
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import Hyperparameters
+from mnist_models.training.material import Material
 from mnist_models.training.progress import planned_images
 
 if TYPE_CHECKING:  # importing it imports Dask
@@ -134,10 +135,15 @@ class Rights:
         """
         self.visitor, self._store, self._engine = visitor, store, engine
 
-    def start(self, hyperparameters: Hyperparameters, name: str | None = None) -> str:
+    def start(
+        self,
+        hyperparameters: Hyperparameters,
+        name: str | None = None,
+        material: Material | None = None,
+    ) -> str:
         """See Engine.start."""
-        self._may_start([hyperparameters])
-        return self._engine().start(hyperparameters, name, self.visitor.id)
+        self._may_start([hyperparameters], material.trainings if material else 1)
+        return self._engine().start(hyperparameters, name, self.visitor.id, material)
 
     def race(self, entrants: Iterable[Hyperparameters], name: str | None = None) -> list[str]:
         """See Engine.race."""
@@ -207,18 +213,19 @@ class Rights:
         self._must_be_teacher("delete the stored epochs of all runs")
         self._store.delete_checkpoints()
 
-    def _may_start(self, entrants: list[Hyperparameters]) -> None:
+    def _may_start(self, entrants: list[Hyperparameters], trainings: int = 1) -> None:
         if self.visitor.is_teacher:
             return
         self._must_be_known()
         most = limits()
         for hyperparameters in entrants:
-            images = planned_images(hyperparameters)
+            images = trainings * planned_images(hyperparameters)
             if images != float("inf") and images > most.images_per_run:
+                models = f" times {trainings} models" if trainings > 1 else ""
                 raise LimitError(
-                    f"This run would learn from {images:,.0f} images (epochs times training "
-                    f"images), and one run may learn from {most.images_per_run:,}, so that others "
-                    "get their turn: choose fewer epochs or fewer training images."
+                    f"This run would learn from {images:,.0f} images (epochs times training images"
+                    f"{models}), and one run may learn from {most.images_per_run:,}, so that "
+                    "others get their turn: choose fewer epochs or fewer training images."
                 )
         waiting = self._engine().waiting(self.visitor.id)
         if waiting >= most.runs_waiting:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import psutil
 from sqlalchemy import (
     delete,
@@ -20,6 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from mnist_models.handwriting.collection import Collection
+from mnist_models.handwriting.exports import from_npz, to_npz
 from mnist_models.models.predictions import Predictions, PredictionsError
 from mnist_models.runs import pretrained
 from mnist_models.runs.database import Database
@@ -28,6 +31,7 @@ from mnist_models.runs.tables import (
     IN_PROGRESS,
     READABLE,
     CheckpointRow,
+    ClassDigitsRow,
     CurveRow,
     PredictionsRow,
     RobustnessCurveRow,
@@ -40,6 +44,7 @@ from mnist_models.runs.tables import (
 )
 from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
 from mnist_models.training.checkpoints import MOST_BYTES_OF_ALL, Checkpoint
+from mnist_models.training.material import Material, Result, Source, tested_on
 from mnist_models.training.progress import Curve, Measured, Trained
 
 # The time at which a process was started is taken from a clock that may be set while it runs.
@@ -96,15 +101,20 @@ class RunStore:
         }
 
     def create(
-        self, hyperparameters: Hyperparameters, name: str | None = None, visitor: str | None = None
+        self,
+        hyperparameters: Hyperparameters,
+        name: str | None = None,
+        visitor: str | None = None,
+        material: Material | None = None,
     ) -> Run:
         """A new run of this process, waiting to be trained.
 
         Args:
             name: That of its network when None.
             visitor: Who wants it, see tables.Run.
+            material: The digits of a class that it is to learn from, which are kept with it.
         """
-        (run,) = self._create([hyperparameters], name, visitor, None)
+        (run,) = self._create([hyperparameters], name, visitor, None, material)
         return run
 
     def create_race(
@@ -122,6 +132,7 @@ class RunStore:
         name: str | None,
         visitor: str | None,
         race: str | None,
+        material: Material | None = None,
     ) -> list[Run]:
         runs = [
             _new_run(
@@ -131,11 +142,16 @@ class RunStore:
                 owner=_this_process(),
                 visitor=visitor,
                 race=race,
+                learned_from=material.source.model_dump() if material else None,
             )
             for hyperparameters in entrants
         ]
         with self._session() as session:
             session.add_all(runs)
+            if material:
+                session.flush()  # the rows that refer to it come after
+                digits = to_npz(material.digits, material.is_held_out)
+                session.add_all(ClassDigitsRow(run_id=run.id, digits=digits) for run in runs)
         return runs
 
     def add(
@@ -144,9 +160,15 @@ class RunStore:
         name: str,
         trained: Trained,
         visitor: str | None = None,
+        source: Source | None = None,
     ) -> Run:
-        """A run that was trained elsewhere, with all that it left behind, or nothing of it."""
-        (run,) = self._add([(hyperparameters, name, trained)], visitor, None)
+        """A run that was trained elsewhere, with all that it left behind, or nothing of it.
+
+        Args:
+            source: Which class's digits it learned from there; they themselves are not here.
+        """
+        learned_from = source.model_dump() if source else None
+        (run,) = self._add([(hyperparameters, name, trained)], visitor, None, learned_from)
         return run
 
     def add_imported(
@@ -210,11 +232,19 @@ class RunStore:
         trainings: Iterable[tuple[Hyperparameters, str, Trained]],
         visitor: str | None,
         race: str | None,
+        learned_from: dict[str, Any] | None = None,
     ) -> list[Run]:
         runs = []
         with self._session() as session:
             for hyperparameters, name, trained in trainings:
-                run = _new_run(hyperparameters, name, RunState.FINISHED, visitor=visitor, race=race)
+                run = _new_run(
+                    hyperparameters,
+                    name,
+                    RunState.FINISHED,
+                    visitor=visitor,
+                    race=race,
+                    learned_from=learned_from,
+                )
                 session.add(run)
                 session.flush()  # the rows that refer to it come after
                 self._keep(session, run, trained)
@@ -248,6 +278,15 @@ class RunStore:
         session.merge(CurveRow(run_id=run.id, curve=trained.curve.model_dump(mode="json")))
         session.merge(WeightsRow(run_id=run.id, weights=trained.weights))
         session.merge(PredictionsRow(run_id=run.id, predictions=trained.predictions.pack()))
+        if trained.class_result:
+            before, after = trained.class_result
+            session.execute(
+                update(ClassDigitsRow)
+                .where(ClassDigitsRow.run_id == run.id)
+                .values(
+                    before=before if before is None else before.tobytes(), after=after.tobytes()
+                )
+            )
         for epoch, weights in trained.checkpoints:
             session.merge(
                 CheckpointRow(run_id=run.id, epoch=epoch, byte_count=len(weights), weights=weights)
@@ -343,7 +382,14 @@ class RunStore:
             gone = list(
                 session.scalars(select(Run.id).where(Run.deleted_at < datetime.now(UTC) - UNDO_FOR))
             )
-            for table in (CurveRow, WeightsRow, PredictionsRow, CheckpointRow, RobustnessCurveRow):
+            for table in (
+                CurveRow,
+                WeightsRow,
+                PredictionsRow,
+                CheckpointRow,
+                ClassDigitsRow,
+                RobustnessCurveRow,
+            ):
                 session.execute(delete(table).where(table.run_id.in_(gone)))
             session.execute(delete(Run).where(Run.id.in_(gone)))
 
@@ -446,6 +492,25 @@ class RunStore:
         """Keeps what a run of an older version reads in the 10,000 test images."""
         with self._session() as session:
             session.merge(PredictionsRow(run_id=run_id, predictions=predictions.pack()))
+
+    def class_digits(self, run_id: str) -> bytes | None:
+        """The digits of a class that a run learned from and was tested on, see
+        handwriting.exports.to_npz; None where it learned from none, or elsewhere."""
+        with self._session() as session:
+            row = session.get(ClassDigitsRow, run_id)
+            return row.digits if row else None
+
+    def class_result(self, run_id: str) -> tuple[Collection, Result] | None:
+        """The digits of a class that a run was tested on, and what it read in them; None where
+        there are none, or it was not tested."""
+        with self._session() as session:
+            row = session.get(ClassDigitsRow, run_id)
+        if row is None or row.after is None:
+            return None
+        digits, is_held_out = from_npz(row.digits)
+        before = None if row.before is None else np.frombuffer(row.before, np.uint8)
+        result = Result(before, np.frombuffer(row.after, np.uint8))
+        return tested_on(digits, is_held_out), result
 
     def robustness_curve(
         self, run_id: str, corruption: str, digits: int, origin: str

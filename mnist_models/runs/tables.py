@@ -8,8 +8,9 @@ from sqlalchemy import JSON, DateTime, ForeignKey, LargeBinary, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from mnist_models.errors import UnavailableError
-from mnist_models.settings import hyperparameters
+from mnist_models.settings import hyperparameters, links
 from mnist_models.settings.hyperparameters import Hyperparameters
+from mnist_models.training.material import Source
 from mnist_models.training.progress import Measured
 
 
@@ -79,6 +80,7 @@ class Run(Base):
         deleted_at: When somebody deleted it; it can still be brought back.
         visitor: Who started or imported it, see rights.Visitor; None for the command line, and for
             versions that did not know visitors.
+        learned_from: The run's material.Source; None where it learned from MNIST alone.
     """
 
     __tablename__ = "runs"
@@ -101,6 +103,30 @@ class Run(Base):
     race: Mapped[str | None] = mapped_column(index=True)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     visitor: Mapped[str | None]
+    learned_from: Mapped[dict | None] = mapped_column(JSON(none_as_null=True))
+
+    @property
+    def source(self) -> Source | None:
+        """What it learned from beside MNIST, or instead of it; None where that is nothing."""
+        return Source.model_validate(self.learned_from) if self.learned_from else None
+
+    @property
+    def class_share(self) -> float:
+        """How many of the images that it learned from are a class's digits, 0 to 1."""
+        return self.source.share if self.source else 0.0
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Its settings as a link has them, and in words the data."""
+        source = self.source
+        return links.to_query(self.hyperparameters) | (
+            links.class_to_query(source.in_link) if source else {}
+        )
+
+    @property
+    def is_fine_tuned(self) -> bool:
+        """Whether it started from another run's weights."""
+        return self.source is not None and self.source.start is not None
 
     @property
     def imported(self) -> dict[str, Any] | None:
@@ -193,6 +219,22 @@ class CheckpointRow(Base):
     epoch: Mapped[float] = mapped_column(primary_key=True)
     byte_count: Mapped[int] = mapped_column("bytes")
     weights: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ClassDigitsRow(Base):
+    """The digits of a class that a run learned from and was tested on, as they were then.
+
+    Attributes:
+        digits: See handwriting.exports.to_npz; the writers have numbers and no names.
+        before, after: See material.Result; None until it was trained.
+    """
+
+    __tablename__ = "class_digits"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    digits: Mapped[bytes] = mapped_column(LargeBinary)
+    before: Mapped[bytes | None] = mapped_column(LargeBinary)
+    after: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class RobustnessCurveRow(Base):

@@ -12,7 +12,7 @@ repeated at length.
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from mnist_models.settings.hyperparameters import (
@@ -27,6 +27,9 @@ from mnist_models.settings.hyperparameters import (
 # What else the pages keep in their address: the run that is shown, a bet on it, and whether it is
 # shown alone.
 NOT_OURS = ("run", "bet", "hide")
+# What a run learned from beside MNIST, in words: the digits and the weights are nowhere but in the
+# store that has them.
+CLASS, CLASS_SHARE, CLASS_START = OF_CLASS = ("class", "class_share", "class_start")
 # A link without a version is of the first one.
 VERSION_NAME, VERSION = "v", 1
 # By version and network, the defaults, as text, that the next version changed.
@@ -48,6 +51,48 @@ def to_query(hyperparameters: Hyperparameters) -> dict[str, str]:
         name: to_text(value) for name, (value, default) in values.items() if value != default
     }
     return {"network": hyperparameters.network, VERSION_NAME: str(VERSION)} | differing
+
+
+class FromClass(NamedTuple):
+    """What a link says of a class's digits.
+
+    Attributes:
+        collection: The name of their collection.
+        share: Of the images that are learned from, 0 to 1: how many are the class's.
+        start: What lists call the run that the training starts from; None for random weights.
+    """
+
+    collection: str
+    share: float
+    start: str | None = None
+
+
+def class_to_query(data: FromClass) -> dict[str, str]:
+    """The same as a link has it."""
+    query = {CLASS: data.collection, CLASS_SHARE: to_text(data.share)}
+    return query | ({CLASS_START: data.start} if data.start else {})
+
+
+def class_from_query(query: Mapping[str, str]) -> FromClass | None:
+    """What `class_to_query` wrote; None in a link without.
+
+    Raises:
+        HyperparametersError: The share is none; a sentence.
+    """
+    if CLASS not in query:
+        return None
+    text = query.get(CLASS_SHARE, "")
+    if not re.fullmatch(r"[01](\.[0-9]{1,20})?", text) or not 0 < float(text) <= 1:
+        raise HyperparametersError(
+            [
+                Problem(
+                    CLASS_SHARE,
+                    f"The share of the class's digits cannot be {repeated(text)}; allowed is a "
+                    "number above 0, up to 1.",
+                )
+            ]
+        )
+    return FromClass(query[CLASS], float(text), query.get(CLASS_START))
 
 
 def to_text(value: Any) -> str:
@@ -84,7 +129,7 @@ def from_query(query: Mapping[str, str]) -> Hyperparameters:
     texts = {
         name: _with_plus(text)
         for name, text in query.items()
-        if name not in (*NOT_OURS, "network", VERSION_NAME)
+        if name not in (*NOT_OURS, *OF_CLASS, "network", VERSION_NAME)
     }
     if problems := list(_problems(network, texts)):
         raise HyperparametersError(problems[:MOST_PROBLEMS])
@@ -106,7 +151,7 @@ def read_version(query: Mapping[str, str]) -> int:
             [
                 Problem(
                     VERSION_NAME,
-                    f"Its version is {_repeated(text)}, and this app knows versions up to "
+                    f"Its version is {repeated(text)}, and this app knows versions up to "
                     f"{VERSION}: update the app, or ask for a link made with this one.",
                 )
             ]
@@ -157,7 +202,7 @@ def race_from_query(query: Mapping[str, str]) -> dict[str, Hyperparameters]:
     entrants, problems = {}, []
     if query.get("race") != "1":
         problems.append(
-            Problem("race", f"A link to a race has race=1, not {_repeated(query.get('race', ''))}.")
+            Problem("race", f"A link to a race has race=1, not {repeated(query.get('race', ''))}.")
         )
     strangers = [name for name in query if "." in name and name.split(".")[0] not in NETWORKS]
     if strangers:
@@ -207,7 +252,7 @@ def _problems(network: str, texts: Mapping[str, str]) -> Iterator[Problem]:
         if name not in choices:
             yield Problem(
                 _cut(name),
-                f"A {kind.title} has no {_repeated(name)}: take it out of the link, or make a new "
+                f"A {kind.title} has no {repeated(name)}: take it out of the link, or make a new "
                 "link on the Train page.",
             )
             continue
@@ -218,7 +263,7 @@ def _problems(network: str, texts: Mapping[str, str]) -> Iterator[Problem]:
         )
         if not fits or len(items) > choice.max_count:
             yield Problem(
-                name, f"{choice.label} cannot be {_repeated(text)}; allowed is {_allowed(choice)}."
+                name, f"{choice.label} cannot be {repeated(text)}; allowed is {_allowed(choice)}."
             )
 
 
@@ -243,7 +288,7 @@ def _allowed(choice: Choice) -> str:
 
 def _no_network(name: str) -> Problem:
     return Problem(
-        "network", f"There is no network {_repeated(name)}; choose {' or '.join(NETWORKS)}."
+        "network", f"There is no network {repeated(name)}; choose {' or '.join(NETWORKS)}."
     )
 
 
@@ -251,7 +296,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= REPEATED_CHARACTERS else text[:REPEATED_CHARACTERS] + "…"
 
 
-def _repeated(text: str) -> str:
+def repeated(text: str) -> str:
     """What a sentence repeats of a link: its beginning, in quotes, with nothing that would not
     print."""
     return repr(_cut(text)) if text.isprintable() else ascii(_cut(text))[:REPEATED_CHARACTERS]

@@ -65,11 +65,16 @@ stands in for it.""",
 }
 
 
-def notebook(hyperparameters: Hyperparameters) -> str:
+def notebook(
+    hyperparameters: Hyperparameters, class_share: float = 0.0, *, fine_tuned: bool = False
+) -> str:
     """A notebook that builds and trains the network that the hyperparameters describe, shows its
     learning curves and its confusion matrix, and reads the digit in a picture with it.
 
     It needs what the stand-alone script needs, and matplotlib.
+
+    Args:
+        class_share, fine_tuned: See script.script.
 
     Returns:
         The content of an .ipynb file, without outputs.
@@ -77,7 +82,7 @@ def notebook(hyperparameters: Hyperparameters) -> str:
     # Importing it takes a sixth of a second, which no page that only offers notebooks should wait.
     from nbformat import v4
 
-    code = parts(hyperparameters, is_notebook=True)
+    code = parts(hyperparameters, class_share, fine_tuned=fine_tuned, is_notebook=True)
     cells = [v4.new_markdown_cell(ABOUT.format(kind=KINDS[hyperparameters.network]))]
     for name, heading in HEADINGS.items():
         if name in code:

@@ -20,21 +20,35 @@ PLACES = {"validation": "val_", "training": ""}
 PART = re.compile(r"^# %% (\w+)\n", re.MULTILINE)
 
 
-def script(hyperparameters: Hyperparameters) -> str:
+def script(
+    hyperparameters: Hyperparameters, class_share: float = 0.0, *, fine_tuned: bool = False
+) -> str:
     """A Python script that builds and trains the network that the hyperparameters describe,
     measures it on the test set, and reads digits in pictures with it.
 
     It needs Keras 3 with TensorFlow, or with JAX or PyTorch unless it varies the images; and MNIST
     in a file beside it or the internet once. It leaves model.keras, history.json and, where there
     is matplotlib, curves.png.
+
+    Args:
+        class_share: How many of the images that it learns from are digits of a class, 0 to 1; these
+            it reads from class.npz.
+        fine_tuned: Whether it starts from the weights of start.keras.
     """
-    return "".join(parts(hyperparameters).values())
+    return "".join(parts(hyperparameters, class_share, fine_tuned=fine_tuned).values())
 
 
-def parts(hyperparameters: Hyperparameters, *, is_notebook: bool = False) -> dict[str, str]:
+def parts(
+    hyperparameters: Hyperparameters,
+    class_share: float = 0.0,
+    *,
+    fine_tuned: bool = False,
+    is_notebook: bool = False,
+) -> dict[str, str]:
     """The parts of that script, or of a notebook, in their order.
 
     Args:
+        class_share, fine_tuned: See `script`.
         is_notebook: A notebook shows its curves and a confusion matrix, and reads a picture that it
             names; a script leaves files, and reads pictures that the command line names.
 
@@ -55,6 +69,8 @@ def parts(hyperparameters: Hyperparameters, *, is_notebook: bool = False) -> dic
     }
     text = _template().render(
         hp=hp,
+        class_share=class_share,
+        fine_tuned=fine_tuned,
         is_notebook=is_notebook,
         kind=KINDS[hp.network],
         text=to_text,

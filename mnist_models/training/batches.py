@@ -62,6 +62,30 @@ def batch_maker(hyperparameters: Hyperparameters, digits: Digits) -> BatchMaker:
     return batch
 
 
+def epoch_order(
+    hyperparameters: Hyperparameters, epoch: int, class_digits: int = 0, share: float = 0.0
+) -> np.ndarray:
+    """The places of the images that one epoch learns from, int32 (training images,), in the order
+    in which they come: all of MNIST's training images, at random.
+
+    Args:
+        epoch: From 0.
+        class_digits: How many digits of a class come after MNIST's training images.
+        share: Of the images, 0 to 1: how many are digits of the class instead, the same share of
+            each batch. All digits of the class come equally often, or once more than others.
+    """
+    count = hyperparameters.train_images
+    random = np.random.default_rng([hyperparameters.seed, epoch])
+    order = random.permutation(count).astype(np.int32)
+    steps = np.floor(np.arange(count + 1) * share)
+    of_class = np.flatnonzero(np.diff(steps))
+    if len(of_class):
+        rounds = math.ceil(len(of_class) / class_digits)
+        turns = [random.permutation(class_digits) for _ in range(rounds)]
+        order[of_class] = count + np.concatenate(turns)[: len(of_class)]
+    return order
+
+
 def wrong_labels(labels: np.ndarray, hyperparameters: Hyperparameters) -> np.ndarray:
     """The labels, uint8 (N,), with the chosen share of them replaced, each by another digit."""
     random = np.random.default_rng([hyperparameters.seed, 2**32])

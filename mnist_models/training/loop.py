@@ -14,14 +14,23 @@ import tensorflow as tf
 from mnist_models.data import dataset
 from mnist_models.data.dataset import Digits
 from mnist_models.data.outliers import outliers
+from mnist_models.handwriting.collection import Collection
+from mnist_models.handwriting.splits import leave_one_out
 from mnist_models.models import calibration, fast_layers, networks, precision
-from mnist_models.models.classifier import Classifier, copy_weights, pack_half, pack_weights
+from mnist_models.models.classifier import (
+    Classifier,
+    copy_weights,
+    pack_half,
+    pack_weights,
+    unpack_weights,
+)
 from mnist_models.models.evaluation import evaluate
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.settings.hyperparameters import Hyperparameters, number
 from mnist_models.training import checkpoints
-from mnist_models.training.batches import batch_maker
+from mnist_models.training.batches import batch_maker, epoch_order
 from mnist_models.training.checkpoints import Checkpoint
+from mnist_models.training.material import Material, Result
 from mnist_models.training.progress import (
     STOPPED_TOO_EARLY,
     Control,
@@ -62,6 +71,7 @@ def train(
     hyperparameters: Hyperparameters,
     report: Callable[[Event], None] = lambda event: None,
     control: Callable[[], Control] = Control,
+    material: Material | None = None,
 ) -> Trained:
     """Trains the network that the hyperparameters describe and measures it on the test set.
 
@@ -69,21 +79,35 @@ def train(
         report: Called with what happens, from this thread.
         control: Asked several times a second what is wanted. The same hyperparameters, left alone
             and without a limit in seconds, give the same result on the same machine.
+        material: A class's digits to learn from, beside MNIST's training images or instead of them,
+            and weights to start from. An epoch is as long as without. Where each writer is to be
+            left out in turn, the network is trained once more for each of them after the one that
+            is returned, which learns from all.
 
     Raises:
         TrainingError: When the loss is no longer a number, or when it was stopped before its first
             batch.
+        WeightsError: The weights to start from are those of another network.
     """
     hp = hyperparameters
     train_digits, validation_digits = dataset.split(hp.train_images, hp.validation_images)
     network = networks.build(hp)
     classifier = Classifier(network, scrambles=hp.scrambled)
+    before = None
+    if material:
+        train_digits = _joined(train_digits, material.learned)
+    if material and material.weights:
+        unpack_weights(network, material.weights)
+        before = _read(classifier, material.tested)
     numbers = precision.resolve(hp, network)
     if numbers == "bfloat16" and not precision.can_be_bfloat16():
         raise TrainingError(NO_BFLOAT16)
-    learner = fast_layers.to_learn(network, numbers)
+    fine_tuned = before is not None
+    learner = fast_layers.to_learn(network, numbers, fine_tuned=fine_tuned)
+    if fine_tuned:
+        copy_weights(network, learner)
     learn = _compile_steps(hp, learner, train_digits)
-    course = _Course(hp, learn, report, control)
+    course = _Course(hp, learn, report, control, material)
     early = _EarlyStopping(hp.early_stopping, hp.early_stopping_on, network)
     kept: tuple[Checkpoint, ...] = ()
     stopped = False
@@ -115,6 +139,7 @@ def train(
     test = dataset.load().test
     predictions = classifier.predictions(test.images)
     evaluation = evaluate(predictions, test.labels, temperature)
+    after = _read_class(hp, classifier, control, material) if material and not stopped else None
     course.curve.close()
     return Trained(
         weights=pack_weights(network),
@@ -129,7 +154,45 @@ def train(
         test_loss=evaluation.loss,
         test_accuracy=evaluation.accuracy,
         checkpoints=tuple(checkpoint for checkpoint in kept if checkpoint.epoch < course.epochs),
+        class_result=None if after is None else Result(before, after),
     )
+
+
+def _joined(digits: Digits, learned: Collection) -> Digits:
+    """MNIST's digits, and after them a class's."""
+    return Digits(
+        np.concatenate([digits.images, learned.images]),
+        np.concatenate([digits.labels, learned.labels]),
+    )
+
+
+def _read(classifier: Classifier, digits: Collection) -> np.ndarray:
+    """The most probable digit in each image, uint8 (N,)."""
+    return classifier.probabilities(digits.images).argmax(axis=1).astype(np.uint8)
+
+
+def _read_class(
+    hp: Hyperparameters, classifier: Classifier, control: Callable[[], Control], material: Material
+) -> np.ndarray | None:
+    """What is read in the class's digits that are for the test, uint8 (N,): by the classifier that
+    has learned from other writers; or, where that has learned from all, by one for each writer that
+    has learned from the others. None where one of these was stopped or did not learn."""
+    if material.is_held_out.any():
+        return _read(classifier, material.tested)
+
+    def never_holding() -> Control:  # there are no curves to look at meanwhile
+        return control().model_copy(update={"hold_at": None})
+
+    after = np.zeros(len(material.digits), np.uint8)
+    for _, is_held_out in leave_one_out(material.digits.writers):
+        try:
+            fold = train(hp, control=never_holding, material=material.holding_out(is_held_out))
+        except TrainingError:  # the model that learned from all is not lost with it
+            return None
+        if fold.class_result is None:
+            return None
+        after[is_held_out] = fold.class_result.after
+    return after
 
 
 class _Course:
@@ -142,12 +205,16 @@ class _Course:
         learn: Callable,
         report: Callable[[Event], None],
         control: Callable[[], Control],
+        material: Material | None,
     ) -> None:
         """Prepares the training; nothing is computed yet.
 
         Args:
             learn: See _compile_steps.
+            material: See train.
         """
+        self.class_digits = len(material.learned) if material else 0
+        self.class_share = material.share if material else 0.0
         self.hp, self.learn, self.report, self.control = hp, learn, report, control
         self.curve = Curve.empty(hp)
         self.peak = hp.learning_rate
@@ -186,9 +253,7 @@ class _Course:
         mean loss and accuracy of what it saw."""
         hp = self.hp
         epoch = self.images // hp.train_images
-        order = (
-            np.random.default_rng([hp.seed, epoch]).permutation(hp.train_images).astype(np.int32)
-        )
+        order = epoch_order(hp, epoch, self.class_digits, self.class_share)
         order = order[: min(len(order), self.planned_images - self.images)]
         loss = right = seen = 0
         while seen < len(order) and self._may_go_on() and not (seen and self._time_left_s <= 0):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mnist_models.models.predictions import Predictions
 from mnist_models.settings.hyperparameters import Hyperparameters
 from mnist_models.training.checkpoints import Checkpoint
+from mnist_models.training.material import Result
 
 # A curve this fine shows every bend on any screen, and a hundred epochs draw as quickly as two.
 POINTS = 400
@@ -272,6 +273,8 @@ class Trained:
         test_loss, test_accuracy: Mean cross-entropy in nats and share read right of the 10,000 test
             images.
         checkpoints: The model after earlier epochs, see checkpoints.thinned.
+        class_result: What it reads in a class's digits that are for the test; None where it did not
+            learn from a class, or was stopped.
     """
 
     weights: bytes
@@ -286,6 +289,7 @@ class Trained:
     test_loss: float
     test_accuracy: float
     checkpoints: tuple[Checkpoint, ...] = ()
+    class_result: Result | None = None
 
     @property
     def measures(self) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
+from mnist_models.errors import UnavailableError
 from mnist_models.runs import race
 from mnist_models.settings.hyperparameters import (
     NETWORKS,
@@ -25,6 +26,8 @@ from mnist_models.settings.hyperparameters import (
     value_label,
 )
 from mnist_models.settings.recipes import of_network
+from pages.parts.train import class_digits
+from pages.parts.train.class_digits import Learning
 
 # In the session: whether the form is unfolded. Not under the key of what is folded: with another
 # title that is another element, which begins anew.
@@ -54,11 +57,13 @@ class Form(NamedTuple):
             if there are problems.
         problems: What is wrong with them.
         is_race: Whether both are to race.
+        learning: What one model learns from beside MNIST, if that is anything.
     """
 
     entrants: dict[str, Hyperparameters]
     problems: list[Problem]
     is_race: bool
+    learning: Learning | None = None
 
 
 def read() -> Form:
@@ -71,16 +76,28 @@ def read() -> Form:
     chosen = st.session_state.setdefault("network", "cnn")
     is_race = chosen == RACE
     try:
-        entrants = (
-            _race()
-            if is_race
-            else {
-                chosen: validate(_values(chosen, NETWORKS[chosen].choices()) | {"network": chosen})
-            }
-        )
+        if is_race:
+            return Form(_race(), [], is_race)
+        hyperparameters = _one(chosen)
+        learning = class_digits.read(chosen, hyperparameters.seed)
     except HyperparametersError as error:
         return Form({}, error.problems, is_race)
-    return Form(entrants, [], is_race)
+    except UnavailableError as error:
+        return Form({}, [Problem(class_digits.SHARE, str(error))], is_race)
+    return Form({chosen: hyperparameters}, [], is_race, learning)
+
+
+def _one(network: str) -> Hyperparameters:
+    """The hyperparameters of one model. One that goes on from a run has the network of that run.
+
+    Raises:
+        HyperparametersError: They cannot be used.
+    """
+    values = _values(network, NETWORKS[network].choices()) | {"network": network}
+    if start := class_digits.started_from(network):
+        settings = start.hyperparameters
+        values |= {name: getattr(settings, name) for name in class_digits.fixed(settings)}
+    return validate(values)
 
 
 def _race() -> dict[str, Hyperparameters]:
@@ -166,12 +183,15 @@ def draw(form: Form) -> None:
     if form.is_race:
         _draw_race(problems)
     else:
-        _draw_network(chosen, problems)
+        _recipes(chosen, in_race=False)
+        class_digits.draw(chosen, form.learning, fill)
+        start = class_digits.started_from(chosen)
+        fixed = class_digits.fixed(start.hyperparameters) if start else ()
+        _draw_network(chosen, problems, without=fixed)
 
 
-def _draw_network(network: str, problems: Problems, without: Collection[str] = ()) -> None:
+def _draw_network(network: str, problems: Problems, without: Collection[str]) -> None:
     """The widgets of one kind of model, without some hyperparameters."""
-    _recipes(network, in_race=bool(without))
     choices = [
         choice for choice in NETWORKS[network].choices().values() if choice.name not in without
     ]
@@ -252,6 +272,7 @@ def _draw_race(problems: Problems) -> None:
         )
     for tab, network in zip(tabs[1:], NETWORKS, strict=True):
         with tab:
+            _recipes(network, in_race=True)
             _draw_network(network, problems, without={*race.SHARED, *race.LIMITS})
 
 

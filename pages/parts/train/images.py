@@ -7,6 +7,7 @@ from PIL import Image
 from mnist_models.data import dataset
 from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.settings.hyperparameters import Hyperparameters
+from mnist_models.training.material import Source, counted
 from pages.parts import large_type, resources
 from pages.parts.charts import digits
 
@@ -15,13 +16,24 @@ GAP_PX = 4
 ENLARGED = 2
 
 
-def show_samples(hyperparameters: Hyperparameters) -> None:
+def show_samples(hyperparameters: Hyperparameters, source: Source | None) -> None:
     """The distribution of labels in the training set, and samples of each class, as the model gets
-    them."""
+    them.
+
+    Args:
+        source: What else it learns from, which is only named.
+    """
     panel = st.expander("Show the training images", on_change="rerun", key="data")
     if not panel.open:
         return
     with panel:
+        if source:
+            st.markdown(
+                f"Of every 100 images that it learns from, {source.share * 100:.0f} are of "
+                f"{counted(source.digits, 'digit')} of the class. The others are MNIST's, below."
+                if source.share < 1
+                else "It learns from the class's digits alone, and from none of MNIST's, below."
+            )
         images = dataset.split(hyperparameters.train_images, 0)[0].images
         with resources.while_loading():
             labels = resources.training_labels(hyperparameters)

@@ -21,7 +21,7 @@ from mnist_models.settings.notebook import notebook
 from mnist_models.settings.script import script
 from pages.parts import addresses, imported, page, resources, selection, uploads, visitors
 from pages.parts.charts import learning_curves, pictures
-from pages.parts.train import form
+from pages.parts.train import class_digits, form
 
 # In the session: the settings of the link that was followed last, or none.
 TAKEN = "link-taken"
@@ -59,8 +59,11 @@ def _follow(query: Mapping[str, str]) -> str | None:
             entrants = links.race_from_query(query)
             race.check(entrants)
             form.fill_race(entrants)
+            class_digits.follow("", None)
         else:
-            form.fill(links.from_query(query))
+            hyperparameters, wanted = links.from_query(query), links.class_from_query(query)
+            form.fill(hyperparameters)
+            class_digits.follow(hyperparameters.network, wanted)
     except HyperparametersError as error:
         return str(error)
     return None
@@ -86,11 +89,12 @@ def keep_address_true(chosen: form.Form) -> None:
 
 
 def _query(chosen: form.Form) -> dict[str, str]:
-    return (
-        links.race_to_query(chosen.entrants)
-        if chosen.is_race
-        else links.to_query(*chosen.entrants.values())
-    )
+    if chosen.is_race:
+        return links.race_to_query(chosen.entrants)
+    query = links.to_query(*chosen.entrants.values())
+    if chosen.learning:
+        query |= links.class_to_query(chosen.learning.material.source.in_link)
+    return query
 
 
 def settings(chosen: form.Form) -> None:
@@ -99,8 +103,13 @@ def settings(chosen: form.Form) -> None:
         st.markdown("This link opens the Train page with exactly these settings:")
         address = addresses.of_page("pages/train.py", _query(chosen))
         st.code(address, language=None, wrap_lines=True)
+        learning = chosen.learning
         for hyperparameters in chosen.entrants.values():
-            _code(hyperparameters)
+            _code(
+                hyperparameters,
+                learning.material.share if learning else 0.0,
+                fine_tuned=learning is not None and learning.start is not None,
+            )
 
 
 def export(run: Run, suffix: str) -> None:
@@ -120,12 +129,18 @@ def export(run: Run, suffix: str) -> None:
             name = f"{run.network}-{run.id}"
             _download("Everything (.zip)", f"{name}.zip", lambda: _file([run]), suffix)
             st.markdown("Or one part of it:")
+            settings_of = run.hyperparameters, run.class_share
             with st.container(horizontal=True):
-                _download("Script (.py)", f"{name}.py", lambda: script(run.hyperparameters), suffix)
+                _download(
+                    "Script (.py)",
+                    f"{name}.py",
+                    lambda: script(*settings_of, fine_tuned=run.is_fine_tuned),
+                    suffix,
+                )
                 _download(
                     "Notebook (.ipynb)",
                     f"{name}.ipynb",
-                    lambda: notebook(run.hyperparameters),
+                    lambda: notebook(*settings_of, fine_tuned=run.is_fine_tuned),
                     suffix,
                 )
                 _download("Learning curves (.png)", f"{name}.png", lambda: _picture([run]), suffix)
@@ -147,10 +162,23 @@ def export(run: Run, suffix: str) -> None:
                 "is in the same folder:"
             )
             _download("MNIST (mnist.npz, 11 MB)", "mnist.npz", resources.mnist_for_keras, suffix)
+            _class_digits(run, suffix)
         st.markdown("A link to its settings:")
-        address = addresses.of_page("pages/train.py", links.to_query(run.hyperparameters))
+        address = addresses.of_page("pages/train.py", run.query)
         st.code(address, language=None, wrap_lines=True)
-        _code(run.hyperparameters)
+        _code(run.hyperparameters, run.class_share, fine_tuned=run.is_fine_tuned)
+
+
+def _class_digits(run: Run, suffix: str) -> None:
+    """For a teacher, the digits of the class that a run learned from."""
+    if not (run.source and visitors.me().is_teacher):
+        return
+    if digits := resources.store().class_digits(run.id):
+        st.markdown(
+            "They also need the class's digits that this run learned from. Only a teacher can save "
+            "them, and they are in no exported run:"
+        )
+        _download("The class's digits (class.npz)", "class.npz", lambda: digits, suffix)
 
 
 def export_race(runs: Sequence[Run]) -> None:
@@ -206,11 +234,11 @@ def _picture(runs: Sequence[Run]) -> bytes:
     return pictures.png([headed, accuracy])
 
 
-def _code(hyperparameters: Hyperparameters) -> None:
+def _code(hyperparameters: Hyperparameters, class_share: float, *, fine_tuned: bool) -> None:
     st.markdown(
         f"Stand-alone Keras script of the {hyperparameters.title}, which does not need this app:"
     )
-    st.code(script(hyperparameters), height=300)
+    st.code(script(hyperparameters, class_share, fine_tuned=fine_tuned), height=300)
 
 
 def import_run(show: Callable[[str], None]) -> None:

@@ -18,7 +18,7 @@ from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters, num
 from mnist_models.training.progress import Curve, planned_images
 from pages.parts import large_type, page, report, resources, selection, visitors
 from pages.parts.charts import learning_curves
-from pages.parts.train import bets, form, network, projector, share
+from pages.parts.train import before_after, bets, class_digits, form, network, projector, share
 
 if TYPE_CHECKING:  # importing it imports Dask
     from mnist_models.runs.engine import Live
@@ -301,6 +301,9 @@ def _outcomes(over: Sequence[Run]) -> None:
     for column, run in zip(st.columns(len(over)) if over else [], over, strict=True):
         with column:
             _outcome(run, in_race)
+    for run in over:
+        if run.readable and run.source:
+            before_after.draw(run)
 
 
 def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
@@ -339,6 +342,8 @@ def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
         text = "Starting: the model is being built and compiled."
     elif live.state == RunState.MEASURING:
         text = "Computing the test accuracy on 10,000 images."
+        if run.source and run.source.leaves_each_out:
+            text += f" Then one more model is trained for each of {run.source.writers} writers."
     else:
         latest = live.latest
         done, _ = _share_done(hyperparameters, latest.epoch, latest.elapsed_s)
@@ -519,11 +524,17 @@ def _outcome(run: Run, in_race: bool) -> None:
             "Copy its settings",
             icon=":material/tune:",
             key=f"use-run{suffix}",
-            on_click=form.fill,
-            args=[run.hyperparameters],
+            on_click=_copy,
+            args=[run],
         ):
             st.rerun()
         share.export(run, suffix)
+
+
+def _copy(run: Run) -> None:
+    """Sets the form to what a run was trained with, and from."""
+    form.fill(run.hyperparameters)
+    class_digits.follow(run.network, run.source.in_link if run.source else None)
 
 
 def _test_results(run: Run) -> None:
