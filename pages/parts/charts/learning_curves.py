@@ -237,7 +237,7 @@ def _curves(
             title=None,
             scale=scale,
             axis=alt.Axis(
-                format=".0%" if percent else "~g" if log else "~f", tickCount=3 if log else 6
+                format=".1~%" if percent else "~g" if log else "~f", tickCount=3 if log else 6
             ),
         )
         for field in ("value:Q", "raw:Q")
