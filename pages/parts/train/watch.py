@@ -129,6 +129,7 @@ def _list(listed: Entries, run_id: str | None) -> None:
     st.selectbox(
         "Run",
         listed,
+        index=None,  # else a browser tells, with whatever is changed next, that the first is chosen
         key=key,
         format_func=lambda run_id: _title(listed[run_id]),
         on_change=choose_another,
