@@ -34,7 +34,7 @@ WINGS = {
         "collection", "splits", "idx", "matlab", "means", "orientation", "arrays", "files",
         "exports", "sheet", "light", "sheet_marks", "sheet_photo", "traits", "differences",
     ),
-    "training": ("checkpoints", "progress", "batches", "loop"),
+    "training": ("checkpoints", "material", "progress", "batches", "loop"),
     "runs": (
         "pretrained", "tables", "class_tables",
         "database", "store", "loading", "comparison", "race", "worker",

@@ -129,6 +129,8 @@ def _list(listed: Entries, run_id: str | None) -> None:
     st.selectbox(
         "Run",
         listed,
+        # Else a browser tells, with whatever is changed next, that the first is chosen.
+        index=0 if run_id else None,
         key=key,
         format_func=lambda run_id: _title(listed[run_id]),
         on_change=choose_another,
