@@ -108,6 +108,7 @@ def test_a_visitor_waits_with_a_few_runs_only(store, engine, of, tiny_dnn, monke
         engine.control(run_id, stop=True)
 
 
+@pytest.mark.tensorflow
 def test_imports_are_bounded_in_size_and_number(store, of, tiny_dnn, trained_bytes, monkeypatch):
     monkeypatch.setenv("LIMIT_UPLOAD_MB", "1")
     with pytest.raises(LimitError, match=r"2 MB, and 1 MB are allowed"):
