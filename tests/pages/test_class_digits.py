@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -76,6 +77,13 @@ def test_an_empty_collection_changes_nothing(one_store):
     collection = resources.classes().create("nobody yet", TEACHER)
     assert not panels(page().run())
     resources.classes().delete(collection.id, TEACHER)
+
+
+def test_a_collection_whose_digits_are_all_hidden_changes_nothing(a_class):
+    classes = resources.classes()
+    for given in classes.given(a_class.id):
+        classes.set_hidden(given.drawing.number, TEACHER, is_hidden=True)
+    assert not panels(page().run())
 
 
 def test_a_visitor_who_leaves_it_alone_learns_from_mnist(a_class):
@@ -223,6 +231,21 @@ def test_a_link_with_a_wrong_share_is_a_sentence(a_class, share):
     app.run()
     (sentence,) = complaints(app)
     assert "above 0, up to 1" in sentence and len(sentence) < 400
+
+
+@pytest.mark.parametrize("is_teacher", [True, False])
+def test_only_a_teacher_can_save_the_digits_that_a_run_learned_from(
+    a_class, store, trained, monkeypatch, is_teacher
+):
+    digits = class_digits._digits(a_class)
+    material = class_digits.Material(digits, digits.writers < 2, NAME, 0.25)
+    run = store.create(TINY, "of a class", material=material)
+    store.finish(run.id, trained)
+    if not is_teacher:  # somebody on another machine
+        monkeypatch.setattr(type(st.context), "ip_address", "192.0.2.7")
+    app = page(run=run.id).run()
+    assert not app.exception
+    assert ("Only a teacher can save them" in texts(app)) == is_teacher
 
 
 def test_compare_says_what_a_run_learned_from(a_class, store):
