@@ -261,7 +261,9 @@ def import_run(show: Callable[[str], None]) -> None:
             max_upload_size=limits().upload_mb,
             key="brought",
         )
-        if file:
+        # Each file once, however often the page is drawn.
+        if file and st.session_state.get("brought-file") != file.file_id:
+            st.session_state["brought-file"] = file.file_id
             wait = "Checking the file, building the model, computing test accuracy …"
             bar = st.progress(0.0, wait)
 
