@@ -312,6 +312,14 @@ def test_a_teacher_hides_and_relabels_on_the_wall(monday):
     app.button(key=f"hide-{first}").click().run()
     assert not app.exception
     assert [tile["number"] for tile in told(app, "wall")["tiles"]] == [second]
+    app.session_state["wall-opened"] = second
+    app.run()
+    app.button_group(key=f"label-{second}").set_value(9).run()
+    assert [tile["label"] for tile in told(app, "wall")["tiles"]] == ["9"]
+    app = visit("class", collection=monday.id)
+    app.button(key=f"unhide-{first}").click().run()
+    assert not app.exception and not problems(app)
+    assert len(resources.classes().given(monday.id)) == 2
 
 
 def test_what_sets_a_class_apart_is_said_only_where_it_is_more_than_chance(monday, from_elsewhere):

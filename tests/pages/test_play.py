@@ -15,6 +15,7 @@ from tests.pages.test_class import OTHER, SECRET, from_elsewhere, monday, visit,
 __all__ = ["from_elsewhere", "monday"]  # fixtures
 
 ME, BEN = (Visitor(visitors.visitor_id(secret)) for secret in (SECRET, OTHER))
+CARL = Visitor("c" * 32)
 ONE_WITH_UPSTROKE = (
     strokes.Stroke(np.array([(60, 170), (150, 40)], float), 20),
     strokes.Stroke(np.array([(150, 40), (150, 240)], float), 20),
@@ -66,6 +67,12 @@ def test_a_digit_that_fools_one_model_goes_to_a_jury_that_does_not_see_what_was_
     ben.button_group(key=key).set_value(str(target)).run()
     assert resources.games().judged(mia.id)[0].votes == [target]
     assert not [group for group in ben.button_group if group.key == key]
+    resources.classes().join("Carl", CARL)
+    resources.games().vote(judged.attempt.number, target, CARL)
+    resources.classes().give(mia.id, "one", 7, np.zeros((28, 28), np.uint8), "", ME)
+    wall = visit("wall", collection=mia.id)  # the best ones are on the wall
+    assert any("Everybody in the jury recognised these" in one.value for one in wall.markdown)
+    resources.classes().remove_writer(CARL.id, Visitor(is_teacher=True))
 
 
 def test_what_fools_both_or_none_cannot_be_handed_in(mia):

@@ -15,7 +15,7 @@ from mnist_models.models.reader import Prediction
 from mnist_models.runs import comparison
 from mnist_models.runs.class_tables import Attempt, ClassCollection
 from mnist_models.runs.classes import pixels
-from mnist_models.runs.games import JURY, Judged, standings
+from mnist_models.runs.games import JURY, standings
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources, visitors
@@ -81,7 +81,7 @@ def play(collection: ClassCollection, runs: Mapping[str, Run]) -> None:
         )
     if problem := st.session_state.get(PROBLEM):
         st.error(page.plain(problem))
-    _results(resources.games().judged(collection.id))
+    results(collection.id)
 
 
 def _read(runs: Mapping[str, Run], board: canvas.Board) -> dict[str, Prediction | None]:
@@ -159,8 +159,10 @@ def _picture(attempt: Attempt) -> None:
     st.image(picture, width=large_type.px(PICTURE_PX), alt="A digit that somebody drew")
 
 
-def _results(judged: list[Judged]) -> None:
-    """The table of points, and the digits that the jury has accepted."""
+def results(collection_id: str) -> None:
+    """The table of points, and the digits that the jury has accepted; nothing where nobody has
+    played."""
+    judged = resources.games().judged(collection_id)
     found = standings(judged)
     if not found:
         return

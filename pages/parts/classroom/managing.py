@@ -18,7 +18,7 @@ from mnist_models.limits import limits
 from mnist_models.runs.class_tables import ClassCollection
 from mnist_models.runs.classes import gathered
 from mnist_models.runs.tables import NAME_CHARACTERS
-from pages.parts import addresses, page, resources, uploads, visitors
+from pages.parts import addresses, canvas, page, resources, uploads, visitors
 from pages.parts.classroom import joining
 from pages.parts.classroom.pictures import mosaic, picture_address
 
@@ -28,6 +28,7 @@ PROBLEM, BROUGHT = "class-teacher-problem", "class-brought"
 NAME, WHOSE, PAPER, FILE = "new-collection", "class-whose", "class-paper", "class-file"
 # So many digits of a file are shown.
 MOST_SHOWN = 60
+HIDDEN_PX = 56
 FORMATS: dict[str, tuple[str, Callable]] = {
     "npz": ("NPZ, as Keras's mnist.npz", exports.to_npz),
     "idx.zip": ("IDX, as MNIST is published", exports.to_idx),
@@ -66,6 +67,7 @@ def collections(chosen: ClassCollection | None) -> None:
             _file()
             _give_away(chosen)
             _writers(chosen)
+            _hidden(chosen)
         _keep_brought(chosen)
 
 
@@ -369,3 +371,24 @@ def _writers(chosen: ClassCollection) -> None:
             on_click=_try,
             args=[resources.classes().remove_writer, writer_id, visitors.me()],
         )
+
+
+def _hidden(chosen: ClassCollection) -> None:
+    """The digits that were taken from view, each of which can be brought back."""
+    given = resources.classes().given(chosen.id, hidden=True)
+    hidden = [one for one in given if one.drawing.is_hidden]
+    if not hidden:
+        return
+    with st.popover("Hidden digits", icon=":material/visibility_off:", key="hidden-digits"):
+        for one in hidden:
+            number = one.drawing.number
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.image(canvas.enlarged(one.image, HIDDEN_PX), alt="A hidden digit")
+                st.button(
+                    f"Show this {one.drawing.label} by {page.plain(one.nickname)} again",
+                    icon=":material/visibility:",
+                    key=f"unhide-{number}",
+                    on_click=_try,
+                    args=[resources.classes().set_hidden, number, visitors.me()],
+                    kwargs={"is_hidden": False},
+                )

@@ -26,6 +26,7 @@ from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources, visitors
 from pages.parts.charts import model_comparison
 from pages.parts.charts.palette import COLORS
+from pages.parts.classroom import fooling
 from pages.parts.classroom.pictures import mosaic, small_picture
 from pages.parts.components import component
 
@@ -99,6 +100,7 @@ def _show(collection_id: str, runs: Mapping[str, Run]) -> None:
         if panel.open:
             with panel:
                 draw(seen, runs)
+    fooling.results(collection_id)
 
 
 def _look(collection_id: str, runs: Mapping[str, Run]) -> Seen:
