@@ -23,7 +23,7 @@ BENCHMARKS = {
     "handwriting": ("test set", "strokes", "pairs", "non-digits", "pictures"),
     "training": ("same", "headline", "script", "watching", "augmentation", "utilisation", "class"),
     "page": ("strokes", "live", "pages", "starts"),
-    "classroom": ("classes", "training", "limit"),
+    "classroom": ("classes", "training", "limit", "writing"),
     "lessons": ("claims", "speed"),
     "install": ("install", "memory"),
 }

@@ -140,6 +140,7 @@ def test_what_is_written_is_what_was_trained(tmp_path, tiny_dnn):
         "predictions",
         "stopped",
         "checkpoints",
+        "class_result",
     }
 
 

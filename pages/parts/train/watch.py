@@ -30,6 +30,8 @@ BAR_STEP = 0.05
 CURVE_PX = 300
 # In the session: why the last button that was pressed changed nothing, a sentence.
 PROBLEM = "train-problem"
+# In the session: who the visitor was when a run was shown that nobody had chosen.
+SHOWN_TO = "train-shown-to"
 Entries = Mapping[str, Sequence[Run]]
 
 
@@ -69,6 +71,10 @@ def follow_address(listed: Entries) -> str | None:
     if not firsts:
         return None
     me = visitors.me()
+    if not is_chosen() and st.session_state.get(SHOWN_TO) != me.id:
+        # It was shown before the device had told whose runs are to be shown.
+        st.session_state.pop("run", None)
+    st.session_state[SHOWN_TO] = me.id
     mine = {first: racers for first, racers in listed.items() if me.owns(racers[0])}
     newest = next(
         (first for first, racers in mine.items() if any(run.in_progress for run in racers)),
