@@ -5,7 +5,12 @@ from playwright.sync_api import CDPSession, Locator, Page, expect
 # Strokes on the 280×280 canvas: lists of (x, y) in pixels.
 SEVEN = [[(70, 70), (200, 70), (130, 230)]]
 # Begins in the top right corner, as many people's zeros do.
-ZERO = [[(215, 14), (150, 25), (75, 100), (75, 190), (140, 260), (210, 190), (225, 90), (215, 30)]]
+ZERO = [
+    [
+        (215, 14), (170, 14), (120, 30), (85, 75), (70, 130), (75, 190), (100, 240), (140, 260),
+        (180, 250), (210, 215), (228, 160), (232, 100), (228, 50), (215, 14),
+    ]
+]  # fmt: skip
 
 
 def open_draw(page: Page, url: str) -> None:

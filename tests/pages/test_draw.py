@@ -70,9 +70,8 @@ def test_both_networks_read_a_drawing_side_by_side_and_agree(monkeypatch):
 def test_what_is_no_digit_is_called_so_and_what_it_might_be_is_still_told(monkeypatch):
     sheet = Image.new("RGBA", (280, 280), "white")
     pen = ImageDraw.Draw(sheet)
-    for place in (110, 170):  # a number sign
-        pen.line([(place, 50), (place, 230)], fill="black", width=16)
-        pen.line([(50, place), (230, place)], fill="black", width=16)
+    for ends in ([(40, 140), (240, 140)], [(90, 53), (190, 227)], [(190, 53), (90, 227)]):
+        pen.line(ends, fill="black", width=16)  # an asterisk
     monkeypatch.setattr(
         canvas, "show_canvas", lambda board, brush_px: ({"objects": [{}]}, np.asarray(sheet))
     )
