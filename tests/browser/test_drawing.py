@@ -20,6 +20,16 @@ from tests.browser.hand import (
     touch,
 )
 
+INK_PX = (
+    "(canvas) => canvas.getContext('2d').getImageData(0, 0, 280, 280).data.filter((v, i) => i "
+    "% 4 == 0 && v < 128).length"
+)
+
+
+def ink_px(page) -> int:
+    """How many pixels of the canvas are dark."""
+    return page.locator("canvas.dc-canvas.lower-canvas").evaluate(INK_PX)
+
 
 def test_a_seven_drawn_with_the_mouse_is_read_by_both_networks(page, server):
     open_draw(page, server.url)
@@ -159,6 +169,8 @@ def test_the_drawing_survives_a_change_of_page_and_can_be_drawn_on(page, server)
     page.locator(".st-key-train-start button").wait_for()
     page.get_by_role("link", name="Draw").click()
     expect_reading(page, "1")
+    while ink_px(page) < 500:  # the drawing appears on the canvas a moment after its reading
+        page.wait_for_timeout(50)
     draw(page, [[(60, 40), (60, 140), (220, 140)]])
     expect_reading(page, "4")
 
@@ -168,11 +180,7 @@ def test_an_example_appears_on_the_canvas_and_is_read_from_it(page, server):
     page.locator(".st-key-example button").click()
     label = page.get_by_text("Test image").inner_text().split("label ")[1][0]
     expect(page.locator(".st-key-prediction-cnn [data-testid=stMetricValue]")).to_have_text(label)
-    ink = (
-        "(canvas) => canvas.getContext('2d').getImageData(0, 0, 280, 280).data.filter((v, i) => i "
-        "% 4 == 0 && v < 128).length"
-    )
-    assert page.locator("canvas.dc-canvas.lower-canvas").evaluate(ink) > 500
+    assert ink_px(page) > 500
 
 
 def test_an_uploaded_picture_is_read_and_a_broken_one_explained(page, server, tmp_path):

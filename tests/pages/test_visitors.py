@@ -126,11 +126,11 @@ def test_a_teacher_puts_a_lesson_on_everybodys_home_page(monkeypatch):
 def test_ones_own_run_is_shown_even_if_an_older_one_was_before_the_device_had_told():
     store = resources.store()
     older = store.create(TINY, "of the command line")
-    own = store.create(TINY, "one's own", visitors.visitor_id(SECRET))
-    for run in (older, own):
-        store.set_state(run.id, RunState.FAILED, "It ended.")
+    own = store.create(TINY, "one's own", visitors.visitor_id(SECRET))  # both wait in a queue
     app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/train.py").run()
     assert app.session_state["run"] == older.id  # a teacher's, as long as nobody else is known
     app.session_state[visitors.VISITOR] = visitors.visitor_id(SECRET)
     assert app.run().session_state["run"] == own.id
+    for run in (older, own):
+        store.set_state(run.id, RunState.FAILED, "It ended.")
     store.delete([older.id, own.id])
