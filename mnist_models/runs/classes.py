@@ -28,7 +28,7 @@ from mnist_models.runs.class_tables import (
     Writer,
 )
 from mnist_models.runs.database import Database
-from mnist_models.runs.rights import NotAllowedError, Visitor
+from mnist_models.runs.rights import NOT_KNOWN, NotAllowedError, Visitor, must_be_teacher
 from mnist_models.runs.tables import StoreError, clean_name
 
 # So long a deleted collection can be brought back.
@@ -100,7 +100,7 @@ class Classes:
         Raises:
             StoreError: The name is empty.
         """
-        _must_be_teacher(by, "begin a collection")
+        must_be_teacher(by, "begin a collection")
         collection = ClassCollection(
             id=secrets.token_hex(4),
             name=_named(name),
@@ -114,17 +114,17 @@ class Classes:
 
     def rename(self, collection_id: str, name: str, by: Visitor) -> None:
         """Gives a collection another name. Raises StoreError where that is empty."""
-        _must_be_teacher(by, "rename a collection")
+        must_be_teacher(by, "rename a collection")
         self._change(collection_id, name=_named(name))
 
     def set_open(self, collection_id: str, by: Visitor, *, is_open: bool) -> None:
         """Opens a collection for digits, or closes it."""
-        _must_be_teacher(by, "open or close a collection")
+        must_be_teacher(by, "open or close a collection")
         self._change(collection_id, is_open=is_open)
 
     def delete(self, collection_id: str, by: Visitor) -> None:
         """Deletes a collection with all its digits; `restore` brings it back within a day."""
-        _must_be_teacher(by, "delete a collection")
+        must_be_teacher(by, "delete a collection")
         self._change(collection_id, deleted_at=datetime.now(UTC))
 
     def deleted(self) -> list[ClassCollection]:
@@ -139,7 +139,7 @@ class Classes:
 
     def restore(self, collection_id: str, by: Visitor) -> None:
         """Brings a deleted collection back, if it is still kept."""
-        _must_be_teacher(by, "restore a collection")
+        must_be_teacher(by, "restore a collection")
         self._change(collection_id, deleted_at=None)
 
     def purge(self) -> None:
@@ -184,10 +184,7 @@ class Classes:
             NotAllowedError: They have one already, or the device has not told who it is.
         """
         if by.id is None:
-            raise NotAllowedError(
-                "Your browser has not said yet who you are: wait a moment and try again, or reload "
-                "the page."
-            )
+            raise NotAllowedError(NOT_KNOWN)
         if writer := self.writer(by):
             raise NotAllowedError(
                 f"This device belongs to {writer.nickname}: only a teacher can change that."
@@ -204,7 +201,7 @@ class Classes:
 
     def rename_writer(self, writer_id: str, nickname: str, by: Visitor) -> None:
         """Changes a nickname. Raises StoreError where it is empty, or somebody else's."""
-        _must_be_teacher(by, "change a nickname")
+        must_be_teacher(by, "change a nickname")
         name = _named(nickname)
         try:
             with self._transaction() as session:
@@ -221,7 +218,7 @@ class Classes:
 
     def remove_writer(self, writer_id: str, by: Visitor) -> None:
         """Forgets a writer and every digit they gave, at once and for good."""
-        _must_be_teacher(by, "remove a writer")
+        must_be_teacher(by, "remove a writer")
         with self._transaction() as session:
             self._touch_collections_of(session, writer_id)
             _forget(session, Drawing.writer_id == writer_id, Attempt.writer_id == writer_id)
@@ -293,7 +290,7 @@ class Classes:
         Returns:
             How many were kept.
         """
-        _must_be_teacher(by, "add digits from paper or from a file")
+        must_be_teacher(by, "add digits from paper or from a file")
         with self._transaction() as session:
             self._must_be_open(session, collection_id)
             taken = set(session.scalars(select(Writer.folded)))
@@ -332,12 +329,12 @@ class Classes:
 
     def set_hidden(self, number: int, by: Visitor, *, is_hidden: bool) -> None:
         """Takes a digit from view and from all that is computed, or brings it back."""
-        _must_be_teacher(by, "hide a digit")
+        must_be_teacher(by, "hide a digit")
         self._change_drawing(number, is_hidden=is_hidden)
 
     def relabel(self, number: int, label: int, by: Visitor) -> None:
         """Says that a digit is another one than was asked for."""
-        _must_be_teacher(by, "relabel a digit")
+        must_be_teacher(by, "relabel a digit")
         if not 0 <= label < CLASS_COUNT:
             raise StoreError("A label is a digit from 0 to 9. Nothing was changed.")
         self._change_drawing(number, label=label)
@@ -367,21 +364,26 @@ class Classes:
         Args:
             hidden: Whether those that were taken from view are among them.
         """
+        return self._given(collection_id, *(() if hidden else (Drawing.is_hidden.is_(False),)))
+
+    def hidden(self, collection_id: str) -> list[Given]:
+        """Those that were taken from view."""
+        return self._given(collection_id, Drawing.is_hidden.is_(True))
+
+    def _given(self, collection_id: str, *conditions: ColumnElement[bool]) -> list[Given]:
         query = (
             select(Drawing, Writer.nickname)
             .join(Writer, Writer.id == Drawing.writer_id)
-            .where(Drawing.collection_id == collection_id)
+            .where(Drawing.collection_id == collection_id, *conditions)
             .order_by(Drawing.number)
         )
-        if not hidden:
-            query = query.where(Drawing.is_hidden.is_(False))
         with self._transaction() as session:
             return [Given(drawing, nickname) for drawing, nickname in session.execute(query)]
 
     def announce(self, lesson: str | None, by: Visitor) -> None:
         """Puts a ready-made lesson on everybody's home page, in place of another; None takes it
         away."""
-        _must_be_teacher(by, "put a lesson on everybody's home page")
+        must_be_teacher(by, "put a lesson on everybody's home page")
         with self._transaction() as session:
             session.execute(delete(Notice).where(Notice.place == HOME))
             if lesson:
@@ -510,8 +512,3 @@ def _unknown(collection_id: str) -> StoreError:
         f"There is no collection {collection_id[:16]!r}. It may have been deleted; ask your "
         "teacher for the link."
     )
-
-
-def _must_be_teacher(by: Visitor, what: str) -> None:
-    if not by.is_teacher:
-        raise NotAllowedError(f"Only a teacher can {what}.")

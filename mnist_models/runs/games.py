@@ -120,12 +120,15 @@ class Games:
     def for_jury(self, collection_id: str, by: Visitor) -> Attempt | None:
         """The oldest attempt of somebody else on which this visitor has not voted and which is not
         decided; None if there is none."""
-        for judged in self.judged(collection_id):
-            with self._transaction() as session:
-                has_voted = session.get(Vote, (judged.attempt.number, by.id or ""))
-            if not judged.is_decided and judged.attempt.writer_id != by.id and not has_voted:
-                return judged.attempt
-        return None
+        voted_on = select(Vote.attempt).where(Vote.writer_id == by.id)
+        with self._transaction() as session:
+            has_voted_on = set(session.scalars(voted_on))
+        others = (
+            judged.attempt
+            for judged in self.judged(collection_id)
+            if not judged.is_decided and judged.attempt.writer_id != by.id
+        )
+        return next((one for one in others if one.number not in has_voted_on), None)
 
     def vote(self, number: int, digit: int | None, by: Visitor) -> None:
         """Says which digit an attempt is, None for no digit. A second vote, one on an attempt of

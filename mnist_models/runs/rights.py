@@ -32,6 +32,9 @@ if TYPE_CHECKING:  # importing it imports Dask
 TEACHER_PASSWORD = "TEACHER_PASSWORD"
 # So many wrong passwords may come from one address within so many seconds.
 ATTEMPTS, ATTEMPTS_S = 10, 60
+NOT_KNOWN = (
+    "Your browser has not said yet who you are: wait a moment and try again, or reload the page."
+)
 SECRET = re.compile(r"[0-9a-f]{32,128}")
 
 
@@ -160,7 +163,7 @@ class Rights:
 
     def stop_all(self) -> None:
         """Stops everybody's trainings; a teacher only."""
-        self._must_be_teacher("stop all trainings")
+        must_be_teacher(self.visitor, "stop all trainings")
         for run in self._store.runs():
             if run.in_progress:
                 self._engine().control(run.id, stop=True)
@@ -210,7 +213,7 @@ class Rights:
 
     def delete_checkpoints(self) -> None:
         """See RunStore.delete_checkpoints; a teacher only."""
-        self._must_be_teacher("delete the stored epochs of all runs")
+        must_be_teacher(self.visitor, "delete the stored epochs of all runs")
         self._store.delete_checkpoints()
 
     def _may_start(self, entrants: list[Hyperparameters], trainings: int = 1) -> None:
@@ -247,11 +250,14 @@ class Rights:
     def _must_be_known(self) -> None:
         """What nobody owns, nobody could stop or delete."""
         if not self.visitor.is_known:
-            raise NotAllowedError(
-                "Your browser has not said yet who you are: wait a moment and try again, or reload "
-                "the page."
-            )
+            raise NotAllowedError(NOT_KNOWN)
 
-    def _must_be_teacher(self, what: str) -> None:
-        if not self.visitor.is_teacher:
-            raise NotAllowedError(f"Only a teacher can {what}.")
+
+def must_be_teacher(visitor: Visitor, what: str) -> None:
+    """Raises NotAllowedError for anybody else.
+
+    Args:
+        what: A teacher alone can, such as "begin a collection".
+    """
+    if not visitor.is_teacher:
+        raise NotAllowedError(f"Only a teacher can {what}.")
