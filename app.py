@@ -145,13 +145,7 @@ def draw_and_read(
         page.let_browser_draw(DIGITS_FIRST_S)
     board = canvas.board()
     with st.container(horizontal=True, gap="xsmall"):
-        st.button(
-            "Undo",
-            icon=":material/undo:",
-            on_click=board.undo,
-            disabled=not board.drawing["objects"],
-            key="undo",
-        )
+        canvas.undo_button(board, "undo")
         st.button(
             "Clear",
             icon=":material/delete:",

@@ -201,10 +201,32 @@ def draw(brush_px: int) -> Preparation | None:
     Returns:
         The drawing as the models see it; None when blank.
     """
-    this = board()
+    return draw_on(board(), brush_px)
+
+
+def draw_on(this: Board, brush_px: int = BRUSH_PX) -> Preparation | None:
+    """Shows the canvas with a board that may be another than the one that all pages share.
+
+    Args:
+        brush_px: The width of the brush.
+
+    Returns:
+        The drawing as the models see it; None when blank.
+    """
     if received := show_canvas(this, brush_px):
         this.take(*received)
     return this.preparation
+
+
+def undo_button(this: Board, key: str) -> None:
+    """A button that takes the last stroke back."""
+    st.button(
+        "Undo",
+        icon=":material/undo:",
+        on_click=this.undo,
+        disabled=not this.drawing["objects"],
+        key=key,
+    )
 
 
 def watch_pen() -> None:

@@ -76,6 +76,26 @@ def guarded(draw: Callable[..., None]) -> Callable[..., None]:
     return drawn
 
 
+def attempt(problem: str, change: Callable[..., object], *arguments: Any, **more: Any) -> None:
+    """Does what a button is for. Why it could not be done, a sentence, is kept in the session, for
+    `show_problem`, until the next attempt.
+
+    Args:
+        problem: Its key there.
+    """
+    st.session_state[problem] = None
+    try:
+        change(*arguments, **more)
+    except UnavailableError as error:
+        st.session_state[problem] = str(error)
+
+
+def show_problem(problem: str) -> None:
+    """Says why the last attempt changed nothing, if it did not; see `attempt`."""
+    if sentence := st.session_state.get(problem):
+        st.error(plain(sentence))
+
+
 def let_browser_draw(seconds: float) -> None:
     """Waits before the rest of the page is sent, so that the browser draws what it has received:
     what arrives together is drawn together, once the last of it is there."""

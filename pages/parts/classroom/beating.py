@@ -16,6 +16,7 @@ from mnist_models.runs.classes import gathered
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources, visitors
+from pages.parts.classroom import readings
 
 # In the session: the round that is being played.
 ROUND = "beat-round"
@@ -68,9 +69,10 @@ def begin(collection: ClassCollection, runs: Mapping[str, Run], number: int) -> 
     test = dataset.load().test
     chosen = random.choice(disputed(), DIGITS, replace=False)
     images, labels = test.images[chosen], test.labels[chosen]
-    own = gathered(resources.classes().given(collection.id))
-    if len(own):
-        answers = [_read(run, own.images) for run in runs.values()]
+    given = resources.classes().given(collection.id)
+    if given:
+        own = gathered(given)
+        answers = [readings.of(run.id, given) for run in runs.values()]
         hard = np.flatnonzero(np.any([found != own.labels for found in answers], axis=0))
         taken = random.permutation(hard)[:MOST_OF_THE_CLASS]
         images[: len(taken)], labels[: len(taken)] = own.images[taken], own.labels[taken]

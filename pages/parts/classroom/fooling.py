@@ -8,9 +8,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from mnist_models.data import strokes
 from mnist_models.data.dataset import CLASS_COUNT
-from mnist_models.errors import UnavailableError
 from mnist_models.models.reader import Prediction
 from mnist_models.runs import comparison
 from mnist_models.runs.class_tables import Attempt, ClassCollection
@@ -19,6 +17,7 @@ from mnist_models.runs.games import JURY, standings
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources, visitors
+from pages.parts.classroom.kept import as_kept
 
 # In the session: what the visitor draws, the token of the attempt, why the last one was not taken.
 BOARD, TOKEN, PROBLEM = "fool-board", "fool-token", "fool-problem"
@@ -43,8 +42,7 @@ def play(collection: ClassCollection, runs: Mapping[str, Run]) -> None:
     board: canvas.Board = st.session_state.setdefault(BOARD, canvas.Board())
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
-        if received := canvas.show_canvas(board, canvas.BRUSH_PX):
-            board.take(*received)
+        canvas.draw_on(board)
     read = _read(runs, board)
     with right:
         for network, prediction in read.items():
@@ -64,23 +62,15 @@ def play(collection: ClassCollection, runs: Mapping[str, Run]) -> None:
             on_click=_hand_in,
             args=[collection.id, target, digits, board],
         )
-        is_blank = not board.drawing["objects"]
-        st.button(
-            "Undo",
-            icon=":material/undo:",
-            key="fool-undo",
-            on_click=board.undo,
-            disabled=is_blank,
-        )
+        canvas.undo_button(board, "fool-undo")
         st.button(
             "Clear",
             icon=":material/delete:",
             key="fool-clear",
             on_click=board.clear,
-            disabled=is_blank,
+            disabled=not board.drawing["objects"],
         )
-    if problem := st.session_state.get(PROBLEM):
-        st.error(page.plain(problem))
+    page.show_problem(PROBLEM)
     results(collection.id)
 
 
@@ -111,24 +101,16 @@ def _said(digits: Mapping[str, int], target: int) -> str:
 def _hand_in(
     collection_id: str, target: int, digits: Mapping[str, int], board: canvas.Board
 ) -> None:
-    st.session_state[PROBLEM] = None
-    drawn = strokes.to_text(strokes.from_canvas(board.drawing["objects"]))
-    if drawn is None or board.preparation is None:
-        st.session_state[PROBLEM] = (
-            "This drawing is too long to be kept: draw the digit in a few strokes."
-        )
-        return
-    token = st.session_state.setdefault(TOKEN, secrets.token_hex(8))
-    try:
+    def hand_in() -> None:
+        token = st.session_state.setdefault(TOKEN, secrets.token_hex(8))
         resources.games().hand_in(
-            collection_id, token, target, digits, board.preparation.image, drawn, visitors.me()
+            collection_id, token, target, digits, *as_kept(board), visitors.me()
         )
-    except UnavailableError as error:
-        st.session_state[PROBLEM] = str(error)
-        return
-    del st.session_state[TOKEN]
-    board.clear()
-    st.toast("Handed in: two others decide.", icon=":material/gavel:")
+        del st.session_state[TOKEN]
+        board.clear()
+        st.toast("Handed in: two others decide.", icon=":material/gavel:")
+
+    page.attempt(PROBLEM, hand_in)
 
 
 def _jury(collection: ClassCollection) -> None:

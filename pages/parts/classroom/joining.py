@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from mnist_models.errors import UnavailableError
 from mnist_models.runs.class_tables import ClassCollection, Writer
 from mnist_models.runs.tables import NAME_CHARACTERS
 from pages.parts import page, resources, visitors
@@ -76,14 +75,10 @@ def writer() -> Writer | None:
             help="Everybody in the class can see it. Do not write your full name.",
         )
         st.form_submit_button("Join", type="primary", icon=":material/login:", on_click=_join)
-        if problem := st.session_state.get(PROBLEM):
-            st.error(page.plain(problem))
+        page.show_problem(PROBLEM)
     return None
 
 
 def _join() -> None:
-    st.session_state[PROBLEM] = None
-    try:
-        resources.classes().join(st.session_state[NICKNAME], visitors.me())
-    except UnavailableError as error:
-        st.session_state[PROBLEM] = str(error)
+    nickname = st.session_state[NICKNAME]
+    page.attempt(PROBLEM, resources.classes().join, nickname, visitors.me())

@@ -58,8 +58,7 @@ def collections(chosen: ClassCollection | None) -> None:
         if chosen:
             _change(chosen)
         _restore()
-    if problem := st.session_state.get(PROBLEM):
-        st.error(page.plain(problem))
+    page.show_problem(PROBLEM)
     if chosen:
         with st.container(horizontal=True, gap="small"):
             _invite(chosen)
@@ -71,22 +70,13 @@ def collections(chosen: ClassCollection | None) -> None:
         _keep_brought(chosen)
 
 
-def _try(change: Callable[..., object], *arguments: object, **more: object) -> None:
-    """Does what a button is for; a problem is shown below."""
-    st.session_state[PROBLEM] = None
-    try:
-        change(*arguments, **more)
-    except UnavailableError as error:
-        st.session_state[PROBLEM] = str(error)
-
-
 def _begin() -> None:
     def begin() -> None:
         begun = resources.classes().create(st.session_state[NAME], visitors.me())
         st.query_params[joining.COLLECTION] = begun.id
         st.session_state[NAME] = ""
 
-    _try(begin)
+    page.attempt(PROBLEM, begin)
 
 
 def _change(chosen: ClassCollection) -> None:
@@ -95,8 +85,8 @@ def _change(chosen: ClassCollection) -> None:
         icon=":material/lock:" if chosen.is_open else ":material/lock_open:",
         key="open-or-close",
         help="Nobody can give digits to a closed collection.",
-        on_click=_try,
-        args=[resources.classes().set_open, chosen.id, visitors.me()],
+        on_click=page.attempt,
+        args=[PROBLEM, resources.classes().set_open, chosen.id, visitors.me()],
         kwargs={"is_open": not chosen.is_open},
     )
     with st.popover("Rename or delete", icon=":material/edit:"):
@@ -105,8 +95,8 @@ def _change(chosen: ClassCollection) -> None:
         st.button(
             "Rename",
             key="rename-collection",
-            on_click=lambda: _try(
-                resources.classes().rename, chosen.id, st.session_state[key], visitors.me()
+            on_click=lambda: page.attempt(
+                PROBLEM, resources.classes().rename, chosen.id, st.session_state[key], visitors.me()
             ),
         )
         st.button(
@@ -114,8 +104,8 @@ def _change(chosen: ClassCollection) -> None:
             icon=":material/delete:",
             key="delete-collection",
             help="It can be restored for a day.",
-            on_click=_try,
-            args=[resources.classes().delete, chosen.id, visitors.me()],
+            on_click=page.attempt,
+            args=[PROBLEM, resources.classes().delete, chosen.id, visitors.me()],
         )
 
 
@@ -128,8 +118,8 @@ def _restore() -> None:
                     f"Restore {page.plain(one.name)}",
                     icon=":material/undo:",
                     key=f"restore-{one.id}",
-                    on_click=_try,
-                    args=[resources.classes().restore, one.id, visitors.me()],
+                    on_click=page.attempt,
+                    args=[PROBLEM, resources.classes().restore, one.id, visitors.me()],
                 )
 
 
@@ -197,7 +187,7 @@ def _bring(key: str) -> None:
         except PictureError as error:
             raise UnavailableError(f"{file.name}: {error}") from error
 
-    _try(read)
+    page.attempt(PROBLEM, read)
 
 
 @dataclass(frozen=True)
@@ -319,7 +309,7 @@ def _keep(collection_id: str, digits: Collection, whose: str) -> None:
         resources.classes().add(collection_id, digits, [whose] * count, visitors.me())
         del st.session_state[BROUGHT]
 
-    _try(keep)
+    page.attempt(PROBLEM, keep)
 
 
 def _give_away(chosen: ClassCollection) -> None:
@@ -360,23 +350,26 @@ def _writers(chosen: ClassCollection) -> None:
         st.button(
             "Change the nickname",
             key="change-nickname",
-            on_click=lambda: _try(
-                resources.classes().rename_writer, writer_id, st.session_state[key], visitors.me()
+            on_click=lambda: page.attempt(
+                PROBLEM,
+                resources.classes().rename_writer,
+                writer_id,
+                st.session_state[key],
+                visitors.me(),
             ),
         )
         st.button(
             f"Remove with all {count} digits, for good",
             icon=":material/person_remove:",
             key="remove-writer",
-            on_click=_try,
-            args=[resources.classes().remove_writer, writer_id, visitors.me()],
+            on_click=page.attempt,
+            args=[PROBLEM, resources.classes().remove_writer, writer_id, visitors.me()],
         )
 
 
 def _hidden(chosen: ClassCollection) -> None:
     """The digits that were taken from view, each of which can be brought back."""
-    given = resources.classes().given(chosen.id, hidden=True)
-    hidden = [one for one in given if one.drawing.is_hidden]
+    hidden = resources.classes().hidden(chosen.id)
     if not hidden:
         return
     with st.popover("Hidden digits", icon=":material/visibility_off:", key="hidden-digits"):
@@ -388,7 +381,7 @@ def _hidden(chosen: ClassCollection) -> None:
                     f"Show this {one.drawing.label} by {page.plain(one.nickname)} again",
                     icon=":material/visibility:",
                     key=f"unhide-{number}",
-                    on_click=_try,
-                    args=[resources.classes().set_hidden, number, visitors.me()],
+                    on_click=page.attempt,
+                    args=[PROBLEM, resources.classes().set_hidden, number, visitors.me()],
                     kwargs={"is_hidden": False},
                 )

@@ -4,7 +4,7 @@ accurate they are on this class, and how its digits differ from MNIST's."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, large_type, page, resources, visitors
 from pages.parts.charts import model_comparison
 from pages.parts.charts.palette import COLORS
-from pages.parts.classroom import fooling
+from pages.parts.classroom import fooling, readings
 from pages.parts.classroom.pictures import mosaic, small_picture
 from pages.parts.components import component
 
@@ -114,27 +114,10 @@ def _look(collection_id: str, runs: Mapping[str, Run]) -> Seen:
     if seen is None or seen.state != state:
         given = resources.classes().given(collection_id)
         digits = gathered(given)
-        read = {network: _read(run.id, given) for network, run in runs.items()}
+        read = {network: readings.of(run.id, given) for network, run in runs.items()}
         right = {network: found == digits.labels for network, found in read.items()}
         seen = st.session_state[SEEN] = Seen(state, given, digits, read, right)
     return seen
-
-
-def _read(run_id: str, given: Sequence[Given]) -> np.ndarray:
-    """The digit that a model reads in each image, uint8 (N,); each image is read once."""
-    known = _known(run_id)
-    if new := [one for one in given if one.drawing.number not in known]:
-        with resources.while_loading():
-            reader = resources.classifier(run_id)
-        digits = reader.predictions(np.stack([one.image for one in new])).digits
-        known.update(zip((one.drawing.number for one in new), digits.tolist(), strict=True))
-    return np.array([known[one.drawing.number] for one in given], np.uint8)
-
-
-@st.cache_resource(show_spinner=False, max_entries=16)
-def _known(run_id: str) -> dict[int, int]:
-    """What a model has read so far, by the numbers of the digits."""
-    return {}
 
 
 def _accuracy(network: str, run: Run, right: differences.Share) -> None:

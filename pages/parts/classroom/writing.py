@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from mnist_models.data import strokes
 from mnist_models.data.dataset import CLASS_COUNT
-from mnist_models.errors import UnavailableError
 from mnist_models.runs.class_tables import ClassCollection, Drawing
 from pages.parts import canvas, page, resources, visitors
+from pages.parts.classroom.kept import as_kept
 from pages.parts.classroom.pictures import small_picture
 
 # In the session: what is asked for, what the visitor has drawn of it, and why the last digit could
@@ -36,12 +35,15 @@ class Request(NamedTuple):
     digit: int
 
 
-def ask(collection_id: str) -> Request:
+def ask(collection_id: str, own: Sequence[Drawing]) -> Request:
     """What this visitor is asked to write now: one of the digits that they gave least often, at
-    random, and never the same digit twice in a row."""
+    random, and never the same digit twice in a row.
+
+    Args:
+        own: What they gave to this collection, the last one first.
+    """
     request: Request | None = st.session_state.get(REQUEST)
     if request is None or request.collection_id != collection_id:
-        own = resources.classes().own(collection_id, visitors.me())
         request = Request(secrets.token_hex(8), collection_id, next_digit(own))
         st.session_state[REQUEST] = request
     return request
@@ -59,12 +61,11 @@ def next_digit(own: Sequence[Drawing]) -> int:
 @page.guarded
 def write(collection: ClassCollection) -> None:
     """Asks for one digit after the other. A fragment: a stroke redraws this and nothing else."""
-    request = ask(collection.id)
+    own = resources.classes().own(collection.id, visitors.me())
+    request = ask(collection.id, own)
     board: canvas.Board = st.session_state.setdefault(BOARD, canvas.Board())
     st.markdown(f"## Write a **{request.digit}**")
-    if received := canvas.show_canvas(board, canvas.BRUSH_PX):
-        board.take(*received)
-    is_blank = not board.drawing["objects"]
+    canvas.draw_on(board)
     with st.container(horizontal=True, gap="small"):
         # Another button for each request: a press that arrives after its answer was kept, because
         # the connection was lost in between, is a press of nothing.
@@ -75,51 +76,24 @@ def write(collection: ClassCollection) -> None:
             key=f"done-{request.token}",
             on_click=_give,
             args=[request, board],
-            disabled=is_blank,
+            disabled=not board.drawing["objects"],
         )
-        st.button(
-            "Undo",
-            icon=":material/undo:",
-            key="class-undo",
-            on_click=board.undo,
-            disabled=is_blank,
-        )
-    if problem := st.session_state.get(PROBLEM):
-        st.error(page.plain(problem))
-    own = resources.classes().own(collection.id, visitors.me())
-    st.caption(
-        f"You have given **{len(own)}** digit{'s' * (len(own) != 1)}. Thank you!" * bool(own)
-    )
+        canvas.undo_button(board, "class-undo")
+    page.show_problem(PROBLEM)
     if own:
+        st.caption(f"You have given **{len(own)}** digit{'s' * (len(own) != 1)}. Thank you!")
         _own(own)
 
 
 def _give(request: Request, board: canvas.Board) -> None:
-    st.session_state[PROBLEM] = None
-    drawn = strokes.to_text(strokes.from_canvas(board.drawing["objects"]))
-    if board.preparation is None:
-        st.session_state[PROBLEM] = "There is nothing on the canvas that could be kept: draw first."
-        return
-    if drawn is None:
-        st.session_state[PROBLEM] = (
-            "This drawing is too long to be kept: take strokes back with Undo, and draw the digit "
-            "in a few strokes."
-        )
-        return
-    try:
+    def give() -> None:
         resources.classes().give(
-            request.collection_id,
-            request.token,
-            request.digit,
-            board.preparation.image,
-            drawn,
-            visitors.me(),
+            request.collection_id, request.token, request.digit, *as_kept(board), visitors.me()
         )
-    except UnavailableError as error:
-        st.session_state[PROBLEM] = str(error)
-        return
-    st.session_state.pop(REQUEST, None)
-    board.clear()
+        st.session_state.pop(REQUEST, None)
+        board.clear()
+
+    page.attempt(PROBLEM, give)
 
 
 def _own(own: Sequence[Drawing]) -> None:
@@ -153,9 +127,8 @@ def _own(own: Sequence[Drawing]) -> None:
 
 
 def _take_back(numbers: Sequence[int]) -> None:
-    st.session_state[PROBLEM] = None
-    try:
+    def take_back() -> None:
         for number in numbers:
             resources.classes().take_back(number, visitors.me())
-    except UnavailableError as error:
-        st.session_state[PROBLEM] = str(error)
+
+    page.attempt(PROBLEM, take_back)

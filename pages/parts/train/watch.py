@@ -4,7 +4,7 @@ ended."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,8 +156,8 @@ def _stop_all(listed: Entries) -> None:
             "Stop all trainings",
             icon=":material/front_hand:",
             key="stop-all",
-            on_click=_try,
-            args=[visitors.rights().stop_all],
+            on_click=page.attempt,
+            args=[PROBLEM, visitors.rights().stop_all],
         )
 
 
@@ -404,8 +404,7 @@ def _controls(going: Sequence[tuple[Run, Live]]) -> None:
     ]
     stopping = all(live.wanted.stop for _, live in going)
     holding = any(live.wanted.hold_at is not None for _, live in learning)
-    if problem := st.session_state.get(PROBLEM):
-        st.error(page.plain(problem))
+    page.show_problem(PROBLEM)
     if not going or all(live.state == RunState.MEASURING for _, live in going):
         return
     if not all(visitors.me().may_change(run) for run, _ in going):
@@ -455,17 +454,8 @@ def _controls(going: Sequence[tuple[Run, Live]]) -> None:
                 _learning_rate(run, live)
 
 
-def _try(change: Callable[..., None], *arguments: Any, **more: Any) -> None:
-    """Does what a button is for; a problem is shown where the controls are."""
-    st.session_state[PROBLEM] = None
-    try:
-        change(*arguments, **more)
-    except UnavailableError as error:
-        st.session_state[PROBLEM] = str(error)
-
-
 def _control(going: Sequence[tuple[Run, Live]], **wanted: Any) -> None:
-    _try(visitors.rights().control, [run.id for run, _ in going], **wanted)
+    page.attempt(PROBLEM, visitors.rights().control, [run.id for run, _ in going], **wanted)
 
 
 def _step(going: Sequence[tuple[Run, Live]]) -> None:
@@ -494,7 +484,7 @@ def _learning_rate(run: Run, live: Live) -> None:
 
 
 def _change_rate(run_id: str, key: str) -> None:
-    _try(visitors.rights().control, [run_id], learning_rate=st.session_state[key])
+    page.attempt(PROBLEM, visitors.rights().control, [run_id], learning_rate=st.session_state[key])
 
 
 def _outcome(run: Run, in_race: bool) -> None:
