@@ -7,6 +7,8 @@ knows).
 
 import functools
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,8 @@ from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.runs import class_tables  # noqa: F401, so that its tables are known
 from mnist_models.runs.tables import Base, Run, StoreError
 
+# So long a second writer waits, and so often it looks again where SQLite does not wait by itself.
+BUSY_S, RETRY_S = 10, 0.01
 DEFAULT_FILE = Path(__file__).parents[2] / "saved" / "runs.sqlite3"
 
 
@@ -144,6 +148,16 @@ def _without_password(url: str) -> str:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     """Readers do not wait for the writer, and a second writer waits instead of failing."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA busy_timeout=10000")
+    connection.execute(f"PRAGMA busy_timeout={1000 * BUSY_S}")
     connection.execute("PRAGMA foreign_keys=ON")
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        # Of two processes that turn it on in a new file at the same moment, SQLite tells one at
+        # once that the file is locked: for this it does not wait.
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_S)
