@@ -1,5 +1,7 @@
 """Train: choose hyperparameters, train a model or race both, watch them learn."""
 
+from dataclasses import dataclass, field
+
 import streamlit as st
 
 from mnist_models.errors import UnavailableError
@@ -11,6 +13,16 @@ from pages.parts.train import bets, form, images, network, projector, share, wat
 # In large type, the smallest width of a column of the form.
 FORM_PX = 230
 NAME = "run-name"
+# In the session: the press of the button that is being answered.
+PRESS = "train-press"
+
+
+@dataclass
+class Press:
+    """One press of the button that starts. It is told once, and what a device says of itself, a
+    moment after a page has opened, ends a redrawing anywhere: what is kept here is done once."""
+
+    run_ids: list[str] = field(default_factory=list)
 
 
 @page.guarded
@@ -68,7 +80,7 @@ def choose_and_start(watched: str | None) -> None:
         else:
             network.count(*chosen.entrants.values())
     with start_row:
-        is_started = start(chosen)
+        start(chosen)
     with right:
         if chosen.is_race and not chosen.problems:
             network.show_both(chosen.entrants)
@@ -82,18 +94,15 @@ def choose_and_start(watched: str | None) -> None:
             share.settings(chosen)
             source = chosen.learning.material.source if chosen.learning else None
             images.show_samples(next(iter(chosen.entrants.values())), source)
-    if is_started:
-        begin(chosen)
+    if press := st.session_state.get(PRESS):
+        begin(chosen, press)
 
 
-def start(chosen: form.Form) -> bool:
+def start(chosen: form.Form) -> None:
     """What is trained, the bet on a race, the name, and the button that starts.
 
     Args:
         chosen: The form.
-
-    Returns:
-        Whether the button was pressed.
     """
     if st.session_state.pop("run-has-begun", False):  # the next one has a name and a bet of its own
         st.session_state[NAME], st.session_state[bets.BET] = "", None
@@ -112,38 +121,50 @@ def start(chosen: form.Form) -> bool:
         if chosen.is_race
         else f"Train this {NETWORKS[st.session_state['network']].title}"
     )
-    return st.button(
+    st.button(
         label,
         type="primary",
         icon=":material/flag:" if chosen.is_race else ":material/play_arrow:",
         # Until the device has said whose run it will be, which takes a moment.
         disabled=not chosen.entrants or not visitors.me().is_known,
         key="train-start",
+        on_click=_press,
     )
 
 
-def begin(chosen: form.Form) -> None:
-    """Starts what was chosen, and shows it.
+def _press() -> None:
+    st.session_state[PRESS] = Press()
+
+
+def begin(chosen: form.Form, press: Press) -> None:
+    """Starts what was chosen, once, and shows it.
 
     Args:
         chosen: The form.
+        press: What this answers.
     """
     name = st.session_state[NAME].strip() or None
+    rights = visitors.rights()
     try:
-        if chosen.is_race:
-            run_ids = visitors.rights().race(chosen.entrants.values(), name)
+        if press.run_ids:
+            pass  # The redrawing that started them was ended before it could show them.
+        elif chosen.is_race:
+            press.run_ids = rights.race(chosen.entrants.values(), name)
         else:
             (hyperparameters,) = chosen.entrants.values()
             material = chosen.learning.loaded() if chosen.learning else None
-            run_ids = [visitors.rights().start(hyperparameters, name, material)]
+            press.run_ids = [rights.start(hyperparameters, name, material)]
     except UnavailableError as error:
+        del st.session_state[PRESS]
         st.error(page.plain(error))
         return
-    selection.select_when_finished(dict(zip(chosen.entrants, run_ids, strict=True)))
-    st.session_state["run-has-begun"] = True
+    first = press.run_ids[0]
+    selection.select_when_finished(dict(zip(chosen.entrants, press.run_ids, strict=True)))
     if chosen.is_race:
-        bets.keep(run_ids[0], st.session_state[bets.BET])
-    watch.show(run_ids[0])
+        bets.keep(first, st.session_state[bets.BET])
+    watch.show(first)
+    st.session_state["run-has-begun"] = True
+    del st.session_state[PRESS]
     st.rerun()
 
 

@@ -4,6 +4,7 @@ import io
 import re
 import time
 import zipfile
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -265,6 +266,15 @@ def test_training_from_the_page_ends_in_a_network_that_is_chosen_for_drawing(sto
     assert any(metric.label == "Test accuracy" for metric in app.metric)
     app.switch_page("app.py").run()
     assert app.selectbox(key="reads-dnn").value == run_id
+
+
+def test_a_press_whose_answer_was_ended_halfway_starts_no_second_run(store, finished_run):
+    runs = len(store.runs())
+    started = SimpleNamespace(run_ids=[finished_run.id])
+    app = page(**{"network": finished_run.network, "train-press": started}).run()
+    assert not app.exception
+    assert app.session_state["run"] == finished_run.id and "train-press" not in app.session_state
+    assert len(store.runs()) == runs
 
 
 def test_dnn_and_cnn_values_are_kept_apart():
