@@ -126,7 +126,7 @@ def see_why(
     else:
         script, query = "pages/breaking.py", {"distortion": contrast.corruption}
         change = f"With more and more distortion ({CORRUPTIONS[contrast.corruption].title.lower()})"
-    st.markdown(f"{change}, it is still read as {comparison.a_digit(label)} by {shares}.")
+    st.markdown(f"{change}, it is read as {comparison.a_digit(label)} by {shares}.")
     st.page_link(
         script,
         label="See why",
