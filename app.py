@@ -243,7 +243,7 @@ def read(run: Run, preparation: Preparation | None) -> Prediction | None:
     """
     if not preparation:
         return None
-    with resources.while_loading():
+    with resources.while_loading([run]):
         classifier = resources.classifier(run.id)
     return classifier.read(preparation.image)
 

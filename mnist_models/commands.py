@@ -429,10 +429,16 @@ def _chosen(store: RunStore, network: str, run_id: str | None) -> Run:
     return run
 
 
+def _load_what_reads(*runs: Run) -> None:
+    """Imports TensorFlow, where one of these models came from a file; others read without it."""
+    if any(run.imported for run in runs):
+        tensorflow_loader.load()
+
+
 def evaluate_run(options: argparse.Namespace) -> int:
     store = RunStore()
     run = _chosen(store, options.network, options.run)
-    tensorflow_loader.load()
+    _load_what_reads(run)
     from mnist_models.models.evaluation import evaluate
     from mnist_models.runs.loading import load_reader
 
@@ -477,7 +483,7 @@ def predict(options: argparse.Namespace) -> int:
         return 1
     store = RunStore()
     chosen = {network: _chosen(store, network, getattr(options, network)) for network in NETWORKS}
-    tensorflow_loader.load()
+    _load_what_reads(*chosen.values())
     from mnist_models.runs.loading import load_reader
 
     classifiers = {network: load_reader(store, run.id) for network, run in chosen.items()}

@@ -115,7 +115,7 @@ def along(stage: frame.Stage, name: str) -> None:
         ),
     )
     amount = st.session_state[key]
-    with resources.while_loading():
+    with resources.while_loading(runs.values()):
         found = {network: cached.read_along(run.id, image, name) for network, run in runs.items()}
     place = corruption.amounts.index(amount)
     distorted = cached.distorted(image, name)

@@ -63,7 +63,7 @@ def reasons() -> None:
     image, label, runs, _ = stage
     values = {key: st.session_state[key] for key in SETTINGS}
     frame.present(SCRIPT, stage, SETTINGS, values)
-    with resources.while_loading():
+    with resources.while_loading(runs.values()):
         read = {network: resources.classifier(run.id).read(image) for network, run in runs.items()}
     odds = {
         network: attributions.odds(

@@ -144,7 +144,7 @@ def draw_and_read(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> N
     with middle:
         reading.shuffled()
     predictions = {}
-    with right, resources.while_loading():
+    with right, resources.while_loading([*original.values(), *shuffled.values()]):
         for kind, runs in (("original", original), ("shuffled", shuffled)):
             st.markdown(f"**{kind.capitalize()} pixels**")
             with st.container(horizontal=True):

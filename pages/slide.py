@@ -74,7 +74,7 @@ def maps(stage: frame.Stage, prepared: bool) -> None:
         prepared: Whether the digit is re-centred at each position.
     """
     image, label, runs, _ = stage
-    with resources.while_loading():
+    with resources.while_loading(runs.values()):
         found = {
             network: cached.read_everywhere(run.id, image, prepared)
             for network, run in runs.items()

@@ -74,7 +74,7 @@ def replayed() -> None:
             icon=":material/gesture:",
         )
         return
-    with resources.while_loading():
+    with resources.while_loading(runs.values()):
         read = {network: cached.read_replay(run.id, objects) for network, run in runs.items()}
     decisions = {
         network: strokes.decide(read[network], run.measured.confidence_threshold)

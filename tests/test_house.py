@@ -21,8 +21,8 @@ WINGS = {
     ),
     "settings": ("hyperparameters", "links", "script", "notebook", "recipes"),
     "models": (
-        "intervals", "predictions", "calibration", "reader", "portable", "networks", "classifier",
-        "evaluation", "formats", "saving", "fast_layers", "precision",
+        "intervals", "predictions", "calibration", "reader", "folded", "portable", "swift",
+        "networks", "classifier", "evaluation", "formats", "saving", "fast_layers", "precision",
     ),
     "imports": (
         "refusal", "containers", "protobuf", "description", "hdf5", "layers", "keras_config",

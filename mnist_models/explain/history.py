@@ -12,13 +12,8 @@ import tensorflow as tf
 
 from mnist_models.explain.activations import Activations, Inspector, templates
 from mnist_models.models import networks
-from mnist_models.models.classifier import (
-    WeightsError,
-    assign_weights,
-    pack_half,
-    read_weights,
-    weights_of,
-)
+from mnist_models.models.classifier import assign_weights, pack_half, read_weights, weights_of
+from mnist_models.models.folded import WeightsError
 from mnist_models.runs.loading import load_classifier
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, RunState, StoreError

@@ -1,6 +1,5 @@
 """A trained network compiled to read digits: uint8 images in, the probability of each digit out."""
 
-import io
 from collections.abc import Iterator, Mapping
 
 import keras
@@ -9,14 +8,11 @@ import tensorflow as tf
 
 from mnist_models.data import dataset, npz
 from mnist_models.data.dataset import IMAGE_SIZE_PX, SCRAMBLE
-from mnist_models.models import networks
+from mnist_models.models import folded, networks
+from mnist_models.models.folded import WeightsError
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.models.reader import Reader
 from mnist_models.settings.hyperparameters import Hyperparameters
-
-
-class WeightsError(ValueError):
-    """Weights that do not belong to the network they are meant for, or cannot be read."""
 
 
 class Classifier(Reader):
@@ -133,10 +129,7 @@ def unpack_weights(network: keras.Model, weights: bytes) -> None:
 def read_weights(network: keras.Model, weights: bytes) -> dict[str, np.ndarray]:
     """The weights in such an archive, by name, for a network that stays as it is. Raises
     WeightsError as `unpack_weights`."""
-    try:
-        arrays = npz.read(io.BytesIO(weights))
-    except npz.ArchiveError as error:
-        raise WeightsError(f"The weights cannot be read ({error}).") from error
+    arrays = folded.read(weights)
     expected = {
         name: (tuple(variable.shape), variable.dtype)
         for name, variable in _variables(network).items()

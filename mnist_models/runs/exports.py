@@ -21,8 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mnist_models.data import dataset
 from mnist_models.models import networks, saving
 from mnist_models.models.calibration import COLDEST, HOTTEST
-from mnist_models.models.classifier import Classifier, WeightsError, pack_weights
+from mnist_models.models.classifier import Classifier, pack_weights
 from mnist_models.models.evaluation import evaluate
+from mnist_models.models.folded import WeightsError
 from mnist_models.models.formats import FORMATS
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.runs import race

@@ -1,18 +1,24 @@
 """From a run in the store to its model, ready to classify; and from somebody's file to a run."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from mnist_models.data import dataset
-from mnist_models.imports import imported
-from mnist_models.imports.bring import Brought
-from mnist_models.imports.diagnosis import Diagnosis
-from mnist_models.models.classifier import Classifier, WeightsError
-from mnist_models.models.evaluation import evaluate
+from mnist_models.models.folded import WeightsError
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.models.reader import Reader
+from mnist_models.models.swift import SwiftReader
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, StoreError
 from mnist_models.training.progress import Measured
+
+if TYPE_CHECKING:  # importing them imports TensorFlow
+    from mnist_models.imports.bring import Brought
+    from mnist_models.imports.diagnosis import Diagnosis
+    from mnist_models.models.classifier import Classifier
 
 # What a network from a file is nearest to: whether it is convolutional, to a key of NETWORKS.
 NEAREST = {False: "dnn", True: "cnn"}
@@ -26,22 +32,36 @@ def load_reader(store: RunStore, run_id: str) -> Reader:
         RefusedError: The file cannot be used any more.
     """
     run = store.run(run_id)
+    weights = store.weights(run_id)
     if run.imported:
-        return imported.reopened(store.weights(run_id), run.imported)
-    return load_classifier(store, run_id)
+        from mnist_models.imports import imported
+
+        return imported.reopened(weights, run.imported)
+    with _fitting(run):
+        return SwiftReader(run.hyperparameters, weights, run.measured.confidence_threshold)
 
 
 def load_classifier(store: RunStore, run_id: str) -> Classifier:
-    """The model of a finished or stopped run, or a pretrained one.
+    """The same of a run that is not somebody's file, with its network, for what looks between its
+    layers.
 
     Raises:
         StoreError: When there is none, or it came from a file.
     """
+    from mnist_models.models.classifier import Classifier
+
     run = store.run(run_id)
-    try:
+    weights = store.weights(run_id)
+    with _fitting(run):
         return Classifier.from_weights(
-            run.hyperparameters, store.weights(run_id), run.measured.confidence_threshold
+            run.hyperparameters, weights, run.measured.confidence_threshold
         )
+
+
+@contextmanager
+def _fitting(run: Run) -> Iterator[None]:
+    try:
+        yield
     except WeightsError as error:
         raise StoreError(f"{run.label} cannot be used: {error} Choose another run.") from error
 
@@ -58,6 +78,9 @@ def feed_by_hand(store: RunStore, run_id: str, place: int) -> None:
         StoreError: There is no such run, or it cannot be kept.
         RefusedError: The file cannot be used any more.
     """
+    from mnist_models.imports import imported
+    from mnist_models.models.evaluation import evaluate
+
     run = store.run(run_id)
     assert run.imported
     card, quality = imported.fed_by_hand(store.weights(run_id), run.imported, place)
@@ -89,6 +112,9 @@ def keep_imported(
         RefusedError: There is no network in the file, or none that can be used here.
         StoreError: It cannot be kept.
     """
+    from mnist_models.imports import imported
+    from mnist_models.models.evaluation import evaluate
+
     brought, found = imported.examined(content, config, progress)
     if not found.usable:
         return None, brought, found

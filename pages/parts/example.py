@@ -25,7 +25,7 @@ def play(runs: Mapping[str, Run]) -> None:
     before that is drawn.
 
     Args:
-        runs: The two models, by kind, whose answers are shown as soon as TensorFlow is loaded.
+        runs: The two models, by kind, whose answers are shown as soon as the first ones are loaded.
     """
     # A container in any case: what follows must not move when the example goes.
     with st.container():
@@ -35,8 +35,6 @@ def play(runs: Mapping[str, Run]) -> None:
 
 def _played(runs: Mapping[str, Run]) -> dict[str, Any]:
     """What the browser plays."""
-    loading = resources.tensorflow()
-    can_read = loading.is_over and not loading.problem
     objects = json.dumps(canvas.objects_of(EXAMPLE.drawing(canvas.BRUSH_PX).strokes))
     replay = cached.replay(objects)
     return {
@@ -53,7 +51,7 @@ def _played(runs: Mapping[str, Run]) -> dict[str, Any]:
                     answer(read, run.measured.confidence_threshold)
                     for read in cached.read_replay(run.id, objects)
                 ]
-                if can_read
+                if resources.tensorflow().can_read
                 else [],
             }
             for network, run in runs.items()

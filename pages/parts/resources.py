@@ -10,7 +10,7 @@ import atexit
 import gc
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from mnist_models.data import dataset, npz
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.errors import UnavailableError
 from mnist_models.models import portable
+from mnist_models.models.folded import WeightsError
 from mnist_models.models.predictions import Predictions
 from mnist_models.models.reader import Reader
 from mnist_models.runs import pretrained, worker
@@ -80,9 +81,11 @@ def engine() -> Engine:
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def classifier(run_id: str) -> Reader:
-    """The model of a run, compiled. The first time takes a tenth of a second, and TensorFlow's
-    import."""
-    tensorflow().wait()
+    """The model of a run, ready to read. A model from a file, the first time, takes a tenth of a
+    second, and TensorFlow's import."""
+    if store().run(run_id).imported:
+        tensorflow().wait()
+    # Imports ONNX Runtime.
     from mnist_models.runs.loading import load_reader
 
     reader = load_reader(store(), run_id)
@@ -91,21 +94,23 @@ def classifier(run_id: str) -> Reader:
     return reader
 
 
+@st.cache_resource(show_spinner=False, max_entries=32)
 def trained_here(run_id: str) -> Classifier:
-    """The same, where a lesson looks at what happens between the layers.
+    """The same, compiled, where a lesson looks at what happens between the layers.
 
     Raises:
         UnavailableError: The model came from a file, and has layers that lessons do not know.
     """
-    reader = classifier(run_id)
-    from mnist_models.models.classifier import Classifier
+    run = store().run(run_id)
+    if run.imported:
+        raise UnavailableError(
+            f"{run.label} came from a file, and this view needs the layers of a model that was "
+            "trained here: choose another model."
+        )
+    tensorflow().wait()
+    from mnist_models.runs.loading import load_classifier
 
-    if isinstance(reader, Classifier):
-        return reader
-    raise UnavailableError(
-        f"{store().run(run_id).label} came from a file, and this view needs the layers of a model "
-        "that was trained here: choose another model."
-    )
+    return load_classifier(store(), run_id)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -114,7 +119,7 @@ def for_browser(run_id: str) -> bytes | None:
     none. Needs no TensorFlow."""
     try:
         return portable.pack(store().run(run_id).hyperparameters, store().weights(run_id))
-    except (StoreError, npz.ArchiveError, KeyError, ValueError) as error:
+    except (StoreError, WeightsError) as error:
         # Reading with it on the server says what is wrong.
         logging.getLogger(__name__).info("%s cannot be read in a browser: %s", run_id, error)
         return None
@@ -274,6 +279,8 @@ class Loading:
     def __init__(self) -> None:
         # Why TensorFlow cannot be used, a sentence, as soon as that is known.
         self.problem = tensorflow_loader.machine_problem()
+        # Whether the models of the first page are there: they read without TensorFlow.
+        self.can_read = False
         self._over = threading.Event()
         self._begun = threading.Lock()
 
@@ -300,6 +307,9 @@ class Loading:
 
     def _load(self) -> None:
         try:
+            for network in NETWORKS:
+                classifier(pretrained.PREFIX + network)
+            self.can_read = True
             tensorflow_loader.load()
             import keras
 
@@ -323,9 +333,7 @@ def tensorflow() -> Loading:
 
 
 def _make_ready() -> None:
-    """Loads what the first drawing and the first training need."""
-    for network in NETWORKS:
-        classifier(pretrained.PREFIX + network)
+    """Loads what the first chart and the first training need."""
     import altair  # noqa: F401, half a second that the first chart need not wait for
 
     for network in NETWORKS:  # imports scikit-learn
@@ -338,12 +346,17 @@ def _make_ready() -> None:
         engine().connect()
 
 
-def while_loading() -> AbstractContextManager[None]:
-    """Shows that TensorFlow is loading, if it still is, while the body of the `with` waits for
-    it."""
-    return (
-        nullcontext() if tensorflow().is_over else st.spinner("TensorFlow is loading (only once) …")
-    )
+def while_loading(read_with: Iterable[Run] | None = None) -> AbstractContextManager[None]:
+    """Shows that TensorFlow is loading, if it still is, while the body of the `with` waits for it.
+
+    Args:
+        read_with: The models, if that is all that it is needed for: only those from files are read
+            with through TensorFlow.
+    """
+    is_needed = read_with is None or any(run.imported for run in read_with)
+    if tensorflow().is_over or not is_needed:
+        return nullcontext()
+    return st.spinner("TensorFlow is loading (only once) …")
 
 
 @st.cache_resource(show_spinner=False)

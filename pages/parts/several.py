@@ -85,7 +85,7 @@ def find(
     kept = st.session_state.get(KEPT)
     if kept is None or kept[0] is not preparation or kept[1] != asked:
         try:
-            with resources.while_loading():
+            with resources.while_loading(runs.values()):
                 models = {network: resources.classifier(run.id) for network, run in runs.items()}
         except UnavailableError:
             return None

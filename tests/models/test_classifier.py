@@ -14,7 +14,8 @@ from keras.utils import clear_session  # the pages, in the same process, turn of
 
 from mnist_models.data import dataset
 from mnist_models.models import networks
-from mnist_models.models.classifier import Classifier, WeightsError, pack_weights, unpack_weights
+from mnist_models.models.classifier import Classifier, pack_weights, unpack_weights
+from mnist_models.models.folded import WeightsError
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from tests.conftest import name_of
 

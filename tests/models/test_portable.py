@@ -10,6 +10,7 @@ from scipy.special import erf, expit, softmax
 from mnist_models.data import dataset, npz
 from mnist_models.models import networks, portable
 from mnist_models.models.classifier import Classifier, weights_of
+from mnist_models.models.folded import WeightsError
 from mnist_models.settings.hyperparameters import (
     ACTIVATIONS,
     CnnHyperparameters,
@@ -114,9 +115,14 @@ def test_weights_for_which_half_precision_has_no_room_have_no_file(value):
 
 def test_damaged_weights_and_those_of_another_network_are_refused():
     hyperparameters = DnnHyperparameters(hidden_units=(8,))
-    with pytest.raises(npz.ArchiveError):
-        portable.pack(hyperparameters, b"damaged")
-    with pytest.raises(ValueError, match="dense_1 are those of another network"):
-        portable.pack(hyperparameters, npz.write(weights_of(networks.build(CnnHyperparameters()))))
-    with pytest.raises(KeyError):
-        portable.pack(CnnHyperparameters(), npz.write(weights_of(networks.build(hyperparameters))))
+    dense, convolutional = (
+        npz.write(weights_of(networks.build(one)))
+        for one in (hyperparameters, CnnHyperparameters())
+    )
+    for values, weights in (
+        (hyperparameters, b"damaged"),
+        (hyperparameters, convolutional),
+        (CnnHyperparameters(), dense),
+    ):
+        with pytest.raises(WeightsError):
+            portable.pack(values, weights)

@@ -7,7 +7,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from mnist_models import tensorflow_loader
-from pages.parts import canvas, page
+from mnist_models.settings.hyperparameters import NETWORKS
+from mnist_models.tensorflow_loader import TensorFlowError
+from pages.parts import canvas, page, resources
+from pages.parts.live import reading
 from tests.pages.conftest import APP
 
 PAGES = sorted(page.PAGES | page.LESSONS)
@@ -36,13 +39,19 @@ def test_every_page_says_what_the_machine_lacks(old_processor, script):
     assert "no AVX instructions" in app.error[0].value
 
 
-def test_a_drawing_stays_and_the_reason_is_said_once_more_on_the_console(old_processor, caplog):
+def test_a_drawing_is_read_all_the_same(old_processor):
     app = AppTest.from_file(APP, default_timeout=60).run()
-    board = canvas.Board()
-    app.session_state["board"] = board
-    with caplog.at_level(logging.ERROR):
-        app.button(key="example").click().run()
+    app.session_state["board"] = canvas.Board()
+    app.button(key="example").click().run()
     assert not app.exception
-    assert app.session_state["board"].preparation is not None
-    assert [metric.value for metric in app.metric] == ["–", "–"]
+    image = app.session_state["board"].preparation.image
+    assert [metric.value for metric in app.metric] == [
+        reading.answer(resources.classifier(f"shipped-{network}").read(image))
+        for network in NETWORKS
+    ]
+
+
+def test_the_reason_is_said_once_more_on_the_console(old_processor, caplog):
+    with caplog.at_level(logging.ERROR), pytest.raises(TensorFlowError, match="no AVX"):
+        resources.tensorflow().wait()
     assert "no AVX instructions" in caplog.text

@@ -9,7 +9,8 @@ import tensorflow as tf
 from mnist_models.data import dataset
 from mnist_models.handwriting.collection import Collection
 from mnist_models.handwriting.splits import hold_out
-from mnist_models.models.classifier import Classifier, WeightsError
+from mnist_models.models.classifier import Classifier
+from mnist_models.models.folded import WeightsError
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from mnist_models.training import loop
 from mnist_models.training.batches import epoch_order

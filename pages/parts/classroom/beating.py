@@ -84,7 +84,7 @@ def begin(collection: ClassCollection, runs: Mapping[str, Run], number: int) -> 
 
 
 def _read(run: Run, images: np.ndarray) -> np.ndarray:
-    with resources.while_loading():
+    with resources.while_loading([run]):
         return resources.classifier(run.id).predictions(images).digits
 
 

@@ -77,7 +77,7 @@ def play(collection: ClassCollection, runs: Mapping[str, Run]) -> None:
 def _read(runs: Mapping[str, Run], board: canvas.Board) -> dict[str, Prediction | None]:
     if not board.preparation:
         return dict.fromkeys(runs)
-    with resources.while_loading():
+    with resources.while_loading(runs.values()):
         return {
             network: resources.classifier(run.id).read(board.preparation.image)
             for network, run in runs.items()

@@ -13,8 +13,7 @@ def of(run_id: str, given: Sequence[Given]) -> np.ndarray:
     """The digit that a model reads in each image, uint8 (N,)."""
     known = _known(run_id)
     if new := [one for one in given if one.drawing.number not in known]:
-        with resources.while_loading():
-            reader = resources.classifier(run_id)
+        reader = resources.classifier(run_id)
         digits = reader.predictions(np.stack([one.image for one in new])).digits
         known.update(zip((one.drawing.number for one in new), digits.tolist(), strict=True))
     return np.array([known[one.drawing.number] for one in given], np.uint8)

@@ -322,8 +322,7 @@ def draw_one() -> None:
 
 def guess(image: np.ndarray) -> int:
     """The prediction of the pretrained CNN: nearly always the digit that was meant."""
-    with resources.while_loading():
-        return resources.classifier(pretrained.PREFIX + list(NETWORKS)[-1]).read(image).digit
+    return resources.classifier(pretrained.PREFIX + list(NETWORKS)[-1]).read(image).digit
 
 
 def show_prediction(

@@ -85,8 +85,7 @@ def _read_by(reader_id: str, run_id: str) -> np.ndarray:
     """What another model reads in the class's digits on which a run was tested, uint8 (N,)."""
     found = resources.store().class_result(run_id)
     assert found
-    with resources.while_loading():
-        return resources.classifier(reader_id).probabilities(found[0].images).argmax(axis=1)
+    return resources.classifier(reader_id).probabilities(found[0].images).argmax(axis=1)
 
 
 def _drawing(run_id: str) -> Prediction | None:
@@ -94,8 +93,7 @@ def _drawing(run_id: str) -> Prediction | None:
     if preparation is None:
         return None
     try:
-        with resources.while_loading():
-            return resources.classifier(run_id).read(preparation.image)
+        return resources.classifier(run_id).read(preparation.image)
     except UnknownRunError:  # the run that it started from was deleted
         return None
 
