@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from benchmarks import drawing, results
-from mnist_models import reading, tensorflow_loader
+from mnist_models import reading
 from mnist_models.data import dataset
 from mnist_models.data.pictures import PictureError, open_picture
 from mnist_models.data.preprocessing import prepare_drawing, prepare_picture
@@ -77,11 +77,10 @@ def main() -> None:
         help="the picture of the pictures misread, each with what the model saw",
     )
     options = parser.parse_args()
-    tensorflow_loader.load()
-    from mnist_models.runs.loading import load_classifier
+    from mnist_models.runs.loading import load_reader
 
     store = RunStore()
-    networks = {network: load_classifier(store, PREFIX + network) for network in NETWORKS}
+    networks = {network: load_reader(store, PREFIX + network) for network in NETWORKS}
     for part, measure in PARTS.items():
         if rows := measure(networks, options):
             results.keep("handwriting", part, rows)
@@ -203,7 +202,7 @@ def on_pairs(networks: dict, options: argparse.Namespace) -> list[results.Row]:
     """Of both pairs that the pages offer: which model alone is right, and sure, about drawings."""
     if not options.strokes:
         return []
-    from mnist_models.runs.loading import load_classifier
+    from mnist_models.runs.loading import load_reader
 
     labels, canvases = drawn_in_four_ways(options)
     images = np.stack([prepare_drawing(one).image for drawn in canvases.values() for one in drawn])
@@ -212,7 +211,7 @@ def on_pairs(networks: dict, options: argparse.Namespace) -> list[results.Row]:
     for pair, title in PAIRS.items():
         right, wrong = [], []  # of each model: where it is, and is sure
         for run_id in pretrained.ids(pair).values():
-            model = load_classifier(RunStore(), run_id)
+            model = load_reader(RunStore(), run_id)
             read = model.predictions(images)
             sure = is_confident(read.confidences, model.confidence_threshold)
             right.append(sure & (read.digits == labels))

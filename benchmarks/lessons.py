@@ -11,7 +11,6 @@ from benchmarks import apps, results
 from benchmarks.browser import launched, visitor
 from benchmarks.page import DRAWN, METRICS, REST_MS, figures, timed
 from benchmarks.results import Row
-from mnist_models import tensorflow_loader
 from mnist_models.data import dataset, shifts
 from mnist_models.data.corruptions import CORRUPTIONS
 from mnist_models.runs import pretrained
@@ -31,11 +30,10 @@ MODELS = {"shipped": "at their best", "teaching": "same training"}
 def measure_claims(folder: Path) -> Iterator[Row]:
     """At how many positions each pretrained pair recognises a digit, and how robust and accurate
     the pairs are."""
-    tensorflow_loader.load()
-    from mnist_models.runs.loading import load_classifier
+    from mnist_models.runs.loading import load_reader
 
     store = RunStore(f"sqlite:///{folder}/runs.sqlite3")
-    readers = {run.id: load_classifier(store, run.id) for run in store.pretrained_runs()}
+    readers = {run.id: load_reader(store, run.id) for run in store.pretrained_runs()}
     for pair in PAIRS:
         shares = {
             network: _recognised(readers[run_id])

@@ -7,7 +7,7 @@ from mnist_models.data import dataset
 from mnist_models.data.numbers import is_page, lines
 from mnist_models.data.preprocessing import prepare_found
 from mnist_models.runs import pretrained
-from mnist_models.runs.loading import load_classifier
+from mnist_models.runs.loading import load_reader
 from mnist_models.runs.store import RunStore
 from mnist_models.settings.hyperparameters import NETWORKS
 from tests.data import scenes
@@ -17,7 +17,7 @@ TEST = dataset.load().test
 
 @pytest.fixture(scope="module")
 def models():
-    return [load_classifier(RunStore(), pretrained.PREFIX + network) for network in NETWORKS]
+    return [load_reader(RunStore(), pretrained.PREFIX + network) for network in NETWORKS]
 
 
 @pytest.fixture

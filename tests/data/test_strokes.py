@@ -15,7 +15,7 @@ from PIL import Image
 from mnist_models.data import strokes
 from mnist_models.data.preprocessing import prepare_drawing, prepare_ink
 from mnist_models.data.strokes import Drawing, Moment
-from mnist_models.runs.loading import load_classifier
+from mnist_models.runs.loading import load_reader
 from mnist_models.runs.pretrained import PREFIX
 from mnist_models.runs.store import RunStore
 
@@ -106,7 +106,7 @@ def test_a_drawing_looks_as_in_a_real_browser(told):
     difference = np.abs(255 - canvas.astype(int) - ours)
     assert difference.mean() < 1 and (difference > 128).sum() < 20
     for network in ("dnn", "cnn"):
-        reader = load_classifier(RunStore(), PREFIX + network)
+        reader = load_reader(RunStore(), PREFIX + network)
         in_browser, here = reader.probabilities(
             np.stack([prepare_drawing(canvas).image, prepare_ink(ours).image])
         )
@@ -275,7 +275,7 @@ def test_every_example_has_several_strokes_on_the_canvas_and_is_read_in_the_end(
     )
     image = prepare_ink(strokes.ink(drawing)).image
     for network in ("dnn", "cnn"):
-        reading = load_classifier(RunStore(), PREFIX + network).read(image)
+        reading = load_reader(RunStore(), PREFIX + network).read(image)
         assert reading.digit == example.digit and reading.is_confident
 
 

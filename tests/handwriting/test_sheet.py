@@ -10,6 +10,9 @@ from PIL import Image, ImageOps
 from mnist_models.data.pictures import PictureError
 from mnist_models.handwriting import sheet
 from mnist_models.handwriting.sheet_photo import cut_up
+from mnist_models.runs import pretrained
+from mnist_models.runs.loading import load_reader
+from mnist_models.runs.store import RunStore
 from tests.handwriting import photos
 
 # A photo that is quick to make; the sheet has 4 pixels a mm on it.
@@ -83,19 +86,14 @@ def test_a_scan_is_cut_up_and_its_only_digits_found(blank):
     assert_cut_right(cut_up(photos.jpeg(255 * page)), chosen)
 
 
-@pytest.mark.tensorflow
 def test_the_cnn_reads_what_was_cut_out_of_a_large_photo(blank, tmp_path):
-    from mnist_models.runs import pretrained
-    from mnist_models.runs.loading import load_classifier
-    from mnist_models.runs.store import RunStore
-
     random = np.random.default_rng(6)
     page = blank.copy()
     chosen = photos.fill(page, random, darkness=(0.5, 0.95))
     boxes = cut_up(photos.photographed(page, random, (3000, 4000), quarter=2, turned=10))
     assert_cut_right(boxes, chosen)
     run_id = pretrained.ids("shipped")["cnn"]
-    cnn = load_classifier(RunStore(f"sqlite:///{tmp_path}/runs.sqlite3"), run_id)
+    cnn = load_reader(RunStore(f"sqlite:///{tmp_path}/runs.sqlite3"), run_id)
     read = cnn.probabilities(np.array([one.image for one in boxes])).argmax(axis=1)
     assert np.mean(read == [one.label for one in boxes]) >= 0.95
 
