@@ -27,6 +27,7 @@ from mnist_models.models.calibration import expected_calibration_error, tempered
 from mnist_models.reading import Reading, Unread
 from mnist_models.runs import comparison, pretrained
 from mnist_models.runs.comparison import Box
+from mnist_models.runs.loading import load_reader
 from mnist_models.runs.pretrained import PREFIX
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run
@@ -77,8 +78,6 @@ def main() -> None:
         help="the picture of the pictures misread, each with what the model saw",
     )
     options = parser.parse_args()
-    from mnist_models.runs.loading import load_reader
-
     store = RunStore()
     networks = {network: load_reader(store, PREFIX + network) for network in NETWORKS}
     for part, measure in PARTS.items():
@@ -202,8 +201,6 @@ def on_pairs(networks: dict, options: argparse.Namespace) -> list[results.Row]:
     """Of both pairs that the pages offer: which model alone is right, and sure, about drawings."""
     if not options.strokes:
         return []
-    from mnist_models.runs.loading import load_reader
-
     labels, canvases = drawn_in_four_ways(options)
     images = np.stack([prepare_drawing(one).image for drawn in canvases.values() for one in drawn])
     labels = np.tile(labels, len(canvases))

@@ -14,6 +14,7 @@ from benchmarks.results import Row
 from mnist_models.data import dataset, shifts
 from mnist_models.data.corruptions import CORRUPTIONS
 from mnist_models.runs import pretrained
+from mnist_models.runs.loading import load_reader
 from mnist_models.runs.store import RunStore
 from mnist_models.settings.hyperparameters import NETWORKS
 
@@ -30,8 +31,6 @@ MODELS = {"shipped": "at their best", "teaching": "same training"}
 def measure_claims(folder: Path) -> Iterator[Row]:
     """At how many positions each pretrained pair recognises a digit, and how robust and accurate
     the pairs are."""
-    from mnist_models.runs.loading import load_reader
-
     store = RunStore(f"sqlite:///{folder}/runs.sqlite3")
     readers = {run.id: load_reader(store, run.id) for run in store.pretrained_runs()}
     for pair in PAIRS:
