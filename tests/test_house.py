@@ -16,7 +16,7 @@ PACKAGE = ROOT / "mnist_models"
 WINGS = {
     "data": (
         "npz", "dataset", "probabilities", "segments", "pictures", "paper",
-        "ink", "marks", "preprocessing", "numbers", "shifts", "corruptions", "strokes",
+        "ink", "underlines", "marks", "preprocessing", "numbers", "shifts", "corruptions", "strokes",
         "augmentation", "pens", "skeletons", "styles", "outliers",
     ),
     "settings": ("hyperparameters", "links", "script", "notebook", "recipes"),
