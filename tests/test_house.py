@@ -16,8 +16,8 @@ PACKAGE = ROOT / "mnist_models"
 WINGS = {
     "data": (
         "npz", "dataset", "probabilities", "segments", "pictures", "paper",
-        "ink", "marks", "preprocessing", "numbers", "shifts", "corruptions", "strokes",
-        "augmentation", "pens", "skeletons", "styles", "outliers",
+        "ink", "underlines", "marks", "preprocessing", "numbers", "shifts", "corruptions",
+        "strokes", "augmentation", "pens", "skeletons", "styles", "outliers",
     ),
     "settings": ("hyperparameters", "links", "script", "notebook", "recipes"),
     "models": (

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from mnist_models.data.ink import INK
+from mnist_models.data.underlines import line_below
 
 # Fainter ink is the soft edge of a stroke, or a ripple that JPEG leaves.
 FAINTEST = INK / 5
@@ -74,7 +75,13 @@ def digits_only(ink: np.ndarray) -> np.ndarray:
     """The ink, uint8 (H, W), without the marks that are no digit: frames and circles around it,
     lines below it and along the rim, captions, and whatever else is small and far."""
     marks = Marks(ink)
-    if not 1 < len(marks.boxes) <= MOST_MARKS:
+    if len(marks.boxes) > MOST_MARKS:
+        return ink
+    lines = _touching_lines(marks)
+    if lines.any():
+        ink = np.where(lines, 0, ink)
+        marks = Marks(ink)
+    if len(marks.boxes) < 2:
         return ink
     chosen = ~_is_frame(marks)
     chosen &= ~_is_bar(marks, chosen)
@@ -126,6 +133,16 @@ def _is_underline(marks: Marks, tallest: int) -> np.ndarray:
     flat = marks.widths >= 5 * marks.heights
     below = marks.boxes[:, 1] >= bottom - 0.15 * marks.heights[tallest]
     return flat & below & (marks.widths >= 1.1 * (right - left))
+
+
+def _touching_lines(marks: Marks) -> np.ndarray:
+    """Where lines run below marks and touch them, bool (H, W)."""
+    lines = np.zeros(marks.spots.shape, bool)
+    tall = marks.heights >= SMALL * marks.heights.max(initial=0)
+    for mark in np.flatnonzero(tall):
+        left, top, right, bottom = marks.boxes[mark]
+        lines[top:bottom, left:right] |= line_below(marks.spots[top:bottom, left:right] == mark + 1)
+    return lines
 
 
 def _is_near(marks: Marks, chosen: np.ndarray, tallest: int) -> np.ndarray:

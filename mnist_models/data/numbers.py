@@ -33,6 +33,8 @@ SURELY_ONE = 0.8
 SURELY_CUT = 0.95
 HARDLY_ONE = 0.45
 IN_DOUBT_ONE = 0.1
+# Two 1s may touch; what is cut into so many, and nothing else, is a letter.
+FEWEST_STROKES = 3
 # Of more units no digit is made.
 MOST_UNITS = 3
 # Marks that are about as tall as the tallest.
@@ -189,12 +191,26 @@ def _cut(piece: Piece, read: Read) -> list[Piece]:
     if len(slices) == 1:
         return [piece]
     sure, pieces = _Ways(slices, len(slices), read).as_several()
-    return pieces if sure >= SURELY_CUT else [piece]
+    return pieces if sure >= SURELY_CUT and not _is_letter(pieces, read) else [piece]
+
+
+def _is_letter(pieces: list[Piece], read: Read) -> bool:
+    """Whether so many pieces of one mark are 1s, and nothing else, that they are the strokes of an
+    M, an N or a W."""
+    if len(pieces) < FEWEST_STROKES:
+        return False
+    digits = np.minimum.reduce(list(read(_images(pieces)))).argmax(axis=1)
+    return bool((digits == 1).all())
+
+
+def _images(pieces: list[Piece]) -> np.ndarray:
+    """What the models read of each piece, uint8 (N, 28, 28)."""
+    return np.stack([prepare_found(piece.ink).image for piece in pieces])
 
 
 def _sureness(pieces: list[Piece], read: Read) -> np.ndarray:
     """How sure both models are that each piece is the same digit, floats (N,) of 0 to 1."""
-    return sureness(read(np.stack([prepare_found(piece.ink).image for piece in pieces])))
+    return sureness(read(_images(pieces)))
 
 
 class _Ways:

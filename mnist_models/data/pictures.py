@@ -82,9 +82,9 @@ def open_picture(
                 f"This picture has {picture.width:,} × {picture.height:,} pixels. {LIMITS}"
             )
         try:
-            # A JPEG is decoded at a half, a quarter or an eighth of its size, never below the size
-            # asked for.
-            picture.draft("RGB", (longest_px, longest_px))
+            # A JPEG is decoded at a half, a quarter or an eighth of its size, and of a HEIC that
+            # holds a smaller copy of itself that is decoded: never below the size asked for.
+            picture.draft("RGB", fitted(picture.size, longest_px))
             return ImageOps.exif_transpose(shrink(picture, longest_px))
         # Pillow's decoders raise nearly everything when they meet damage: struct.error,
         # SyntaxError, EOFError, ...

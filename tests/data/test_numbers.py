@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from mnist_models.data import dataset
 from mnist_models.data.numbers import is_page, lines
@@ -94,6 +95,36 @@ def test_most_digits_that_touch_are_cut(read, models):
 def test_one_digit_stays_one(read):
     cut = sum(len(lines(tile(index), read)[0]) != 1 for index in range(500))
     assert cut <= 1
+
+
+def line(points, left, right, width):
+    """A line from point to point between two sides, uint8 (200, 420): (share of the way across,
+    row)."""
+    page = Image.new("L", (420, 200))
+    along = [(left + share * (right - left), row) for share, row in points]
+    ImageDraw.Draw(page).line(along, 255, width, joint="curve")
+    return np.asarray(page)
+
+
+HIGH, LOW = 30, 170
+CAPITALS = {
+    "M": [(0, LOW), (0.08, HIGH), (0.5, LOW), (0.92, HIGH), (1, LOW)],
+    "N": [(0, LOW), (0.33, HIGH), (0.67, LOW), (1, HIGH)],
+    "W": [(0, HIGH), (0.25, LOW), (0.5, HIGH), (0.75, LOW), (1, HIGH)],
+}
+
+
+@pytest.mark.parametrize("letter", CAPITALS)
+def test_a_capital_letter_is_not_cut_into_its_strokes(read, letter):
+    for right in range(140, 230, 10):
+        for width in (8, 12, 16):
+            ((_,),) = lines(line(CAPITALS[letter], 30, right, width), read)
+
+
+def test_two_ones_that_touch_are_cut(read, models):
+    ones = [line([(0, HIGH), (0, LOW)], left, left, 12) for left in (60, 150)]
+    foot = line([(0, LOW), (1, LOW)], 20, 190, 6)
+    assert said(lines(np.maximum.reduce([*ones, foot]), read), models) == [["11"]] * 2
 
 
 def unsure(images):

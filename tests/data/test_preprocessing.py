@@ -9,6 +9,7 @@ import time
 import zlib
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
@@ -407,6 +408,31 @@ def test_a_phone_format_too_large_is_refused_before_it_is_decoded(file_format, m
     monkeypatch.setattr("pillow_heif.as_plugin.HeifImageFile.load", decode)
     with pytest.raises(PictureError, match=f"{MAX_SIDE_PX:,} pixels a side"):
         open_picture(content)
+
+
+def heic(digit, copy_px):
+    """A HEIC of 1280×960 pixels, as phones save them, with a smaller copy in it."""
+    page = Image.new("RGB", (1280, 960), "white")
+    page.paste(enlarged(digit, 20).convert("RGB"), (360, 200))
+    file = pillow_heif.from_pillow(page)
+    file[0].info["thumbnails"] = [copy_px]
+    content = io.BytesIO()
+    file.save(content, quality=90)
+    return content.getvalue()
+
+
+def test_of_a_heic_its_smaller_copy_is_decoded_where_that_is_large_enough(monkeypatch):
+    large, small = (heic(DIGITS[0], copy_px) for copy_px in (512, 320))
+    decoded = []
+    load = pillow_heif.HeifImage.load
+    monkeypatch.setattr(pillow_heif.HeifImage, "load", lambda self: decoded.append(load(self)))
+    pictures = [open_picture(large)]
+    assert not decoded
+    pictures.append(open_picture(small))
+    assert decoded
+    for picture in pictures:
+        assert picture.size == (512, 384)
+        assert likeness(prepare_picture(picture).image, DIGITS[0]) > 0.95
 
 
 @pytest.mark.parametrize(
