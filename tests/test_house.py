@@ -27,7 +27,7 @@ WINGS = {
     "imports": (
         "refusal", "containers", "protobuf", "description", "hdf5", "layers", "keras_config",
         "weights", "savedmodel", "tfjs", "pytorch", "guess", "reading", "feeding", "diagnosis",
-        "rebuild", "rebuilt", "onnx_file", "runtime", "foreign", "bring", "words",
+        "rebuild", "rebuilt", "chain", "onnx_file", "runtime", "foreign", "bring", "words",
         "imported", "mistakes", "recipe",
     ),
     "handwriting": (
@@ -69,9 +69,9 @@ MODULES.pop("", None)
 SLOW = {
     "data.augmentation", "models.networks", "models.classifier", "models.evaluation",
     "models.saving", "models.fast_layers", "models.precision", "imports.rebuild", "imports.rebuilt",
-    "imports.bring", "imports.words", "imports.imported", "imports.mistakes", "training.batches",
-    "training.loop", "runs.loading", "runs.exports", "explain.activations",
-    "explain.feature_maps", "explain.history",
+    "imports.chain", "imports.bring", "imports.words", "imports.imported",
+    "imports.mistakes", "training.batches", "training.loop", "runs.loading", "runs.exports",
+    "explain.activations", "explain.feature_maps", "explain.history",
 }  # fmt: skip
 OURS = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "pages").rglob("*.py")), ROOT / "app.py"]
 

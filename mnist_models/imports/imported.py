@@ -7,13 +7,16 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from mnist_models.data import dataset, npz
-from mnist_models.imports import bring, diagnosis, words
+from mnist_models.imports import bring, chain, diagnosis, words
 from mnist_models.imports.bring import Brought
 from mnist_models.imports.diagnosis import Diagnosis, Quality
-from mnist_models.imports.feeding import BY_HAND, Feeding
+from mnist_models.imports.feeding import BY_HAND, SCALES, Feeding
+from mnist_models.imports.foreign import ForeignNetwork
 from mnist_models.imports.refusal import RefusedError
 from mnist_models.models.reader import Reader
 
@@ -41,6 +44,7 @@ class ImportedReader(Reader):
         """
         self._brought, self.feeding = brought, feeding
         self._output, self._classes = output, classes
+        self.pixels = f"the image as it is fed, {SCALES[feeding.scale].title}"
 
     @property
     def scale(self) -> str:
@@ -56,6 +60,26 @@ class ImportedReader(Reader):
     def close(self) -> None:
         """Ends the process that computes it, where there is one."""
         self._brought.close()
+
+    def chain(self) -> keras.Sequential:
+        network = self._brought.network
+        if isinstance(network, ForeignNetwork):
+            raise RefusedError(
+                f"{self._brought.form} is computed by its own runtime, which does not tell what "
+                "is between the layers: bring the model as Keras saves it (.keras, .h5)."
+            )
+        return chain.build(network.description, self.feeding, self._output, self._classes)
+
+    def given(self, images: np.ndarray) -> np.ndarray:
+        return self.feeding.layout.fitted(images)
+
+    def seen(self, images: tf.Tensor) -> tf.Tensor:
+        layout, x = self.feeding.layout, tf.cast(images, tf.float32)
+        if layout.transposed:
+            x = tf.transpose(x, (0, 2, 1))
+        if layout.fit == "whole":
+            return x
+        return tf.einsum("ri,nij,cj->nrc", layout.mix, x, layout.mix)
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         for start in range(0, len(images), BATCH):

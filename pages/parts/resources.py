@@ -21,6 +21,7 @@ from mnist_models import tensorflow_loader
 from mnist_models.data import dataset, npz
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.errors import UnavailableError
+from mnist_models.imports.refusal import RefusedError
 from mnist_models.models import portable
 from mnist_models.models.predictions import Predictions
 from mnist_models.models.reader import Reader
@@ -35,7 +36,8 @@ from mnist_models.tensorflow_loader import TensorFlowError
 from mnist_models.training.progress import Curve
 
 if TYPE_CHECKING:  # importing them imports Dask, TensorFlow and scikit-learn
-    from mnist_models.models.classifier import Classifier
+    import keras
+
     from mnist_models.models.evaluation import Evaluation
     from mnist_models.models.networks import LayerSummary
     from mnist_models.runs.engine import Engine
@@ -91,21 +93,21 @@ def classifier(run_id: str) -> Reader:
     return reader
 
 
-def trained_here(run_id: str) -> Classifier:
-    """The same, where a lesson looks at what happens between the layers.
+@st.cache_resource(show_spinner=False, max_entries=32)
+def chain(run_id: str) -> keras.Sequential:
+    """The network of a run, for lessons that look between its layers, see reader.Reader.chain.
 
     Raises:
-        UnavailableError: The model came from a file, and has layers that lessons do not know.
+        RefusedError: It came from a file, and its layers are not known, or no chain.
     """
     reader = classifier(run_id)
-    from mnist_models.models.classifier import Classifier
-
-    if isinstance(reader, Classifier):
-        return reader
-    raise UnavailableError(
-        f"{store().run(run_id).label} came from a file, and this view needs the layers of a model "
-        "that was trained here: choose another model."
-    )
+    try:
+        return reader.chain()
+    except RefusedError as error:
+        raise RefusedError(
+            f"{store().run(run_id).label} came from a file, and its layers cannot be looked into. "
+            f"{error}"
+        ) from error
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -264,7 +266,7 @@ def feed_by_hand(run_id: str, place: int, rights: Rights) -> None:
     from mnist_models.runs import loading
 
     loading.feed_by_hand(store(), run_id, place)
-    for kept in (classifier, predictions, evaluation):
+    for kept in (classifier, chain, predictions, evaluation):
         kept.clear(run_id)
 
 
