@@ -180,13 +180,36 @@ def diagnose(
         StoppedError: It was stopped.
     """
     start = time.perf_counter()
+    trials = _Measure(network, is_stopped).trials(progress)
+    found = measured(
+        network, trials, choose(trials), lambda share: progress((1 + share) / 2), is_stopped
+    )
+    return replace(found, elapsed_s=time.perf_counter() - start)
+
+
+def measured(
+    network: Network,
+    trials: Sequence[Trial],
+    chosen: Trial,
+    progress: Callable[[float], None] = lambda share: None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Diagnosis:
+    """Measures a network on the whole test set.
+
+    Args:
+        trials: All ways to feed it that were tried.
+        chosen: The one in which it is fed.
+        progress, is_stopped: See diagnose.
+
+    Raises:
+        RefusedError, StoppedError: See diagnose.
+    """
+    start = time.perf_counter()
     measure = _Measure(network, is_stopped)
-    trials = measure.trials(progress)
-    chosen = choose(trials)
     test = dataset.load().test
     outputs = []
     for place in range(0, len(test), BATCH):
-        progress(0.5 + place / len(test) / 2)
+        progress(place / len(test))
         outputs.append(measure.outputs(chosen.feeding, test.images[place : place + BATCH]))
     said = np.concatenate(outputs)
     kind = output_kind(said)

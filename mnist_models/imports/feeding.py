@@ -167,6 +167,13 @@ class Feeding:
         return f"{self.layout.title}; {SCALES[self.scale].title}"
 
 
+def wanted(card: Mapping[str, Any]) -> int:
+    """Which of the ways that were tried a network was measured to want, its index."""
+    measured = Feeding.kept(card)
+    tried = (measured.tried(trial) for trial in card["tried"])
+    return next(place for place, feeding in enumerate(tried) if feeding == measured)
+
+
 def resizing(side_px: int) -> np.ndarray:
     """The share that each of 28 pixels has in each of `side_px`: floats (side_px, 28), rows sum to
     1. Bilinear, and averaging where there are fewer."""

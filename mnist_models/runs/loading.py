@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from mnist_models.data import dataset
-from mnist_models.imports import imported
+from mnist_models.imports import archive, imported
 from mnist_models.imports.bring import Brought
 from mnist_models.imports.diagnosis import Diagnosis
+from mnist_models.imports.findings import Findings
 from mnist_models.models.classifier import Classifier, WeightsError
 from mnist_models.models.evaluation import evaluate
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
@@ -73,6 +74,7 @@ def keep_imported(
     config: bytes | None = None,
     progress: Callable[[float], None] = lambda share: None,
     visitor: str | None = None,
+    findings: Findings | None = None,
 ) -> tuple[Run | None, Brought, Diagnosis]:
     """Examines a network from somebody's file and keeps it where it reads digits.
 
@@ -81,6 +83,7 @@ def keep_imported(
         content, config: See reading.read.
         progress: Is told how much is done, 0 to 1.
         visitor: Who brings it, see tables.Run.
+        findings: See imported.examined.
 
     Returns:
         The run, None where it reads no digits; and what it is.
@@ -89,7 +92,7 @@ def keep_imported(
         RefusedError: There is no network in the file, or none that can be used here.
         StoreError: It cannot be kept.
     """
-    brought, found = imported.examined(content, config, progress)
+    brought, found = imported.examined(content, config, progress, findings)
     if not found.usable:
         return None, brought, found
     evaluation = evaluate(found.predictions, dataset.load().test.labels)
@@ -97,7 +100,7 @@ def keep_imported(
         NEAREST[brought.is_convolutional],
         name,
         imported.card_of(brought, found),
-        imported.packed(content, config),
+        archive.packed(content, config),
         Measured(
             parameters=brought.parameters,
             epochs=0,
@@ -110,4 +113,7 @@ def keep_imported(
         found.predictions,
         visitor,
     )
+    if findings and findings.by_hand is not None:
+        feed_by_hand(store, run.id, findings.by_hand)
+        run = store.run(run.id)
     return run, brought, found

@@ -189,11 +189,11 @@ def matched(
         return str(error)
 
 
-def exported(run_ids: Sequence[str], picture: bytes) -> bytes:
+def exported(run_ids: Sequence[str], picture: bytes | None = None) -> bytes:
     """A run, or the runs of a race, as a file.
 
     Args:
-        picture: Their learning curves, as a PNG.
+        picture: Their learning curves, as a PNG; None where there are none.
     """
     tensorflow().wait()
     from mnist_models.runs.exports import export
@@ -235,12 +235,15 @@ def imported(
     """
     tensorflow().wait()
     from mnist_models.imports import reading, words
+    from mnist_models.runs import passing_on
     from mnist_models.runs.exports import ExportError, import_runs
     from mnist_models.runs.loading import keep_imported
 
     visitor = rights.visitor.id
     try:
         rights.may_import(content)
+        if passing_on.is_passed_on(content):
+            return passing_on.import_run(store(), content, None, visitor, progress), None
         if reading.is_run(content):
             return import_runs(store(), content, visitor=visitor)[0], None
         run, brought, found = keep_imported(

@@ -354,3 +354,19 @@ def test_what_is_no_network_gets_a_sentence_and_leaves_nothing(runs):
     app.file_uploader(key="brought").upload("no.h5", b"<html>", "text/html").run()
     assert not app.exception
     assert "It is a web page" in texts(app) and len(resources.store().runs()) == before
+
+
+def test_it_is_exported_where_the_diagnosis_is_and_imported_as_the_same(runs):
+    app = compared(runs).run()
+    assert not app.exception
+    labels = [button.proto.label for button in app.get("download_button")]
+    assert labels == ["Export (.zip)"] * 2
+    content = resources.exported([runs["cnn"].id])
+    train = AppTest.from_file(APP, default_timeout=120).switch_page("pages/train.py").run()
+    train.file_uploader(key="brought").upload("again.zip", content, "application/zip").run()
+    assert not train.exception and not train.error
+    again, _ = train.session_state["brought-run"]
+    assert f"Imported as {again.label}" in texts(train)
+    assert "It wants 28×28×1; 0 to 1." in texts(train)
+    assert again.imported == resources.store().run(runs["cnn"].id).imported
+    resources.store().delete([again.id])
