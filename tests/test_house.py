@@ -27,8 +27,8 @@ WINGS = {
     "imports": (
         "refusal", "containers", "protobuf", "description", "hdf5", "layers", "keras_config",
         "weights", "savedmodel", "tfjs", "pytorch", "guess", "reading", "archive", "feeding",
-        "diagnosis", "rebuild", "rebuilt", "chain", "onnx_file", "runtime", "foreign", "bring",
-        "words", "findings", "imported", "mistakes", "recipe",
+        "diagnosis", "rebuild", "rebuilt", "sequence", "chain", "onnx_file", "runtime", "foreign",
+        "bring", "words", "findings", "imported", "as_ours", "mistakes", "recipe",
     ),
     "handwriting": (
         "collection", "splits", "idx", "matlab", "means", "orientation", "arrays", "files",

@@ -306,6 +306,7 @@ def model(store: RunStore, run_id: str, form: str) -> bytes:
 
     Raises:
         StoreError: The run is not there, or has no weights.
+        RefusedError: It came from a file, and is no network that hyperparameters describe.
     """
     return _WRITERS[form](load_classifier(store, run_id))
 

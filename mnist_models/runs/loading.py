@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from mnist_models.data import dataset
 from mnist_models.imports import archive, imported
+from mnist_models.imports.as_ours import told_as_ours
 from mnist_models.imports.bring import Brought
 from mnist_models.imports.diagnosis import Diagnosis
 from mnist_models.imports.findings import Findings
@@ -33,12 +34,17 @@ def load_reader(store: RunStore, run_id: str) -> Reader:
 
 
 def load_classifier(store: RunStore, run_id: str) -> Classifier:
-    """The model of a finished or stopped run, or a pretrained one.
+    """The model of a finished or stopped run, or a pretrained one; or from somebody's file, told as
+    one that could have been trained here.
 
     Raises:
-        StoreError: When there is none, or it came from a file.
+        StoreError: When there is none.
+        RefusedError: It came from a file, and cannot be told so.
     """
     run = store.run(run_id)
+    if run.imported:
+        ours = told_as_ours(store.weights(run_id), run.imported)
+        return Classifier.from_weights(*ours, run.measured.confidence_threshold)
     try:
         return Classifier.from_weights(
             run.hyperparameters, store.weights(run_id), run.measured.confidence_threshold

@@ -21,6 +21,7 @@ from mnist_models import tensorflow_loader
 from mnist_models.data import dataset, npz
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.errors import UnavailableError
+from mnist_models.imports.as_ours import Ours, told_as_ours
 from mnist_models.imports.refusal import RefusedError
 from mnist_models.models import portable
 from mnist_models.models.predictions import Predictions
@@ -108,6 +109,18 @@ def chain(run_id: str) -> keras.Sequential:
             f"{store().run(run_id).label} came from a file, and its layers cannot be looked into. "
             f"{error}"
         ) from error
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def as_ours(run_id: str) -> Ours | None:
+    """A network from a file as one to be trained on, see as_ours.py; None where it is no network
+    that the Train page can choose. Needs no TensorFlow."""
+    run = store().run(run_id)
+    assert run.imported
+    try:
+        return told_as_ours(store().weights(run_id), run.imported)
+    except RefusedError:
+        return None
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -269,7 +282,7 @@ def feed_by_hand(run_id: str, place: int, rights: Rights) -> None:
     from mnist_models.runs import loading
 
     loading.feed_by_hand(store(), run_id, place)
-    for kept in (classifier, chain, predictions, evaluation):
+    for kept in (classifier, chain, as_ours, predictions, evaluation):
         kept.clear(run_id)
 
 
