@@ -1,12 +1,14 @@
 """A network from a file as one that hyperparameters describe, so that it can be trained on: plain
 ones can be told so, with the same readings."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mnist_models.data import npz
+from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.imports import archive, reading
 from mnist_models.imports.description import Layer
 from mnist_models.imports.feeding import COLUMNS, SCALES, Feeding
@@ -18,6 +20,8 @@ from mnist_models.settings.hyperparameters import Hyperparameters, Hyperparamete
 
 # That of Keras, which networks.build takes.
 EPSILON = 0.001
+# What the names of layers that normalise end with.
+NORM = "_batch_norm"
 NOT_OURS = (
     "Its layers, or the image that it is fed, are not among those that the Train page can choose, "
     "so it can neither be trained on here nor be saved in another format."
@@ -100,14 +104,15 @@ class _Told:
             self.functions.add(function)
             self.is_active = True
         elif layer.kind == "MaxPooling2D" and self.is_active and self.convolutions:
-            sizes = {*settings["pool_size"], *(settings.get("strides") or settings["pool_size"])}
+            size = settings.get("pool_size", (2, 2))
+            sizes = {*size, *(settings.get("strides") or size)}
             if len(sizes) > 1 or settings.get("padding", "valid") != "valid":
                 raise RefusedError(NOT_OURS)
             if self.units or "pool" in self.convolutions[-1]:
                 raise RefusedError(NOT_OURS)
             self.convolutions[-1]["pool"] = sizes.pop()
         elif layer.kind == "Dropout":
-            self.dropout = max(self.dropout, settings["rate"])
+            self.dropout = max(self.dropout, settings.get("rate", 0))
         elif layer.kind not in ("Flatten", "Reshape"):
             raise RefusedError(NOT_OURS)
 
@@ -144,7 +149,7 @@ class _Told:
         variance = variance + settings.get("epsilon", EPSILON) - EPSILON
         names = ("gamma", "beta", "moving_mean", "moving_variance")
         for name, array in zip(names, (scale, shift, mean, variance), strict=True):
-            self.arrays[f"{self.name}_batch_norm/{name}"] = array
+            self.arrays[f"{self.name}{NORM}/{name}"] = array
 
     def finished(self, scale: str) -> Ours:
         """The network, which is fed ink from 0 to 1 from now on.
@@ -172,9 +177,29 @@ class _Told:
             ours = hyperparameters.validate(values)
         except HyperparametersError as error:
             raise RefusedError(NOT_OURS) from error
+        if not self._fits(ours):
+            raise RefusedError(NOT_OURS)
         self._multiply_in(scale)
         whole = {name: np.asarray(array, np.float32) for name, array in self.arrays.items()}
         return Ours(ours, npz.write(whole))
+
+    def _fits(self, ours: Hyperparameters) -> bool:
+        """Whether its arrays are as large as those of the network that these describe: a dense
+        layer may also see only a row of the image at a time."""
+        kernels: list[tuple[int, ...]] = []
+        side, channels = IMAGE_SIZE_PX, 1
+        for layer in getattr(ours, "conv_layers", ()):
+            kernels.append((layer.kernel, layer.kernel, channels, layer.filters))
+            side = (side - layer.kernel) // layer.stride + 1
+            side, channels = side // (layer.pool or 1), layer.filters
+        sizes = (side * side * channels, *self.units, CLASS_COUNT)
+        kernels += itertools.pairwise(sizes)
+        found = [array.shape for name, array in self.arrays.items() if name.endswith("/kernel")]
+        return found == kernels and all(
+            array.shape == self.arrays[f"{name.split('/')[0].removesuffix(NORM)}/kernel"].shape[-1:]
+            for name, array in self.arrays.items()
+            if not name.endswith("/kernel")
+        )
 
     def _multiply_in(self, scale: str) -> None:
         """Has the first layer be given ink from 0 to 1 instead of what the network was fed."""

@@ -65,6 +65,7 @@ OTHERS = {
     "a wide layer": [(784,), LAYERS.Dense(1_200, activation="relu")],
     "another size": [(14, 14, 1), LAYERS.Conv2D(8, 3, activation="relu")],
     "three channels": [(28, 28, 3), LAYERS.Conv2D(8, 3, activation="relu")],
+    "a dense layer that sees a row at a time": [(28, 28), LAYERS.Dense(16, activation="relu")],
     "recurrent": [(28, 28), LAYERS.LSTM(8)],
 }
 
