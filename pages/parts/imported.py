@@ -42,8 +42,8 @@ def diagnosis(run_id: str) -> None:
     with st.expander("Every way to feed it that was tried"):
         st.caption(
             "Test accuracy of each, on up to 1,000 test images; those that read far worse than the "
-            "best were tried on 100. Of those within half a point of the best, the one with the "
-            "lowest loss is chosen."
+            "best, or with a far higher loss, were tried on 100. Of those within half a point of "
+            "the best, the one with the lowest loss is chosen."
         )
         st.dataframe(
             {
