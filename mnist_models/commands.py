@@ -174,9 +174,16 @@ def import_files(options: argparse.Namespace) -> int:
 
 
 def _import_run(content: bytes, options: argparse.Namespace) -> None:
-    """Keeps a run, or those of a race. Raises exports.ExportError, StoreError."""
-    from mnist_models.runs import exports
+    """Keeps a run, or those of a race. Raises exports.ExportError, RefusedError, StoreError."""
+    from mnist_models.runs import exports, passing_on
 
+    if passing_on.is_passed_on(content):
+        run = passing_on.import_run(RunStore(), content, options.name)
+        print(
+            f"{run.label} (run {run.id}): {NETWORKS[run.network].title}, trained elsewhere, test "
+            f"accuracy {run.test_accuracy:.2%}"
+        )
+        return
     for run in exports.import_runs(RunStore(), content, options.name):
         print(
             f"{run.label} (run {run.id}): {run.hyperparameters.title}, test accuracy "

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from mnist_models.imports.refusal import RefusedError
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import (
     NETWORKS,
@@ -38,6 +39,15 @@ READABLE = {
     ),
 }
 
+NO_PICTURES = (
+    "The weights of its first layer are not shown: they are not multiplied with the pixels of the "
+    "image alone, each in its place. What its layers make of the digit is below."
+)
+NOT_FOLLOWED = (
+    "No pixel can be followed through the {title}: a layer before its convolutions, or a kernel "
+    "that is no square, does not tell which part of the image a pixel sees."
+)
+
 
 @page.guarded
 def main() -> None:
@@ -66,10 +76,15 @@ def look_inside() -> None:
         SETTINGS,
         {key: st.session_state[key] for key in SETTINGS if key in st.session_state},
     )
+    inspectors, problems = {}, {}
     with resources.while_loading():
-        inspectors = {network: cached.inspector(run.id) for network, run in runs.items()}
+        for network, run in runs.items():
+            try:
+                inspectors[network] = cached.inspector(run.id)
+            except RefusedError as error:
+                problems[network] = str(error)
     # They import TensorFlow, which is there by now.
-    from mnist_models.explain.activations import templates
+    from mnist_models.explain.activations import sees_image, templates
     from pages.parts.lessons.inside import layers, pixel
 
     activations_of = {
@@ -80,24 +95,32 @@ def look_inside() -> None:
     for column, network in zip(st.columns(len(runs), gap="medium"), runs, strict=True):
         with column:
             st.markdown(f"##### {NETWORKS[network].title}")
-            layers.first_layer(
-                inspectors[network],
-                activations_of[network],
-                templates(inspectors[network].stages[0]),
-            )
-    st.subheader("Layer by layer: activations")
-    st.caption(
-        "Each cell of a dense layer is one unit (their order has no meaning); each pixel of a "
-        "feature map is one position of the filter."
-    )
+            if network in problems:
+                st.info(page.plain(problems[network]))
+                continue
+            inspector = inspectors[network]
+            first = next(iter(inspector.stages), None)
+            if first and sees_image(inspector.network, first):
+                layers.first_layer(inspector, activations_of[network], templates(first))
+            else:
+                st.info(NO_PICTURES)
+    if inspectors:
+        st.subheader("Layer by layer: activations")
+        st.caption(
+            "Each cell of a dense layer is one unit (their order has no meaning); each pixel of a "
+            "feature map is one position of the filter."
+        )
     for column, network in zip(st.columns(len(runs), gap="medium"), runs, strict=True):
-        with column:
-            st.markdown(f"##### {NETWORKS[network].title}")
-            layers.layer_by_layer(inspectors[network], activations_of[network])
+        if network in inspectors:
+            with column:
+                st.markdown(f"##### {NETWORKS[network].title}")
+                layers.layer_by_layer(inspectors[network], activations_of[network])
     for network, inspector in inspectors.items():
         if inspector.convolutions:
             st.subheader(f"Follow one pixel through the {NETWORKS[network].title}")
             pixel.explain(runs[network].id, inspector, activations_of[network], PLAYER)
+        elif any(stage.is_convolution for stage in inspector.stages):
+            st.info(NOT_FOLLOWED.format(title=NETWORKS[network].title))
     with st.expander("Why do they look like that?"):
         why()
 

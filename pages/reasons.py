@@ -10,6 +10,7 @@ import streamlit as st
 from mnist_models.data.probabilities import NOT_SURE
 from mnist_models.explain import explanations, neighbours
 from mnist_models.explain.slices import Sliced
+from mnist_models.imports.refusal import RefusedError
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import page, resources
@@ -122,6 +123,7 @@ def what_mattered(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[st
             persist_state="session",
         )
         if way == "gradients":
+            runs = _with_layers(runs)
             works: dict[str, Sliced] = {
                 network: cached.attribution(run.id, image, digits[network])
                 for network, run in runs.items()
@@ -152,6 +154,20 @@ def what_mattered(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[st
     waiting.until_over(works, "Computing attributions …", show)
 
 
+def _with_layers(runs: Mapping[str, Run]) -> dict[str, Run]:
+    """Those of the models whose layers are known, by kind; of the others the page says that they
+    are not."""
+    found = {}
+    for network, run in runs.items():
+        try:
+            with resources.while_loading():
+                resources.chain(run.id)
+            found[network] = run
+        except RefusedError as error:
+            st.info(page.plain(error))
+    return found
+
+
 @st.fragment
 @page.guarded
 def what_would_change(
@@ -167,6 +183,8 @@ def what_would_change(
         persist_state="session",
     )
     assert by is not None  # it is required
+    if by == "pixels":
+        runs = _with_layers(runs)
     works = {network: cached.change(run.id, image, by) for network, run in runs.items()}
     thresholds = {network: run.measured.confidence_threshold for network, run in runs.items()}
     show = functools.partial(
@@ -183,6 +201,7 @@ def what_would_change(
 @page.guarded
 def nearest_digits(image: np.ndarray, runs: Mapping[str, Run]) -> None:
     """The training digits that are nearest to this one in each model's last hidden layer."""
+    runs = _with_layers(runs)
     works = {network: cached.known(run.id) for network, run in runs.items()}
     doing = f"Computing features of {neighbours.COUNT:,} training digits (once) …"
     waiting.until_over(works, doing, functools.partial(nearest.show, image=image, runs=runs))

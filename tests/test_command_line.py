@@ -686,6 +686,19 @@ def test_somebodys_network_is_described(run, store, tmp_path, fully_connected):
         assert json.loads(out)["accuracy"] == pytest.approx(facts["test_accuracy"], abs=1e-3)
 
 
+def test_somebodys_network_is_exported_and_imported(run, store, tmp_path, fully_connected):
+    model = forms.h5(fully_connected, forms.config_of(fully_connected))
+    (tmp_path / "digits.h5").write_bytes(model)
+    assert run("import", tmp_path / "digits.h5")[0] == 0
+    (kept,) = store.runs()
+    assert run("export", kept.id, tmp_path / "run.zip")[0] == 0
+    status, out, errors = run("import", tmp_path / "run.zip", "--name", "passed on")
+    assert (status, errors) == (0, "")
+    assert f"trained elsewhere, test accuracy {kept.test_accuracy:.2%}" in out
+    (again,) = [one for one in store.runs() if one.id != kept.id]
+    assert again.name == "passed on" and again.imported == kept.imported
+
+
 def test_a_picture_is_read_five_ways_and_the_lines_that_prepare_it_are_printed(
     run, store, tmp_path, fully_connected, pictures
 ):

@@ -21,14 +21,15 @@ WINGS = {
     ),
     "settings": ("hyperparameters", "links", "script", "notebook", "recipes"),
     "models": (
-        "intervals", "predictions", "calibration", "reader", "folded", "portable", "swift",
-        "networks", "classifier", "evaluation", "formats", "saving", "fast_layers", "precision",
+        "intervals", "predictions", "calibration", "reader", "folded", "portable",
+        "networks", "classifier", "swift", "evaluation", "formats", "saving", "fast_layers",
+        "precision",
     ),
     "imports": (
         "refusal", "containers", "protobuf", "description", "hdf5", "layers", "keras_config",
-        "weights", "savedmodel", "tfjs", "pytorch", "guess", "reading", "feeding", "diagnosis",
-        "rebuild", "rebuilt", "onnx_file", "runtime", "foreign", "bring", "words",
-        "imported", "mistakes", "recipe",
+        "weights", "savedmodel", "tfjs", "pytorch", "guess", "reading", "archive", "feeding",
+        "diagnosis", "rebuild", "rebuilt", "sequence", "chain", "onnx_file", "runtime", "foreign",
+        "bring", "words", "findings", "imported", "as_ours", "mistakes", "recipe",
     ),
     "handwriting": (
         "collection", "splits", "idx", "matlab", "means", "orientation", "arrays", "files",
@@ -38,7 +39,7 @@ WINGS = {
     "runs": (
         "pretrained", "tables", "class_tables",
         "database", "store", "loading", "comparison", "race", "worker",
-        "cluster", "engine", "rights", "classes", "games", "exports",
+        "cluster", "engine", "rights", "classes", "games", "passing_on", "exports",
     ),
     "explain": (
         "slices", "robustness", "contrasts", "activations", "feature_maps", "explanations",
@@ -69,9 +70,9 @@ MODULES.pop("", None)
 SLOW = {
     "data.augmentation", "models.networks", "models.classifier", "models.evaluation",
     "models.saving", "models.fast_layers", "models.precision", "imports.rebuild", "imports.rebuilt",
-    "imports.bring", "imports.words", "imports.imported", "imports.mistakes", "training.batches",
-    "training.loop", "runs.loading", "runs.exports", "explain.activations",
-    "explain.feature_maps", "explain.history",
+    "imports.chain", "imports.bring", "imports.words", "imports.findings", "imports.imported",
+    "imports.mistakes", "training.batches", "training.loop", "runs.loading", "runs.passing_on",
+    "runs.exports", "explain.activations", "explain.feature_maps", "explain.history",
 }  # fmt: skip
 OURS = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "pages").rglob("*.py")), ROOT / "app.py"]
 

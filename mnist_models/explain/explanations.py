@@ -81,15 +81,15 @@ def gradient_of(network: keras.Model, seen: Callable = lambda images: images) ->
     """A compiled function to the odds of a digit and their gradient.
 
     Args:
-        network: As networks.build makes them.
-        seen: See Classifier.seen.
+        network, seen: See reader.Reader.
     """
     import keras
     import tensorflow as tf
 
     # The same layers behind another input: of whole numbers there is no gradient.
     shape = (IMAGE_SIZE_PX, IMAGE_SIZE_PX)
-    soft = keras.Sequential([keras.Input(shape, dtype="float32"), *network.layers])
+    given = keras.Input(network.input_shape[1:], dtype="float32")
+    soft = keras.Sequential([given, *network.layers])
 
     def odds_and_slopes(images: tf.Tensor, digit: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:

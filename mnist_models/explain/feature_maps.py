@@ -1,22 +1,28 @@
 """Feature maps: what of the image one pixel sees, how its value comes about, and which digits
 activate a filter most.
-
-Of convolutions without padding, as `networks.build` makes them.
 """
 
-import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
-from mnist_models.explain.activations import Activations, Inspector, Peaks, Stage
+from mnist_models.explain.activations import (
+    Activations,
+    Inspector,
+    Normalisation,
+    Peaks,
+    Stage,
+    normalisation,
+    window_of,
+)
 from mnist_models.explain.slices import Sliced
 
 
 class Field(NamedTuple):
-    """A square of the image.
+    """A square of the image, or of the zeros around it.
 
     Attributes:
         top, left: Of its first pixel.
@@ -28,24 +34,37 @@ class Field(NamedTuple):
     side: int
 
     def of(self, image: np.ndarray) -> np.ndarray:
-        """The part of an image (28, 28) that is in it."""
-        return image[self.top : self.top + self.side, self.left : self.left + self.side]
+        """The part of an image (side, side), or of maps (side, side, channels), that is in it."""
+        return _cut(image, self.top, self.left, self.side)
 
 
-def receptive_field(convolutions: Sequence[Stage], stage: Stage, row: int, column: int) -> Field:
-    """What of the image one pixel can see in the feature maps, not yet pooled, of one of a
-    network's convolutions.
+def _cut(maps: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
+    """A square of an image or of maps, (rows, columns, ...), with zeros where it is beyond them."""
+    rest = maps.shape[2:]
+    part = np.zeros((side, side, *rest), maps.dtype)
+    rows, columns = (
+        np.arange(max(start, 0), min(start + side, end))
+        for start, end in zip((top, left), maps.shape, strict=False)
+    )
+    part[np.ix_(rows - top, columns - left)] = maps[np.ix_(rows, columns)]
+    return part
 
-    Back through each of them as A. Araujo et al. 2019 do
+
+def receptive_field(network: keras.Sequential, stage: Stage, row: int, column: int) -> Field:
+    """What of the image one pixel can see in the feature maps, not yet pooled, of one of an
+    Inspector's convolutions.
+
+    Back through each layer as A. Araujo et al. 2019 do
     (https://distill.pub/2019/computing-receptive-fields/).
     """
     top, left, side = row, column, 1
-    for passed in reversed(convolutions[: convolutions.index(stage) + 1]):
-        if passed.pool and passed is not stage:
-            pool = passed.pool.pool_size[0]
-            top, left, side = top * pool, left * pool, side * pool
-        stride, kernel = passed.weights.strides[0], passed.weights.kernel_size[0]
-        top, left, side = top * stride, left * stride, (side - 1) * stride + kernel
+    names = [layer.name for layer in network.layers]
+    for layer in reversed(network.layers[: names.index(stage.name) + 1]):
+        if window := window_of(layer):
+            above, before = window.margins
+            top = top * window.stride - above
+            left = left * window.stride - before
+            side = (side - 1) * window.stride + window.side
     return Field(top, left, side)
 
 
@@ -59,19 +78,6 @@ def strongest(
     part = feature_map[np.ix_(rows, columns)]
     place = np.unravel_index(part.argmax(), part.shape)
     return rows[place[0]], columns[place[1]]
-
-
-class Normalisation(NamedTuple):
-    """What batch normalisation does to a filter's sum: (sum - mean) / spread * scale + shift."""
-
-    mean: float
-    spread: float
-    scale: float
-    shift: float
-
-    def of(self, total: float) -> float:
-        """The sum, normalised."""
-        return (total - self.mean) / self.spread * self.scale + self.shift
 
 
 @dataclass(frozen=True)
@@ -118,20 +124,22 @@ def arithmetic(
     stage: Stage, activations: Activations, filter_index: int, row: int, column: int
 ) -> Arithmetic:
     """How one pixel of a convolution's feature map, not yet pooled, comes about."""
-    size, stride = stage.weights.kernel_size[0], stage.weights.strides[0]
-    top, left = row * stride, column * stride
-    normalisation = None
-    if norm := stage.norm:
-        mean, variance, scale, shift = (
-            float(variable.numpy()[filter_index])
-            for variable in (norm.moving_mean, norm.moving_variance, norm.gamma, norm.beta)
-        )
-        normalisation = Normalisation(mean, math.sqrt(variance + norm.epsilon), scale, shift)
+    window = window_of(stage.weights)
+    assert window  # every convolution has one
+    above, before = window.margins
+    patch = _cut(
+        activations.outputs[stage.before.name],
+        row * window.stride - above,
+        column * window.stride - before,
+        window.side,
+    )
+    bias, step = stage.weights.bias, stage.weights.dilation_rate[0]
+    normal = normalisation(stage.norm) if stage.norm else None
     return Arithmetic(
-        patch=activations.outputs[stage.before.name][top : top + size, left : left + size],
+        patch=patch[::step, ::step],
         kernel=stage.weights.kernel.numpy()[..., filter_index],
-        bias=float(stage.weights.bias.numpy()[filter_index]),
-        normalisation=normalisation,
+        bias=0.0 if bias is None else float(bias.numpy()[filter_index]),
+        normalisation=normal and Normalisation(*(one[filter_index] for one in normal)),
         value=float(activations.outputs[stage.output][row, column, filter_index]),
     )
 
@@ -197,7 +205,7 @@ class Search(Sliced[None]):
             return []
         values = np.concatenate([peaks.values[:, filter_index] for peaks in found])
         places = np.concatenate([peaks.places[:, filter_index] for peaks in found])
-        side = stage.weights.output.shape[1]
+        side = stage.weights.output.shape[2]
         return [
             ActivatingImage(
                 int(index), float(values[index]), *map(int, divmod(places[index], side))

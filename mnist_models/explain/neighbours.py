@@ -31,23 +31,35 @@ NEAREST = 9
 BATCH = 250
 
 
-def last_hidden(network: keras.Model, seen: Callable = lambda images: images) -> LastHidden:
-    """A compiled function from images to what a model that networks.build made passes to its
-    last layer: the outputs of its last dense layer, or, where it has none, its flattened feature
+def last_hidden(network: keras.Sequential, seen: Callable = lambda images: images) -> LastHidden:
+    """A compiled function from images to what a model passes to its last layer, without activations
+    after that: the outputs of its last hidden layer, or, where it has none, its flattened feature
     maps.
 
     Args:
-        seen: See Classifier.seen.
+        network, seen: See reader.Reader.
     """
-    import keras
     import tensorflow as tf
 
-    hidden = keras.Model(network.inputs, network.layers[-1].input)
+    *hidden, _ = _to_logits(network)
+
+    def passed_on(batch: tf.Tensor) -> tf.Tensor:
+        passed = seen(batch)
+        for layer in hidden:
+            passed = layer(passed, training=False)
+        return tf.reshape(passed, (tf.shape(batch)[0], -1))
+
     images = tf.TensorSpec((None, IMAGE_SIZE_PX, IMAGE_SIZE_PX), tf.uint8)
-    compiled = tf.function(
-        lambda batch: hidden(seen(batch), training=False), input_signature=[images]
-    ).get_concrete_function()
+    compiled = tf.function(passed_on, input_signature=[images]).get_concrete_function()
     return lambda images: compiled(tf.constant(images)).numpy()
+
+
+def _to_logits(network: keras.Sequential) -> list[keras.Layer]:
+    """The layers up to the last one with weights."""
+    layers = list(network.layers)
+    while len(layers) > 1 and not layers[-1].weights:
+        layers.pop()
+    return layers
 
 
 @dataclass(frozen=True)

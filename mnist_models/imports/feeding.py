@@ -40,6 +40,8 @@ class Scale:
     apply: Callable[[np.ndarray], np.ndarray]
 
 
+# The only scale that is no straight line.
+COLUMNS = "l2ax1"
 # In the order in which the first that reads about as well as the best is taken: the common before
 # the rare, and raw late, since a network fed 255 times too much reads right but is falsely certain.
 SCALES = {
@@ -51,7 +53,7 @@ SCALES = {
     ),
     "pm1": Scale("−1 to 1", "x / 127.5 - 1", lambda x: x / 127.5 - 1),
     "raw": Scale("0 to 255", "x", lambda x: x),
-    "l2ax1": Scale(
+    COLUMNS: Scale(
         "each column divided by its length (keras.utils.normalize(x, axis=1))",
         "x / np.maximum(np.sqrt((x * x).sum(axis=0)), 1e-9)",
         _column_norm,
@@ -98,23 +100,22 @@ class Layout:
             parts.append("transposed")
         return ", ".join(parts)
 
+    @property
+    def mix(self) -> np.ndarray:
+        """The share that each of 28 pixels, across or down, has in each of the image's: float32
+        (side, 28)."""
+        if self.fit == "resized":
+            return resizing(self.side_px).astype(np.float32)
+        # With a margin, or without one: half of the difference, as much on either side.
+        margin_px = int((self.side_px - IMAGE_SIZE_PX) / 2)
+        return np.eye(self.side_px, IMAGE_SIZE_PX, k=-margin_px, dtype=np.float32)
+
     def fitted(self, images: np.ndarray) -> np.ndarray:
-        """Images, uint8 (N, 28, 28), as floats 0 to 255 (N, side, side)."""
+        """Images, (N, 28, 28), as floats 0 to 255 (N, side, side)."""
         x = images.astype(np.float32)
         if self.transposed:
             x = x.transpose(0, 2, 1)
-        if self.fit == "padded":
-            before = (self.side_px - IMAGE_SIZE_PX) // 2
-            after = self.side_px - IMAGE_SIZE_PX - before
-            return np.pad(x, ((0, 0), (before, after), (before, after)))
-        if self.fit == "cropped":
-            before = (IMAGE_SIZE_PX - self.side_px) // 2
-            inside = slice(before, before + self.side_px)
-            return x[:, inside, inside]
-        if self.fit == "resized":
-            mix = resizing(self.side_px)
-            return np.einsum("ri,nij,cj->nrc", mix, x, mix, optimize=True).astype(np.float32)
-        return x
+        return x if self.fit == "whole" else self.mix @ x @ self.mix.T
 
     def arranged(self, x: np.ndarray) -> np.ndarray:
         """Scaled images, (N, side, side), in the shape that the network takes."""
@@ -164,6 +165,13 @@ class Feeding:
     @property
     def title(self) -> str:
         return f"{self.layout.title}; {SCALES[self.scale].title}"
+
+
+def wanted(card: Mapping[str, Any]) -> int:
+    """Which of the ways that were tried a network was measured to want, its index."""
+    measured = Feeding.kept(card)
+    tried = (measured.tried(trial) for trial in card["tried"])
+    return next(place for place, feeding in enumerate(tried) if feeding == measured)
 
 
 def resizing(side_px: int) -> np.ndarray:

@@ -1,26 +1,28 @@
 """A network from a file as a model like any other: kept with how it wants to be fed, and reading
 digits."""
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
-from mnist_models.data import dataset, npz
-from mnist_models.imports import bring, diagnosis, words
+from mnist_models.data import dataset
+from mnist_models.imports import archive, bring, chain, diagnosis, words
 from mnist_models.imports.bring import Brought
 from mnist_models.imports.diagnosis import Diagnosis, Quality
-from mnist_models.imports.feeding import BY_HAND, Feeding
+from mnist_models.imports.feeding import BY_HAND, SCALES, Feeding
+from mnist_models.imports.findings import Findings
+from mnist_models.imports.foreign import ForeignNetwork
 from mnist_models.imports.refusal import RefusedError
 from mnist_models.models.reader import Reader
 
 BATCH = 500
 # How much of the work is done once the file is open.
 OPENED = 0.2
-SAVED, CONFIG = "saved", "config"
 
 
 class ImportedReader(Reader):
@@ -41,6 +43,7 @@ class ImportedReader(Reader):
         """
         self._brought, self.feeding = brought, feeding
         self._output, self._classes = output, classes
+        self.pixels = f"the image as it is fed, {SCALES[feeding.scale].title}"
 
     @property
     def scale(self) -> str:
@@ -56,6 +59,26 @@ class ImportedReader(Reader):
     def close(self) -> None:
         """Ends the process that computes it, where there is one."""
         self._brought.close()
+
+    def chain(self) -> keras.Sequential:
+        network = self._brought.network
+        if isinstance(network, ForeignNetwork):
+            raise RefusedError(
+                f"{self._brought.form} is computed by its own runtime, which does not tell what "
+                "is between the layers: bring the model as Keras saves it (.keras, .h5)."
+            )
+        return chain.build(network.description, self.feeding, self._output, self._classes)
+
+    def given(self, images: np.ndarray) -> np.ndarray:
+        return self.feeding.layout.fitted(images)
+
+    def seen(self, images: tf.Tensor) -> tf.Tensor:
+        layout, x = self.feeding.layout, tf.cast(images, tf.float32)
+        if layout.transposed:
+            x = tf.transpose(x, (0, 2, 1))
+        if layout.fit == "whole":
+            return x
+        return tf.einsum("ri,nij,cj->nrc", layout.mix, x, layout.mix)
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         for start in range(0, len(images), BATCH):
@@ -96,7 +119,7 @@ def fed_by_hand(kept: bytes, card: dict[str, Any], place: int) -> tuple[dict, Qu
     """A network that is to be fed otherwise than as it was measured to want.
 
     Args:
-        kept: See `packed`.
+        kept: See archive.packed.
         card: See `card_of`.
         place: Which of the ways that were tried it is fed in from now on, its index.
 
@@ -113,27 +136,13 @@ def fed_by_hand(kept: bytes, card: dict[str, Any], place: int) -> tuple[dict, Qu
     return card | {"said": [*before, words.how_good(quality)]}, quality
 
 
-def packed(content: bytes, config: bytes | None) -> bytes:
-    """The file, with the description of its layers where that is another one, in one archive."""
-    arrays = {SAVED: np.frombuffer(content, np.uint8)}
-    if config is not None:
-        arrays[CONFIG] = np.frombuffer(config, np.uint8)
-    return npz.write(arrays)
-
-
 def reopened(kept: bytes, card: dict[str, Any]) -> ImportedReader:
     """The model of such an archive.
 
     Raises:
         RefusedError: It is damaged, or cannot be computed any more.
     """
-    try:
-        arrays = npz.read(io.BytesIO(kept))
-        content = arrays[SAVED].tobytes()
-        config = arrays[CONFIG].tobytes() if CONFIG in arrays else None
-    except (npz.ArchiveError, KeyError) as error:
-        raise RefusedError("What was kept of it is damaged: bring the file again.") from error
-    brought = bring.open_file(content, config, candidate=card["candidate"])
+    brought = bring.open_file(*archive.unpacked(kept), candidate=card["candidate"])
     return ImportedReader(brought, Feeding.in_use(card), card["output"], card["classes"])
 
 
@@ -141,17 +150,29 @@ def examined(
     content: bytes,
     config: bytes | None = None,
     progress: Callable[[float], None] = lambda share: None,
+    findings: Findings | None = None,
 ) -> tuple[Brought, Diagnosis]:
     """The network of a file, and what was measured of it; it is closed already.
+
+    Args:
+        findings: What was found where it was brought first; None for a file that is new.
 
     Raises:
         RefusedError: There is none in it, or none that can be used here.
     """
-    brought = bring.open_file(content, config, lambda share: progress(OPENED * share))
+    brought = bring.open_file(
+        content,
+        config,
+        lambda share: progress(OPENED * share),
+        findings.candidate if findings else None,
+    )
     try:
-        found = diagnosis.diagnose(
-            brought.network, lambda share: progress(OPENED + (1 - OPENED) * share)
-        )
-        return brought, found
+
+        def measuring(share: float) -> None:
+            progress(OPENED + (1 - OPENED) * share)
+
+        if findings:
+            return brought, findings.measured(brought, measuring)
+        return brought, diagnosis.diagnose(brought.network, measuring)
     finally:
         brought.close()

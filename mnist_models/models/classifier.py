@@ -69,14 +69,16 @@ class Classifier(Reader):
             network, confidence_threshold=confidence_threshold, scrambles=hyperparameters.scrambled
         )
 
-    def seen(self, images: tf.Tensor) -> tf.Tensor:
-        """The images, (N, 28, 28), as the network itself is given them: scrambled where it learned
-        from such."""
-        return scrambled(images) if self.scrambles else images
+    def chain(self) -> keras.Sequential:
+        return self.network
 
     def given(self, images: np.ndarray) -> np.ndarray:
-        """The same of images, uint8 (N, 28, 28), that are no tensors."""
+        """Images, uint8 (N, 28, 28), as the network itself is given them: scrambled where it
+        learned from such."""
         return dataset.scrambled(images) if self.scrambles else images
+
+    def seen(self, images: tf.Tensor) -> tf.Tensor:
+        return scrambled(images) if self.scrambles else images
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         """The probabilities of up to `batch_size` images at a time, for callers that want to stop

@@ -1,16 +1,22 @@
 """A model that reads digits: what every page asks of one, whoever trained it and whatever computes
 it."""
 
+from __future__ import annotations
+
 import abc
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnist_models.data.dataset import CLASS_COUNT
 from mnist_models.data.probabilities import digits_of, is_confident
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD, Predictions
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -43,14 +49,33 @@ class Reader(abc.ABC):
     Attributes:
         confidence_threshold: Below this probability of the digit that it reads, 0 to 1, it is not
             sure of it.
+        pixels: What its network is given in them, a phrase.
     """
 
     confidence_threshold: float = CONFIDENCE_THRESHOLD
+    pixels: str = "ink, 0 to 1"
 
     @abc.abstractmethod
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         """The probabilities of some images at a time, for callers that want to stop in between:
         uint8 (N, 28, 28) in, float32 (n, 10) out."""
+
+    @abc.abstractmethod
+    def chain(self) -> keras.Sequential:
+        """Its network, for those who look between the layers: a chain of them, from what `given`
+        makes of images to ten logits, float32 (N, 10), whose softmax are the probabilities.
+
+        Raises:
+            UnavailableError: Its layers are not known, or no chain.
+        """
+
+    def given(self, images: np.ndarray) -> np.ndarray:
+        """Images, uint8 (N, 28, 28), as `chain` is given them, 0 to 255 (N, side, side)."""
+        return images
+
+    def seen(self, images: Any) -> Any:
+        """The same of a tensor, inside a compiled function."""
+        return images
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """The probability of each digit: uint8 (N, 28, 28) in, float32 (N, 10) out."""

@@ -6,14 +6,17 @@ quarters, and the network is ready in some milliseconds instead of a tenth of a 
 see classifier.py.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from mnist_models.data import dataset
 from mnist_models.data.dataset import IMAGE_SIZE_PX, SCRAMBLE
 from mnist_models.data.ink import INK
 from mnist_models.models import folded
@@ -21,6 +24,10 @@ from mnist_models.models.folded import Layer
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.models.reader import Reader
 from mnist_models.settings.hyperparameters import Hyperparameters
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
 BATCH_SIZE = 100
 # Of ONNX: the first with GELU, and a form that ONNX Runtime has read for years.
@@ -47,6 +54,7 @@ class SwiftReader(Reader):
             WeightsError: They are another network's, or cannot be read.
         """
         self.confidence_threshold = confidence_threshold
+        self._hyperparameters, self._weights = hyperparameters, weights
         options = onnxruntime.SessionOptions()
         # Memory and a busy core are for whoever works at the moment: there are dozens of readers.
         options.enable_cpu_mem_arena = False
@@ -64,6 +72,20 @@ class SwiftReader(Reader):
                 None, {"images": images[start : start + BATCH_SIZE]}
             )
             yield probabilities
+
+    def chain(self) -> keras.Sequential:
+        # Imports TensorFlow.
+        from mnist_models.models.classifier import Classifier
+
+        return Classifier.from_weights(self._hyperparameters, self._weights).network
+
+    def given(self, images: np.ndarray) -> np.ndarray:
+        return dataset.scrambled(images) if self._hyperparameters.scrambled else images
+
+    def seen(self, images: tf.Tensor) -> tf.Tensor:
+        from mnist_models.models.classifier import scrambled
+
+        return scrambled(images) if self._hyperparameters.scrambled else images
 
 
 def graph(hyperparameters: Hyperparameters, weights: bytes) -> onnx.ModelProto:

@@ -26,7 +26,7 @@ from mnist_models.models.evaluation import evaluate
 from mnist_models.models.folded import WeightsError
 from mnist_models.models.formats import FORMATS
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
-from mnist_models.runs import race
+from mnist_models.runs import passing_on, race
 from mnist_models.runs.loading import load_classifier
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import NAME_CHARACTERS, Run, RunState, clean_name
@@ -200,16 +200,19 @@ class Import(NamedTuple):
 
 
 def export(store: RunStore, run_ids: Sequence[str], picture: bytes | None = None) -> bytes:
-    """A trained run or pretrained model, or the runs of a race, as a zip; its README says what is
-    in it.
+    """A trained run, a pretrained model or a network from a file, or the runs of a race, as a zip;
+    its README says what is in it.
 
     Args:
         run_ids: The run; or those of a race, one of each kind of network.
         picture: Their learning curves as a PNG, which becomes a part of it.
 
-    Raises UnknownRunError, and StoreError for runs without weights.
+    Raises UnknownRunError, StoreError for runs without weights, and RefusedError where what was
+    kept of a file is damaged.
     """
     runs = [store.run(run_id) for run_id in run_ids]
+    if runs[0].imported:  # it was in no race
+        return passing_on.export(store, runs[0])
     contents: dict[str, str | bytes] = {} if picture is None else {PICTURE: picture}
     for run in runs:
         folder = f"{run.network}/" if len(runs) > 1 else ""
@@ -304,6 +307,7 @@ def model(store: RunStore, run_id: str, form: str) -> bytes:
 
     Raises:
         StoreError: The run is not there, or has no weights.
+        RefusedError: It came from a file, and is no network that hyperparameters describe.
     """
     return _WRITERS[form](load_classifier(store, run_id))
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mnist_models.data import dataset
+from mnist_models.imports import archive
+from mnist_models.imports.as_ours import told_as_ours
 from mnist_models.models.folded import WeightsError
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.models.reader import Reader
@@ -18,6 +20,7 @@ from mnist_models.training.progress import Measured
 if TYPE_CHECKING:  # importing them imports TensorFlow
     from mnist_models.imports.bring import Brought
     from mnist_models.imports.diagnosis import Diagnosis
+    from mnist_models.imports.findings import Findings
     from mnist_models.models.classifier import Classifier
 
 # What a network from a file is nearest to: whether it is convolutional, to a key of NETWORKS.
@@ -42,20 +45,23 @@ def load_reader(store: RunStore, run_id: str) -> Reader:
 
 
 def load_classifier(store: RunStore, run_id: str) -> Classifier:
-    """The same of a run that is not somebody's file, with its network, for what looks between its
-    layers.
+    """The same as Keras has it; that of somebody's file told as one that could have been trained
+    here.
 
     Raises:
-        StoreError: When there is none, or it came from a file.
+        StoreError: When there is none.
+        RefusedError: It came from a file, and cannot be told so.
     """
     from mnist_models.models.classifier import Classifier
 
     run = store.run(run_id)
-    weights = store.weights(run_id)
     with _fitting(run):
-        return Classifier.from_weights(
-            run.hyperparameters, weights, run.measured.confidence_threshold
+        hyperparameters, weights = (
+            told_as_ours(store.weights(run_id), run.imported)
+            if run.imported
+            else (run.hyperparameters, store.weights(run_id))
         )
+        return Classifier.from_weights(hyperparameters, weights, run.measured.confidence_threshold)
 
 
 @contextmanager
@@ -96,6 +102,7 @@ def keep_imported(
     config: bytes | None = None,
     progress: Callable[[float], None] = lambda share: None,
     visitor: str | None = None,
+    findings: Findings | None = None,
 ) -> tuple[Run | None, Brought, Diagnosis]:
     """Examines a network from somebody's file and keeps it where it reads digits.
 
@@ -104,6 +111,7 @@ def keep_imported(
         content, config: See reading.read.
         progress: Is told how much is done, 0 to 1.
         visitor: Who brings it, see tables.Run.
+        findings: See imported.examined.
 
     Returns:
         The run, None where it reads no digits; and what it is.
@@ -115,7 +123,7 @@ def keep_imported(
     from mnist_models.imports import imported
     from mnist_models.models.evaluation import evaluate
 
-    brought, found = imported.examined(content, config, progress)
+    brought, found = imported.examined(content, config, progress, findings)
     if not found.usable:
         return None, brought, found
     evaluation = evaluate(found.predictions, dataset.load().test.labels)
@@ -123,7 +131,7 @@ def keep_imported(
         NEAREST[brought.is_convolutional],
         name,
         imported.card_of(brought, found),
-        imported.packed(content, config),
+        archive.packed(content, config),
         Measured(
             parameters=brought.parameters,
             epochs=0,
@@ -136,4 +144,7 @@ def keep_imported(
         found.predictions,
         visitor,
     )
+    if findings and findings.by_hand is not None:
+        feed_by_hand(store, run.id, findings.by_hand)
+        run = store.run(run.id)
     return run, brought, found

@@ -185,7 +185,7 @@ class RunStore:
 
         Args:
             network: Which kind it is nearest to, a key of NETWORKS.
-            card, file: See imported.card_of and imported.packed.
+            card, file: See imported.card_of and archive.packed.
             predictions: What it reads in the 10,000 test images.
         """
         run = Run(

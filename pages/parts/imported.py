@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from mnist_models.data.preprocessing import Preparation
 from mnist_models.errors import UnavailableError
-from mnist_models.imports.feeding import BY_HAND, Feeding
+from mnist_models.imports.feeding import BY_HAND, Feeding, wanted
 from mnist_models.imports.recipe import recipe
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
@@ -42,8 +42,8 @@ def diagnosis(run_id: str) -> None:
     with st.expander("Every way to feed it that was tried"):
         st.caption(
             "Test accuracy of each, on up to 1,000 test images; those that read far worse than the "
-            "best were tried on 100. Of those within half a point of the best, the one with the "
-            "lowest loss is chosen."
+            "best, or with a far higher loss, were tried on 100. Of those within half a point of "
+            "the best, the one with the lowest loss is chosen."
         )
         st.dataframe(
             {
@@ -60,6 +60,16 @@ def diagnosis(run_id: str) -> None:
             hide_index=True,
             alt="Ways to feed the model",
         )
+    st.download_button(
+        "Export (.zip)",
+        lambda: resources.exported([run_id]),
+        file_name=f"{run.network}-{run_id}.zip",
+        icon=":material/download:",
+        key=f"export-{run_id}",
+        on_click="ignore",
+        help="Its own file, what was found out about it, and how it is fed: imported on another "
+        "machine, it is the same model there.",
+    )
     if st.button(
         "Why is it wrong on my digit?", icon=":material/help_center:", key=f"see-why-{run_id}"
     ):
@@ -74,13 +84,12 @@ def _choose_by_hand(run: Run) -> None:
     assert card is not None  # it came from a file
     if st.session_state.get(ASKED, (None, None))[0] == run_id:
         _feed_by_hand(*st.session_state.pop(ASKED))
-    wanted, tried = Feeding.kept(card), card["tried"]
-    measured = next(place for place, trial in enumerate(tried) if wanted.tried(trial) == wanted)
-    titles = {measured: f"As measured: {wanted.title}"} | {
+    measured = wanted(card)
+    titles = {measured: f"As measured: {Feeding.kept(card).title}"} | {
         # As many training images were read too.
         place: f"{trial['title']} · {trial['test_accuracy']:.1%} of {trial['images'] // 2:,} test "
         "images"
-        for place, trial in enumerate(tried)
+        for place, trial in enumerate(card["tried"])
         if place != measured
     }
     key = f"feeding-{run_id}"

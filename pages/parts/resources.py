@@ -21,6 +21,8 @@ from mnist_models import tensorflow_loader
 from mnist_models.data import dataset, npz
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.errors import UnavailableError
+from mnist_models.imports.as_ours import Ours, told_as_ours
+from mnist_models.imports.refusal import RefusedError
 from mnist_models.models import portable
 from mnist_models.models.folded import WeightsError
 from mnist_models.models.predictions import Predictions
@@ -36,7 +38,8 @@ from mnist_models.tensorflow_loader import TensorFlowError
 from mnist_models.training.progress import Curve
 
 if TYPE_CHECKING:  # importing them imports Dask, TensorFlow and scikit-learn
-    from mnist_models.models.classifier import Classifier
+    import keras
+
     from mnist_models.models.evaluation import Evaluation
     from mnist_models.models.networks import LayerSummary
     from mnist_models.runs.engine import Engine
@@ -95,22 +98,33 @@ def classifier(run_id: str) -> Reader:
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def trained_here(run_id: str) -> Classifier:
-    """The same, compiled, where a lesson looks at what happens between the layers.
+def chain(run_id: str) -> keras.Sequential:
+    """The network of a run, for lessons that look between its layers, see reader.Reader.chain.
 
     Raises:
-        UnavailableError: The model came from a file, and has layers that lessons do not know.
+        RefusedError: It came from a file, and its layers are not known, or no chain.
     """
-    run = store().run(run_id)
-    if run.imported:
-        raise UnavailableError(
-            f"{run.label} came from a file, and this view needs the layers of a model that was "
-            "trained here: choose another model."
-        )
     tensorflow().wait()
-    from mnist_models.runs.loading import load_classifier
+    reader = classifier(run_id)
+    try:
+        return reader.chain()
+    except RefusedError as error:
+        raise RefusedError(
+            f"{store().run(run_id).label} came from a file, and its layers cannot be looked into. "
+            f"{error}"
+        ) from error
 
-    return load_classifier(store(), run_id)
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def as_ours(run_id: str) -> Ours | None:
+    """A network from a file as one to be trained on, see as_ours.py; None where it is no network
+    that the Train page can choose. Needs no TensorFlow."""
+    run = store().run(run_id)
+    assert run.imported
+    try:
+        return told_as_ours(store().weights(run_id), run.imported)
+    except RefusedError:
+        return None
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -192,11 +206,11 @@ def matched(
         return str(error)
 
 
-def exported(run_ids: Sequence[str], picture: bytes) -> bytes:
+def exported(run_ids: Sequence[str], picture: bytes | None = None) -> bytes:
     """A run, or the runs of a race, as a file.
 
     Args:
-        picture: Their learning curves, as a PNG.
+        picture: Their learning curves, as a PNG; None where there are none.
     """
     tensorflow().wait()
     from mnist_models.runs.exports import export
@@ -238,12 +252,15 @@ def imported(
     """
     tensorflow().wait()
     from mnist_models.imports import reading, words
+    from mnist_models.runs import passing_on
     from mnist_models.runs.exports import ExportError, import_runs
     from mnist_models.runs.loading import keep_imported
 
     visitor = rights.visitor.id
     try:
         rights.may_import(content)
+        if passing_on.is_passed_on(content):
+            return passing_on.import_run(store(), content, None, visitor, progress), None
         if reading.is_run(content):
             return import_runs(store(), content, visitor=visitor)[0], None
         run, brought, found = keep_imported(
@@ -269,7 +286,7 @@ def feed_by_hand(run_id: str, place: int, rights: Rights) -> None:
     from mnist_models.runs import loading
 
     loading.feed_by_hand(store(), run_id, place)
-    for kept in (classifier, predictions, evaluation):
+    for kept in (classifier, chain, as_ours, predictions, evaluation):
         kept.clear(run_id)
 
 

@@ -67,7 +67,7 @@ def test_a_pixel_sees_exactly_the_pixels_of_the_image_that_change_it(layers):
     for stage in this.convolutions:
         side = len(rows[0].outputs[stage.output])
         for row, column in {(0, 0), (side // 2, side - 1), (side - 1, 0)}:
-            field = receptive_field(this.convolutions, stage, row, column)
+            field = receptive_field(this.network, stage, row, column)
             for activations_of, first in ((rows, field.top), (columns, field.left)):
                 seen = [
                     place

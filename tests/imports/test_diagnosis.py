@@ -200,3 +200,32 @@ def test_the_columns_of_l2ax1_are_those_of_keras_normalize():
     images = dataset.load().test.images[:5]
     ours = Feeding(Layout((28, 28), 28), "l2ax1")(images)
     np.testing.assert_allclose(ours, keras.utils.normalize(images, axis=1), atol=1e-6)
+
+
+def test_no_image_is_read_twice_in_the_same_way(dnn):
+    """Reading is what takes the time; whatever is read again in another way differs in its
+    values."""
+    seen = []
+
+    class Counting(Taught):
+        def outputs(self, batch):
+            seen.append(batch.reshape(len(batch), -1).copy())
+            return super().outputs(batch)
+
+    found = diagnosis.diagnose(Counting(dnn))
+    read = np.concatenate(seen)
+    assert len(np.unique(read, axis=0)) == len(read)
+    chosen = found.chosen.images // 2
+    beside = [trial.images for trial in found.trials if trial is not found.chosen]
+    assert len(read) == len(dataset.load().test) + chosen + sum(beside)
+
+
+def test_what_has_a_far_higher_loss_is_not_read_further(dnn):
+    found = diagnosis.diagnose(Taught(dnn))
+    by_scale = {
+        trial.feeding.scale: trial for trial in found.trials if not trial.feeding.layout.transposed
+    }
+    # It reads as well where ink is 255, but is falsely certain.
+    unit, raw = by_scale["unit"], by_scale["raw"]
+    assert abs(unit.accuracy - raw.accuracy) < 0.08 and raw.loss > 2 * unit.loss
+    assert unit.images > raw.images == 200

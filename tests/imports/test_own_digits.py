@@ -8,7 +8,7 @@ from PIL import Image
 
 from mnist_models.data import dataset
 from mnist_models.data.preprocessing import prepare_drawing
-from mnist_models.imports import diagnosis, imported, mistakes
+from mnist_models.imports import archive, diagnosis, imported, mistakes
 from mnist_models.imports.feeding import SCALES, Feeding, Layout
 from mnist_models.imports.recipe import recipe
 from tests.imports import forms
@@ -70,7 +70,7 @@ def reader():
     model = forms.fully_connected()
     content = forms.h5(model, forms.config_of(model))
     brought, found = imported.examined(content)
-    return imported.reopened(imported.packed(content, None), imported.card_of(brought, found))
+    return imported.reopened(archive.packed(content, None), imported.card_of(brought, found))
 
 
 def test_the_printed_lines_make_a_network_read_what_is_drawn(reader, tmp_path):
@@ -136,7 +136,7 @@ def test_a_network_that_learned_from_white_paper_is_shown_black_paper_as_the_mis
 def test_a_network_is_fed_as_its_owner_chooses_and_again_as_it_was_measured():
     model = forms.convolutional()
     brought, found = imported.examined(forms.h5(model, forms.config_of(model)))
-    kept = imported.packed(forms.h5(model, forms.config_of(model)), None)
+    kept = archive.packed(forms.h5(model, forms.config_of(model)), None)
     card = imported.card_of(brought, found)
     test = dataset.load().test
     scales = [trial["scale"] for trial in card["tried"]]

@@ -2,6 +2,7 @@
 
 import re
 
+import keras
 import numpy as np
 import pytest
 import streamlit as st
@@ -12,12 +13,15 @@ from mnist_models.data import dataset
 from mnist_models.data.preprocessing import prepare_picture
 from mnist_models.handwriting.collection import Collection
 from mnist_models.handwriting.splits import ONE_WRITER
+from mnist_models.runs import exports
+from mnist_models.runs.loading import keep_imported, load_reader
 from mnist_models.runs.rights import Visitor
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS
 from mnist_models.training.material import FINE_TUNING, to_fine_tune
 from pages.parts import canvas, resources
 from pages.parts.train import class_digits
+from tests.imports import forms
 from tests.pages.conftest import APP, TINY
 from tests.pages.test_train import complaints, page, texts, total, until
 
@@ -129,6 +133,33 @@ def test_fine_tuning_takes_over_the_settings_of_a_run_and_keeps_its_network(a_cl
     assert "dnn.scrambled" not in keys and "layers cannot be changed" in texts(app)
     app.slider(key=class_digits.SHARE).set_value(0).run()
     assert app.slider(key="dnn.hidden_units.count").value == 1  # it can be chosen again
+
+
+def test_a_network_from_a_file_is_fine_tuned_from_the_readings_that_it_had(a_class, tmp_path):
+    def standardised(images):
+        return (images.reshape(-1, 784) / np.float32(255) - 0.1307) / np.float32(0.3081)
+
+    store, model = resources.store(), forms.fully_connected(standardised)
+    theirs, _, _ = keep_imported(store, "theirs", forms.h5(model, forms.config_of(model)))
+    other, _, _ = keep_imported(store, "in ONNX", forms.onnx(model))
+    assert theirs.imported["scale"] == "std"
+    app = with_share(50, network="dnn")
+    box = app.selectbox(key=f"{class_digits.START}-dnn")
+    assert not any(other.label in one for one in box.options)
+    box.select(theirs.id).run()
+    assert not app.exception and total(app) == f"{theirs.parameters:,}"
+    assert "Its file says nothing of other settings" in texts(app)
+    app.select_slider(key="dnn.train_images").set_value(500).run()
+    run = started(app)
+    assert run.source.start.label == theirs.label and run.parameters == theirs.parameters
+    tested, (before, _) = store.class_result(run.id)
+    expected = load_reader(store, theirs.id).predictions(tested.images).digits
+    assert (before == expected).all()
+    # The script of the run needs that model as a file, from which it starts.
+    (tmp_path / "start.keras").write_bytes(exports.model(store, theirs.id, "keras"))
+    logits = keras.models.load_model(tmp_path / "start.keras")(tested.images).numpy()
+    assert (logits.argmax(axis=1) == expected).all()
+    store.delete([theirs.id, other.id])
 
 
 def test_a_fine_tuned_run_shows_before_and_after_and_keeps_them_when_the_class_is_deleted(

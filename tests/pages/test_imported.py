@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mnist_models.data import dataset
+from mnist_models.explain import neighbours
 from mnist_models.imports import mistakes
 from mnist_models.imports.recipe import recipe
 from mnist_models.runs.loading import keep_imported, load_reader
@@ -20,6 +21,7 @@ from tests.imports import forms
 from tests.pages.conftest import APP, lesson
 from tests.pages.test_draw import draw_seven, drawn_seven, reading
 from tests.pages.test_outcome import tell
+from tests.pages.test_reasons import settled
 
 
 @pytest.fixture(scope="module")
@@ -248,9 +250,8 @@ def test_what_lessons_have_read_with_a_model_is_all_forgotten(monkeypatch):
         and hasattr(function, "clear")
         and {"run_id", "run_ids"} & set(inspect.signature(function).parameters)
     }
-    # These look between the layers, of models that were trained here only.
-    ours = {"history", "read_history", "activations", "inspector", "search", "gradient"}
-    ours |= {"last_hidden", "attribution", "known"}
+    # These look at the course of a training, of models that were trained here only.
+    ours = {"history", "read_history", "activations"}
     cleared = set()
     for name in by_run:
         monkeypatch.setattr(
@@ -289,22 +290,62 @@ def test_lessons_that_ask_for_readings_have_them(runs, name, values):
 
 
 @pytest.mark.parametrize(
-    ("name", "values"),
+    ("name", "values", "shown"),
     [
-        ("inside", {}),
-        ("time_machine", {}),
-        ("reasons", {"reasons-view": "mattered", "reasons-way": "gradients"}),
-        ("reasons", {"reasons-view": "change", "reasons-change": "pixels"}),
-        ("reasons", {"reasons-view": "nearest"}),
+        ("inside", {}, "**12 kernels of 5×5**: 300 weights, each used at all 24×24 positions."),
+        (
+            "reasons",
+            {"reasons-view": "mattered", "reasons-way": "gradients"},
+            "Effect of the ink on the CNN's odds of",
+        ),
+        ("reasons", {"reasons-view": "change", "reasons-change": "pixels"}, "CNN prediction,"),
+        ("reasons", {"reasons-view": "nearest"}, "**CNN**: "),
     ],
 )
-def test_views_that_need_layers_say_that_they_cannot_be_had(runs, name, values):
+def test_views_that_need_layers_show_those_that_are_known_and_say_which_are_not(
+    runs, monkeypatch, name, values, shown
+):
+    monkeypatch.setattr(neighbours, "COUNT", 300)
+    monkeypatch.setattr(cached, "SEARCHED_IMAGES", 50)
     app = selected(lesson(name), runs)
     for key, value in values.items():
         app.session_state[key] = value
-    app.run()
+    app = settled(app.run())
+    assert not app.error
+    label = page.plain(runs["dnn"].label)
+    assert [one.value for one in app.info] == [
+        f"{label} came from a file, and its layers cannot be looked into. ONNX is computed by its "
+        "own runtime, which does not tell what is between the layers: bring the model as Keras "
+        "saves it (.keras, .h5)."
+    ]
+    metrics = " ".join(one.label for one in app.metric)
+    assert shown in f"{texts(app)} {metrics}"
+    # The view of their CNN beside that of ours is complete.
+    app.session_state["selected-dnn"] = "shipped-dnn"
+    app = settled(app.run())
+    assert not app.error and not app.info
+
+
+def test_the_course_of_a_training_elsewhere_cannot_be_had(runs):
+    app = selected(lesson("time_machine"), runs).run()
     assert not app.exception
     assert any("came from a file" in one.value for one in app.error)
+
+
+def test_one_pixel_is_followed_through_their_network(runs):
+    """The steps to the pixel add up to what the network itself makes of it."""
+    app = selected(lesson("inside"), runs)
+    app.session_state["inside-search"] = False
+    app.session_state["inside-layer"] = "conv_2"
+    app = settled(app.run())
+    (table,) = [one.value for one in app.markdown if "| result |" in one.value]
+    assert "ReLU: negative values become zero. **This is the pixel**" in table
+    image = app.session_state["board"].preparation.image
+    theirs = forms.convolutional()
+    maps = theirs.layers[2](theirs.layers[1](theirs.layers[0](image[None, ..., None] / 255)))
+    maps = maps.numpy()[0]
+    brightest = maps.max(axis=(0, 1)).max()
+    assert float(table.rpartition("| ")[2].split(" |")[0]) == pytest.approx(brightest, abs=2e-3)
 
 
 def test_what_is_no_network_gets_a_sentence_and_leaves_nothing(runs):
@@ -313,3 +354,19 @@ def test_what_is_no_network_gets_a_sentence_and_leaves_nothing(runs):
     app.file_uploader(key="brought").upload("no.h5", b"<html>", "text/html").run()
     assert not app.exception
     assert "It is a web page" in texts(app) and len(resources.store().runs()) == before
+
+
+def test_it_is_exported_where_the_diagnosis_is_and_imported_as_the_same(runs):
+    app = compared(runs).run()
+    assert not app.exception
+    labels = [button.proto.label for button in app.get("download_button")]
+    assert labels == ["Export (.zip)"] * 2
+    content = resources.exported([runs["cnn"].id])
+    train = AppTest.from_file(APP, default_timeout=120).switch_page("pages/train.py").run()
+    train.file_uploader(key="brought").upload("again.zip", content, "application/zip").run()
+    assert not train.exception and not train.error
+    again, _ = train.session_state["brought-run"]
+    assert f"Imported as {again.label}" in texts(train)
+    assert "It wants 28×28×1; 0 to 1." in texts(train)
+    assert again.imported == resources.store().run(runs["cnn"].id).imported
+    resources.store().delete([again.id])

@@ -73,7 +73,7 @@ def test_who_comes_without_a_drawing_sees_what_an_example_does_in_both_networks(
     assert "**512 templates of 28×28**: 401,408 weights" in told
     assert "**32 kernels of 3×3**: 288 weights, each used at all 26×26 positions" in told
     for run_id in (DNN, CNN):
-        outputs = passed_on_slowly(resources.trained_here(run_id).network, image)
+        outputs = passed_on_slowly(resources.chain(run_id), image)
         sums = outputs["dense_1_batch_norm"]
         assert f"**Dense layer 1**: {(sums > 0).sum()} of {len(sums)} units are active" in told
         assert (
@@ -89,10 +89,10 @@ def test_who_comes_without_a_drawing_sees_what_an_example_does_in_both_networks(
 
 def test_at_first_the_strongest_pixel_of_the_first_convolution_is_worked_out(image, no_search):
     app = page().run()
-    expected = passed_on_slowly(resources.trained_here(CNN).network, image)
+    expected = passed_on_slowly(resources.chain(CNN), image)
     maps = expected["conv_1_relu"]
     row, column, index = np.unravel_index(maps.argmax(), maps.shape)
-    bias = resources.trained_here(CNN).network.get_layer("conv_1").bias.numpy()[index]
+    bias = resources.chain(CNN).get_layer("conv_1").bias.numpy()[index]
     assert steps(app) == pytest.approx(
         [
             expected[layer][row, column, index] - less
@@ -114,14 +114,14 @@ def test_any_pixel_of_any_layer_can_be_chosen(image, no_search):
         app.session_state[f"inside-{key}"] = value
     app.run()
     assert not app.exception
-    expected = passed_on_slowly(resources.trained_here(CNN).network, image)
+    expected = passed_on_slowly(resources.chain(CNN), image)
     assert steps(app)[-1] == pytest.approx(expected["conv_3_relu"][6, 1, 4], abs=2e-3)
     assert "The patch: 3×3 of map 9." in told_by_pictures(app)
 
 
 def test_played_the_kernel_slides_along_the_row_of_the_pixel(image, no_search):
     app = page().run()
-    maps = passed_on_slowly(resources.trained_here(CNN).network, image)["conv_1_relu"]
+    maps = passed_on_slowly(resources.chain(CNN), image)["conv_1_relu"]
     row, _, index = np.unravel_index(maps.argmax(), maps.shape)
     app.button(key="inside-column-play").click().run()
     for column in (1, 2, 3):

@@ -1,7 +1,8 @@
 """What lessons compute for a digit and a run, cached for all visitors.
 
 Every function here that takes a `run_id` needs a readable run, and raises StoreError if there is no
-such run or the store cannot be used, and TensorFlowError if TensorFlow cannot be used.
+such run or the store cannot be used, and TensorFlowError if TensorFlow cannot be used. Those that
+look between the layers also raise RefusedError, see resources.chain.
 """
 
 from __future__ import annotations
@@ -83,8 +84,14 @@ def forget_readings() -> None:
         contrasts_of,
         robustness_curve,
         read_replay,
+        inspector,
+        search,
+        gradient,
+        last_hidden,
         occlusion,
+        attribution,
         change,
+        known,
     ):
         kept.clear()
 
@@ -216,10 +223,10 @@ def read_replay(run_id: str, objects: str) -> np.ndarray:
 @st.cache_resource(show_spinner=False, max_entries=32)
 def inspector(run_id: str) -> Inspector:
     """The model of a run, compiled to give the activations of every layer."""
-    reader = resources.trained_here(run_id)
+    network, reader = resources.chain(run_id), resources.classifier(run_id)
     from mnist_models.explain.activations import Inspector
 
-    this = Inspector(reader.network, reader.given)
+    this = Inspector(network, reader.given, reader.pixels)
     this.activations(np.zeros((IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8), 0)
     return this
 
@@ -239,8 +246,7 @@ def gradient(run_id: str) -> explanations.Gradient:
     """The gradient of a run's logits with respect to each pixel."""
     from mnist_models.explain.explanations import gradient_of
 
-    reader = resources.trained_here(run_id)
-    return gradient_of(reader.network, reader.seen)
+    return gradient_of(resources.chain(run_id), resources.classifier(run_id).seen)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -248,8 +254,7 @@ def last_hidden(run_id: str) -> neighbours.LastHidden:
     """The activations of a run's last hidden layer (an embedding)."""
     from mnist_models.explain.neighbours import last_hidden
 
-    reader = resources.trained_here(run_id)
-    return last_hidden(reader.network, reader.seen)
+    return last_hidden(resources.chain(run_id), resources.classifier(run_id).seen)
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)

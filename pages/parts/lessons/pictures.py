@@ -60,9 +60,9 @@ def coloured(values: np.ndarray, largest: float | None = None) -> np.ndarray:
 
 
 def inked(image: np.ndarray) -> np.ndarray:
-    """An image, uint8 of any shape, 0 is paper and 255 is ink, as dark ink on white, uint8 (...,
-    3)."""
-    return np.repeat(255 - image[..., np.newaxis], 3, axis=-1)
+    """An image of any shape, 0 is paper and 255 is ink, as dark ink on white, uint8 (..., 3)."""
+    paper = (255 - image).round().astype(np.uint8)
+    return np.repeat(paper[..., np.newaxis], 3, axis=-1)
 
 
 def sheet(

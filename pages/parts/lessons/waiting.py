@@ -24,12 +24,14 @@ def until_over(
     """Shows results as soon as they are there, and until then a progress bar.
 
     Args:
-        works: The work to be done, by any names.
+        works: The work to be done, by any names; without any, nothing is shown.
         doing: The text of the progress bar.
         show: Draws the results, by the same names.
         meanwhile: Draws what is known so far, before the first slice of work; by default nothing
             is drawn until the work is done.
     """
+    if not works:
+        return
     if not meanwhile:
         go_on(works)
     is_over = all_over(works)

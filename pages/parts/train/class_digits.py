@@ -12,6 +12,7 @@ import streamlit as st
 
 from mnist_models.handwriting.collection import Collection
 from mnist_models.handwriting.splits import ONE_WRITER, hold_out
+from mnist_models.imports.as_ours import Ours
 from mnist_models.runs import comparison
 from mnist_models.runs.class_tables import ClassCollection
 from mnist_models.runs.classes import gathered
@@ -57,8 +58,19 @@ class Learning(NamedTuple):
         """
         if self.start is None:
             return self.material
-        weights = resources.store().weights(self.start.id)
+        ours = _as_ours(self.start)
+        weights = ours.weights if ours else resources.store().weights(self.start.id)
         return dataclasses.replace(self.material, weights=weights)
+
+
+def hyperparameters_of(start: Run) -> Hyperparameters:
+    """Those of a run to start from; of a network from a file, those that describe its layers."""
+    ours = _as_ours(start)
+    return ours.hyperparameters if ours else start.hyperparameters
+
+
+def _as_ours(run: Run) -> Ours | None:
+    return resources.as_ours(run.id) if run.imported else None
 
 
 def fixed(hyperparameters: Hyperparameters) -> set[str]:
@@ -170,7 +182,7 @@ def _choose_start(network: str, fill: Callable[[Hyperparameters], None]) -> None
 
     def suggest() -> None:
         if run := runs.get(st.session_state[key]):
-            fill(to_fine_tune(run.hyperparameters))
+            fill(to_fine_tune(hyperparameters_of(run)))
 
     st.selectbox(
         "Start from",
@@ -185,13 +197,19 @@ def _choose_start(network: str, fill: Callable[[Hyperparameters], None]) -> None
         on_change=suggest,
         help="A trained model already knows digits and only has to get used to the class's hands: "
         "that is called fine-tuning, and takes seconds. Runs that learned from a class before are "
-        "not offered: they may know the writers who are kept for the test.",
+        "not offered: they may know the writers who are kept for the test. Of models that came "
+        "from files, those are whose layers can be chosen here.",
     )
     if start := started_from(network):
+        settings = (
+            "Its file says nothing of other settings, so they are the defaults here"
+            if start.imported
+            else "The settings are those of that run"
+        )
         st.caption(
             f"Fine-tuning {page.plain(start.label)}: the network is the same, so its layers cannot "
-            "be changed. The settings are those of that run, with fewer images and a lower "
-            "learning rate, which you can change below."
+            f"be changed. {settings}, with fewer images and a lower learning rate, which you can "
+            "change below."
         )
 
 
@@ -284,7 +302,11 @@ def _as_start(run: Run) -> Start:
 
 
 def _to_start_from(network: str) -> list[Run]:
-    """The runs whose training is known, so that it can go on, and that learned from no class: those
-    may know the writers who are kept for the test."""
+    """The runs that can be trained on, since hyperparameters describe them, and that learned from
+    no class: those may know the writers who are kept for the test."""
     runs = resources.store().readable(network)
-    return [run for run in runs if not run.source and comparison.settings(run) is not None]
+    return [
+        run
+        for run in runs
+        if not run.source and (_as_ours(run) if run.imported else comparison.settings(run))
+    ]

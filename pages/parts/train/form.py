@@ -95,7 +95,7 @@ def _one(network: str) -> Hyperparameters:
     """
     values = _values(network, NETWORKS[network].choices()) | {"network": network}
     if start := class_digits.started_from(network):
-        settings = start.hyperparameters
+        settings = class_digits.hyperparameters_of(start)
         values |= {name: getattr(settings, name) for name in class_digits.fixed(settings)}
     return validate(values)
 
@@ -186,7 +186,7 @@ def draw(form: Form) -> None:
         _recipes(chosen, in_race=False)
         class_digits.draw(chosen, form.learning, fill)
         start = class_digits.started_from(chosen)
-        fixed = class_digits.fixed(start.hyperparameters) if start else ()
+        fixed = class_digits.fixed(class_digits.hyperparameters_of(start)) if start else ()
         _draw_network(chosen, problems, without=fixed)
 
 

@@ -82,7 +82,7 @@ def _show(
     if search:
         train = dataset.load().train
         for one in search.most_activating(stage, filter_index, MOST_PATCHES):
-            part = receptive_field(inspector.convolutions, stage, one.row, one.column).of(
+            part = receptive_field(inspector.network, stage, one.row, one.column).of(
                 search.images[one.index]
             )
             digit = int(train.labels[one.index])
@@ -106,7 +106,7 @@ def _own(inspector: Inspector, activations: Activations, stage: Stage, filter_in
     """The patch of this digit that activates the filter most."""
     feature_map = activations.outputs[stage.output][..., filter_index]
     row, column = strongest(feature_map)
-    part = receptive_field(inspector.convolutions, stage, row, column).of(activations.image)
+    part = receptive_field(inspector.network, stage, row, column).of(activations.image)
     return Patch(float(feature_map[row, column]), part, activations.digit, "this digit")
 
 

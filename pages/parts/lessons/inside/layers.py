@@ -106,16 +106,16 @@ def first_layer(inspector: Inspector, activations: Activations, weights: np.ndar
     """
     stage, digit = inspector.stages[0], activations.digit
     each = contributions(stage, activations)
-    count, side = weights.shape[:2]
+    count, *sides = weights.shape
+    size = "×".join(map(str, sides))
     if stage.is_convolution:
-        side_out = activations.outputs[stage.output].shape[0]
         text = (
-            f"**{count} kernels of {side}×{side}**: {weights.size:,} weights, each used at all "
-            f"{side_out}×{side_out} positions."
+            f"**{count} kernels of {size}**: {stage.inputs * stage.count:,} weights, "
+            f"each used at all {_size(stage, activations)} positions."
         )
     else:
         text = (
-            f"**{count} templates of {side}×{side}**: {weights.size:,} weights, one weight per "
+            f"**{count} templates of {size}**: {weights.size:,} weights, one weight per "
             "unit and pixel, never shared."
         )
     st.markdown(text)
@@ -149,7 +149,7 @@ def _measure(inspector: Inspector, digit: int) -> str:
     unit = (
         "filter's activation, summed over its map," if stage.is_convolution else "unit's activation"
     )
-    if len(others) == 1:
+    if len(others) == 1 and not others[0].activation:
         return (
             f"The number below is the {unit} times its weight to the score (logit) of {digit}: "
             "exactly what it adds to that score."
@@ -188,8 +188,8 @@ def layer_by_layer(inspector: Inspector, activations: Activations) -> None:
         text = activity(stage, activations)
         if stage.is_convolution:
             pooled = (
-                " Max-pooling leaves {0}×{0} of each.".format(
-                    len(activations.outputs[stage.pool.name])
+                " Max-pooling leaves {}×{} of each.".format(
+                    *activations.outputs[stage.pool.name].shape
                 )
                 if stage.pool
                 else ""
@@ -200,6 +200,9 @@ def layer_by_layer(inspector: Inspector, activations: Activations) -> None:
             )
         st.markdown(f"**{title(stage)}**: {text}")
         show(picture_of(stage, activations, activations), f"Activations of {title(stage)}")
+    if inspector.others:
+        kinds = ", ".join(dict.fromkeys(type(layer).__name__ for layer in inspector.others))
+        st.caption(f"Not shown: its layers of other kinds with weights ({kinds}).")
 
 
 def compared(stage: Stage, activations_of: Mapping[str, Activations]) -> None:
@@ -271,7 +274,7 @@ def picture_of(stage: Stage, activations: Activations, by: Activations) -> Pictu
     if stage.is_convolution:
         chosen = np.argsort(-by.outputs[stage.output].max(axis=(0, 1)), kind="stable")[:STRONGEST]
         return contact_sheet(stage, activations, chosen)
-    if stage.activation:
+    if not stage.is_logits:
         columns = min(STRIP_COLUMNS, stage.count)
         return pictures.strip(values, columns, min(STRIP_PX // columns, LARGEST_CELL_PX))
     tiles = pictures.coloured(values.reshape(-1, 1, 1))
@@ -279,7 +282,8 @@ def picture_of(stage: Stage, activations: Activations, by: Activations) -> Pictu
 
 
 def _size(stage: Stage, activations: Activations) -> str:
-    return "{0}×{0}".format(len(activations.outputs[stage.output]))
+    """That of its feature maps, before they are pooled, such as "26×26"."""
+    return "{}×{}".format(*activations.outputs[stage.output].shape)
 
 
 def activity(stage: Stage, activations: Activations) -> str:
@@ -291,7 +295,7 @@ def activity(stage: Stage, activations: Activations) -> str:
             f"{somewhere} filters are active somewhere, at {active.mean():.0%} of "
             "all positions on average."
         )
-    if stage.activation:
+    if not stage.is_logits:
         return f"{active.sum()} of {stage.count} units are active, {active.mean():.0%}."
     best, second = np.argsort(-values, kind="stable")[:2]
     return (

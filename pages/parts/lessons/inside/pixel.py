@@ -93,7 +93,7 @@ def _slide_kernel(
         *strongest(feature_map, row, None if column == STRONGEST else column - 1),
     )
     _places(inspector, pixel, activations)
-    _steps(pixel, activations)
+    _steps(pixel, activations, inspector.pixels)
 
 
 def _choose(label: str, count: int, key: str, is_playing: bool = False) -> int | None:
@@ -124,7 +124,7 @@ def _in_range(key: str, count: int) -> int:
 
 def _places(inspector: Inspector, pixel: Pixel, activations: Activations) -> None:
     """The pixel in its feature map, and its receptive field in the digit."""
-    field = receptive_field(inspector.convolutions, pixel.stage, pixel.row, pixel.column)
+    field = receptive_field(inspector.network, pixel.stage, pixel.row, pixel.column)
     maps = activations.outputs[pixel.stage.output]
     feature_map = maps[..., pixel.filter_index]
     with st.container(horizontal=True, gap="medium"):
@@ -145,8 +145,12 @@ def _places(inspector: Inspector, pixel: Pixel, activations: Activations) -> Non
         )
 
 
-def _steps(pixel: Pixel, activations: Activations) -> None:
-    """The arithmetic, from the input of the filter to the value of the pixel."""
+def _steps(pixel: Pixel, activations: Activations, pixels: str) -> None:
+    """The arithmetic, from the input of the filter to the value of the pixel.
+
+    Args:
+        pixels: What the network is given of the image, a phrase.
+    """
     stage, *place = pixel
     result = arithmetic(stage, activations, *place)
     size, channels = result.kernel.shape[1:]
@@ -164,7 +168,7 @@ def _steps(pixel: Pixel, activations: Activations) -> None:
             key="inside-by-channel",
             alt="What each map of the previous layer adds to the sum",
         )
-    seen = f"map {channel + 1}" if channels > 1 else "ink, 0 to 1"
+    seen = f"map {channel + 1}" if channels > 1 else pixels
     added = result.by_channel[channel]
     with st.container(horizontal=True, gap="small"):
         for values, caption in (
@@ -199,8 +203,6 @@ def _table(result: Arithmetic, stage: Stage, kept: float | None) -> str:
         kept: The value that max-pooling keeps in the pixel's square; None without pooling, or
             beyond the last whole square.
     """
-    assert stage.activation is not None  # every convolution has one
-    activation = ACTIVATIONS[stage.activation.name.removeprefix(f"{stage.name}_")]
     rows = [
         (f"sum of all {result.products.size:,} products", result.total - result.bias),
         (f"plus the bias of {result.bias:.3f}", result.total),
@@ -213,7 +215,11 @@ def _table(result: Arithmetic, stage: Stage, kept: float | None) -> str:
                 result.summed,
             )
         )
-    rows.append((f"{activation.label}: {activation.effect}. **This is the pixel**", result.value))
+    if stage.function:
+        known = ACTIVATIONS.get(stage.function)
+        effect = f"{known.label}: {known.effect}" if known else f"activation: {stage.function}"
+        rows.append((effect, result.value))
+    rows[-1] = f"{rows[-1][0]}. **This is the pixel**", result.value
     table = "\n".join(
         [
             "| step | result |",

@@ -108,13 +108,14 @@ def gradients(
     """Draws integrated gradients.
 
     Args:
-        found: For each model, by kind.
+        found: For each model whose layers are known, by kind.
         image: The digit, uint8 (28, 28).
         digits: The prediction of each model, by kind.
     """
-    st.markdown(
-        compared({network: one.counted for network, one in found.items()}, digits, "pixels")
-    )
+    if len(found) > 1:
+        st.markdown(
+            compared({network: one.counted for network, one in found.items()}, digits, "pixels")
+        )
     most = _end([one.counted for one in found.values()], WITHIN)
     ink = [f"{grey / INK:.0%}" for grey in image.flat]
     for column, (network, one) in zip(
@@ -136,11 +137,12 @@ def gradients(
                 "ink",
                 _best_part(one, digit),
             )
+    scale = "Both maps share one scale; the" if len(found) > 1 else "The"
     st.caption(
         "Green ink is evidence for the predicted digit, purple ink evidence against it. The line "
-        "is the edge of the ink. Both maps share one scale; the strongest pixels, at most "
-        f"{1 - WITHIN:.0%}, lie beyond its ends. White paper has no attribution by this method, "
-        "though it matters to a model: use occlusion with ink to see that."
+        f"is the edge of the ink. {scale} strongest pixels, at most {1 - WITHIN:.0%}, lie beyond "
+        "its ends. White paper has no attribution by this method, though it matters to a model: "
+        "use occlusion with ink to see that."
     )
 
 

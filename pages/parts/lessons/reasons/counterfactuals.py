@@ -37,7 +37,8 @@ def show(
     """Draws the changes found.
 
     Args:
-        found: The smallest change for each model, by kind.
+        found: The smallest change for each model, by kind; of single pixels, for those whose layers
+            are known.
         image: The digit, uint8 (28, 28).
         digits: The prediction of each model, by kind.
         confidence_thresholds: Of each model, by kind.
@@ -48,7 +49,8 @@ def show(
         for network, one in found.items()
         if one.image is not None
     }
-    st.markdown(verdict(sizes, list(found), by))
+    if len(found) > 1:
+        st.markdown(verdict(sizes, list(found), by))
     for column, (network, one) in zip(
         st.columns(len(found), gap="medium"), found.items(), strict=True
     ):

@@ -23,7 +23,7 @@ def show(found: Mapping[str, Known], image: np.ndarray, runs: Mapping[str, Run])
     """The nearest training digits of each model.
 
     Args:
-        found: What each model made of the training digits, by kind.
+        found: What each model whose layers are known made of the training digits, by kind.
         image: The digit, uint8 (28, 28).
         runs: The two models, by kind.
     """
