@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 BATCH_SIZE = 100
 # Of ONNX: the first with GELU, and a form that ONNX Runtime has read for years.
 OPSET, FORM = 20, 10
-OPERATORS = {"relu": "Relu", "gelu": "Gelu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
 
 class SwiftReader(Reader):
@@ -160,7 +159,7 @@ class _Graph:
             self.add("Sigmoid")
             self._nodes.append(helper.make_node("Mul", [before, self._last], [f"{before}_silu"]))
         elif activation != "none":
-            self.add(OPERATORS[activation])
+            self.add(activation.capitalize())  # ONNX has Keras's names
 
     def model(self) -> onnx.ModelProto:
         images = helper.make_tensor_value_info(
