@@ -44,9 +44,12 @@ def for_class(url: str) -> str | None:
 def is_loopback(host: str) -> bool:
     """Whether a name or an address of a host is that of the machine itself."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost"
+    # A server that listens for IPv6 sees those who come by IPv4 under such an address.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def of_this_machine() -> str | None:

@@ -91,10 +91,10 @@ def _sits_at_the_machine() -> bool:
     """
     if os.environ.get(TEACHER_PASSWORD) or os.environ.get(class_address.PUBLIC_URL):
         return False
-    headers = st.context.headers
+    headers, address = st.context.headers, st.context.ip_address
     asked = [headers.get("host"), (headers.get("origin") or "").partition("//")[2]]
     return (
-        st.context.ip_address is None
+        (address is None or class_address.is_loopback(address))
         and not any(headers.get(name) for name in FORWARDED)
         and all(class_address.is_loopback(_host(one)) for one in asked if one)
     )

@@ -99,3 +99,8 @@ async def press_by_hand(url: str, query: str) -> None:
     await owner.press("Stop")
     await owner.leave()
     await stranger.leave()
+
+
+def test_who_opens_the_page_on_the_machine_itself_by_its_number_is_the_teacher(page, server):
+    page.goto(f"{server.url.replace('localhost', '127.0.0.1')}/class")
+    expect(page.get_by_text("You are the teacher: everything may be done.")).to_be_visible()

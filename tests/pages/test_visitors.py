@@ -29,6 +29,14 @@ def test_who_sits_at_the_machine_itself_is_the_teacher(monkeypatch, host):
     assert at_the_machine(monkeypatch, None, host=host, origin=f"http://{host}")
 
 
+def test_a_server_that_listens_for_ipv6_too_sees_the_machine_itself_under_another_address(
+    monkeypatch,
+):
+    for ip_address in ("::ffff:127.0.0.1", "127.0.0.1", "::1"):
+        assert at_the_machine(monkeypatch, ip_address, host="127.0.0.1:8501")
+    assert not at_the_machine(monkeypatch, "::ffff:192.0.2.7", host="127.0.0.1:8501")
+
+
 @pytest.mark.parametrize(
     ("ip_address", "headers"),
     [
