@@ -26,9 +26,9 @@ from tests.browser.server import Server
 TIMES, STARTS = 30, 5
 # A 7, and the stroke that makes a 2 of it: both apps read both rightly, so what is seen changes
 # when the stroke was read.
-SEVEN = [[(75, 62), (195, 62), (85, 222)]]
-MORE = [[(85, 222), (205, 222)]]
-READ, READ_THEN = "7", "2"
+# A 1, and what makes a 4 of it.
+ONE, MORE = [[(150, 55), (150, 230)]], [[(150, 55), (70, 165), (215, 165)]]
+READ, READ_THEN = "1", "4"
 # One that changes no reading.
 DOT = [[(195, 222), (200, 222)]]
 # Where, in the height of a slider with its label, its track is.
@@ -136,7 +136,7 @@ def stroke(page: Page, url: str) -> float:
     page.goto(url)
     canvas(page).wait_for()
     page.wait_for_timeout(REST_MS)
-    draw(page, SEVEN)
+    draw(page, ONE)
     page.wait_for_function(reads(READ))
     page.wait_for_timeout(REST_MS)
     return timed(page, "mouseup", reads(READ_THEN), lambda: draw(page, MORE))
@@ -262,7 +262,7 @@ def measure_pages(folder: Path) -> Iterator[Row]:
         page.goto(server.url)
         canvas(page).wait_for()
         page.wait_for_timeout(REST_MS)
-        draw(page, SEVEN)
+        draw(page, ONE)
         page.wait_for_function(reads(READ))
         opened: dict[str, list[float]] = {title: [] for title in ("Train", "Compare", "Draw")}
         for _ in range(TIMES + 1):
@@ -361,7 +361,7 @@ def start_s(browser: Browser, start: Callable[[Path], Server], folder: Path) -> 
             page.goto(server.url)
             canvas(page).wait_for()
             canvas_s = time.monotonic() - started
-            draw(page, SEVEN)
+            draw(page, ONE)
             page.wait_for_function(reads(READ))
             return canvas_s, time.monotonic() - started
     finally:
