@@ -15,11 +15,10 @@ from mnist_models.imports.feeding import COLUMNS, SCALES, Feeding
 from mnist_models.imports.reading import Foreign
 from mnist_models.imports.refusal import RefusedError
 from mnist_models.imports.sequence import LAST, function_of, sequence
+from mnist_models.models.folded import BATCH_NORM_EPSILON
 from mnist_models.settings import hyperparameters
 from mnist_models.settings.hyperparameters import Hyperparameters, HyperparametersError
 
-# That of Keras, which networks.build takes.
-EPSILON = 0.001
 # What the names of layers that normalise end with.
 NORM = "_batch_norm"
 NOT_OURS = (
@@ -146,7 +145,7 @@ class _Told:
         shift = arrays.pop(0) if settings.get("center", True) else 0 * ones
         mean, variance = arrays
         # It divides by the root of the variance and a small number, which is another one here.
-        variance = variance + settings.get("epsilon", EPSILON) - EPSILON
+        variance = variance + settings.get("epsilon", BATCH_NORM_EPSILON) - BATCH_NORM_EPSILON
         names = ("gamma", "beta", "moving_mean", "moving_variance")
         for name, array in zip(names, (scale, shift, mean, variance), strict=True):
             self.arrays[f"{self.name}{NORM}/{name}"] = array

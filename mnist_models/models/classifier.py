@@ -63,10 +63,10 @@ class Classifier(Reader):
         Raises:
             WeightsError: When they do not fit.
         """
-        network = networks.build(hyperparameters, blank=True)
-        unpack_weights(network, weights)
         return cls(
-            network, confidence_threshold=confidence_threshold, scrambles=hyperparameters.scrambled
+            trained(hyperparameters, weights),
+            confidence_threshold=confidence_threshold,
+            scrambles=hyperparameters.scrambled,
         )
 
     def chain(self) -> keras.Sequential:
@@ -91,6 +91,14 @@ def scrambled(images: tf.Tensor) -> tf.Tensor:
     """As dataset.scrambled, inside a compiled function."""
     shape = tf.shape(images)
     return tf.reshape(tf.gather(tf.reshape(images, (-1, len(SCRAMBLE))), SCRAMBLE, axis=1), shape)
+
+
+def trained(hyperparameters: Hyperparameters, weights: bytes) -> keras.Sequential:
+    """The network of these hyperparameters with weights from `pack_weights`. Raises WeightsError
+    when they do not fit."""
+    network = networks.build(hyperparameters, blank=True)
+    unpack_weights(network, weights)
+    return network
 
 
 def pack_weights(network: keras.Model) -> bytes:

@@ -74,9 +74,9 @@ class SwiftReader(Reader):
 
     def chain(self) -> keras.Sequential:
         # Imports TensorFlow.
-        from mnist_models.models.classifier import Classifier
+        from mnist_models.models.classifier import trained
 
-        return Classifier.from_weights(self._hyperparameters, self._weights).network
+        return trained(self._hyperparameters, self._weights)
 
     def given(self, images: np.ndarray) -> np.ndarray:
         return dataset.scrambled(images) if self._hyperparameters.scrambled else images

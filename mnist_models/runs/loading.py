@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from mnist_models.data import dataset
 from mnist_models.imports import archive
-from mnist_models.imports.as_ours import told_as_ours
 from mnist_models.models.folded import WeightsError
 from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.models.reader import Reader
@@ -52,6 +51,7 @@ def load_classifier(store: RunStore, run_id: str) -> Classifier:
         StoreError: When there is none.
         RefusedError: It came from a file, and cannot be told so.
     """
+    from mnist_models.imports.as_ours import told_as_ours
     from mnist_models.models.classifier import Classifier
 
     run = store.run(run_id)

@@ -21,7 +21,6 @@ from mnist_models import tensorflow_loader
 from mnist_models.data import dataset, npz
 from mnist_models.data.dataset import IMAGE_SIZE_PX
 from mnist_models.errors import UnavailableError
-from mnist_models.imports.as_ours import Ours, told_as_ours
 from mnist_models.imports.refusal import RefusedError
 from mnist_models.models import portable
 from mnist_models.models.folded import WeightsError
@@ -40,6 +39,7 @@ from mnist_models.training.progress import Curve
 if TYPE_CHECKING:  # importing them imports Dask, TensorFlow and scikit-learn
     import keras
 
+    from mnist_models.imports.as_ours import Ours
     from mnist_models.models.evaluation import Evaluation
     from mnist_models.models.networks import LayerSummary
     from mnist_models.runs.engine import Engine
@@ -119,6 +119,8 @@ def chain(run_id: str) -> keras.Sequential:
 def as_ours(run_id: str) -> Ours | None:
     """A network from a file as one to be trained on, see as_ours.py; None where it is no network
     that the Train page can choose. Needs no TensorFlow."""
+    from mnist_models.imports.as_ours import told_as_ours
+
     run = store().run(run_id)
     assert run.imported
     try:

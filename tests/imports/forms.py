@@ -70,6 +70,17 @@ def fully_connected(scale=lambda x: x.reshape(-1, 784) / np.float32(255)) -> ker
     return taught(features, scale)
 
 
+def give_weights(model: keras.Model) -> None:
+    """Gives a network weights that no layer has at first: statistics too, and of biases none is
+    0."""
+    chance = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([chance.uniform(0.5, 2, one.shape) for one in layer.get_weights()])
+        elif weights := layer.get_weights():
+            layer.set_weights([chance.normal(0, 0.2, one.shape) for one in weights])
+
+
 def config_of(model: keras.Sequential) -> dict:
     """A model's description with the few settings that all versions of Keras wrote."""
     layers = []

@@ -76,12 +76,7 @@ def saved(parts, folder):
     layers = [layer.from_config(layer.get_config()) for layer in layers]
     end = [LAYERS.Flatten(), LAYERS.Dense(10, activation="softmax")]
     model = keras.Sequential([keras.Input(shape), *layers, *end])
-    chance = np.random.default_rng(0)
-    for layer in model.layers:
-        if isinstance(layer, LAYERS.BatchNormalization):
-            layer.set_weights([chance.uniform(0.5, 2, one.shape) for one in layer.get_weights()])
-        elif weights := layer.get_weights():
-            layer.set_weights([chance.normal(0, 0.2, one.shape) for one in weights])
+    forms.give_weights(model)
     return forms.keras_file(model, folder)
 
 

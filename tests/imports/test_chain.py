@@ -66,12 +66,7 @@ def brought(name: str, end: str, folder) -> bring.Brought:
     shape, *layers = NETWORKS[name]
     parts = [layer.from_config(layer.get_config()) for layer in (*layers, *ENDS[end])]
     model = keras.Sequential([keras.Input(shape), *parts])
-    chance = np.random.default_rng(0)
-    for layer in model.layers:
-        if isinstance(layer, LAYERS.BatchNormalization):
-            layer.set_weights([chance.uniform(0.5, 2, one.shape) for one in layer.get_weights()])
-        elif weights := layer.get_weights():
-            layer.set_weights([chance.normal(0, 0.2, one.shape) for one in weights])
+    forms.give_weights(model)
     return bring.open_file(forms.keras_file(model, folder))
 
 

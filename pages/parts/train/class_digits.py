@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import streamlit as st
 
 from mnist_models.handwriting.collection import Collection
 from mnist_models.handwriting.splits import ONE_WRITER, hold_out
-from mnist_models.imports.as_ours import Ours
 from mnist_models.runs import comparison
 from mnist_models.runs.class_tables import ClassCollection
 from mnist_models.runs.classes import gathered
@@ -22,6 +21,9 @@ from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
 from mnist_models.settings.links import FromClass
 from mnist_models.training.material import Material, Source, Start, counted, to_fine_tune
 from pages.parts import page, resources
+
+if TYPE_CHECKING:
+    from mnist_models.imports.as_ours import Ours
 
 # The widgets.
 PANEL, COLLECTION, SHARE, TEST, START = (
