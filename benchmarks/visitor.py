@@ -49,7 +49,7 @@ class Widgets:
     every message, by id."""
 
     canvas: str = ""
-    device: str = ""
+    device: tuple[str, str] = "", ""  # id, fragment
     buttons: dict[str, tuple[str, str]] = field(default_factory=dict)  # label -> id, fragment
     fragment: str = ""
     states: dict[str, dict] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Widgets:
             case "bidi_component" if CANVAS in element.bidi_component.component_name:
                 self.canvas, self.fragment = element.bidi_component.id, fragment
             case "bidi_component" if element.bidi_component.component_name == DEVICE:
-                self.device = element.bidi_component.id
+                self.device = element.bidi_component.id, fragment
             case "button":
                 self.buttons[element.button.label] = element.button.id, fragment
             case "slider":
@@ -139,9 +139,11 @@ class Visitor:
 
         secret: see device.js.
         """
-        device = {"id": self.widgets.device, "json_value": json.dumps({"secret": secret})}
-        states = {"widgets": [device]}
-        await self._run(BackMsg(rerun_script={**self._at, "widget_states": states}))
+        device, fragment = self.widgets.device
+        states = {"widgets": [{"id": device, "json_value": json.dumps({"secret": secret})}]}
+        await self._run(
+            BackMsg(rerun_script={**self._at, "fragment_id": fragment, "widget_states": states})
+        )
 
     async def press(self, label: str) -> None:
         """Presses a button."""

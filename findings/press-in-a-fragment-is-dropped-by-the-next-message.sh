@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # In Streamlit 1.67.0, a button in a fragment that is pressed while the page's script still runs is lost, callback and all, if
 # another widget of the page, outside of the fragment, tells its value before that script has ended: a text box that loses the
-# focus, or a component that reports by itself as soon as it is mounted. A press outside of a fragment survives the same, and so
-# does this one with `runner.fastReruns = false`. What is told of a whole page replaces the runner (`request_rerun` in
-# app_session.py), and what waits for a fragment waits with the runner that is replaced.
+# focus, or a component that reports by itself as soon as it is mounted. What is told of a whole page replaces the runner
+# (`request_rerun` in app_session.py), and what waits for a fragment waits with the runner that is replaced.
+# `runner.fastReruns = false` keeps the runner and the press, and loses something worse: a visitor who goes to another page stays
+# where they were, if a fragment of the page that they leave redraws itself before the script comes to its next element. The two
+# requests become one, which is for the whole page, as the first, and for the page that the second names (script_requests.py).
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -29,10 +31,11 @@ def part():
 
 st.text_input("a text box")
 part()
-st.button("outside", on_click=press)
 time.sleep(2)  # a page that takes its time
 st.write(f"presses: {st.session_state['presses']}")
 PYTHON
+mkdir pages
+echo 'import streamlit as st; st.write("presses: 1")' > pages/other.py
 cat > visit.py <<'PYTHON'
 import asyncio
 import re
@@ -47,33 +50,42 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import connect
 
 
-async def presses(port: int, label: str) -> int:
-    """How many presses the page has counted after this button and then the text box were used, both while it was loading."""
+PRESS, LINK = "press in a fragment", "link to the other page"
+
+
+async def presses(port: int, what: str) -> int:
+    """How many presses the page has counted after the button and then the text box were used, both while it was loading. The
+    other page, to which a link leads, counts one; there it is the fragment, and not the text box, that tells something then."""
     url = f"http://localhost:{port}"
     stream = f"ws://localhost:{port}/_stcore/stream"
     async with connect(stream, origin=url, subprotocols=["streamlit"], max_size=None, proxy=None) as socket_:
         await socket_.send(BackMsg(rerun_script={"widget_states": {}}).SerializeToString())
-        buttons, box, told, counted, ended = {}, None, False, None, 0
+        button, box, home, told, counted = None, None, None, False, None
         while True:
             try:
                 message = ForwardMsg.FromString(await asyncio.wait_for(socket_.recv(), 6))
             except TimeoutError:
                 return counted
+            if message.HasField("new_session") and not home:
+                home = message.new_session.page_script_hash
             element = message.delta.new_element
             if element.HasField("button"):
-                buttons[element.button.label] = element.button.id, message.delta.fragment_id
+                button, fragment = element.button.id, message.delta.fragment_id
             if element.HasField("text_input"):
                 box = element.text_input.id
             if found := re.search(r"presses: (\d+)", element.markdown.body):
                 counted = int(found.group(1))
-            if len(buttons) == 2 and box and not told:
+            if button and box and not told:
                 told = True
-                widget, fragment = buttons[label]
-                pressed = {"widgets": [{"id": widget, "trigger_value": True}]}
-                press = {"widget_states": pressed, "fragment_id": fragment}
-                await socket_.send(BackMsg(rerun_script=press).SerializeToString())
+                pressed = {"widgets": [{"id": button, "trigger_value": True}]}
                 written = {"widgets": [{"id": box, "string_value": "hello"}]}
-                await socket_.send(BackMsg(rerun_script={"widget_states": written}).SerializeToString())
+                first = {"widget_states": pressed, "fragment_id": fragment}
+                then = {"widget_states": written}
+                if what == LINK:
+                    first = {"page_name": "other"}
+                    then = {"page_script_hash": home, "fragment_id": fragment, "is_auto_rerun": True}
+                for request in (first, then):
+                    await socket_.send(BackMsg(rerun_script=request).SerializeToString())
 
 
 def served(*options: str) -> dict[str, int]:
@@ -90,17 +102,17 @@ def served(*options: str) -> dict[str, int]:
                 break
             except OSError:
                 time.sleep(0.2)
-        return {label: asyncio.run(presses(port, label)) for label in ("in a fragment", "outside")}
+        return {what: asyncio.run(presses(port, what)) for what in (PRESS, LINK)}
     finally:
         server.terminate()
         server.wait()
 
 
 usual, patient = served(), served("--runner.fastReruns", "false")
-print(f"presses counted, as Streamlit comes: {usual}")
+print(f"what counted, as Streamlit comes: {usual}")
 print(f"with runner.fastReruns = false: {patient}")
-as_seen = usual == {"in a fragment": 0, "outside": 1} and patient == {"in a fragment": 1, "outside": 1}
-print(f"the press in the fragment is lost, as it comes only: {as_seen}")
+as_seen = usual == {PRESS: 0, LINK: 1} and patient == {PRESS: 1, LINK: 0}
+print(f"the press is lost in one, the link in the other: {as_seen}")
 sys.exit(not as_seen)
 PYTHON
 venv/bin/python visit.py

@@ -28,12 +28,18 @@ FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-
 def know() -> None:
     """Asks the device who it is, once in a session; to be called at the end of each page on which
     that makes a difference."""
+    _ask(VISITOR in st.session_state)
+
+
+# A fragment, though the whole page is drawn anew then: what is told of a whole page takes the place
+# of a press in a fragment that waits because the page is still being drawn, and the press is lost.
+@st.fragment
+def _ask(is_known: bool) -> None:
     component("device")(
-        key=DEVICE,
-        data={"known": VISITOR in st.session_state},
-        default={"secret": None},
-        on_secret_change=_told,
+        key=DEVICE, data={"known": is_known}, default={"secret": None}, on_secret_change=_told
     )
+    if not is_known and VISITOR in st.session_state:
+        st.rerun()
 
 
 def _told() -> None:
