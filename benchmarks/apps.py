@@ -52,6 +52,13 @@ def plain(folder: Path) -> Server:
     )
 
 
+def earlier(folder: Path, tree: Path) -> Server:
+    """An earlier version of this app, in a folder with what it needs in .venv, as its users started
+    it."""
+    python = tree.resolve() / ".venv" / "bin" / "python"
+    return Server(folder, tree.resolve() / "app.py", cwd=tree.resolve(), python=python)
+
+
 def export_networks(folder: Path) -> None:
     """Writes the shipped networks as the Keras files that the plain app reads, in a process of its
     own: what measures must not have loaded TensorFlow."""
@@ -79,11 +86,13 @@ def _export(folder: Path) -> None:
 
 
 @contextmanager
-def ready(server: Server) -> Iterator[Server]:
+def ready(server: Server, *, is_drawn_on: bool = True) -> Iterator[Server]:
     """A server to which all is loaded: somebody has drawn, and it and the processes that it has
-    started are quiet."""
+    started are quiet. is_drawn_on: whether somebody draws first; visitor.py knows how to do that
+    in this version and in the plain app only."""
     try:
-        asyncio.run(_warm_up(server.url))
+        if is_drawn_on:
+            asyncio.run(_warm_up(server.url))
         processes = family(server)
         deadline = time.monotonic() + QUIET_WITHIN_S
         took_s = 1.0

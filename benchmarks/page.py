@@ -5,11 +5,13 @@ The browser runs on the same machine, as on a teacher's laptop, and measures by 
 the frame in which the answer is seen.
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -23,10 +25,17 @@ from mnist_models.settings import links
 from tests.browser.hand import canvas, draw
 from tests.browser.server import Server
 
+OPTIONS = argparse.ArgumentParser(add_help=False)
+OPTIONS.add_argument(
+    "--earlier",
+    type=Path,
+    metavar="FOLDER",
+    help="an earlier version of this project, with what it needs in .venv: strokes are drawn in it "
+    "too, by turns; that part is left out without",
+)
 TIMES, STARTS = 30, 5
-# A 7, and the stroke that makes a 2 of it: both apps read both rightly, so what is seen changes
-# when the stroke was read.
-# A 1, and what makes a 4 of it.
+# A 1, and what makes a 4 of it: both apps read both rightly, so what is seen changes when the
+# stroke was read.
 ONE, MORE = [[(150, 55), (150, 230)]], [[(150, 55), (70, 165), (215, 165)]]
 READ, READ_THEN = "1", "4"
 # One that changes no reading.
@@ -145,46 +154,77 @@ def stroke(page: Page, url: str) -> float:
 def measure_strokes(folder: Path) -> Iterator[Row]:
     """Ours and the plain app by turns; then ours while a network is trained."""
     apps.export_networks(folder)
-    with (
-        apps.ready(apps.ours(folder)) as ours,
-        apps.ready(apps.plain(folder)) as plain,
-        launched() as browser,
-        visitor(browser) as one,
-        visitor(browser) as other,
-    ):
-        sides = ((one, ours), (other, plain))
-        times_ms: tuple[list[float], list[float]] = ([], [])
-        cpu_ms: tuple[list[float], list[float]] = ([], [])
-        for place in range(TIMES + 1):
-            for (page, server), times, cpu in zip(sides, times_ms, cpu_ms, strict=True):
-                times.append(stroke(page, server.url))
-                if place % 3 == 0:
-                    cpu.append(stroke_cpu_ms(page, server))
-        # The first of each is to warm up.
-        our_ms, plain_ms = (figures(times[1:]) for times in times_ms)
+    with apps.ready(apps.ours(folder)) as ours, apps.ready(apps.plain(folder)) as plain:
+        (our_ms, our_cpu), (plain_ms, plain_cpu) = by_turns(ours, plain)
         yield Row(
-            "From mouse-up to both predictions",
-            our_ms,
-            plain_ms,
-            "median 95 ms",
+            "From mouse-up to both predictions", figures(our_ms), figures(plain_ms), "median 95 ms"
         )
-        our_cpu, plain_cpu = (f"median {np.median(cpu[1:]):.0f} ms" for cpu in cpu_ms)
         yield Row(
             "Processor time of the server for a stroke, with everything Streamlit does after it",
-            our_cpu,
-            plain_cpu,
+            f"median {np.median(our_cpu):.0f} ms",
+            f"median {np.median(plain_cpu):.0f} ms",
         )
-        begin_training(one, ours)
+        [(our_ms, _)] = by_turns(ours, trains=True)
         yield Row(
             "From mouse-up to both predictions while a model is being trained",
-            figures([stroke(one, ours.url) for _ in range(TIMES)]),
+            figures(our_ms),
             asked="median 300 ms",
         )
-        if not apps.running(ours):
-            raise RuntimeError(
-                "The training was over before the strokes were: they were not drawn while a "
-                "network was trained."
+
+
+def measure_earlier(folder: Path) -> Iterator[Row]:
+    """The same, with an earlier version in the place of the plain app."""
+    tree = OPTIONS.parse_known_args()[0].earlier
+    if not tree:
+        return
+    (folder / "earlier").mkdir()
+    with (
+        apps.ready(apps.ours(folder)) as ours,
+        apps.ready(apps.earlier(folder / "earlier", tree), is_drawn_on=False) as earlier,
+    ):
+        for trains, when, most in ((False, "", 0.35), (True, " while each trains a model", 0.45)):
+            (our_ms, our_cpu), (earlier_ms, earlier_cpu) = by_turns(ours, earlier, trains=trains)
+            yield Row(
+                f"From mouse-up to both predictions{when}, and (as plain) in an earlier version",
+                f"{figures(our_ms)}; {np.median(our_ms) / np.median(earlier_ms):.2f} of plain",
+                figures(earlier_ms),
+                f"median {most} of plain",
             )
+            if not trains:
+                yield Row(
+                    "Processor time of the server for a stroke, and (as plain) in an earlier "
+                    "version",
+                    f"mean {np.mean(our_cpu):.1f} ms; "
+                    f"{np.mean(our_cpu) / np.mean(earlier_cpu):.2f} of plain",
+                    f"mean {np.mean(earlier_cpu):.1f} ms",
+                    "0.6 of plain",
+                )
+
+
+def by_turns(*servers: Server, trains: bool = False) -> list[tuple[list[float], list[float]]]:
+    """Of each server, the milliseconds from mouse-up to both readings of each stroke, and the
+    milliseconds of its processor time for each third one. trains: whether each trains a model
+    meanwhile; then the time of the processor is not told apart, and there is none."""
+    found: list[tuple[list[float], list[float]]] = [([], []) for _ in servers]
+    with launched() as browser, ExitStack() as pages:
+        sides = [
+            (pages.enter_context(visitor(browser)), server, *measured)
+            for server, measured in zip(servers, found, strict=True)
+        ]
+        for page, server, *_ in sides:
+            if trains:
+                begin_training(page, server)
+            stroke(page, server.url)  # to warm up
+        for place in range(TIMES):
+            for page, server, times_ms, cpu_ms in sides:
+                times_ms.append(stroke(page, server.url))
+                if place % 3 == 0 and not trains:
+                    cpu_ms.append(stroke_cpu_ms(page, server))
+        if trains:
+            for page, server, *_ in sides:
+                page.goto(f"{server.url}/train")
+                page.get_by_text("images per second").wait_for()  # otherwise it was over too soon
+    return found
 
 
 def measure_live(folder: Path) -> Iterator[Row]:
@@ -370,10 +410,11 @@ def start_s(browser: Browser, start: Callable[[Path], Server], folder: Path) -> 
 
 PARTS: dict[str, results.Part] = {
     "strokes": measure_strokes,
+    "earlier": measure_earlier,
     "live": measure_live,
     "pages": measure_pages,
     "starts": measure_starts,
 }
 
 if __name__ == "__main__":
-    results.main("page", __doc__, PARTS)
+    results.main("page", __doc__, PARTS, [OPTIONS])

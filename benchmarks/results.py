@@ -22,7 +22,7 @@ MARKS = ("<!-- benchmarks -->", "<!-- end of benchmarks -->")
 BENCHMARKS = {
     "handwriting": ("test set", "strokes", "pairs", "non-digits", "pictures"),
     "training": ("same", "headline", "script", "watching", "augmentation", "utilisation", "class"),
-    "page": ("strokes", "live", "pages", "starts"),
+    "page": ("strokes", "earlier", "live", "pages", "starts"),
     "classroom": ("classes", "training", "limit", "writing"),
     "lessons": ("claims", "speed"),
     "install": ("install", "memory"),
