@@ -19,6 +19,7 @@ from mnist_models.models.classifier import Classifier, weights_of
 from mnist_models.runs import loading, pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
+from mnist_models.training.progress import Curve, Trained
 from tests.browser.hand import (
     SEVEN,
     ZERO,
@@ -201,6 +202,64 @@ def test_shuffled_models_follow_the_pen_with_what_they_see(page, server):
     )
     original, shuffled = np.array(pixels).reshape(2, 28, 28, 4)[..., 0]
     np.testing.assert_array_equal(dataset.scrambled(original[np.newaxis])[0], shuffled)
+
+
+def test_a_dense_dark_page_from_right_to_left_reads_half_a_canvas_and_after_it_was_frozen(
+    chromium, server
+):
+    with chromium.new_context(
+        viewport={"width": 1280, "height": 420}, device_scale_factor=3, color_scheme="dark"
+    ) as context:
+        page = context.new_page()
+        with page.expect_response("**/media/*.gz"), page.expect_response("**/media/*.gz"):
+            open_draw(page, server.url)
+        expect_reading(page, "–")
+        page.evaluate("document.documentElement.dir = 'rtl'")
+        middle = canvas(page).bounding_box()["y"] + 150
+        page.get_by_test_id("stMain").evaluate("(main, by) => main.scrollBy(0, by)", middle)
+        assert -160 < canvas(page).bounding_box()["y"] < -140  # its upper half is out of sight
+        tab = context.new_cdp_session(page)
+        for state in ("frozen", "active"):
+            tab.send("Page.setWebLifecycleState", {"state": state})
+        begin_to_draw(page, [(140, y) for y in range(160, 260, 10)])
+        for network in ("dnn", "cnn"):
+            expect(page.locator(WHERE.format(network))).to_contain_text("in your browser")
+            expect(prediction(page, network)).to_have_text("1")
+        page.mouse.up()
+        for network in ("dnn", "cnn"):
+            expect(page.locator(WHERE.format(network))).to_contain_text("on the server")
+        expect_reading(page, "1")
+
+
+def test_a_model_that_is_deleted_while_it_is_drawn_for_reads_on_until_the_page_is_reloaded(
+    page, server
+):
+    store = RunStore(f"sqlite:///{server.folder}/runs.sqlite3")
+    shipped = store.run(pretrained.ids("shipped")["dnn"])
+    hyperparameters = shipped.hyperparameters
+    trained = Trained(
+        weights=store.weights(shipped.id),
+        predictions=store.predictions(shipped.id),
+        curve=Curve.empty(hyperparameters),
+        stopped=False,
+        **shipped.measured._asdict(),
+    )
+    run = store.add(hyperparameters, "Soon gone", trained)
+    page.goto(f"{server.url}/train?run={run.id}")
+    with page.expect_response("**/media/*.gz"), page.expect_response("**/media/*.gz"):
+        page.locator(".st-key-draw-for button").click()
+    expect(page.locator(".st-key-change-models")).to_contain_text("Soon gone")
+    expect_reading(page, "–")
+    store.delete([run.id])
+    begin_to_draw(page, SEVEN[0])
+    expect(page.locator(WHERE.format("dnn"))).to_contain_text("in your browser")
+    expect(prediction(page, "dnn")).to_have_text("7")
+    page.mouse.up()
+    expect(page.locator(WHERE.format("dnn"))).to_contain_text("on the server")
+    expect_reading(page, "7")
+    page.reload()
+    expect_reading(page, "7")  # the device has kept the drawing
+    expect(page.locator(".st-key-change-models")).not_to_contain_text("Soon gone")
 
 
 def test_another_page_and_back_reads_on(page, server):
