@@ -44,19 +44,16 @@ class ClassCollection(Base):
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class Drawing(Base):
-    """One digit that somebody wrote.
+class Written:
+    """A digit that somebody wrote, in a table of its kind.
 
     Attributes:
         number: Later ones have higher numbers.
         token: Of the request that it answers: the same answer given twice is kept once.
-        label: The digit that was asked for, or what a teacher has made of it.
+        label: The digit that was asked for, or that it is meant to be.
         image: The 28×28 pixels, uint8, 0 is paper.
         strokes: See strokes.to_text; None for those from paper or from a file.
-        is_hidden: Whether a teacher has taken it from view; then nothing is computed with it.
     """
-
-    __tablename__ = "drawings"
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     token: Mapped[str] = mapped_column(unique=True)
@@ -66,6 +63,17 @@ class Drawing(Base):
     image: Mapped[bytes] = mapped_column(LargeBinary)
     strokes: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Drawing(Written, Base):
+    """One that was given to a class. A teacher may have changed its label.
+
+    Attributes:
+        is_hidden: Whether a teacher has taken it from view; then nothing is computed with it.
+    """
+
+    __tablename__ = "drawings"
+
     is_hidden: Mapped[bool]
 
 
@@ -83,28 +91,18 @@ class Notice(Base):
     lesson: Mapped[str]
 
 
-class Attempt(Base):
-    """A digit by which one model is fooled and the other is not.
+class Attempt(Written, Base):
+    """One by which one model is fooled and the other is not.
 
     Attributes:
-        label: The digit that it is meant to be.
         fooled: The kind of the model that misclassifies it, "dnn" or "cnn".
         read: What that model reads.
-        token, image, strokes: See Drawing.
     """
 
     __tablename__ = "attempts"
 
-    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    token: Mapped[str] = mapped_column(unique=True)
-    collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id"), index=True)
-    writer_id: Mapped[str] = mapped_column(ForeignKey("writers.id"), index=True)
-    label: Mapped[int]
     fooled: Mapped[str]
     read: Mapped[int]
-    image: Mapped[bytes] = mapped_column(LargeBinary)
-    strokes: Mapped[str | None]
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Vote(Base):
