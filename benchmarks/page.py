@@ -6,6 +6,7 @@ the frame in which the answer is seen.
 """
 
 import argparse
+import re
 import statistics
 import subprocess
 import sys
@@ -34,6 +35,8 @@ OPTIONS.add_argument(
     "too, by turns; that part is left out without",
 )
 TIMES, STARTS = 30, 5
+# What Train says while a model learns, in every version.
+LEARNING = re.compile(r"Epoch [\d.]+ of \d+ · [\d,]+ images")
 # A 1, and what makes a 4 of it: both apps read both rightly, so what is seen changes when the
 # stroke was read.
 ONE, MORE = [[(150, 55), (150, 230)]], [[(150, 55), (70, 165), (215, 165)]]
@@ -223,7 +226,7 @@ def by_turns(*servers: Server, trains: bool = False) -> list[tuple[list[float], 
         if trains:
             for page, server, *_ in sides:
                 page.goto(f"{server.url}/train")
-                page.get_by_text("images per second").wait_for()  # otherwise it was over too soon
+                page.get_by_text(LEARNING).wait_for()  # otherwise it was over too soon
     return found
 
 
@@ -286,7 +289,7 @@ def begin_training(page: Page, server: Server) -> None:
     """Starts a training that lasts longer than what is measured."""
     page.goto(links.to_url(f"{server.url}/train", links.to_query(apps.TRAINED)))
     page.locator(".st-key-train-start button").click()
-    page.get_by_text("images per second").wait_for()
+    page.get_by_text(LEARNING).wait_for()
 
 
 def measure_pages(folder: Path) -> Iterator[Row]:
