@@ -1,5 +1,5 @@
-"""A network from a file as one that hyperparameters describe, so that it can be trained on: plain
-ones can be told so, with the same readings."""
+"""A network from a file as one that hyperparameters describe, so that it can be saved in other
+formats: plain ones can be told so, with the same readings."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from mnist_models.settings.hyperparameters import Hyperparameters, Hyperparamete
 NORM = "_batch_norm"
 NOT_OURS = (
     "Its layers, or the image that it is fed, are not among those that the Train page can choose, "
-    "so it can neither be trained on here nor be saved in another format."
+    "so it cannot be saved in another format."
 )
 
 
