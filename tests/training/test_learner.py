@@ -10,7 +10,7 @@ import pytest
 from mnist_models.data import dataset
 from mnist_models.handwriting.collection import Collection
 from mnist_models.imports import archive, bring, imported
-from mnist_models.imports.feeding import layouts
+from mnist_models.imports.feeding import BY_HAND, layouts
 from mnist_models.imports.learning import LearningNetwork
 from mnist_models.imports.refusal import RefusedError
 from mnist_models.models.classifier import Classifier
@@ -223,6 +223,18 @@ def test_what_it_normalises_an_image_with_is_kept(digits, tmp_path):
     material = material_of(content, Theirs([]), digits)
     kept = LearningNetwork(material.weights, material.card, seed=0).kept()
     before = imported.reopened(material.weights, material.card)
+    after = imported.reopened(kept.file, kept.card)
+    # The same numbers, compiled twice.
+    np.testing.assert_allclose(after.probabilities(TEST), before.probabilities(TEST), atol=1e-6)
+
+
+def test_it_learns_fed_as_was_chosen_by_hand_and_is_fed_so_from_then_on(digits, tmp_path):
+    theirs = KINDS["784 values from 0 to 255"]
+    material = material_of(saved(theirs, tmp_path), theirs._replace(scale="unit"), digits)
+    tried = [{"fit": "whole", "transposed": False, "scale": "raw"}]
+    kept = LearningNetwork(material.weights, material.card | {"tried": tried, BY_HAND: 0}, 0).kept()
+    assert kept.card["scale"] == "raw" and BY_HAND not in kept.card
+    before = imported.reopened(material.weights, material.card).fed("raw")
     after = imported.reopened(kept.file, kept.card)
     # The same numbers, compiled twice.
     np.testing.assert_allclose(after.probabilities(TEST), before.probabilities(TEST), atol=1e-6)

@@ -105,7 +105,7 @@ def settings(chosen: form.Form) -> None:
         st.code(address, language=None, wrap_lines=True)
         learning = chosen.learning
         if learning and learning.file_start:
-            st.markdown("There is no script: the layers are those of a file.")
+            st.markdown("There is no script for it: its layers come from a file.")
             return
         for hyperparameters in chosen.entrants.values():
             _code(
