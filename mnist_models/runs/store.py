@@ -149,6 +149,7 @@ class RunStore:
         if material and material.start and material.card:
             (run,) = runs
             run.values = run.values | {IMPORTED: material.card}
+            # Hyperparameters do not tell them, and they stay as they are.
             run.parameters = self.run(material.start.run_id).parameters
         with self._session() as session:
             session.add_all(runs)
