@@ -142,8 +142,9 @@ class Run(Base):
         """
         if self.imported and self.has_learned_here:
             raise StoreError(
-                f"The layers of {self.label} came from a file, so no settings of the Train page "
-                "describe them: choose a model whose training began here."
+                f"The network of {self.label} came from a file, so no script describes it and its "
+                "earlier epochs are not stored: choose a model that was trained here from the "
+                "start."
             )
         return self.training
 

@@ -156,7 +156,7 @@ def test_a_network_from_a_file_learns_and_leaves_as_the_network_that_it_has_beco
     assert run.state == RunState.FINISHED, run.error
     assert run.source == given.source and run.is_fine_tuned and run.has_learned_here
     assert run.training == tiny_dnn and store.curve(run.id).points
-    with pytest.raises(StoreError, match="no settings of the Train page describe"):
+    with pytest.raises(StoreError, match="came from a file, so no script"):
         assert run.hyperparameters
     images = dataset.load().test.images[:200]
     read = load_reader(store, run.id).probabilities(images)

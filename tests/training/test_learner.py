@@ -9,7 +9,7 @@ import pytest
 
 from mnist_models.data import dataset
 from mnist_models.handwriting.collection import Collection
-from mnist_models.imports import archive, bring, imported
+from mnist_models.imports import archive, bring, imported, reading
 from mnist_models.imports.feeding import BY_HAND, layouts
 from mnist_models.imports.learning import LearningNetwork
 from mnist_models.imports.refusal import RefusedError
@@ -153,6 +153,13 @@ def material_of(content, theirs, digits):
     )
 
 
+def normalisation(kept):
+    """The arrays of all layers of an archive that normalise."""
+    found = reading.read(*archive.unpacked(kept)).candidates[0]
+    layers = [layer for layer in found.layers if layer.kind == "BatchNormalization"]
+    return [array for layer in layers for array in layer.arrays]
+
+
 def loss(read, labels):
     own = np.take_along_axis(read, labels[:, np.newaxis].astype(int), axis=1)
     return -np.log(np.maximum(own, 1e-30)).mean()
@@ -182,6 +189,19 @@ def test_it_learns_from_the_readings_that_it_had_and_is_kept_as_it_is(name, digi
     assert (result.after == after.predictions(tested.images).digits).all()
     read = trained.predictions.digits[: len(TEST)]
     assert (read == after.predictions(TEST).digits).all()
+    for old, new in zip(
+        normalisation(material.weights), normalisation(trained.weights), strict=True
+    ):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_what_has_a_probability_of_0_still_has_a_score(digits, tmp_path):
+    """Else images that are read wrong beyond all bounds would teach nothing."""
+    theirs = Theirs([(784,), LAYERS.Dense(16, activation="relu")], "raw")
+    material = material_of(saved(theirs, tmp_path), theirs, digits)
+    assert imported.reopened(material.weights, material.card).probabilities(TEST).min() < 1e-29
+    logits = LearningNetwork(material.weights, material.card, seed=0).network(TEST).numpy()
+    assert len(np.unique(logits)) > 0.99 * logits.size  # none is cut off
 
 
 def test_the_chance_in_its_layers_comes_from_the_seed(digits, tmp_path):
