@@ -15,7 +15,7 @@ from mnist_models.imports import imported
 from mnist_models.limits import LimitError
 from mnist_models.runs import database, exports, passing_on
 from mnist_models.runs.engine import Engine
-from mnist_models.runs.loading import keep_imported, load_reader
+from mnist_models.runs.loading import keep_imported, load_classifier, load_reader
 from mnist_models.runs.rights import Rights, Visitor
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import RunState, StoreError
@@ -163,6 +163,10 @@ def test_a_network_from_a_file_learns_and_leaves_as_the_network_that_it_has_beco
     before = imported.reopened(given.weights, given.card).probabilities(images)
     assert not np.allclose(read, before, atol=0.01)
     np.testing.assert_array_equal(store.predictions(run.id).digits[:200], read.argmax(axis=1))
+
+    # It is a plain one, so that it can still be saved in other formats; sums in float32.
+    told = load_classifier(store, run.id).probabilities(images)
+    np.testing.assert_allclose(told, read, atol=1e-5)
 
     content = exports.export(store, [run.id])
     assert f"It learned from a class's digits: {NAME}" in files_in(content)["README.txt"].decode()
