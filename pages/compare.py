@@ -205,7 +205,8 @@ def _columns(
     }
     if any(run.source for run in runs):
         columns["Learned from"] = [
-            None if run.imported else str(run.source or "MNIST") for run in runs
+            str(run.source or "MNIST") if run.source or run.has_learned_here else None
+            for run in runs
         ]
     for name, choice in comparison.differing(settings).items():
         values = [values and values.get(name) for values in settings]
@@ -371,9 +372,7 @@ def curves(runs: Sequence[Run], ticked: bool) -> None:
                 else resources.ended_curve(run.id)
             )
             drawn.append(
-                learning_curves.Drawn(
-                    run.label, run.network, curve, run.hyperparameters.train_images
-                )
+                learning_curves.Drawn(run.label, run.network, curve, run.training.train_images)
             )
         except StoreError as error:
             problems.append(str(error))

@@ -69,6 +69,7 @@ def choose_and_start(watched: str | None) -> None:
         watched: What is being trained, if the visitor watches that instead.
     """
     chosen = form.read()
+    from_file = chosen.learning.file_start if chosen.learning else None
     with form.panel(f"**Settings** · watching: {watched}" if watched else "**Settings**"):
         start_row = st.container(horizontal=True, vertical_alignment="bottom")
         left, right = large_type.columns([1, 1.1], FORM_PX)
@@ -77,6 +78,8 @@ def choose_and_start(watched: str | None) -> None:
             st.error(" ".join(problem.sentence for problem in chosen.problems))
         elif chosen.is_race:
             network.count_both(chosen.entrants)
+        elif from_file:
+            network.show_from_file(from_file)
         else:
             network.count(*chosen.entrants.values())
     with start_row:
@@ -84,7 +87,7 @@ def choose_and_start(watched: str | None) -> None:
     with right:
         if chosen.is_race and not chosen.problems:
             network.show_both(chosen.entrants)
-        elif not chosen.problems:
+        elif not chosen.problems and not from_file:
             network.show(*chosen.entrants.values())
     with left:
         form.draw(chosen)

@@ -29,13 +29,13 @@ WINGS = {
         "refusal", "containers", "protobuf", "description", "hdf5", "layers", "keras_config",
         "weights", "savedmodel", "tfjs", "pytorch", "guess", "reading", "archive", "feeding",
         "diagnosis", "rebuild", "rebuilt", "sequence", "chain", "onnx_file", "runtime", "foreign",
-        "bring", "words", "findings", "imported", "as_ours", "mistakes", "recipe",
+        "bring", "words", "findings", "imported", "learning", "as_ours", "mistakes", "recipe",
     ),
     "handwriting": (
         "collection", "splits", "idx", "matlab", "means", "orientation", "arrays", "files",
         "exports", "sheet", "light", "sheet_marks", "sheet_photo", "traits", "differences",
     ),
-    "training": ("checkpoints", "material", "progress", "batches", "loop"),
+    "training": ("checkpoints", "material", "progress", "batches", "learner", "loop"),
     "runs": (
         "pretrained", "tables", "class_tables",
         "database", "store", "loading", "comparison", "race", "worker",
@@ -71,8 +71,9 @@ SLOW = {
     "data.augmentation", "models.networks", "models.classifier", "models.evaluation",
     "models.saving", "models.fast_layers", "models.precision", "imports.rebuild", "imports.rebuilt",
     "imports.chain", "imports.bring", "imports.words", "imports.findings", "imports.imported",
-    "imports.mistakes", "training.batches", "training.loop", "runs.loading", "runs.passing_on",
-    "runs.exports", "explain.activations", "explain.feature_maps", "explain.history",
+    "imports.learning", "imports.mistakes", "training.batches", "training.learner", "training.loop",
+    "runs.loading", "runs.passing_on", "runs.exports", "explain.activations",
+    "explain.feature_maps", "explain.history",
 }  # fmt: skip
 OURS = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "pages").rglob("*.py")), ROOT / "app.py"]
 

@@ -1,21 +1,20 @@
-"""A network from a file as one that hyperparameters describe, so that it can be trained on: plain
-ones can be told so, with the same readings."""
+"""A network from a file as one that hyperparameters describe, so that it can be saved in other
+formats: plain ones can be told so, with the same readings."""
 
-import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mnist_models.data import npz
-from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.imports import archive, reading
 from mnist_models.imports.description import Layer
 from mnist_models.imports.feeding import COLUMNS, SCALES, Feeding
 from mnist_models.imports.reading import Foreign
 from mnist_models.imports.refusal import RefusedError
 from mnist_models.imports.sequence import LAST, function_of, sequence
-from mnist_models.models.folded import BATCH_NORM_EPSILON
+from mnist_models.models import folded
+from mnist_models.models.folded import BATCH_NORM_EPSILON, WeightsError
 from mnist_models.settings import hyperparameters
 from mnist_models.settings.hyperparameters import Hyperparameters, HyperparametersError
 
@@ -23,7 +22,7 @@ from mnist_models.settings.hyperparameters import Hyperparameters, Hyperparamete
 NORM = "_batch_norm"
 NOT_OURS = (
     "Its layers, or the image that it is fed, are not among those that the Train page can choose, "
-    "so it can neither be trained on here nor be saved in another format."
+    "so it cannot be saved in another format."
 )
 
 
@@ -174,31 +173,12 @@ class _Told:
             values |= {"hidden_units": self.units}
         try:
             ours = hyperparameters.validate(values)
-        except HyperparametersError as error:
+            folded.layers(ours, self.arrays)  # a dense layer may see only a row of the image
+        except (HyperparametersError, WeightsError) as error:
             raise RefusedError(NOT_OURS) from error
-        if not self._fits(ours):
-            raise RefusedError(NOT_OURS)
         self._multiply_in(scale)
         whole = {name: np.asarray(array, np.float32) for name, array in self.arrays.items()}
         return Ours(ours, npz.write(whole))
-
-    def _fits(self, ours: Hyperparameters) -> bool:
-        """Whether its arrays are as large as those of the network that these describe: a dense
-        layer may also see only a row of the image at a time."""
-        kernels: list[tuple[int, ...]] = []
-        side, channels = IMAGE_SIZE_PX, 1
-        for layer in getattr(ours, "conv_layers", ()):
-            kernels.append((layer.kernel, layer.kernel, channels, layer.filters))
-            side = (side - layer.kernel) // layer.stride + 1
-            side, channels = side // (layer.pool or 1), layer.filters
-        sizes = (side * side * channels, *self.units, CLASS_COUNT)
-        kernels += itertools.pairwise(sizes)
-        found = [array.shape for name, array in self.arrays.items() if name.endswith("/kernel")]
-        return found == kernels and all(
-            array.shape == self.arrays[f"{name.split('/')[0].removesuffix(NORM)}/kernel"].shape[-1:]
-            for name, array in self.arrays.items()
-            if not name.endswith("/kernel")
-        )
 
     def _multiply_in(self, scale: str) -> None:
         """Has the first layer be given ink from 0 to 1 instead of what the network was fed."""

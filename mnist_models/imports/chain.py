@@ -9,12 +9,22 @@ import keras
 from mnist_models.data.dataset import CLASS_COUNT
 from mnist_models.imports import rebuild
 from mnist_models.imports.description import Description
-from mnist_models.imports.feeding import COLUMNS, SCALES, Feeding
+from mnist_models.imports.feeding import COLUMNS, SCALES, Feeding, Layout
 from mnist_models.imports.refusal import RefusedError
 from mnist_models.imports.sequence import UNUSUAL, sequence
 
 # The sum of a column's squares is 0 only where there is no ink, and then has no root with a slope.
 LEAST_SQUARE = 1e-12
+
+
+def fitted(layout: Layout, images: keras.KerasTensor) -> keras.KerasTensor:
+    """As Layout.fitted, inside a compiled function."""
+    x = keras.ops.cast(images, "float32")
+    if layout.transposed:
+        x = keras.ops.transpose(x, (0, 2, 1))
+    if layout.fit == "whole":
+        return x
+    return keras.ops.einsum("ri,nij,cj->nrc", layout.mix, x, layout.mix)
 
 
 class Scaled(keras.layers.Layer):

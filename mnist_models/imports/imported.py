@@ -73,12 +73,7 @@ class ImportedReader(Reader):
         return self.feeding.layout.fitted(images)
 
     def seen(self, images: tf.Tensor) -> tf.Tensor:
-        layout, x = self.feeding.layout, tf.cast(images, tf.float32)
-        if layout.transposed:
-            x = tf.transpose(x, (0, 2, 1))
-        if layout.fit == "whole":
-            return x
-        return tf.einsum("ri,nij,cj->nrc", layout.mix, x, layout.mix)
+        return chain.fitted(self.feeding.layout, images)
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         for start in range(0, len(images), BATCH):

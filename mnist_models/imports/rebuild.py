@@ -209,15 +209,14 @@ def _check_size(layer: Layer, output: keras.KerasTensor) -> None:
 
 def _fill(made: keras.Layer, layer: Layer) -> None:
     """Gives a layer its arrays."""
-    if layer.kind == "Normalization":  # its arrays are not Keras's weights alone
-        mean, variance = layer.arrays[:2]
-        made.mean = keras.ops.reshape(keras.ops.convert_to_tensor(mean), made._broadcast_shape)
-        made.variance = keras.ops.reshape(
-            keras.ops.convert_to_tensor(variance), made._broadcast_shape
-        )
-        return
     try:
-        made.set_weights([np.ascontiguousarray(array, np.float32) for array in layer.arrays])
+        if layer.kind == "Normalization":  # it computes with copies of its weights
+            mean, variance = layer.arrays[:2]
+            made.adapt_mean.assign(np.reshape(mean, made.adapt_mean.shape))
+            made.adapt_variance.assign(np.reshape(variance, made.adapt_variance.shape))
+            made.finalize_state()
+        else:
+            made.set_weights([np.ascontiguousarray(array, np.float32) for array in layer.arrays])
     except Exception as error:
         raise RefusedError(
             f"The arrays of its layer {_shown(layer)} do not fit. {DAMAGED}"

@@ -83,9 +83,9 @@ def layers(hyperparameters: Hyperparameters, arrays: Mapping[str, np.ndarray]) -
     side, channels = IMAGE_SIZE_PX, 1
     for name, units, activation, *form in _plans(hyperparameters):
         kernel, *_ = form
-        inputs = (kernel or side) ** 2 * channels
+        inputs = (kernel, kernel, channels) if kernel else (side**2 * channels,)
         try:
-            layer = Layer(*_folded(name, arrays, inputs, units), activation, *form)
+            layer = Layer(*_folded(name, arrays, (*inputs, units)), activation, *form)
         except (KeyError, ValueError) as error:
             raise WeightsError(f"The weights of {name} are those of another network.") from error
         found.append(layer)
@@ -109,16 +109,28 @@ def _plans(hyperparameters: Hyperparameters) -> Iterator[_Plan]:
 
 
 def _folded(
-    name: str, arrays: Mapping[str, np.ndarray], inputs: int, units: int
+    name: str, arrays: Mapping[str, np.ndarray], shape: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The weights (inputs, units) and bias (units,) that do what a layer and the batch
-    normalisation after it, if there is one, do one after the other."""
-    bias = arrays[f"{name}/bias"].astype(np.float64).reshape(units)
-    kernel = arrays[f"{name}/kernel"].astype(np.float64).reshape(inputs, units)
-    norm = f"{name}_batch_norm"
-    if f"{norm}/gamma" not in arrays:
+    """The weights (inputs, units) and bias (units,) that do what a layer, whose kernel has this
+    shape, and the batch normalisation after it, if there is one, do one after the other.
+
+    Raises:
+        KeyError: One of their arrays is missing.
+        ValueError: One has another shape.
+    """
+
+    def array(of: str, shape: tuple[int, ...]) -> np.ndarray:
+        found = arrays[f"{name}{of}"]
+        if found.shape != shape:
+            raise ValueError(f"{name}{of} has the shape {found.shape} instead of {shape}")
+        return found.astype(np.float64)
+
+    units = shape[-1:]
+    bias, kernel = array("/bias", units), array("/kernel", shape).reshape(-1, *units)
+    norm = "_batch_norm"
+    if f"{name}{norm}/gamma" not in arrays:
         return kernel, bias
-    scale = arrays[f"{norm}/gamma"] / np.sqrt(
-        arrays[f"{norm}/moving_variance"].astype(np.float64) + BATCH_NORM_EPSILON
-    )
-    return kernel * scale, (bias - arrays[f"{norm}/moving_mean"]) * scale + arrays[f"{norm}/beta"]
+    variance = array(f"{norm}/moving_variance", units)
+    scale = array(f"{norm}/gamma", units) / np.sqrt(variance + BATCH_NORM_EPSILON)
+    shift = array(f"{norm}/beta", units)
+    return kernel * scale, (bias - array(f"{norm}/moving_mean", units)) * scale + shift

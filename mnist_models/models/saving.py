@@ -52,6 +52,11 @@ def as_keras(network: keras.Sequential) -> bytes:
     model.compile(
         "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
     )
+    return saved(model)
+
+
+def saved(model: keras.Model) -> bytes:
+    """A model as a .keras file, just as it is."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         model.save(file)

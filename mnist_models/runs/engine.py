@@ -21,6 +21,7 @@ from typing import Any
 from distributed import Variable, get_worker
 from distributed.utils import CancelledError
 
+from mnist_models.errors import UnavailableError
 from mnist_models.runs.cluster import CONNECT_TIMEOUT_S, Cluster
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, RunState, StoreError, UnknownRunError
@@ -450,14 +451,14 @@ class Engine:
 
     def _submit(self, run: Run) -> None:
         job = self._jobs[run.id]
-        job.curve = Curve.empty(run.hyperparameters)
+        job.curve = Curve.empty(run.training)
         job.update(position=0)
         self._instruct(run.id, job)
         assert self._cluster
         job.future = self._cluster.client.submit(
             train_on_worker,
             run.id,
-            run.values,
+            run.training.model_dump(mode="json"),
             self._topic,
             job.material,
             key=run.id,
@@ -600,7 +601,7 @@ def _explained(error: BaseException) -> str:
     """A sentence for what ended a training."""
     # Of a module that imports TensorFlow, or of Dask's scheduler: known here by name only.
     kind = type(error).__name__
-    if kind == "TrainingError":
+    if kind == "TrainingError" or isinstance(error, UnavailableError):
         return str(error)
     if kind == "KilledWorker" or isinstance(error, CancelledError):
         return WORKER_DIED

@@ -14,6 +14,7 @@ from mnist_models.models.reader import Reader
 from mnist_models.models.swift import SwiftReader
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, StoreError
+from mnist_models.training.material import Source
 from mnist_models.training.progress import Measured
 
 if TYPE_CHECKING:  # importing them imports TensorFlow
@@ -103,6 +104,7 @@ def keep_imported(
     progress: Callable[[float], None] = lambda share: None,
     visitor: str | None = None,
     findings: Findings | None = None,
+    source: Source | None = None,
 ) -> tuple[Run | None, Brought, Diagnosis]:
     """Examines a network from somebody's file and keeps it where it reads digits.
 
@@ -112,6 +114,7 @@ def keep_imported(
         progress: Is told how much is done, 0 to 1.
         visitor: Who brings it, see tables.Run.
         findings: See imported.examined.
+        source: See RunStore.add_imported.
 
     Returns:
         The run, None where it reads no digits; and what it is.
@@ -143,6 +146,7 @@ def keep_imported(
         ),
         found.predictions,
         visitor,
+        source,
     )
     if findings and findings.by_hand is not None:
         feed_by_hand(store, run.id, findings.by_hand)

@@ -22,6 +22,7 @@ from mnist_models.imports.refusal import DAMAGED, RefusedError
 from mnist_models.runs.loading import keep_imported
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, clean_name
+from mnist_models.training.material import Source
 
 README, PREPARE, LAYERS, NETWORK = "README.txt", "prepare.py", "layers.json", "network"
 ENDINGS = {
@@ -49,12 +50,17 @@ LAYERS_TEXT = "layers.json   the description of its layers\n"
 
 
 class _Card(BaseModel):
-    """What run.json holds."""
+    """What run.json holds.
+
+    Attributes:
+        learned_from: See tables.Run.source.
+    """
 
     format: Literal["mnist_models imported network"] = "mnist_models imported network"
     version: Literal[1] = 1
     name: str
     found: Findings
+    learned_from: Source | None = None
 
 
 def is_passed_on(content: bytes) -> bool:
@@ -72,7 +78,10 @@ def export(store: RunStore, run: Run) -> bytes:
     assert run.imported
     content, config = archive.unpacked(store.weights(run.id))
     ending = _ending(content)
-    card = _Card(name=run.name, found=Findings.of(run.imported))
+    card = _Card(name=run.name, found=Findings.of(run.imported), learned_from=run.source)
+    said = list(run.imported["said"])
+    if run.source:
+        said.append(f"It learned from a class's digits: {run.source}.")
     contents: dict[str, str | bytes] = {
         reading.RUN: card.model_dump_json(),
         NETWORK + ending: content,
@@ -80,7 +89,7 @@ def export(store: RunStore, run: Run) -> bytes:
         README: README_TEXT.format(
             name=run.name,
             accuracy=f"{run.test_accuracy:.2%}",
-            said="\n".join(textwrap.fill(said, 100) for said in run.imported["said"]),
+            said="\n".join(textwrap.fill(said, 100) for said in said),
             network=f"{NETWORK + ending:14}",
             layers=LAYERS_TEXT if config else "",
         ),
@@ -131,6 +140,7 @@ def import_run(
         progress,
         visitor,
         card.found,
+        card.learned_from,
     )
     if run is None:
         raise RefusedError(UNTRUE)

@@ -146,6 +146,11 @@ class RunStore:
             )
             for hyperparameters in entrants
         ]
+        if material and material.start and material.card:
+            (run,) = runs
+            run.values = run.values | {IMPORTED: material.card}
+            # Hyperparameters do not tell them, and they stay as they are.
+            run.parameters = self.run(material.start.run_id).parameters
         with self._session() as session:
             session.add_all(runs)
             if material:
@@ -180,6 +185,7 @@ class RunStore:
         measured: Measured,
         predictions: Predictions,
         visitor: str | None = None,
+        source: Source | None = None,
     ) -> Run:
         """A network that was trained elsewhere, or nothing of it.
 
@@ -187,6 +193,7 @@ class RunStore:
             network: Which kind it is nearest to, a key of NETWORKS.
             card, file: See imported.card_of and archive.packed.
             predictions: What it reads in the 10,000 test images.
+            source: Which class's digits it learned from there.
         """
         run = Run(
             id=secrets.token_hex(4),
@@ -196,6 +203,7 @@ class RunStore:
             state=RunState.FINISHED,
             created_at=datetime.now(UTC),
             visitor=visitor,
+            learned_from=source.model_dump() if source else None,
             **measured._asdict(),
         )
         with self._session() as session:
@@ -215,7 +223,7 @@ class RunStore:
         """
         with self._session() as session:
             run = self._get(session, run_id)
-            run.values = {IMPORTED: card}
+            run.values = run.values | {IMPORTED: card}
             for name, value in measured._asdict().items():
                 setattr(run, name, value)
             session.merge(PredictionsRow(run_id=run_id, predictions=predictions.pack()))
@@ -275,6 +283,8 @@ class RunStore:
         run.state = RunState.STOPPED if trained.stopped else RunState.FINISHED
         for name, value in trained.measures.items():
             setattr(run, name, value)
+        if trained.card:
+            run.values = run.values | {IMPORTED: trained.card}
         session.merge(CurveRow(run_id=run.id, curve=trained.curve.model_dump(mode="json")))
         session.merge(WeightsRow(run_id=run.id, weights=trained.weights))
         session.merge(PredictionsRow(run_id=run.id, predictions=trained.predictions.pack()))
@@ -454,7 +464,7 @@ class RunStore:
             return pretrained.curve(run_id)
         with self._session() as session:
             row = session.get(CurveRow, run_id)
-            return Curve.model_validate(row.curve) if row else Curve.empty(run.hyperparameters)
+            return Curve.model_validate(row.curve) if row else Curve.empty(run.training)
 
     def weights(self, run_id: str) -> bytes:
         """The weights of a readable run, see classifier.pack_weights. Raises UnknownRunError,

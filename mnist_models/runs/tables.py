@@ -37,7 +37,7 @@ class RunState(enum.StrEnum):
 
 IN_PROGRESS = (RunState.QUEUED, RunState.RUNNING, RunState.MEASURING)
 READABLE = (RunState.FINISHED, RunState.STOPPED)
-# In place of hyperparameters, where a network was not trained here.
+# Of a network from a file: beside the hyperparameters that it learned with, or in place of any.
 IMPORTED = "imported"
 # How long a name may be.
 NAME_CHARACTERS = 40
@@ -140,13 +140,35 @@ class Run(Base):
         Raises:
             StoreError: When that is not possible any more, or was never.
         """
-        if self.imported:
+        if self.imported and self.has_learned_here:
+            raise StoreError(
+                f"The network of {self.label} came from a file, so no script describes it and its "
+                "earlier epochs are not stored: choose a model that was trained here from the "
+                "start."
+            )
+        return self.training
+
+    @property
+    def has_learned_here(self) -> bool:
+        """Whether it was trained here, or is: a network from a file only if it is fine-tuned."""
+        return self.values.keys() != {IMPORTED}
+
+    @property
+    def training(self) -> Hyperparameters:
+        """How it was trained here, validated again. Of a network from a file, what they say of
+        layers means nothing.
+
+        Raises:
+            StoreError: When that is not possible any more, or was never.
+        """
+        if not self.has_learned_here:
             raise StoreError(
                 f"{self.label} came from a file, so nothing is known of its training: choose a "
                 "model that was trained here."
             )
+        values = {name: value for name, value in self.values.items() if name != IMPORTED}
         try:
-            return hyperparameters.validate(self.values)
+            return hyperparameters.validate(values)
         except hyperparameters.HyperparametersError as error:
             raise StoreError(
                 f"{self.label} was trained by another version of this project: {error}"

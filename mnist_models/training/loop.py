@@ -13,23 +13,16 @@ import tensorflow as tf
 
 from mnist_models.data import dataset
 from mnist_models.data.dataset import Digits
-from mnist_models.data.outliers import outliers
 from mnist_models.handwriting.collection import Collection
 from mnist_models.handwriting.splits import leave_one_out
-from mnist_models.models import calibration, fast_layers, networks, precision
-from mnist_models.models.classifier import (
-    Classifier,
-    copy_weights,
-    pack_half,
-    pack_weights,
-    unpack_weights,
-)
+from mnist_models.models import networks, precision
+from mnist_models.models.classifier import Classifier
 from mnist_models.models.evaluation import evaluate
-from mnist_models.models.predictions import CONFIDENCE_THRESHOLD
 from mnist_models.settings.hyperparameters import Hyperparameters, number
 from mnist_models.training import checkpoints
 from mnist_models.training.batches import batch_maker, epoch_order
 from mnist_models.training.checkpoints import Checkpoint
+from mnist_models.training.learner import FileLearner, Learner, OwnLearner
 from mnist_models.training.material import Material, Result
 from mnist_models.training.progress import (
     STOPPED_TOO_EARLY,
@@ -55,7 +48,6 @@ NO_BFLOAT16 = (
     "without that variable."
 )
 HOLD_CHECK_S = 0.02
-NON_DIGITS_TO_JUDGE_BY = 1_000
 SGD_MOMENTUM = 0.9
 # One-cycle learning rate (Smith and Topin 2018): the share of the steps in which it rises, and
 # where it starts and ends.
@@ -88,42 +80,34 @@ def train(
         TrainingError: When the loss is no longer a number, or when it was stopped before its first
             batch.
         WeightsError: The weights to start from are those of another network.
+        RefusedError: The network from a file to start from cannot learn, or is damaged.
     """
     hp = hyperparameters
     train_digits, validation_digits = dataset.split(hp.train_images, hp.validation_images)
-    network = networks.build(hp)
-    classifier = Classifier(network, scrambles=hp.scrambled)
+    learner = _learner(hp, material)
     before = None
     if material:
         train_digits = _joined(train_digits, material.learned)
-    if material and material.weights:
-        unpack_weights(network, material.weights)
-        before = _read(classifier, material.tested)
-    numbers = precision.resolve(hp, network)
-    if numbers == "bfloat16" and not precision.can_be_bfloat16():
-        raise TrainingError(NO_BFLOAT16)
-    fine_tuned = before is not None
-    learner = fast_layers.to_learn(network, numbers, fine_tuned=fine_tuned)
-    if fine_tuned:
-        copy_weights(network, learner)
-    learn = _compile_steps(hp, learner, train_digits)
+        if material.weights:
+            before = _read(learner.classifier, material.tested)
+    learn = _compile_steps(hp, learner.learning, train_digits)
     course = _Course(hp, learn, report, control, material)
-    early = _EarlyStopping(hp.early_stopping, hp.early_stopping_on, network)
+    early = _EarlyStopping(hp.early_stopping, hp.early_stopping_on, learner.network)
     kept: tuple[Checkpoint, ...] = ()
     stopped = False
     while not course.is_complete:
         loss, accuracy = course.learn_epoch()
-        copy_weights(learner, network)
-        validation_loss, validation_accuracy = _measure(classifier, validation_digits, control)
+        learner.catch_up()
+        validation_loss, validation_accuracy = _measure(
+            learner.classifier, validation_digits, control
+        )
         if control().stop:
             stopped = True
             break
         if validation_loss is not None:
             _check(np.array(validation_loss), course.peak, course.step)
         end = course.end_epoch(loss, accuracy, validation_loss, validation_accuracy)
-        kept = checkpoints.thinned(
-            (*kept, Checkpoint(end.epoch, pack_half(network))), checkpoints.MOST_BYTES
-        )
+        kept = checkpoints.thinned((*kept, *learner.checkpoints(end.epoch)), checkpoints.MOST_BYTES)
         if early.ends(end):
             break
     if not course.step:
@@ -132,30 +116,43 @@ def train(
         early.restore_best()
     # A loss is known before its step is taken: whether the last one went too far, only the weights
     # tell.
-    for weights in network.get_weights():
+    for weights in learner.network.get_weights():
         _check(weights, course.peak, course.step)
-    temperature, confidence_threshold = _temper(hp, network, classifier, validation_digits)
     course.tell(Measuring(stopped=stopped))
-    test = dataset.load().test
-    predictions = classifier.predictions(test.images)
-    evaluation = evaluate(predictions, test.labels, temperature)
-    after = _read_class(hp, classifier, control, material) if material and not stopped else None
+    model = learner.kept(validation_digits)
+    evaluation = evaluate(model.predictions, dataset.load().test.labels, model.temperature)
+    after = (
+        _read_class(hp, learner.classifier, control, material) if material and not stopped else None
+    )
     course.curve.close()
     return Trained(
-        weights=pack_weights(network),
-        predictions=predictions,
-        parameters=network.count_params(),
+        **model._asdict(),
         curve=course.curve,
         stopped=stopped,
         epochs=course.epochs,
         elapsed_s=course.learned_at_s,
-        temperature=temperature,
-        confidence_threshold=confidence_threshold,
         test_loss=evaluation.loss,
         test_accuracy=evaluation.accuracy,
         checkpoints=tuple(checkpoint for checkpoint in kept if checkpoint.epoch < course.epochs),
         class_result=None if after is None else Result(before, after),
     )
+
+
+def _learner(hp: Hyperparameters, material: Material | None) -> Learner:
+    """What is to be trained.
+
+    Raises:
+        TrainingError: This machine cannot compute as was chosen.
+        WeightsError, RefusedError: See train.
+    """
+    weights = material.weights if material else None
+    if material and weights and material.card:
+        return FileLearner(hp, weights, material.card)
+    network = networks.build(hp)
+    numbers = precision.resolve(hp, network)
+    if numbers == "bfloat16" and not precision.can_be_bfloat16():
+        raise TrainingError(NO_BFLOAT16)
+    return OwnLearner(hp, network, numbers, weights)
 
 
 def _joined(digits: Digits, learned: Collection) -> Digits:
@@ -465,28 +462,6 @@ def _measure(
     right = np.take_along_axis(probabilities, digits.labels[:, np.newaxis], axis=1)
     loss = -np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean()
     return float(loss), float((probabilities.argmax(axis=1) == digits.labels).mean())
-
-
-def _temper(
-    hp: Hyperparameters, network: keras.Model, classifier: Classifier, digits: Digits
-) -> tuple[float, float]:
-    """Divides the network's logits by the temperature that makes its probabilities as good as they
-    can be on these digits.
-
-    Returns the temperature, and the probability from which on the network is sure; where there are
-    no digits to judge by, the logits stay as they are.
-    """
-    if not len(digits.labels):
-        return 1.0, CONFIDENCE_THRESHOLD
-    probabilities = classifier.probabilities(digits.images)
-    temperature = calibration.temperature(probabilities, digits.labels)
-    for variable in network.get_layer("logits").variables:
-        variable.assign(variable.value / temperature)
-    # Of another seed than those that it may have been shown.
-    others = classifier.probabilities(outliers(NON_DIGITS_TO_JUDGE_BY, hp.seed + 1))
-    return temperature, calibration.confidence_threshold(
-        calibration.tempered(probabilities, temperature), others
-    )
 
 
 def _compile_steps(hp: Hyperparameters, network: keras.Model, digits: Digits) -> Callable:

@@ -4,7 +4,7 @@ starts from."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -107,7 +107,9 @@ class Material:
         collection: The name of the collection.
         share: See Source.
         start: The run that the training starts from; None for random weights.
-        weights: Its weights, see classifier.pack_weights; None for random ones.
+        weights: Its weights, see classifier.pack_weights; of a network from a file, see
+            archive.packed; None for random ones.
+        card: How that network is fed, see imported.card_of; None for all others.
     """
 
     digits: Collection
@@ -116,6 +118,7 @@ class Material:
     share: float
     start: Start | None = None
     weights: bytes | None = None
+    card: dict[str, Any] | None = None
 
     @property
     def learned(self) -> Collection:

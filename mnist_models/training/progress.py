@@ -4,7 +4,7 @@ pages import it at once."""
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -259,7 +259,7 @@ class Trained:
     """A finished network and how it came about.
 
     Attributes:
-        weights: See classifier.pack_weights.
+        weights: See classifier.pack_weights; of a network from a file, see archive.packed.
         predictions: For the 10,000 test images.
         parameters: How many numbers its weights are.
         curve: How training went.
@@ -275,6 +275,7 @@ class Trained:
         checkpoints: The model after earlier epochs, see checkpoints.thinned.
         class_result: What it reads in a class's digits that are for the test; None where it did not
             learn from a class, or was stopped.
+        card: Of a network from a file, see imported.card_of; None for all others.
     """
 
     weights: bytes
@@ -290,6 +291,7 @@ class Trained:
     test_accuracy: float
     checkpoints: tuple[Checkpoint, ...] = ()
     class_result: Result | None = None
+    card: dict[str, Any] | None = None
 
     @property
     def measures(self) -> dict[str, float]:

@@ -4,6 +4,7 @@ their own digit."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -37,8 +38,43 @@ def diagnosis(run_id: str) -> None:
     *what_it_is, how_good = card["said"]
     for sentence in what_it_is:
         st.markdown(page.plain(sentence))
+    if run.source:
+        st.markdown(f"It learned from {page.plain(run.source)}.")
     _choose_by_hand(run)
     st.markdown(page.plain(how_good))
+    if _has_choice(card):
+        _show_tried(card)
+    export(run)
+    if st.button(
+        "Why is it wrong on my digit?", icon=":material/help_center:", key=f"see-why-{run_id}"
+    ):
+        selection.select(run)
+        st.session_state[_panel_key(run_id)] = True
+        st.switch_page("app.py")
+
+
+def export(run: Run) -> None:
+    """The button that saves such a network as a run's file."""
+    st.download_button(
+        "Export (.zip)",
+        lambda: resources.exported([run.id]),
+        file_name=f"{run.network}-{run.id}.zip",
+        icon=":material/download:",
+        key=f"export-{run.id}",
+        on_click="ignore",
+        help="Its own file, what was found out about it, and how it is fed: imported on another "
+        "machine, it is the same model there.",
+    )
+
+
+def _has_choice(card: Mapping[str, Any]) -> bool:
+    """Whether a network was tried in several ways: one that was trained here is fed as it was
+    then."""
+    return len(card["tried"]) > 1
+
+
+def _show_tried(card: Mapping[str, Any]) -> None:
+    """All ways to feed a network that were tried, folded."""
     with st.expander("Every way to feed it that was tried"):
         st.caption(
             "Test accuracy of each, on up to 1,000 test images; those that read far worse than the "
@@ -60,28 +96,15 @@ def diagnosis(run_id: str) -> None:
             hide_index=True,
             alt="Ways to feed the model",
         )
-    st.download_button(
-        "Export (.zip)",
-        lambda: resources.exported([run_id]),
-        file_name=f"{run.network}-{run_id}.zip",
-        icon=":material/download:",
-        key=f"export-{run_id}",
-        on_click="ignore",
-        help="Its own file, what was found out about it, and how it is fed: imported on another "
-        "machine, it is the same model there.",
-    )
-    if st.button(
-        "Why is it wrong on my digit?", icon=":material/help_center:", key=f"see-why-{run_id}"
-    ):
-        selection.select(run)
-        st.session_state[_panel_key(run_id)] = True
-        st.switch_page("app.py")
 
 
 def _choose_by_hand(run: Run) -> None:
-    """The list of the ways to feed a network that were tried, the one that it wants first."""
+    """The list of the ways to feed a network that were tried, the one that it wants first; nothing
+    where there is no choice."""
     run_id, card = run.id, run.imported
     assert card is not None  # it came from a file
+    if not _has_choice(card):
+        return
     if st.session_state.get(ASKED, (None, None))[0] == run_id:
         _feed_by_hand(*st.session_state.pop(ASKED))
     measured = wanted(card)

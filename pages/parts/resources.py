@@ -39,7 +39,6 @@ from mnist_models.training.progress import Curve
 if TYPE_CHECKING:  # importing them imports Dask, TensorFlow and scikit-learn
     import keras
 
-    from mnist_models.imports.as_ours import Ours
     from mnist_models.models.evaluation import Evaluation
     from mnist_models.models.networks import LayerSummary
     from mnist_models.runs.engine import Engine
@@ -115,18 +114,17 @@ def chain(run_id: str) -> keras.Sequential:
         ) from error
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
-def as_ours(run_id: str) -> Ours | None:
-    """A network from a file as one to be trained on, see as_ours.py; None where it is no network
-    that the Train page can choose. Needs no TensorFlow."""
-    from mnist_models.imports.as_ours import told_as_ours
+@st.cache_resource(show_spinner=False, max_entries=256)
+def can_learn(run_id: str) -> bool:
+    """Whether a network from a file can be trained on: one that was rebuilt, and is not damaged.
+    Needs no TensorFlow."""
+    from mnist_models.imports import archive, reading
 
-    run = store().run(run_id)
-    assert run.imported
     try:
-        return told_as_ours(store().weights(run_id), run.imported)
+        found = reading.read(*archive.unpacked(store().weights(run_id)))
     except RefusedError:
-        return None
+        return False
+    return not isinstance(found, reading.Foreign)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -288,7 +286,7 @@ def feed_by_hand(run_id: str, place: int, rights: Rights) -> None:
     from mnist_models.runs import loading
 
     loading.feed_by_hand(store(), run_id, place)
-    for kept in (classifier, chain, as_ours, predictions, evaluation):
+    for kept in (classifier, chain, predictions, evaluation):
         kept.clear(run_id)
 
 

@@ -13,7 +13,6 @@ from mnist_models.data import dataset
 from mnist_models.data.preprocessing import prepare_picture
 from mnist_models.handwriting.collection import Collection
 from mnist_models.handwriting.splits import ONE_WRITER
-from mnist_models.runs import exports
 from mnist_models.runs.loading import keep_imported, load_reader
 from mnist_models.runs.rights import Visitor
 from mnist_models.settings import links
@@ -135,31 +134,76 @@ def test_fine_tuning_takes_over_the_settings_of_a_run_and_keeps_its_network(a_cl
     assert app.slider(key="dnn.hidden_units.count").value == 1  # it can be chosen again
 
 
-def test_a_network_from_a_file_is_fine_tuned_from_the_readings_that_it_had(a_class, tmp_path):
-    def standardised(images):
-        return (images.reshape(-1, 784) / np.float32(255) - 0.1307) / np.float32(0.3081)
+def padded_and_averaged() -> keras.Sequential:
+    """A network such as the form has none, for standardised images."""
 
-    store, model = resources.store(), forms.fully_connected(standardised)
-    theirs, _, _ = keep_imported(store, "theirs", forms.h5(model, forms.config_of(model)))
-    other, _, _ = keep_imported(store, "in ONNX", forms.onnx(model))
-    assert theirs.imported["scale"] == "std"
-    app = with_share(50, network="dnn")
-    box = app.selectbox(key=f"{class_digits.START}-dnn")
-    assert not any(other.label in one for one in box.options)
-    box.select(theirs.id).run()
+    def standardised(images):
+        return (images[..., np.newaxis] / np.float32(255) - 0.1307) / np.float32(0.3081)
+
+    keras.utils.set_random_seed(5)
+    features = [
+        keras.layers.Conv2D(8, 5, 2, padding="same", activation="elu"),
+        keras.layers.AveragePooling2D(2),
+        keras.layers.Flatten(),
+    ]
+    return forms.taught(keras.Sequential([keras.Input((28, 28, 1)), *features]), standardised)
+
+
+@pytest.fixture
+def theirs(store, tmp_path):
+    """A run of such a network."""
+    run, _, _ = keep_imported(store, "theirs", forms.keras_file(padded_and_averaged(), tmp_path))
+    yield run
+    store.delete([run.id])
+
+
+def fine_tuned(theirs):
+    """The page on which a run was chosen to start from, and the run that was started there."""
+    app = with_share(50, network="cnn")
+    app.selectbox(key=f"{class_digits.START}-cnn").select(theirs.id).run()
     assert not app.exception and total(app) == f"{theirs.parameters:,}"
+    assert "Conv2D, AveragePooling2D, Flatten, Dense" in texts(app)
     assert "Its file says nothing of other settings" in texts(app)
-    app.select_slider(key="dnn.train_images").set_value(500).run()
-    run = started(app)
+    keys = [widget.key for widget in (*app.slider, *app.toggle, *app.selectbox)]
+    assert not {"cnn.conv_layers.count", "cnn.precision", "cnn.scrambled"} & set(keys)
+    app.select_slider(key="cnn.train_images").set_value(500).run()
+    return started(app)
+
+
+def test_a_network_from_a_file_is_fine_tuned_from_the_readings_that_it_had(a_class, theirs, store):
+    assert theirs.imported["scale"] == "std"
+    run = fine_tuned(theirs)
     assert run.source.start.label == theirs.label and run.parameters == theirs.parameters
     tested, (before, _) = store.class_result(run.id)
-    expected = load_reader(store, theirs.id).predictions(tested.images).digits
-    assert (before == expected).all()
-    # The script of the run needs that model as a file, from which it starts.
-    (tmp_path / "start.keras").write_bytes(exports.model(store, theirs.id, "keras"))
-    logits = keras.models.load_model(tmp_path / "start.keras")(tested.images).numpy()
-    assert (logits.argmax(axis=1) == expected).all()
-    store.delete([theirs.id, other.id])
+    assert (before == load_reader(store, theirs.id).predictions(tested.images).digits).all()
+    app = page(run=run.id).run()
+    assert not app.exception and not app.error
+    assert f"Before: {theirs.label}" in texts(app)
+    # Its file, and no script of layers that it does not have.
+    assert [one.proto.label for one in app.get("download_button")] == ["Export (.zip)"]
+    app.button(key="use-run").click().run()
+    assert not app.exception
+    assert app.selectbox(key=f"{class_digits.START}-cnn").value == theirs.id
+    assert total(app) == f"{theirs.parameters:,}"
+    compared = AppTest.from_file(APP, default_timeout=120).switch_page("pages/compare.py")
+    compared.query_params.update({"first": theirs.id, "second": run.id})
+    compared.session_state["runs-panel"] = True
+    compared.run()
+    assert not compared.exception
+    assert f"It learned from {NAME} (50%): 40 digits by 4 writers" in texts(compared)
+    # It is fed as it was trained, so nothing else was tried.
+    assert [box.key for box in compared.selectbox if box.key and "feeding-" in box.key] == [
+        f"feeding-{theirs.id}"
+    ]
+    store.delete([run.id])
+
+
+def test_a_network_that_its_own_runtime_computes_is_not_offered(a_class, store):
+    other, _, _ = keep_imported(store, "in ONNX", forms.onnx(forms.fully_connected()))
+    box = with_share(50, network="dnn").selectbox(key=f"{class_digits.START}-dnn")
+    assert not any(other.label in one for one in box.options)
+    assert "Nor are models from ONNX and TensorFlow Lite" in box.help
+    store.delete([other.id])
 
 
 def test_a_fine_tuned_run_shows_before_and_after_and_keeps_them_when_the_class_is_deleted(

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,15 +11,18 @@ import pytest
 from mnist_models.data import dataset
 from mnist_models.handwriting import exports as class_files
 from mnist_models.handwriting.collection import Collection
+from mnist_models.imports import imported
 from mnist_models.limits import LimitError
-from mnist_models.runs import database, exports
+from mnist_models.runs import database, exports, passing_on
 from mnist_models.runs.engine import Engine
+from mnist_models.runs.loading import keep_imported, load_classifier, load_reader
 from mnist_models.runs.rights import Rights, Visitor
 from mnist_models.runs.store import RunStore
-from mnist_models.runs.tables import RunState
+from mnist_models.runs.tables import RunState, StoreError
 from mnist_models.settings import links
 from mnist_models.training.loop import train
 from mnist_models.training.material import Material, Start
+from tests.imports import forms
 from tests.runs.test_engine import ended
 from tests.runs.test_store import VERSION_1, all_of, execute
 
@@ -121,6 +125,63 @@ def test_a_process_that_trains_gets_the_digits_and_the_weights_and_needs_no_stor
     _, there = store.class_result(run.id)
     np.testing.assert_array_equal(there.before, here.before)
     np.testing.assert_array_equal(there.after, here.after)
+
+
+@pytest.fixture
+def from_a_file(store, material):
+    """Brings a file, and gives what is to be learned by the network in it."""
+
+    def material_of(content):
+        run, _, _ = keep_imported(store, "theirs", content)
+        start = Start(run_id=run.id, label=run.label, test_accuracy=run.test_accuracy)
+        weights = store.weights(run.id)
+        return replace(material, start=start, weights=weights, card=run.imported)
+
+    return material_of
+
+
+def trained_by(store, hyperparameters, material):
+    engine = Engine(store, processes=False)
+    try:
+        return ended(engine, engine.start(hyperparameters, "of the class", material=material))
+    finally:
+        engine.close()
+
+
+def test_a_network_from_a_file_learns_and_leaves_as_the_network_that_it_has_become(
+    store, tiny_dnn, from_a_file, tmp_path
+):
+    given = from_a_file(forms.pytorch(forms.state_dict(forms.fully_connected())))
+    run = trained_by(store, tiny_dnn, given)
+    assert run.state == RunState.FINISHED, run.error
+    assert run.source == given.source and run.is_fine_tuned and run.has_learned_here
+    assert run.training == tiny_dnn and store.curve(run.id).points
+    with pytest.raises(StoreError, match="came from a file, so no script"):
+        assert run.hyperparameters
+    images = dataset.load().test.images[:200]
+    read = load_reader(store, run.id).probabilities(images)
+    before = imported.reopened(given.weights, given.card).probabilities(images)
+    assert not np.allclose(read, before, atol=0.01)
+    np.testing.assert_array_equal(store.predictions(run.id).digits[:200], read.argmax(axis=1))
+
+    # It is a plain one, so that it can still be saved in other formats; sums in float32.
+    told = load_classifier(store, run.id).probabilities(images)
+    np.testing.assert_allclose(told, read, atol=1e-5)
+
+    content = exports.export(store, [run.id])
+    assert f"It learned from a class's digits: {NAME}" in files_in(content)["README.txt"].decode()
+    elsewhere = RunStore(f"sqlite:///{tmp_path}/elsewhere.sqlite3")
+    again = passing_on.import_run(elsewhere, content)
+    assert (again.source, again.imported) == (run.source, run.imported)
+    assert not again.has_learned_here
+    # The same numbers in the same order: nothing was computed anew.
+    np.testing.assert_array_equal(load_reader(elsewhere, again.id).probabilities(images), read)
+
+
+def test_a_network_that_cannot_learn_says_why(store, tiny_dnn, from_a_file):
+    run = trained_by(store, tiny_dnn, from_a_file(forms.onnx(forms.fully_connected())))
+    assert run.state == RunState.FAILED
+    assert run.error.startswith("A model in ONNX or TensorFlow Lite cannot be fine-tuned")
 
 
 def test_models_for_each_writer_count_for_the_limit(store, tiny_dnn, material, monkeypatch):

@@ -141,6 +141,7 @@ def test_what_is_written_is_what_was_trained(tmp_path, tiny_dnn):
         "stopped",
         "checkpoints",
         "class_result",
+        "card",
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -21,9 +21,6 @@ from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters
 from mnist_models.settings.links import FromClass
 from mnist_models.training.material import Material, Source, Start, counted, to_fine_tune
 from pages.parts import page, resources
-
-if TYPE_CHECKING:
-    from mnist_models.imports.as_ours import Ours
 
 # The widgets.
 PANEL, COLLECTION, SHARE, TEST, START = (
@@ -60,26 +57,31 @@ class Learning(NamedTuple):
         """
         if self.start is None:
             return self.material
-        ours = _as_ours(self.start)
-        weights = ours.weights if ours else resources.store().weights(self.start.id)
+        weights = resources.store().weights(self.start.id)
         return dataclasses.replace(self.material, weights=weights)
 
-
-def hyperparameters_of(start: Run) -> Hyperparameters:
-    """Those of a run to start from; of a network from a file, those that describe its layers."""
-    ours = _as_ours(start)
-    return ours.hyperparameters if ours else start.hyperparameters
-
-
-def _as_ours(run: Run) -> Ours | None:
-    return resources.as_ours(run.id) if run.imported else None
+    @property
+    def file_start(self) -> Run | None:
+        """The run to start from where its network came from a file: no hyperparameters describe
+        its layers."""
+        return self.start if self.start and self.start.imported else None
 
 
-def fixed(hyperparameters: Hyperparameters) -> set[str]:
-    """The names of the hyperparameters that a run that goes on from another cannot choose: its
-    network, and which pixels go where."""
-    choices = hyperparameters.choices().values()
-    return {choice.name for choice in choices if choice.group == "network"} | {"scrambled"}
+def _settings(start: Run) -> Hyperparameters:
+    """The hyperparameters of a run to start from; of a network from a file the defaults, for the
+    file says nothing of them."""
+    return (
+        NETWORKS[start.network](network=start.network) if start.imported else start.hyperparameters
+    )
+
+
+def fixed(start: Run) -> dict[str, Any]:
+    """The hyperparameters that a run that goes on from this one cannot choose, by name: its
+    network, and which pixels go where; of a network from a file also what it computes in."""
+    settings = _settings(start)
+    names = {choice.name for choice in settings.choices().values() if choice.group == "network"}
+    names |= {"scrambled", "precision"} if start.imported else {"scrambled"}
+    return {name: getattr(settings, name) for name in names}
 
 
 def started_from(network: str) -> Run | None:
@@ -116,6 +118,7 @@ def read(network: str, seed: int) -> Learning | None:
         collection.name,
         percent / 100,
         _as_start(start) if start else None,
+        card=start.imported if start else None,
     )
     return Learning(material, start)
 
@@ -184,7 +187,7 @@ def _choose_start(network: str, fill: Callable[[Hyperparameters], None]) -> None
 
     def suggest() -> None:
         if run := runs.get(st.session_state[key]):
-            fill(to_fine_tune(hyperparameters_of(run)))
+            fill(to_fine_tune(_settings(run)))
 
     st.selectbox(
         "Start from",
@@ -199,8 +202,9 @@ def _choose_start(network: str, fill: Callable[[Hyperparameters], None]) -> None
         on_change=suggest,
         help="A trained model already knows digits and only has to get used to the class's hands: "
         "that is called fine-tuning, and takes seconds. Runs that learned from a class before are "
-        "not offered: they may know the writers who are kept for the test. Of models that came "
-        "from files, those are whose layers can be chosen here.",
+        "not offered: they may know the writers who are kept for the test. Nor are models from "
+        "ONNX and TensorFlow Lite files: they are computed by runtimes of their own, which cannot "
+        "train.",
     )
     if start := started_from(network):
         settings = (
@@ -304,11 +308,12 @@ def _as_start(run: Run) -> Start:
 
 
 def _to_start_from(network: str) -> list[Run]:
-    """The runs that can be trained on, since hyperparameters describe them, and that learned from
-    no class: those may know the writers who are kept for the test."""
+    """The runs that can be trained on, and that learned from no class: those may know the writers
+    who are kept for the test."""
     runs = resources.store().readable(network)
     return [
         run
         for run in runs
-        if not run.source and (_as_ours(run) if run.imported else comparison.settings(run))
+        if not run.source
+        and (resources.can_learn(run.id) if run.imported else comparison.settings(run))
     ]

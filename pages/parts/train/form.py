@@ -95,8 +95,7 @@ def _one(network: str) -> Hyperparameters:
     """
     values = _values(network, NETWORKS[network].choices()) | {"network": network}
     if start := class_digits.started_from(network):
-        settings = class_digits.hyperparameters_of(start)
-        values |= {name: getattr(settings, name) for name in class_digits.fixed(settings)}
+        values |= class_digits.fixed(start)
     return validate(values)
 
 
@@ -186,8 +185,7 @@ def draw(form: Form) -> None:
         _recipes(chosen, in_race=False)
         class_digits.draw(chosen, form.learning, fill)
         start = class_digits.started_from(chosen)
-        fixed = class_digits.fixed(class_digits.hyperparameters_of(start)) if start else ()
-        _draw_network(chosen, problems, without=fixed)
+        _draw_network(chosen, problems, without=class_digits.fixed(start) if start else ())
 
 
 def _draw_network(network: str, problems: Problems, without: Collection[str]) -> None:

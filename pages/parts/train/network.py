@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import DnnHyperparameters, Hyperparameters
 from pages.parts import large_type, page, resources
 from pages.parts.charts import architecture
@@ -33,6 +34,18 @@ def show(hyperparameters: Hyperparameters) -> None:
     _draw(hyperparameters)
     with st.expander("Layers as a table"):
         _table(hyperparameters)
+
+
+def show_from_file(run: Run) -> None:
+    """The number of parameters of a network from a file, and its layers in words.
+
+    Args:
+        run: The run to start from.
+    """
+    assert run.imported  # it came from a file
+    st.metric("Total parameters", f"{run.parameters:,}")
+    what_it_is, what_it_wants, *_ = run.imported["said"]
+    st.markdown(f"{page.plain(what_it_is)} {page.plain(what_it_wants)}")
 
 
 def count_both(entrants: Mapping[str, Hyperparameters]) -> None:

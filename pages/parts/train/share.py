@@ -104,6 +104,9 @@ def settings(chosen: form.Form) -> None:
         address = addresses.of_page("pages/train.py", _query(chosen))
         st.code(address, language=None, wrap_lines=True)
         learning = chosen.learning
+        if learning and learning.file_start:
+            st.markdown("There is no script for it: its layers come from a file.")
+            return
         for hyperparameters in chosen.entrants.values():
             _code(
                 hyperparameters,

@@ -16,7 +16,7 @@ from mnist_models.runs import race
 from mnist_models.runs.tables import Run, RunState, UnknownRunError
 from mnist_models.settings.hyperparameters import NETWORKS, Hyperparameters, number
 from mnist_models.training.progress import Curve, planned_images
-from pages.parts import large_type, page, report, resources, selection, visitors
+from pages.parts import imported, large_type, page, report, resources, selection, visitors
 from pages.parts.charts import learning_curves
 from pages.parts.train import before_after, bets, class_digits, form, network, projector, share
 
@@ -44,7 +44,7 @@ def entries() -> Entries:
     """
     together: dict[str, list[Run]] = {}
     for run in reversed(resources.store().runs()):
-        if run.imported:  # nobody watched it learn
+        if not run.has_learned_here:  # nobody watched it learn
             continue
         together.setdefault(run.race or run.id, []).append(run)
     return {racers[0].id: racers for racers in reversed(together.values())}
@@ -189,7 +189,7 @@ def told(runs: Sequence[Run]) -> str:
         counts = " and ".join(
             f"{run.parameters or network.parameters(run.hyperparameters):,}" for run in runs
         )
-        budget = race.Budget.of(runs[0].hyperparameters)
+        budget = race.Budget.of(runs[0].training)
     except UnavailableError:  # the panel of the run says why
         return titles
     unit = budget.kind if budget.amount > 1 else budget.kind.removesuffix("s")
@@ -323,7 +323,7 @@ def _progress(run: Run, live: Live | None, curve: Curve, in_race: bool) -> None:
         curve: Its curve so far.
         in_race: Whether it is one of two.
     """
-    hyperparameters = run.hyperparameters
+    hyperparameters = run.training
     title = f"**{hyperparameters.title}** · " if in_race else ""
     epochs = curve.points[-1].epoch if curve.points else 0.0
     seconds = curve.seconds[-1] if curve.seconds else 0.0
@@ -466,7 +466,7 @@ def _step(going: Sequence[tuple[Run, Live]]) -> None:
 
 
 def _learning_rate(run: Run, live: Live) -> None:
-    rate = live.wanted.learning_rate or run.hyperparameters.learning_rate
+    rate = live.wanted.learning_rate or run.training.learning_rate
     choice = NETWORKS[run.network].choices()["learning_rate"]
     # Another widget for each rate, so that it also shows what another visitor has chosen.
     key = f"rate-{run.id}-{number(rate)}"
@@ -526,12 +526,15 @@ def _outcome(run: Run, in_race: bool) -> None:
             args=[run],
         ):
             st.rerun()
-        share.export(run, suffix)
+        if not run.imported:
+            share.export(run, suffix)
+        elif run.readable:
+            imported.export(run)
 
 
 def _copy(run: Run) -> None:
     """Sets the form to what a run was trained with, and from."""
-    form.fill(run.hyperparameters)
+    form.fill(run.training)
     class_digits.follow(run.network, run.source.in_link if run.source else None)
 
 
@@ -623,7 +626,7 @@ def _batches(per_point: int, size: int) -> str:
 def _end(runs: Sequence[Run], axis: str) -> float | None:
     """Where the x-axis ends, if that is known before training has ended; None if only the curves
     show it."""
-    budgets = [(run.hyperparameters, race.Budget.of(run.hyperparameters)) for run in runs]
+    budgets = [(run.training, race.Budget.of(run.training)) for run in runs]
     by_axis: dict[str, list[float]] = {
         "epochs": [
             planned_images(hp) / hp.train_images
