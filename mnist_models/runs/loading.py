@@ -14,6 +14,7 @@ from mnist_models.models.reader import Reader
 from mnist_models.models.swift import SwiftReader
 from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run, StoreError
+from mnist_models.settings.hyperparameters import Hyperparameters
 from mnist_models.training.material import Source
 from mnist_models.training.progress import Measured
 
@@ -45,24 +46,33 @@ def load_reader(store: RunStore, run_id: str) -> Reader:
 
 
 def load_classifier(store: RunStore, run_id: str) -> Classifier:
-    """The same as Keras has it; that of somebody's file told as one that could have been trained
-    here.
+    """The same as Keras has it; see load_weights.
 
     Raises:
         StoreError: When there is none.
         RefusedError: It came from a file, and cannot be told so.
     """
-    from mnist_models.imports.as_ours import told_as_ours
     from mnist_models.models.classifier import Classifier
 
     run = store.run(run_id)
     with _fitting(run):
-        hyperparameters, weights = (
-            told_as_ours(store.weights(run_id), run.imported)
-            if run.imported
-            else (run.hyperparameters, store.weights(run_id))
-        )
-        return Classifier.from_weights(hyperparameters, weights, run.measured.confidence_threshold)
+        return Classifier.from_weights(*load_weights(store, run), run.measured.confidence_threshold)
+
+
+def load_weights(store: RunStore, run: Run) -> tuple[Hyperparameters, bytes]:
+    """The hyperparameters and the weights of a model, see classifier.pack_weights; of one from
+    somebody's file, those of one that could have been trained here and reads the same.
+
+    Raises:
+        StoreError: When there are none.
+        RefusedError: It came from a file, and cannot be told so.
+    """
+    weights = store.weights(run.id)
+    if run.imported:
+        from mnist_models.imports.as_ours import told_as_ours
+
+        return told_as_ours(weights, run.imported)
+    return run.hyperparameters, weights
 
 
 @contextmanager

@@ -131,9 +131,11 @@ def can_learn(run_id: str) -> bool:
 def for_browser(run_id: str) -> bytes | None:
     """The model of a run as a file to read with in a browser, see portable.py; None where there is
     none. Needs no TensorFlow."""
+    from mnist_models.runs import loading
+
     try:
-        return portable.pack(store().run(run_id).hyperparameters, store().weights(run_id))
-    except (StoreError, WeightsError) as error:
+        return portable.pack(*loading.load_weights(store(), store().run(run_id)))
+    except (StoreError, WeightsError, RefusedError) as error:
         # Reading with it on the server says what is wrong.
         logging.getLogger(__name__).info("%s cannot be read in a browser: %s", run_id, error)
         return None
@@ -286,7 +288,7 @@ def feed_by_hand(run_id: str, place: int, rights: Rights) -> None:
     from mnist_models.runs import loading
 
     loading.feed_by_hand(store(), run_id, place)
-    for kept in (classifier, chain, predictions, evaluation):
+    for kept in (classifier, chain, for_browser, predictions, evaluation):
         kept.clear(run_id)
 
 

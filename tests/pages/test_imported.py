@@ -18,6 +18,7 @@ from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import canvas, page, resources, several
 from pages.parts.lessons import cached
 from tests.imports import forms
+from tests.models import test_portable
 from tests.pages.conftest import APP, lesson
 from tests.pages.test_draw import draw_seven, drawn_seven, reading
 from tests.pages.test_outcome import tell
@@ -82,6 +83,22 @@ def test_they_read_a_drawing(runs, monkeypatch):
     app = selected(AppTest.from_file(APP, default_timeout=120), runs).run()
     assert not app.exception
     assert all(reading(app, network) in "0123456789" for network in NETWORKS)
+
+
+def test_while_a_digit_is_drawn_the_browser_reads_with_what_it_knows_the_layers_of(runs):
+    images = dataset.load().test.images[:40]
+    reader = load_reader(resources.store(), runs["cnn"].id)
+    # Weights in half precision have three digits.
+    np.testing.assert_allclose(
+        test_portable.read(resources.for_browser(runs["cnn"].id), images),
+        reader.probabilities(images),
+        atol=5e-3,
+    )
+    assert resources.for_browser(runs["dnn"].id) is None
+    app = AppTest.from_file(APP, default_timeout=120)
+    selected(app, runs)
+    captions = [one.value for one in app.run().caption if " parameters" in one.value]
+    assert [one.endswith("read when you lift the pen") for one in captions] == [True, False]
 
 
 def ways_shown(app):

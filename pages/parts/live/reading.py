@@ -46,9 +46,12 @@ def answer(prediction: Prediction | None) -> str:
 
 
 def when(run: Run) -> str:
-    """What is to be said of a model that is too large for the browser, or came from a file: when
-    it reads."""
-    is_late = run.imported or run.measured.parameters > portable.MOST_PARAMETERS
+    """What is to be said of a model that is too large for the browser, or came from a file and has
+    other layers than the browser knows: when it reads."""
+    is_late = run.measured.parameters > portable.MOST_PARAMETERS or (
+        # Of those that were trained here, files are made once the page is there.
+        run.imported and resources.for_browser(run.id) is None
+    )
     return " · read when you lift the pen" if is_late else ""
 
 
