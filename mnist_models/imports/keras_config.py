@@ -75,10 +75,33 @@ def is_model(config: Any) -> bool:
     )
 
 
-def _model(config: Any, given: str, to: Skeleton, blocks: list[Block], depth: int) -> str:
-    """Lays out a model that is given the output of a layer; the name of its last layer."""
+def today(config: Any, depth: int = 0) -> Any:
+    """A model's description, parsed from JSON, as Keras spells it since version 1. Keras 0 called
+    the class of a model or a layer its name, and kept a layer's name, if any, beside it.
+
+    Args:
+        depth: In how many models it is nested.
+
+    Raises:
+        RefusedError: In too many.
+    """
+    _check_depth(depth)
+    if not isinstance(config, dict) or "class_name" in config or "name" not in config:
+        return config
+    if isinstance(parts := config.get("layers"), list):
+        return {"class_name": config["name"], "config": [today(part, depth + 1) for part in parts]}
+    settings = {**config, "name": config.get("custom_name", config["name"])}
+    return {"class_name": config["name"], "config": settings}
+
+
+def _check_depth(depth: int) -> None:
     if depth > DEEPEST:
         raise RefusedError(f"Its models are nested more than {DEEPEST} deep.")
+
+
+def _model(config: Any, given: str, to: Skeleton, blocks: list[Block], depth: int) -> str:
+    """Lays out a model that is given the output of a layer; the name of its last layer."""
+    _check_depth(depth)
     kind = config["class_name"]
     if kind == SEQUENTIAL:
         inner = config["config"]

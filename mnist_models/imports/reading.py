@@ -106,7 +106,7 @@ def _unwrapped(parsed: object) -> object:
     """A model's description; some programs wrote it as a text inside JSON."""
     if isinstance(parsed, dict) and "model_config" in parsed:
         parsed = parsed["model_config"]
-    return containers.parsed_json(parsed) if isinstance(parsed, str) else parsed
+    return keras_config.today(containers.parsed_json(parsed) if isinstance(parsed, str) else parsed)
 
 
 def _hdf5(content: bytes, config: bytes | None) -> Found:

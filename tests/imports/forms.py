@@ -200,6 +200,27 @@ def keras_1_theano(model: keras.Sequential) -> tuple[bytes, dict]:
     return stream.getvalue(), description
 
 
+def keras_0_theano(model: keras.Sequential) -> tuple[bytes, bytes]:
+    """The same as Keras 0 wrote it: the weights, by numbers, and a description in JSON, in which a
+    layer's class is called its name."""
+    whole, description = keras_1_theano(model)
+    parts = [
+        {**part["config"], "name": part["class_name"], "custom_name": part["class_name"].lower()}
+        for part in description["config"]
+    ]
+    parts[0]["input_shape"] = parts[0].pop("batch_input_shape")[1:]
+    optimizer = {"name": "Adadelta", "lr": 1.0}
+    said = {"name": "Sequential", "layers": parts, "optimizer": optimizer, "class_mode": "binary"}
+    stream = io.BytesIO()
+    with h5py.File(io.BytesIO(whole)) as source, h5py.File(stream, "w") as file:
+        file.attrs["nb_layers"] = len(parts)
+        for place, layer in enumerate(model.layers):
+            group = file.create_group(f"layer_{place}")
+            for count, array in enumerate(source["model_weights"][layer.name].values()):
+                group[f"param_{count}"] = array[()]
+    return stream.getvalue(), json.dumps(said).encode()
+
+
 def keras_file(model: keras.Model, folder: Path) -> bytes:
     """As today's Keras writes it."""
     model.save(folder / "model.keras")

@@ -44,6 +44,24 @@ def test_a_model_of_keras_1_with_theano_is_rebuilt(cnn, pictures):
     same(network, cnn, pictures)
 
 
+def test_a_model_of_keras_0_and_the_description_beside_it_are_rebuilt(cnn, pictures):
+    content, description = forms.keras_0_theano(cnn)
+    assert reading.is_config(description)
+    zipped = forms.zipped({"mnist.h5": content, "mnist.arch.json": description})
+    for found in (reading.read(content, description), reading.read(zipped)):
+        assert not found.guessed
+        same(rebuilt.best(found.candidates), cnn, pictures)
+
+
+def test_what_is_nested_too_deep_is_refused(cnn):
+    content, _ = forms.keras_0_theano(cnn)
+    said = {"name": "Dense"}
+    for _ in range(60):
+        said = {"name": "Sequential", "layers": [said]}
+    with pytest.raises(RefusedError, match="nested more than 8 deep"):
+        reading.read(content, json.dumps(said).encode())
+
+
 def test_todays_keras_file_is_rebuilt(cnn, pictures, tmp_path):
     same(rebuilt_from(forms.keras_file(cnn, tmp_path)), cnn, pictures)
 
