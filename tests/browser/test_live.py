@@ -2,9 +2,11 @@
 word."""
 
 import base64
+import gzip
+import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,8 @@ from mnist_models.models.classifier import Classifier, weights_of
 from mnist_models.runs import loading, pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
+from pages.parts.components import FOLDER
+from pages.parts.live.reading import SCRIPTS
 from tests.browser.hand import (
     SEVEN,
     ZERO,
@@ -33,7 +37,6 @@ from tests.browser.hand import (
 )
 from tests.conftest import with_random_statistics
 
-SCRIPTS = Path(__file__).parents[2] / "pages" / "parts" / "live"
 # Between a test and the functions of the scripts.
 BRIDGE = """
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))
@@ -57,7 +60,7 @@ def text(content: bytes | np.ndarray) -> str:
 @pytest.fixture
 def reader(page: Page) -> Page:
     """A page with nothing but the scripts that read."""
-    scripts = ((SCRIPTS / name).read_text(encoding="utf-8") for name in ("ink.js", "network.js"))
+    scripts = ((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     page.add_script_tag(content="".join(scripts) + BRIDGE)
     return page
 
@@ -130,6 +133,55 @@ def test_the_browser_reads_with_any_network_that_can_be_built(reader, seed):
     here = Classifier(network, scrambles=hyperparameters.scrambled).probabilities(images)
     # The weights of the browser have three digits.
     np.testing.assert_allclose(read(reader, file, images), here, atol=5e-3)
+
+
+def random_layer(
+    random: np.random.Generator, units: int, inputs: int, **form: Any
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """A layer as such a file describes it, its bias (units,) and its weights (inputs, units)."""
+    bias = random.normal(size=units).astype(np.float16)
+    weights = random.normal(scale=inputs**-0.5, size=(inputs, units)).astype(np.float16)
+    return {"units": units, "inputs": inputs, **form}, bias, weights
+
+
+def computed(layers: list, image: np.ndarray) -> np.ndarray:
+    """The probabilities (10,) that such layers find, in NumPy."""
+    maps = image.astype(np.float64)[..., np.newaxis] / 255
+    for form, bias, weights in layers:
+        kernel, stride = form.get("kernel", len(maps)), form.get("stride", 1)
+        windows = np.lib.stride_tricks.sliding_window_view(maps, (kernel, kernel), axis=(0, 1))
+        shaped = weights.astype(np.float64).reshape(kernel, kernel, -1, form["units"])
+        maps = np.einsum("yxcij,ijcu->yxu", windows[::stride, ::stride], shaped) + bias
+        if form["activation"] == "relu":
+            maps = np.maximum(maps, 0)
+    return np.exp(maps[0, 0]) / np.exp(maps).sum()
+
+
+@pytest.mark.parametrize(
+    "convolutions",
+    [
+        [(1, 1, 1), (3, 2, 1), (17, 3, 2), (5, 4, 1)],
+        [(33, 5, 2), (16, 6, 1), (1, 7, 3)],
+        [(17, 7, 2), (33, 1, 3)],
+    ],
+)
+def test_any_number_of_units_kernel_and_stride_is_added_up_rightly(reader, convolutions):
+    random = np.random.default_rng(0)
+    layers, side, channels = [], 28, 1
+    for units, kernel, stride in convolutions:
+        form = {"kernel": kernel, "stride": stride, "activation": "relu"}
+        layers.append(random_layer(random, units, kernel**2 * channels, **form))
+        side, channels = (side - kernel) // stride + 1, units
+    layers.append(random_layer(random, 33, side**2 * channels, activation="relu"))
+    layers.append(random_layer(random, 10, 33, activation="none"))
+    header = json.dumps([form for form, *_ in layers]).encode()
+    numbers = [array.tobytes() for _, *arrays in layers for array in arrays]
+    file = b"".join([len(header).to_bytes(4, "little"), header, *numbers])
+    blank, full = np.zeros((28, 28), np.uint8), np.full((28, 28), 255, np.uint8)
+    images = np.array([blank, full, *dataset.load().test.images[:2]])
+    expected = [computed(layers, image) for image in images]
+    # The browser adds up in float32.
+    np.testing.assert_allclose(read(reader, gzip.compress(file), images), expected, atol=1e-5)
 
 
 def test_both_digits_follow_the_pen_and_only_the_end_of_the_stroke_is_told(page, server):
