@@ -50,6 +50,8 @@ async function readAll([file, images]) {
     return images.map((image) => probabilities(network, bytes(image)))
 }
 """
+# Whether what reads adds up in WebAssembly.
+IN_WEBASSEMBLY = "ADDING !== null"
 WHERE = ".st-key-probabilities-prediction-{} .inference"
 
 
@@ -57,11 +59,14 @@ def text(content: bytes | np.ndarray) -> str:
     return base64.b64encode(content).decode()
 
 
-@pytest.fixture
-def reader(page: Page) -> Page:
-    """A page with nothing but the scripts that read."""
+@pytest.fixture(params=["WebAssembly", "JavaScript"])
+def reader(page: Page, request: pytest.FixtureRequest) -> Page:
+    """A page with nothing but the scripts that read, in a browser that has WebAssembly or not."""
+    if request.param == "JavaScript":
+        page.evaluate("delete globalThis.WebAssembly")
     scripts = ((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     page.add_script_tag(content="".join(scripts) + BRIDGE)
+    assert page.evaluate(IN_WEBASSEMBLY) == (request.param == "WebAssembly")
     return page
 
 
@@ -81,6 +86,7 @@ def drawings(count: int) -> Iterator[np.ndarray]:
         yield drawing.draw(strokes, drawing.WAYS[place // len(DIGITS) % 4], random)
 
 
+@pytest.mark.parametrize("reader", ["WebAssembly"], indirect=True)
 def test_the_browser_prepares_and_reads_200_drawings_as_the_server_does(reader, tmp_path):
     sheets = list(drawings(200))
     expected = [prepare_drawing(sheet) for sheet in sheets]
@@ -190,6 +196,8 @@ def test_both_digits_follow_the_pen_and_only_the_end_of_the_stroke_is_told(page,
     with page.expect_response("**/media/*.gz"), page.expect_response("**/media/*.gz"):
         open_draw(page, server.url)
     expect_reading(page, "–")
+    (worker,) = page.workers
+    assert worker.evaluate(IN_WEBASSEMBLY)
     begin_to_draw(page, SEVEN[0])
     for network in ("dnn", "cnn"):
         expect(prediction(page, network)).to_have_text("7")

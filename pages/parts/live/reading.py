@@ -25,7 +25,7 @@ from pages.parts.charts.palette import COLORS
 from pages.parts.components import component
 
 # What reads, without the page and apart from it, in this order.
-SCRIPTS = ("live/ink", "live/sums", "live/network")
+SCRIPTS = ("live/ink", "live/webassembly", "live/sums", "live/network")
 STYLES = Path(__file__).with_name("reading.css")
 # The ink of a drawing is sent to be looked at, no larger than this.
 SENT_PX = 98
