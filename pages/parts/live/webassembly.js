@@ -9,16 +9,17 @@
 // A whole number from 0 on, seven bits a byte, the lowest first (LEB128). The last byte is below
 // 64, so that it is the same number where one below 0 could stand.
 const leb128 = (number) => (number < 64 ? [number] : [(number & 127) | 128, leb128(number >> 7)])
-// An address in the memory is a number of bytes: an operand, and this offset. It might be promised
-// that it is a multiple of a power of two, here 2⁰.
+// What is added to an address, in bytes. Before it stands of which power of two their sum is a
+// multiple; 2⁰ promises nothing.
 const memarg = (offset) => [0, leb128(offset)]
-const wide = (opcode) => [0xfd, leb128(opcode)]
+// Instructions for several numbers at once have opcodes of their own.
+const simd = (opcode) => [0xfd, leb128(opcode)]
 
 const local = {
   get: (index) => [0x20, index],
   set: (index, value) => [value, 0x21, index],
 }
-// Whole numbers.
+// Whole numbers, addresses among them.
 const i32 = {
   type: 0x7f,
   const: (number) => [0x41, leb128(number)],
@@ -30,15 +31,15 @@ const i32 = {
 // 16 bytes.
 const v128 = {
   type: 0x7b,
-  load: (address, offset) => [address, wide(0), memarg(offset)],
+  load: (address, offset) => [address, simd(0), memarg(offset)],
   // Four bytes, four times.
-  load32_splat: (address, offset) => [address, wide(9), memarg(offset)],
-  store: (address, value, offset) => [address, value, wide(11), memarg(offset)],
+  load32_splat: (address, offset) => [address, simd(9), memarg(offset)],
+  store: (address, value, offset) => [address, value, simd(11), memarg(offset)],
 }
-// 16 bytes as four numbers, with four others.
+// 16 bytes as four numbers, each with one of four others.
 const f32x4 = {
-  add: (left, right) => [left, right, wide(228)],
-  mul: (left, right) => [left, right, wide(230)],
+  add: (left, right) => [left, right, simd(228)],
+  mul: (left, right) => [left, right, simd(230)],
 }
 
 const [LOOP, IF, END, BR] = [0x03, 0x04, 0x0b, 0x0c]
