@@ -6,6 +6,7 @@ the frame in which the answer is seen.
 """
 
 import argparse
+import os
 import re
 import statistics
 import subprocess
@@ -45,6 +46,10 @@ READ, READ_THEN = "1", "4"
 DOT = [[(195, 222), (200, 222)]]
 # Where, in the height of a slider with its label, its track is.
 TRACK = 0.6
+# Of all CNNs that Train offers below a million parameters, the one with the most multiplications:
+# 379 million for a digit.
+HEAVIEST, HEAVIEST_NAME = "128x3,128x7,128x3,32x3+pool3", "Heaviest"
+FOLLOWED = "While drawing, from a movement to both readings in the browser"
 # So long nobody does anything before what is measured.
 REST_MS = 700
 # Resolves with the milliseconds from an event to the frame in which the page shows what it should:
@@ -75,7 +80,7 @@ STOPWATCH = """
 }
 """
 # Notes when the mouse is moved with its button down, and of each reading in the browser when it was
-# given the ink, and when what it read was painted.
+# given the ink, when what it read was painted, and how long it took to read.
 NOTED = """
     window.moved = [];
     window.shown = [];
@@ -84,9 +89,9 @@ NOTED = """
     const give = Worker.prototype.postMessage;
     Worker.prototype.postMessage = function (data, ...rest) {
         const given = performance.now();
-        const hear = () => requestAnimationFrame(() => {
+        const hear = ({data: {ms}}) => requestAnimationFrame(() => {
             const painted = new MessageChannel();
-            painted.port1.onmessage = () => window.shown.push([given, performance.now()]);
+            painted.port1.onmessage = () => window.shown.push([given, performance.now(), ms]);
             painted.port2.postMessage(null);
         });
         if (data.ink) this.addEventListener("message", hear, {once: true});
@@ -233,30 +238,62 @@ def by_turns(*servers: Server, trains: bool = False) -> list[tuple[list[float], 
 def measure_live(folder: Path) -> Iterator[Row]:
     """While a digit is drawn: from each movement of the mouse to the frame that shows what both
     models, in the browser, read of the ink that it left."""
+    train_heaviest(folder)
     with apps.ready(apps.ours(folder)) as ours, launched() as browser, visitor(browser) as page:
         page.add_init_script(NOTED)
         for pair, title in (("best", "the pair at its best"), ("same", "the same training")):
             page.goto(f"{ours.url}/?pair={pair}")
             canvas(page).wait_for()
-            page.wait_for_timeout(5 * REST_MS)  # until the models have come
-            waits_ms, count = [], 0
-            for _ in range(TIMES // 2):
-                draw_slowly(page)
-                moved, shown = page.evaluate("[window.moved, window.shown]")
-                count += len(shown)
-                waits_ms += [
-                    min(painted for given, painted in shown if given >= at) - at
-                    for at in moved
-                    if shown and at <= shown[-1][0]
-                ]
-                page.wait_for_timeout(REST_MS)
-                page.get_by_role("button", name="Clear").click()
-                page.wait_for_timeout(REST_MS)
-            yield Row(
-                f"While drawing, from a movement to both readings in the browser, {title}",
-                f"{figures(waits_ms)}; {count / (TIMES // 2):.0f} readings a stroke",
-                asked="median 30 ms, 95 % within 60 ms",
-            )
+            yield Row(f"{FOLLOWED}, {title}", follow(page), asked="median 30 ms, 95 % within 60 ms")
+        choose_cnn(page, HEAVIEST_NAME)
+        yield Row(
+            f"{FOLLOWED}, the heaviest CNN below 1,000,000 parameters ({HEAVIEST}) and a DNN",
+            follow(page),
+            asked="median 60 ms",
+        )
+
+
+def train_heaviest(folder: Path) -> None:
+    """Trains the heaviest CNN, no longer than it takes to be one, into the store of an app."""
+    command = [sys.executable, "-m", "mnist_models", "train", "cnn", "--name", HEAVIEST_NAME]
+    options = {"conv-layers": HEAVIEST, "dense-units": "", "train-images": "1000", "epochs": "1"}
+    subprocess.run(
+        [*command, *(f"--{name}={value}" for name, value in options.items())],
+        check=True,
+        env={**os.environ, "DATABASE_URL": f"sqlite:///{folder}/runs.sqlite3"},
+    )
+
+
+def choose_cnn(page: Page, name: str) -> None:
+    """Has the CNN of this name read, on Draw."""
+    page.locator(".st-key-change-models button").click()
+    page.get_by_role("combobox", name="CNN model").click()
+    page.get_by_role("option", name=name).click()
+    page.keyboard.press("Escape")
+
+
+def follow(page: Page) -> str:
+    """The milliseconds from movements to readings of what is drawn on a page with `NOTED`, and how
+    many readings there are, as the table has them."""
+    page.wait_for_timeout(5 * REST_MS)  # until the models have come
+    waits_ms, readings_ms = [], []
+    for _ in range(TIMES // 2):
+        draw_slowly(page)
+        moved, shown = page.evaluate("[window.moved, window.shown]")
+        readings_ms += [ms for *_, ms in shown]
+        waits_ms += [
+            min(painted for given, painted, _ in shown if given >= at) - at
+            for at in moved
+            if shown and at <= shown[-1][0]
+        ]
+        page.wait_for_timeout(REST_MS)
+        page.get_by_role("button", name="Clear").click()
+        page.wait_for_timeout(REST_MS)
+    per_stroke = len(readings_ms) / (TIMES // 2)
+    return (
+        f"{figures(waits_ms)}; {per_stroke:.0f} readings a stroke, "
+        f"each in {np.median(readings_ms):.1f} ms"
+    )
 
 
 def draw_slowly(page: Page) -> None:

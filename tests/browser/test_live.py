@@ -2,9 +2,11 @@
 word."""
 
 import base64
+import gzip
+import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +22,8 @@ from mnist_models.runs import loading, pretrained
 from mnist_models.runs.store import RunStore
 from mnist_models.settings.hyperparameters import CnnHyperparameters, DnnHyperparameters
 from mnist_models.training.progress import Curve, Trained
+from pages.parts.components import FOLDER
+from pages.parts.live.reading import SCRIPTS
 from tests.browser.hand import (
     SEVEN,
     ZERO,
@@ -34,7 +38,6 @@ from tests.browser.hand import (
 )
 from tests.conftest import with_random_statistics
 
-SCRIPTS = Path(__file__).parents[2] / "pages" / "parts" / "live"
 # Between a test and the functions of the scripts.
 BRIDGE = """
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))
@@ -48,6 +51,8 @@ async function readAll([file, images]) {
     return images.map((image) => probabilities(network, bytes(image)))
 }
 """
+# Whether what reads adds up in WebAssembly.
+IN_WEBASSEMBLY = "ADDING !== null"
 WHERE = ".st-key-probabilities-prediction-{} .inference"
 
 
@@ -55,11 +60,14 @@ def text(content: bytes | np.ndarray) -> str:
     return base64.b64encode(content).decode()
 
 
-@pytest.fixture
-def reader(page: Page) -> Page:
-    """A page with nothing but the scripts that read."""
-    scripts = ((SCRIPTS / name).read_text(encoding="utf-8") for name in ("ink.js", "network.js"))
+@pytest.fixture(params=["WebAssembly", "JavaScript"])
+def reader(page: Page, request: pytest.FixtureRequest) -> Page:
+    """A page with nothing but the scripts that read, in a browser that has WebAssembly or not."""
+    if request.param == "JavaScript":
+        page.evaluate("delete globalThis.WebAssembly")
+    scripts = ((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     page.add_script_tag(content="".join(scripts) + BRIDGE)
+    assert page.evaluate(IN_WEBASSEMBLY) == (request.param == "WebAssembly")
     return page
 
 
@@ -79,6 +87,7 @@ def drawings(count: int) -> Iterator[np.ndarray]:
         yield drawing.draw(strokes, drawing.WAYS[place // len(DIGITS) % 4], random)
 
 
+@pytest.mark.parametrize("reader", ["WebAssembly"], indirect=True)
 def test_the_browser_prepares_and_reads_200_drawings_as_the_server_does(reader, tmp_path):
     sheets = list(drawings(200))
     expected = [prepare_drawing(sheet) for sheet in sheets]
@@ -133,12 +142,63 @@ def test_the_browser_reads_with_any_network_that_can_be_built(reader, seed):
     np.testing.assert_allclose(read(reader, file, images), here, atol=5e-3)
 
 
+def random_layer(
+    random: np.random.Generator, units: int, inputs: int, **form: Any
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """A layer as such a file describes it, its bias (units,) and its weights (inputs, units)."""
+    bias = random.normal(size=units).astype(np.float16)
+    weights = random.normal(scale=inputs**-0.5, size=(inputs, units)).astype(np.float16)
+    return {"units": units, "inputs": inputs, **form}, bias, weights
+
+
+def computed(layers: list, image: np.ndarray) -> np.ndarray:
+    """The probabilities (10,) that such layers find, in NumPy."""
+    maps = image.astype(np.float64)[..., np.newaxis] / 255
+    for form, bias, weights in layers:
+        kernel, stride = form.get("kernel", len(maps)), form.get("stride", 1)
+        windows = np.lib.stride_tricks.sliding_window_view(maps, (kernel, kernel), axis=(0, 1))
+        shaped = weights.astype(np.float64).reshape(kernel, kernel, -1, form["units"])
+        maps = np.einsum("yxcij,ijcu->yxu", windows[::stride, ::stride], shaped) + bias
+        if form["activation"] == "relu":
+            maps = np.maximum(maps, 0)
+    return np.exp(maps[0, 0]) / np.exp(maps).sum()
+
+
+@pytest.mark.parametrize(
+    "convolutions",
+    [
+        [(1, 1, 1), (3, 2, 1), (17, 3, 2), (5, 4, 1)],
+        [(33, 5, 2), (16, 6, 1), (1, 7, 3)],
+        [(17, 7, 2), (33, 1, 3)],
+    ],
+)
+def test_any_number_of_units_kernel_and_stride_is_added_up_rightly(reader, convolutions):
+    random = np.random.default_rng(0)
+    layers, side, channels = [], 28, 1
+    for units, kernel, stride in convolutions:
+        form = {"kernel": kernel, "stride": stride, "activation": "relu"}
+        layers.append(random_layer(random, units, kernel**2 * channels, **form))
+        side, channels = (side - kernel) // stride + 1, units
+    layers.append(random_layer(random, 33, side**2 * channels, activation="relu"))
+    layers.append(random_layer(random, 10, 33, activation="none"))
+    header = json.dumps([form for form, *_ in layers]).encode()
+    numbers = [array.tobytes() for _, *arrays in layers for array in arrays]
+    file = b"".join([len(header).to_bytes(4, "little"), header, *numbers])
+    blank, full = np.zeros((28, 28), np.uint8), np.full((28, 28), 255, np.uint8)
+    images = np.array([blank, full, *dataset.load().test.images[:2]])
+    expected = [computed(layers, image) for image in images]
+    # The browser adds up in float32.
+    np.testing.assert_allclose(read(reader, gzip.compress(file), images), expected, atol=1e-5)
+
+
 def test_both_digits_follow_the_pen_and_only_the_end_of_the_stroke_is_told(page, server):
     told = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: told.append(frame)))
     with page.expect_response("**/media/*.gz"), page.expect_response("**/media/*.gz"):
         open_draw(page, server.url)
     expect_reading(page, "–")
+    (worker,) = page.workers
+    assert worker.evaluate(IN_WEBASSEMBLY)
     begin_to_draw(page, SEVEN[0])
     for network in ("dnn", "cnn"):
         expect(prediction(page, network)).to_have_text("7")
@@ -181,6 +241,22 @@ def test_without_its_weights_the_browser_leaves_reading_to_the_server(page, serv
     expect_reading(page, "–")
     draw(page, SEVEN)
     expect_reading(page, "7")
+    expect(page.locator(WHERE.format("cnn"))).to_contain_text("on the server")
+
+
+def test_a_model_that_comes_while_the_pen_rests_reads_what_is_there(page, server):
+    held = []
+    page.route("**/media/*.gz", held.append)
+    with page.expect_request("**/media/*.gz"), page.expect_request("**/media/*.gz"):
+        open_draw(page, server.url)
+    expect_reading(page, "–")
+    begin_to_draw(page, SEVEN[0])
+    expect_reading(page, "–")
+    for route in held:
+        route.continue_()
+    expect_reading(page, "7")
+    expect(page.locator(WHERE.format("cnn"))).to_contain_text("in your browser")
+    page.mouse.up()
     expect(page.locator(WHERE.format("cnn"))).to_contain_text("on the server")
 
 
@@ -269,7 +345,6 @@ def test_another_page_and_back_reads_on(page, server):
     page.get_by_role("link", name="Draw", exact=True).click()
     canvas(page).wait_for()
     expect_reading(page, "–")
-    page.wait_for_timeout(500)
     begin_to_draw(page, SEVEN[0])
     expect(page.locator(WHERE.format("dnn"))).to_contain_text("in your browser")
     page.mouse.up()

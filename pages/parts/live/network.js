@@ -24,73 +24,87 @@ const ACTIVATIONS = {
   sigmoid,
 }
 
-// The model in a file, an ArrayBuffer: its layers, each with its numbers.
+// Where the list of inputs is in the memory: behind the sums.
+const LIST = TOGETHER
+
+// The model in a file, an ArrayBuffer: its layers, and the memory that they add up in, see sums.js.
+// Behind the sums, it has room for the longest list of inputs that there can be, and for the rows
+// of all layers.
 function loadNetwork(file) {
   const length = new DataView(file).getUint32(0, true)
   const layers = JSON.parse(new TextDecoder().decode(new Uint8Array(file, 4, length)))
   const numbers = Float32Array.from(new Uint16Array(file.slice(4 + length)), (bits) => HALVES[bits])
+  const summing = layers.filter(({ units }) => units)
+  let size = LIST + 2 * SIDE * SIDE * Math.max(...summing.map(({ units }) => units))
+  for (const layer of summing) {
+    layer.rows = size
+    size += layer.inputs * TOGETHER * Math.ceil(layer.units / TOGETHER)
+  }
+  const memory = newMemory(size)
   let used = 0
   const take = (count) => numbers.subarray(used, (used += count))
-  for (const layer of layers) {
-    if (!layer.units) continue
+  for (const layer of summing) {
     layer.bias = take(layer.units)
-    layer.weights = take(layer.units * layer.inputs)
+    writeRows(memory, layer, take(layer.units * layer.inputs))
   }
   if (used !== numbers.length) throw new Error("The file of the model is not whole.")
-  return layers
+  return { layers, memory }
 }
 
-// Adds, to `sums`, inputs times their rows of weights; inputs that are 0 cost nothing, and four at
-// a time are faster than one.
-function accumulate(sums, weights, values, rows, count) {
-  const units = sums.length
-  let at = 0
-  for (; at + 4 <= count; at += 4) {
-    const [a, b, c, d] = [values[at], values[at + 1], values[at + 2], values[at + 3]]
-    let i = rows[at] * units
-    let j = rows[at + 1] * units
-    let k = rows[at + 2] * units
-    let l = rows[at + 3] * units
-    for (let unit = 0; unit < units; unit++) {
-      sums[unit] += a * weights[i++] + b * weights[j++] + c * weights[k++] + d * weights[l++]
+// Writes the weights of a layer, (inputs, units), as rows: those of its first sixteen units, then
+// those of the next. The last units may be fewer; what their rows are too long stays 0.
+function writeRows({ floats }, { units, rows }, weights) {
+  for (let first = 0, to = rows; first < units; first += TOGETHER) {
+    const count = Math.min(TOGETHER, units - first)
+    for (let at = first; at < weights.length; at += units, to += TOGETHER) {
+      floats.set(weights.subarray(at, at + count), to)
     }
   }
-  for (; at < count; at++) {
-    const value = values[at]
-    for (let unit = 0, row = rows[at] * units; unit < units; unit++) {
-      sums[unit] += value * weights[row++]
+}
+
+// Writes what is not 0 in maps as a list of inputs, with rows counted from the left of the maps.
+// Returns where on the list the inputs of each pixel begin, and at last where it ends.
+function writeList({ floats, integers }, { values, side, channels }) {
+  const begins = new Int32Array(side * side + 1)
+  let to = LIST
+  for (let pixel = 0, at = 0; pixel < side * side; pixel++) {
+    begins[pixel] = to
+    let row = (pixel % side) * channels
+    for (const end = at + channels; at < end; at++, row++) {
+      if (values[at] === 0) continue
+      integers[to++] = row
+      floats[to++] = values[at]
     }
   }
+  begins[side * side] = to
+  return begins
 }
 
 // What a layer makes of maps, `side` × `side` × `channels` numbers. Dense layers are convolutions
 // that cover the whole of them.
-function convolved(layer, { values, side, channels }) {
-  const { units, kernel = side, stride = 1, bias, weights } = layer
+function convolved(memory, layer, maps) {
+  const { side, channels } = maps
+  const { units, inputs, kernel = side, stride = 1, bias, rows } = layer
   const activate = ACTIVATIONS[layer.activation]
   const after = Math.floor((side - kernel) / stride) + 1
   const result = new Float32Array(after * after * units)
-  const found = new Float32Array(layer.inputs)
-  const rows = new Int32Array(layer.inputs)
-  const across = kernel * channels
-  for (let y = 0, to = 0; y < after; y++) {
-    for (let x = 0; x < after; x++, to += units) {
-      let count = 0
-      for (let line = 0, row = 0; line < kernel; line++) {
-        let at = ((y * stride + line) * side + x * stride) * channels
-        for (const end = at + across; at < end; at++, row++) {
-          if (values[at] === 0) continue
-          found[count] = values[at]
-          rows[count++] = row
+  const begins = writeList(memory, maps)
+  const sums = memory.floats.subarray(0, TOGETHER)
+  for (let first = 0; first < units; first += TOGETHER) {
+    const biases = bias.subarray(first, first + TOGETHER)
+    for (let y = 0, to = first; y < after; y++) {
+      for (let x = 0; x < after; x++, to += units) {
+        sums.set(biases)
+        for (let line = 0; line < kernel; line++) {
+          const pixel = (y * stride + line) * side + x * stride
+          // The kernel's rows begin where it does, those on the list at the left of the maps.
+          const row = (line * kernel - x * stride) * channels
+          const from = rows + first * inputs + row * TOGETHER
+          memory.add(from, begins[pixel], begins[pixel + kernel])
         }
+        for (let unit = 0; unit < biases.length; unit++) result[to + unit] = activate(sums[unit])
       }
-      const sums = result.subarray(to, to + units)
-      sums.set(bias)
-      accumulate(sums, weights, found, rows, count)
     }
-  }
-  if (layer.activation !== "none") {
-    for (let at = 0; at < result.length; at++) result[at] = activate(result[at])
   }
   return { values: result, side: after, channels: units }
 }
@@ -113,13 +127,13 @@ function pooled(pool, { values, side, channels }) {
 }
 
 // The probability of each digit, for an image of 28×28 numbers from 0 to 255.
-function probabilities(layers, image) {
-  let maps = { values: Float32Array.from(image, (ink) => ink / 255), side: 28, channels: 1 }
+function probabilities({ layers, memory }, image) {
+  let maps = { values: Float32Array.from(image, (ink) => ink / 255), side: SIDE, channels: 1 }
   for (const layer of layers) {
     if (layer.order) {
       maps = { ...maps, values: Float32Array.from(layer.order, (at) => maps.values[at]) }
     } else {
-      maps = layer.pool ? pooled(layer.pool, maps) : convolved(layer, maps)
+      maps = layer.pool ? pooled(layer.pool, maps) : convolved(memory, layer, maps)
     }
   }
   const most = Math.max(...maps.values)

@@ -270,6 +270,7 @@ function noteInk() {
 function hear({ data }) {
   if (data.model) {
     weights.set(data.model, data.isReady)
+    if (isDown) noteInk()
     return
   }
   isBusy = false

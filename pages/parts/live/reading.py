@@ -24,6 +24,8 @@ from pages.parts import resources
 from pages.parts.charts.palette import COLORS
 from pages.parts.components import component
 
+# What reads, without the page and apart from it, in this order.
+SCRIPTS = ("live/ink", "live/webassembly", "live/sums", "live/network")
 STYLES = Path(__file__).with_name("reading.css")
 # The ink of a drawing is sent to be looked at, no larger than this.
 SENT_PX = 98
@@ -90,7 +92,7 @@ def follow(runs: Mapping[str, Run]) -> None:
         html='<div class="told" role="status"></div>',
         css=".told { position: absolute; width: 1px; height: 1px; overflow: hidden; "
         "clip-path: inset(50%); }",
-        worker=("live/ink", "live/network", "live/worker"),
+        worker=(*SCRIPTS, "live/worker"),
     )
     reading(
         key="reading",
