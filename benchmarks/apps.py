@@ -5,7 +5,7 @@ import asyncio
 import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -133,10 +133,13 @@ def family(server: Server) -> list[psutil.Process]:
 
 
 def cpu_s(processes: Sequence[psutil.Process]) -> float:
-    """The seconds of processor time that processes have taken."""
-    return sum(
-        times.user + times.system for times in (process.cpu_times() for process in processes)
-    )
+    """The seconds of processor time that those of the processes have taken that have not ended."""
+    taken_s = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            taken_s += times.user + times.system
+    return taken_s
 
 
 def memory_mb(processes: Sequence[psutil.Process]) -> float:

@@ -246,7 +246,7 @@ def test_without_its_weights_the_browser_leaves_reading_to_the_server(page, serv
 
 def test_a_model_that_comes_while_the_pen_rests_reads_what_is_there(page, server):
     held = []
-    page.route("**/media/*.gz", held.append)
+    page.route("**/media/*.gz", lambda route: held.append(route))
     with page.expect_request("**/media/*.gz"), page.expect_request("**/media/*.gz"):
         open_draw(page, server.url)
     expect_reading(page, "–")
@@ -254,8 +254,9 @@ def test_a_model_that_comes_while_the_pen_rests_reads_what_is_there(page, server
     expect_reading(page, "–")
     for route in held:
         route.continue_()
-    expect_reading(page, "7")
-    expect(page.locator(WHERE.format("cnn"))).to_contain_text("in your browser")
+    for network in ("dnn", "cnn"):
+        expect(prediction(page, network)).to_have_text("7")
+        expect(page.locator(WHERE.format(network))).to_contain_text("in your browser")
     page.mouse.up()
     expect(page.locator(WHERE.format("cnn"))).to_contain_text("on the server")
 
