@@ -141,6 +141,7 @@ def test_parts_that_are_not_asked_for_stay_as_they_were_measured(monkeypatch, ke
     }
     assert found == {
         "page, strokes": "12 ms",
+        "page, earlier": "12 ms",
         "page, live": "12 ms",
         "page, pages": "12 ms",
         "page, starts": "5 ms",

@@ -42,6 +42,36 @@ def come(chromium: Browser) -> Iterator:
         context.close()
 
 
+def test_a_device_tells_who_it_is_once_and_not_just_after_a_link_was_followed(school, come):
+    page = come()
+    page.add_init_script("""
+        window.told = []
+        const send = WebSocket.prototype.send
+        WebSocket.prototype.send = function (data) {
+            const text = data.buffer ? new TextDecoder().decode(data) : ""
+            if (text.includes("secret")) window.told.push(performance.now())
+            return send.call(this, data)
+        }
+    """)
+    known = page.locator(".st-key-train-start button:enabled")
+    page.goto(f"{school.url}/train")
+    known.wait_for()
+    assert page.evaluate("window.told.length") == 1
+    page.add_init_script("""
+        const observer = new MutationObserver(() => {
+            const link = document.querySelector("a[data-testid=stPageLink-NavLink]")
+            if (!link || window.followed) return
+            link.focus()
+            window.followed = performance.now()
+        })
+        observer.observe(document, {childList: true, subtree: true})
+    """)
+    page.reload()  # another session
+    known.wait_for()
+    (after_ms,) = page.evaluate("window.told.map((at) => at - window.followed)")
+    assert after_ms >= 1000
+
+
 def test_a_run_is_controlled_by_its_owner_and_a_teacher_and_by_no_message_sent_by_hand(
     school, come
 ):
