@@ -54,10 +54,7 @@ def main() -> None:
         network: column.container(border=True)
         for network, column in zip(NETWORKS, right, strict=True)
     }
-    places = {
-        network: card.container(key=reading.prediction_key(network))
-        for network, card in cards.items()
-    }
+    places = {network: card.container() for network, card in cards.items()}
     for network, card in cards.items():
         run = runs[network]
         with card:
@@ -133,7 +130,7 @@ def draw_and_read(
     if digits := several.find(runs, preparation, predictions):
         predictions = dict.fromkeys(runs)
     for network, place in places.items():
-        with place:
+        with place, st.container(key=reading.prediction_key(network)):
             st.metric(
                 f"{NETWORKS[network].title} reads",
                 digits.said(network) if digits else reading.answer(predictions[network]),
