@@ -96,9 +96,15 @@ def _shown(error: Exception) -> str:
     return (lines or type(error).__name__)[:SHOWN_CHARACTERS]
 
 
-def _row_by_row(row: Outputs) -> Outputs:
-    """For networks that take one image at a time."""
-    return lambda batch: np.concatenate([row(batch[n : n + 1]) for n in range(len(batch))])
+def _in_parts(part: Outputs, size: int) -> Outputs:
+    """For networks that take so many images at a time, neither more nor fewer."""
+
+    def outputs(batch: np.ndarray) -> np.ndarray:
+        full = np.concatenate([batch, np.repeat(batch[-1:], -len(batch) % size, axis=0)])
+        said = [part(full[start : start + size]) for start in range(0, len(full), size)]
+        return np.concatenate(said)[: len(batch)]
+
+    return outputs
 
 
 def _onnx(content: bytes, beside: dict[str, bytes], header: dict) -> tuple[dict, Outputs]:
@@ -135,7 +141,7 @@ def _onnx(content: bytes, beside: dict[str, bytes], header: dict) -> tuple[dict,
         "shape": [side if isinstance(side, int) and side > 0 else None for side in shape],
         "is_whole": dtype.kind in "iu",
     }
-    return facts, _row_by_row(outputs) if isinstance(batch, int) else outputs
+    return facts, _in_parts(outputs, max(batch, 1)) if isinstance(batch, int) else outputs
 
 
 def _tflite(content: bytes, beside: dict[str, bytes], header: dict) -> tuple[dict, Outputs]:
@@ -168,7 +174,7 @@ def _tflite(content: bytes, beside: dict[str, bytes], header: dict) -> tuple[dic
         ],
         "parameters": _parameters(content),
     }
-    return facts, _row_by_row(outputs)
+    return facts, _in_parts(outputs, int(given["shape"][0]))
 
 
 def _parameters(content: bytes) -> int:

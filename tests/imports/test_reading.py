@@ -249,6 +249,7 @@ def test_onnx_and_tflite_are_computed_in_a_process_of_their_own(dnn, pictures):
     for content, form in (
         (forms.onnx(dnn), "ONNX"),
         (forms.onnx(dnn, batch=1), "ONNX"),
+        (forms.onnx(dnn, batch=7), "ONNX"),
         (
             forms.zipped(
                 {"m.onnx": forms.onnx(dnn, external="m.data"), "m.data": forms.kernels(dnn)}
@@ -256,6 +257,7 @@ def test_onnx_and_tflite_are_computed_in_a_process_of_their_own(dnn, pictures):
             "ONNX",
         ),
         (forms.tflite(dnn), "TensorFlow Lite (.tflite)"),
+        (forms.tflite(dnn, batch=7), "TensorFlow Lite (.tflite)"),
     ):
         brought = bring.open_file(content)
         try:
