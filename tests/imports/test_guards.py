@@ -9,6 +9,7 @@ from collections import OrderedDict
 import h5py
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mnist_models.imports import bring, containers, hdf5, onnx_file, reading, rebuild
 from mnist_models.imports.refusal import RefusedError
@@ -283,6 +284,19 @@ def test_a_saved_model_without_its_weights_says_which_file_is_missing(cnn, tmp_p
     refused(forms.zipped({k: v for k, v in files.items() if k != shard}), shard)
     without = {name: one for name, one in files.items() if not name.startswith("variables")}
     refused(forms.zipped(without | {"x": b""}), "`variables`")
+
+
+def test_a_saved_model_with_its_weights_in_the_graph_says_so(tmp_path):
+    tf.train.Checkpoint(step=tf.Variable(1)).write(str(tmp_path / "variables"))
+    files = {f"variables/{file.name}": file.read_bytes() for file in tmp_path.iterdir()}
+    refused(forms.zipped(files | {"saved_model.pb": b""}), "constants in its graph")
+
+
+def test_a_saved_model_with_too_few_arrays_says_so(cnn, dnn, tmp_path):
+    files = forms.saved_model(cnn, tmp_path / "cnn", nested=True)
+    other = forms.saved_model(dnn, tmp_path / "dnn", nested=True)
+    described = {"keras_metadata.pb": files["keras_metadata.pb"]}
+    refused(forms.zipped(other | described), "has 4 arrays of weights, and its network has 6")
 
 
 def test_tensorflow_js_without_its_weights_says_which_file_is_missing(cnn):

@@ -193,6 +193,13 @@ def test_a_saved_model_is_rebuilt_without_its_graph(cnn, pictures, tmp_path, des
         np.testing.assert_allclose(read, cnn(pictures).numpy(), atol=TOLERANCE)
 
 
+def test_a_saved_model_of_a_model_in_a_model_is_rebuilt(cnn, pictures, tmp_path):
+    """TensorFlow's tutorial for beginners puts a softmax behind a model like this."""
+    files = forms.saved_model(cnn, tmp_path, nested=True)
+    outer = keras.Sequential([keras.Input((28, 28, 1)), *cnn.layers, keras.layers.Softmax()])
+    same(rebuilt_from(forms.zipped(files)), outer, pictures)
+
+
 def test_a_zip_may_hold_the_folder_and_not_only_what_is_in_it(cnn, pictures, tmp_path):
     files = {f"digits/{name}": one for name, one in forms.saved_model(cnn, tmp_path).items()}
     same(rebuilt_from(forms.zipped(files)), cnn, pictures)
