@@ -37,6 +37,9 @@ BATCH = 500
 SMALLEST = 1e-30
 # Probabilities of one byte each, in quantised networks, sum to 1 only about.
 SUM_OFF = 0.05
+# What gives more numbers for an image than any alphabet has characters makes images of images; to
+# read with it would take minutes, and much memory.
+MOST_CLASSES = 10_000
 # The scale that has whole numbers only.
 WHOLE = "raw"
 
@@ -179,7 +182,8 @@ def diagnose(
         is_stopped: Is asked whether to go on.
 
     Raises:
-        RefusedError: It takes no image of a digit, or tells fewer than ten classes apart.
+        RefusedError: It takes no image of a digit, or tells fewer than ten classes apart, or far
+            more than there can be.
         StoppedError: It was stopped.
     """
     start = time.perf_counter()
@@ -271,6 +275,11 @@ class _Measure:
             raise RefusedError(
                 f"Its network tells {said.shape[1]} classes apart; reading digits takes at least "
                 f"{CLASS_COUNT}."
+            )
+        if said.shape[1] > MOST_CLASSES:
+            raise RefusedError(
+                f"Its network gives {said.shape[1]:,} numbers for each image, which are no "
+                f"classes; a network that reads digits gives {CLASS_COUNT}, one for each digit."
             )
         return said
 

@@ -109,6 +109,18 @@ def test_fewer_than_ten_classes_are_refused(dnn):
         diagnosis.diagnose(Taught(dnn, lambda said: said[:, :3]))
 
 
+def test_what_makes_images_of_images_is_refused_after_the_first(dnn):
+    seen = []
+
+    def enlarged(said):
+        seen.append(len(said))
+        return np.ones((len(said), 160 * 160), np.float32)
+
+    with pytest.raises(RefusedError, match="gives 25,600 numbers for each image"):
+        diagnosis.diagnose(Taught(dnn, enlarged))
+    assert sum(seen) == 2  # a training and a test image
+
+
 def test_it_can_be_stopped_and_tells_how_far_it_is(dnn):
     shares = []
     with pytest.raises(diagnosis.StoppedError):
