@@ -177,7 +177,7 @@ def test_one_image_that_is_read_wrongly_does_not_decide(images, chosen):
 def test_what_was_trained_too_shortly_is_not_judged_by_its_loss():
     """It is uncertain, so larger inputs lower its loss."""
     short = forms.fully_connected(fed("unit"))
-    *features, last = short.layers
+    last = short.layers[-1]
     last.set_weights([array / 10 for array in last.get_weights()])
 
     def often_wrong(said):

@@ -320,6 +320,14 @@ def test_an_onnx_file_that_cannot_be_computed_says_why(dnn):
     refused(odd, "cannot be computed with onnxruntime")
 
 
+def test_a_network_that_takes_more_than_an_image_says_so(dnn):
+    shape = forms.field(1, forms.field(1, 1))
+    kind = forms.field(1, forms.field(1, 1) + forms.field(2, shape))
+    rate = forms.field(11, forms.field(1, "rate") + forms.field(2, kind))
+    # A message that comes twice is the two together: another input of the same graph.
+    refused(forms.onnx(dnn) + forms.field(7, rate), "takes 2 inputs")
+
+
 def test_an_endless_network_is_ended(dnn, monkeypatch):
     from mnist_models.imports import foreign
 

@@ -295,6 +295,7 @@ def test_what_the_network_does_not_need_is_not_even_looked_at(cnn, pictures):
     [
         ({"class_name": "Lambda", "config": {"name": "mine", "function": "x"}}, "which is code"),
         ({"class_name": "Mine", "config": {"name": "mine"}}, "is a Mine"),
+        ({"class_name": "Embedding", "config": {"name": "words"}}, "is an Embedding"),
         (
             {"class_name": "Activation", "config": {"name": "mine", "activation": "os.system"}},
             "'os.system'",
@@ -304,7 +305,7 @@ def test_what_the_network_does_not_need_is_not_even_looked_at(cnn, pictures):
             "pool_size = [0, 2]",
         ),
     ],
-    ids=["Lambda", "custom layer", "custom activation", "impossible setting"],
+    ids=["Lambda", "custom layer", "layer for words", "custom activation", "impossible setting"],
 )
 def test_a_layer_that_is_not_known_is_named(cnn, part, words):
     config = forms.config_of(cnn)
