@@ -236,7 +236,7 @@ def choose(trials: Sequence[Trial]) -> Trial:
     most = max(trial.images for trial in trials)
     known = [trial for trial in trials if trial.images == most]
     best = max(trial.accuracy for trial in known)
-    if best < WEAK:
+    if _is_weak(best):
         chance = ERRORS * math.sqrt(best * (1 - best) / most)
         likely = [trial for trial in known if trial.accuracy >= best - chance]
     else:
@@ -245,6 +245,12 @@ def choose(trials: Sequence[Trial]) -> Trial:
         likely = [trial for trial in near if trial.loss <= allowed]
     order = list(SCALES)
     return min(likely, key=lambda trial: (order.index(trial.feeding.scale), -trial.accuracy))
+
+
+def _is_weak(accuracy: float) -> bool:
+    """Whether a network with this accuracy reads digits, but so badly that its loss says nothing.
+    Of one that reads none, the best way is shown."""
+    return USABLE <= accuracy < WEAK
 
 
 def quick_score(network: Network) -> tuple[float, float]:
@@ -350,7 +356,7 @@ class _Measure:
         top = max(trial.accuracy for trial in found)
         least = top - CLEARLY_WORSE
         most = MUCH * min(trial.loss for trial in found if trial.accuracy >= least) + MUCH_NATS
-        if top < WEAK:
+        if _is_weak(top):
             most = math.inf
         promising = [
             place
