@@ -222,7 +222,9 @@ class _Builder:
         given = self.layers[-1].name if self.layers else INPUT
         kept = tuple(array for array in arrays if array is not None)
         name = f"{kind.lower()}.{len(self.layers)}"
-        self.layers.append(Layer(kind, name, settings, (given,), kept, self.is_first))
+        # A Flatten that is told so would move the channels, see rebuild.
+        is_first = self.is_first and kind != "Flatten"
+        self.layers.append(Layer(kind, name, settings, (given,), kept, is_first))
 
     def convolution(self, part: Part, padded: bool, stride: int, pool: int) -> None:
         rows, columns, _, filters = part.kernel.shape
