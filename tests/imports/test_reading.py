@@ -208,8 +208,15 @@ def test_a_zip_may_hold_the_folder_and_not_only_what_is_in_it(cnn, pictures, tmp
     same(rebuilt_from(forms.zipped(files)), cnn, pictures)
 
 
-def test_tensorflow_js_is_rebuilt(cnn, pictures):
-    same(rebuilt_from(forms.zipped(forms.tfjs(cnn))), cnn, pictures)
+@pytest.mark.parametrize("ending", [".bin", ""], ids=["today", "before 1.0"])
+@pytest.mark.parametrize("folder", ["", "digits/"])
+def test_tensorflow_js_is_rebuilt(cnn, pictures, ending, folder):
+    files = {
+        folder + name.replace(".bin", ending): content.replace(b".bin", ending.encode())
+        for name, content in forms.tfjs(cnn).items()
+    }
+    # Another file, so that the folder is not the zip's own.
+    same(rebuilt_from(forms.zipped(files | {"index.html": b"<p>"})), cnn, pictures)
 
 
 @pytest.mark.parametrize("form", ["zip", "two files"])
