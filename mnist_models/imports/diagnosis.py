@@ -30,9 +30,9 @@ MUCH, MUCH_NATS = 1.5, 0.1
 # what a single one adds that is read wrongly.
 NEARLY, ONE_IMAGE_NATS = 1.1, 4
 # Below this accuracy the loss says nothing. A network whose training was too short is uncertain;
-# then the larger its inputs, the lower its loss, whatever it learned from. Accuracies have to
-# differ by more than chance: so many standard errors.
-WEAK, ERRORS = 0.9, 2
+# then the larger its inputs, the lower its loss, whatever it learned from. The accuracy alone
+# decides, where it differs by more than its standard error.
+WEAK = 0.9
 # One image that is wrong beyond all bounds must not decide.
 LEAST_PROBABILITY = 1e-6
 # Below it nothing fits: a digit is told right less often than every second time.
@@ -237,7 +237,7 @@ def choose(trials: Sequence[Trial]) -> Trial:
     known = [trial for trial in trials if trial.images == most]
     best = max(trial.accuracy for trial in known)
     if _is_weak(best):
-        chance = ERRORS * math.sqrt(best * (1 - best) / most)
+        chance = math.sqrt(best * (1 - best) / most)
         likely = [trial for trial in known if trial.accuracy >= best - chance]
     else:
         near = [trial for trial in known if trial.accuracy >= best - ABOUT_AS_WELL]

@@ -159,11 +159,11 @@ def trial(scale, accuracy, loss, images=2_000):
         # Nothing speaks for the second, so the more common one.
         ([("unit", 0.98, 0.0301), ("raw", 0.982, 0.03)], "unit"),
         # Trained too shortly: its loss tells only how large its inputs are.
-        ([("unit", 0.572, 2.10), ("std", 0.583, 1.80)], "unit"),
+        ([("unit", 0.575, 2.10), ("std", 0.580, 1.80)], "unit"),
         # Not usable: the best is shown.
         ([("unit", 0.11, 2.40), ("std", 0.12, 2.50), ("raw", 0.10, 9.00)], "std"),
         # Better by more than chance.
-        ([("unit", 0.56, 1.80), ("std", 0.60, 2.10)], "std"),
+        ([("unit", 0.570, 1.80), ("std", 0.585, 2.10)], "std"),
     ],
 )
 def test_the_rule_of_the_choice(trials, chosen):
