@@ -3,6 +3,7 @@ digits decides among these."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ from mnist_models.imports.refusal import EXPORT_ONNX, RefusedError
 
 SIDES_PX = (28, 32, 14, 20)
 MOST_CANDIDATES = 36
+# Of the most likely, so many are also tried as converted from Keras; they come last, since which
+# candidate a file is, is kept as its place in the list.
+CONVERTED = 6
 MOST_CONVOLUTIONS = 6
 POOLS = (1, 2)
 # Of the hidden layers, the most common first; the rest is tried where these read nothing.
@@ -68,11 +72,27 @@ def candidates(arrays: Mapping[str, np.ndarray], *, is_pytorch: bool) -> tuple[D
             found = [one for turned in turns for one in _chains(_parts(turned, False), True)]
         else:
             found = _chains(_parts(bare, is_pytorch), is_pytorch)
+            if is_pytorch:
+                found += [_converted(one) for one in found[:CONVERTED] if _has_flatten(one)]
     except _OddError:
         found = []
     if not found:
         raise _unlike(arrays)
     return tuple(found)
+
+
+def _has_flatten(network: Description) -> bool:
+    return any(layer.kind == "Flatten" for layer in network.layers)
+
+
+def _converted(network: Description) -> Description:
+    """The same with the channels last where it flattens: what learned in Keras was moved into
+    PyTorch's layers."""
+    layers = [
+        replace(layer, is_channels_first=True) if layer.kind == "Flatten" else layer
+        for layer in network.layers
+    ]
+    return replace(network, layers=tuple(layers))
 
 
 def _is_theano(array: np.ndarray) -> bool:

@@ -249,6 +249,15 @@ def test_weights_alone_are_guessed_and_said_to_be(cnn, dnn, pictures, tmp_path):
         np.testing.assert_allclose(keras.ops.softmax(scores), wanted, atol=1e-4)
 
 
+def test_weights_that_were_moved_from_keras_to_pytorch_are_guessed(cnn, pictures):
+    arrays = forms.state_dict(cnn)
+    # The kernel as Keras has it, for values that were flattened with the channels last.
+    arrays["dense.weight"] = cnn.get_layer("dense").get_weights()[0].T
+    network = rebuilt.best(reading.read(forms.pytorch(arrays)).candidates)
+    read = network.outputs(pictures.reshape(-1, 1, 28, 28))
+    np.testing.assert_allclose(keras.ops.softmax(read), cnn(pictures).numpy(), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "wrap",
     [
