@@ -2,7 +2,7 @@
 digits decides among these."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import NamedTuple
@@ -14,9 +14,10 @@ from mnist_models.imports.refusal import EXPORT_ONNX, RefusedError
 
 SIDES_PX = (28, 32, 14, 20)
 MOST_CANDIDATES = 36
-# Of the most likely, so many are also tried as converted from Keras; they come last, since which
-# candidate a file is, is kept as its place in the list.
-CONVERTED = 6
+# Of the most likely, so many are also tried as converted from Keras, and so many with averages for
+# maxima, as in the first LeNet. They come last, since which candidate a file is, is kept as its
+# place in the list.
+CONVERTED, AVERAGED = 6, 2
 MOST_CONVOLUTIONS = 6
 POOLS = (1, 2)
 # Of the hidden layers, the most common first; the rest is tried where these read nothing.
@@ -72,8 +73,11 @@ def candidates(arrays: Mapping[str, np.ndarray], *, is_pytorch: bool) -> tuple[D
             found = [one for turned in turns for one in _chains(_parts(turned, False), True)]
         else:
             found = _chains(_parts(bare, is_pytorch), is_pytorch)
+            flat = [one for one in found if any(layer.kind == "Flatten" for layer in one.layers)]
             if is_pytorch:
-                found += [_converted(one) for one in found[:CONVERTED] if _has_flatten(one)]
+                found += [_varied(one, _converted) for one in flat[:CONVERTED]]
+            for activation in ("tanh", "sigmoid", "relu"):
+                found += [_varied(one, _averaged(activation)) for one in flat[:AVERAGED]]
     except _OddError:
         found = []
     if not found:
@@ -81,18 +85,26 @@ def candidates(arrays: Mapping[str, np.ndarray], *, is_pytorch: bool) -> tuple[D
     return tuple(found)
 
 
-def _has_flatten(network: Description) -> bool:
-    return any(layer.kind == "Flatten" for layer in network.layers)
+def _varied(network: Description, change: Callable[[Layer], Layer]) -> Description:
+    return replace(network, layers=tuple(map(change, network.layers)))
 
 
-def _converted(network: Description) -> Description:
-    """The same with the channels last where it flattens: what learned in Keras was moved into
-    PyTorch's layers."""
-    layers = [
-        replace(layer, is_channels_first=True) if layer.kind == "Flatten" else layer
-        for layer in network.layers
-    ]
-    return replace(network, layers=tuple(layers))
+def _converted(layer: Layer) -> Layer:
+    """Flattens with the channels last: what learned in Keras was moved into PyTorch's layers."""
+    return replace(layer, is_channels_first=True) if layer.kind == "Flatten" else layer
+
+
+def _averaged(activation: str) -> Callable[[Layer], Layer]:
+    """Pools by the average, with another activation."""
+
+    def change(layer: Layer) -> Layer:
+        if layer.kind == "MaxPooling2D":
+            return replace(layer, kind="AveragePooling2D")
+        if layer.kind == "Activation":
+            return replace(layer, settings={"activation": activation})
+        return layer
+
+    return change
 
 
 def _is_theano(array: np.ndarray) -> bool:

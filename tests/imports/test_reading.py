@@ -249,6 +249,25 @@ def test_weights_alone_are_guessed_and_said_to_be(cnn, dnn, pictures, tmp_path):
         np.testing.assert_allclose(keras.ops.softmax(scores), wanted, atol=1e-4)
 
 
+def test_the_weights_of_a_first_lenet_are_guessed(pictures):
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    features = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(6, 5, activation="tanh", name="conv2d"),
+            layers.AveragePooling2D(2),
+            layers.Conv2D(16, 5, activation="tanh", name="conv2d_1"),
+            layers.AveragePooling2D(2),
+            layers.Flatten(),
+        ]
+    )
+    lenet = forms.taught(features, lambda x: x[..., np.newaxis] / np.float32(255))
+    network = rebuilt.best(reading.read(forms.pytorch(forms.state_dict(lenet))).candidates)
+    read = network.outputs(pictures.reshape(-1, 1, 28, 28))
+    np.testing.assert_allclose(keras.ops.softmax(read), lenet(pictures).numpy(), atol=1e-4)
+
+
 def test_weights_that_were_moved_from_keras_to_pytorch_are_guessed(cnn, pictures):
     arrays = forms.state_dict(cnn)
     # The kernel as Keras has it, for values that were flattened with the channels last.
