@@ -1,5 +1,6 @@
 """What a network wants to be fed, and how well it then reads: measured, as no file says it."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,8 +26,13 @@ CLEARLY_WORSE, ABOUT_AS_WELL = 0.08, 0.005
 # Nor is what has a loss at first that will hardly become nearly the lowest: as a factor, and in
 # nats, about what a single image that is wrong beyond all bounds adds.
 MUCH, MUCH_NATS = 1.5, 0.1
-# Of these the loss has to be nearly the lowest: as a factor, and in nats.
-NEARLY, NEARLY_NATS = 1.1, 0.002
+# Of these the loss has to be nearly the lowest: as a factor, and in nats over all images together,
+# what a single one adds that is read wrongly.
+NEARLY, ONE_IMAGE_NATS = 1.1, 4
+# Below this accuracy the loss says nothing. A network whose training was too short is uncertain;
+# then the larger its inputs, the lower its loss, whatever it learned from. The accuracy alone
+# decides, where it differs by more than its standard error.
+WEAK = 0.9
 # One image that is wrong beyond all bounds must not decide.
 LEAST_PROBABILITY = 1e-6
 # Below it nothing fits: a digit is told right less often than every second time.
@@ -37,6 +43,9 @@ BATCH = 500
 SMALLEST = 1e-30
 # Probabilities of one byte each, in quantised networks, sum to 1 only about.
 SUM_OFF = 0.05
+# What gives more numbers for an image than any alphabet has characters makes images of images; to
+# read with it would take minutes, and much memory.
+MOST_CLASSES = 10_000
 # The scale that has whole numbers only.
 WHOLE = "raw"
 
@@ -179,7 +188,8 @@ def diagnose(
         is_stopped: Is asked whether to go on.
 
     Raises:
-        RefusedError: It takes no image of a digit, or tells fewer than ten classes apart.
+        RefusedError: It takes no image of a digit, or tells fewer than ten classes apart, or far
+            more than there can be.
         StoppedError: It was stopped.
     """
     start = time.perf_counter()
@@ -221,17 +231,26 @@ def choose(trials: Sequence[Trial]) -> Trial:
 
     Of those that read about as well as the best, those with nearly the lowest loss: a network that
     is fed otherwise than in its training often reads as well, but is falsely certain or uncertain.
-    Of these the first in the order of SCALES, the most common first. Over 93 networks of other
-    people whose training is known it chose theirs for 88, and none lost a point.
+    Of these the first in the order of SCALES, the most common first.
     """
     most = max(trial.images for trial in trials)
     known = [trial for trial in trials if trial.images == most]
     best = max(trial.accuracy for trial in known)
-    near = [trial for trial in known if trial.accuracy >= best - ABOUT_AS_WELL]
-    lowest = min(trial.loss for trial in near)
-    likely = [trial for trial in near if trial.loss <= NEARLY * lowest + NEARLY_NATS]
+    if _is_weak(best):
+        chance = math.sqrt(best * (1 - best) / most)
+        likely = [trial for trial in known if trial.accuracy >= best - chance]
+    else:
+        near = [trial for trial in known if trial.accuracy >= best - ABOUT_AS_WELL]
+        allowed = NEARLY * min(trial.loss for trial in near) + ONE_IMAGE_NATS / most
+        likely = [trial for trial in near if trial.loss <= allowed]
     order = list(SCALES)
     return min(likely, key=lambda trial: (order.index(trial.feeding.scale), -trial.accuracy))
+
+
+def _is_weak(accuracy: float) -> bool:
+    """Whether a network with this accuracy reads digits, but so badly that its loss says nothing.
+    Of one that reads none, the best way is shown."""
+    return USABLE <= accuracy < WEAK
 
 
 def quick_score(network: Network) -> tuple[float, float]:
@@ -271,6 +290,11 @@ class _Measure:
             raise RefusedError(
                 f"Its network tells {said.shape[1]} classes apart; reading digits takes at least "
                 f"{CLASS_COUNT}."
+            )
+        if said.shape[1] > MOST_CLASSES:
+            raise RefusedError(
+                f"Its network gives {said.shape[1]:,} numbers for each image, which are no "
+                f"classes; a network that reads digits gives {CLASS_COUNT}, one for each digit."
             )
         return said
 
@@ -329,8 +353,11 @@ class _Measure:
             found += [self.trial(Feeding(turned, scale), FIRST) for scale in scales]
         else:
             found.append(other)
-        least = max(trial.accuracy for trial in found) - CLEARLY_WORSE
+        top = max(trial.accuracy for trial in found)
+        least = top - CLEARLY_WORSE
         most = MUCH * min(trial.loss for trial in found if trial.accuracy >= least) + MUCH_NATS
+        if _is_weak(top):
+            most = math.inf
         promising = [
             place
             for place, trial in enumerate(found)
@@ -389,7 +416,7 @@ def _classes(said: np.ndarray, kind: str, labels: np.ndarray) -> tuple[int, ...]
 
 def _loss(read: np.ndarray, labels: np.ndarray) -> float:
     own = np.take_along_axis(read, labels[:, np.newaxis].astype(int), axis=1)
-    return float(-np.log(np.maximum(own, LEAST_PROBABILITY)).mean())
+    return float(np.log(1 / np.maximum(own, LEAST_PROBABILITY)).mean())
 
 
 def matched(outputs: np.ndarray, labels: np.ndarray) -> tuple[int, ...]:

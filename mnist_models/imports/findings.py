@@ -13,7 +13,7 @@ from mnist_models.imports.diagnosis import Diagnosis, Trial
 from mnist_models.imports.feeding import BY_HAND, SCALES, Feeding, layouts, wanted
 from mnist_models.imports.refusal import RefusedError
 
-MOST_TRIED, MOST_CLASSES = 100, 100_000
+MOST_TRIED = 100
 Share = Annotated[float, Field(ge=0, le=1)]
 UNTRUE = (
     "What the file says of its network is not true of it: export the model again where it was "
@@ -55,7 +55,7 @@ class Findings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     candidate: Annotated[int, Field(ge=0, lt=1_000)]
-    classes: tuple[Annotated[int, Field(ge=0, lt=MOST_CLASSES)], ...]
+    classes: tuple[Annotated[int, Field(ge=0, lt=diagnosis.MOST_CLASSES)], ...]
     tried: tuple[Tried, ...] = Field(min_length=1, max_length=MOST_TRIED)
     chosen: Annotated[int, Field(ge=0)]
     by_hand: Annotated[int, Field(ge=0)] | None = None

@@ -78,9 +78,9 @@ class ForeignNetwork:
         # Whoever forgets this network ends its process.
         self._end = weakref.finalize(self, _end, self._process)
         facts = json.loads(self._asked(self._opening))
-        if "problem" in facts:
+        if "unfit" in facts or "problem" in facts:
             self.close()
-            raise RefusedError(self._refusal(facts["problem"]))
+            raise RefusedError(facts.get("unfit") or self._refusal(facts["problem"]))
         return facts
 
     @property

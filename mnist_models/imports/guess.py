@@ -2,7 +2,8 @@
 digits decides among these."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -13,6 +14,10 @@ from mnist_models.imports.refusal import EXPORT_ONNX, RefusedError
 
 SIDES_PX = (28, 32, 14, 20)
 MOST_CANDIDATES = 36
+# Of the most likely, so many are also tried as converted from Keras, and so many with averages for
+# maxima, as in the first LeNet. They come last, since which candidate a file is, is kept as its
+# place in the list.
+CONVERTED, AVERAGED = 6, 2
 MOST_CONVOLUTIONS = 6
 POOLS = (1, 2)
 # Of the hidden layers, the most common first; the rest is tried where these read nothing.
@@ -68,11 +73,38 @@ def candidates(arrays: Mapping[str, np.ndarray], *, is_pytorch: bool) -> tuple[D
             found = [one for turned in turns for one in _chains(_parts(turned, False), True)]
         else:
             found = _chains(_parts(bare, is_pytorch), is_pytorch)
+            flat = [one for one in found if any(layer.kind == "Flatten" for layer in one.layers)]
+            if is_pytorch:
+                found += [_varied(one, _converted) for one in flat[:CONVERTED]]
+            for activation in ("tanh", "sigmoid", "relu"):
+                found += [_varied(one, _averaged(activation)) for one in flat[:AVERAGED]]
     except _OddError:
         found = []
     if not found:
         raise _unlike(arrays)
     return tuple(found)
+
+
+def _varied(network: Description, change: Callable[[Layer], Layer]) -> Description:
+    return replace(network, layers=tuple(map(change, network.layers)))
+
+
+def _converted(layer: Layer) -> Layer:
+    """Flattens with the channels last: what learned in Keras was moved into PyTorch's layers."""
+    return replace(layer, is_channels_first=True) if layer.kind == "Flatten" else layer
+
+
+def _averaged(activation: str) -> Callable[[Layer], Layer]:
+    """Pools by the average, with another activation."""
+
+    def change(layer: Layer) -> Layer:
+        if layer.kind == "MaxPooling2D":
+            return replace(layer, kind="AveragePooling2D")
+        if layer.kind == "Activation":
+            return replace(layer, settings={"activation": activation})
+        return layer
+
+    return change
 
 
 def _is_theano(array: np.ndarray) -> bool:
@@ -222,7 +254,9 @@ class _Builder:
         given = self.layers[-1].name if self.layers else INPUT
         kept = tuple(array for array in arrays if array is not None)
         name = f"{kind.lower()}.{len(self.layers)}"
-        self.layers.append(Layer(kind, name, settings, (given,), kept, self.is_first))
+        # A Flatten that is told so would move the channels, see rebuild.
+        is_first = self.is_first and kind != "Flatten"
+        self.layers.append(Layer(kind, name, settings, (given,), kept, is_first))
 
     def convolution(self, part: Part, padded: bool, stride: int, pool: int) -> None:
         rows, columns, _, filters = part.kernel.shape

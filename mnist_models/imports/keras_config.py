@@ -233,8 +233,9 @@ def _advanced_activation(config: Mapping[str, Any], name: str) -> list[Layer]:
 
 
 def _unknown(kind: str, name: str) -> str:
-    shown = f"Its layer {name[:60]!r} is a {str(kind)[:60]}"
-    if kind == "Lambda" or "Lambda" in str(kind):
+    article = "an" if str(kind).startswith(tuple("AEIOU")) else "a"
+    shown = f"Its layer {name[:60]!r} is {article} {str(kind)[:60]}"
+    if "Lambda" in str(kind):
         return f"{shown}, which is code, and code in files is never run here. {EXPORT_ONNX}"
     return f"{shown}, which is not among the layers that are rebuilt here. {EXPORT_ONNX}"
 

@@ -92,7 +92,7 @@ def _json_alone(content: bytes) -> str:
     if tfjs.is_model(parsed):
         return (
             "It is the model.json of a TensorFlow.js model without its weights: zip it together "
-            "with the .bin files that lie beside it."
+            "with the files of weights that lie beside it (such as group1-shard1of1.bin)."
         )
     if keras_config.is_model(_unwrapped(parsed)):
         return (
@@ -160,13 +160,7 @@ def _zip(files: Files) -> Found | Foreign:
     }
     for name, parsed in jsons.items():
         if tfjs.is_model(parsed):
-            folder = name.rpartition("/")[0]
-            beside = {
-                one[len(folder) + bool(folder) :]: files[one]
-                for one in names
-                if one.startswith(folder) and one.endswith(".bin")
-            }
-            return tfjs.read(parsed, beside)
+            return tfjs.read(parsed, files, name[: name.rfind("/") + 1])
     networks = [
         one for one in sorted(names) if one.endswith((".h5", ".hdf5", ".keras", ".onnx", ".tflite"))
     ]

@@ -104,6 +104,12 @@ def _agree(layer: Layer, given: list[keras.KerasTensor], firsts: list[bool]) -> 
         return firsts[0] and "Global" not in layer.kind
     if layer.kind in ANY_ORDER and len(set(firsts)) == 1:
         return firsts[0]
+    if layer.kind == "Flatten" and layer.is_channels_first:
+        # Told that the channels are first, Keras moves them behind the rest before it flattens.
+        rank = len(given[0].shape)
+        if not firsts[0] and rank > 2:
+            given[0] = keras.layers.Permute((*range(2, rank), 1))(given[0])
+        return False
     given[:] = [
         _moved(one) if first and len(one.shape) == 4 else one
         for one, first in zip(given, firsts, strict=True)

@@ -29,6 +29,10 @@ LONGEST_SHAPE = 6
 Outputs = Callable[[np.ndarray], np.ndarray]
 
 
+class UnfitError(Exception):
+    """The runtime can compute it, but not from an image alone; the text is a sentence for users."""
+
+
 def send(stream: IO[bytes], content: bytes) -> None:
     stream.write(len(content).to_bytes(LENGTH_BYTES, "little"))
     stream.write(content)
@@ -67,6 +71,9 @@ def main() -> None:
     beside = {name: receive(incoming) or b"" for name in header["beside"]}
     try:
         opened = (_onnx if header["form"] == "onnx" else _tflite)(content, beside, header)
+    except UnfitError as error:
+        send(outgoing, json.dumps({"unfit": str(error)}).encode())
+        return
     except Exception as error:  # runtimes raise nearly everything
         send(outgoing, json.dumps({"problem": _shown(error)}).encode())
         return
@@ -96,9 +103,25 @@ def _shown(error: Exception) -> str:
     return (lines or type(error).__name__)[:SHOWN_CHARACTERS]
 
 
-def _row_by_row(row: Outputs) -> Outputs:
-    """For networks that take one image at a time."""
-    return lambda batch: np.concatenate([row(batch[n : n + 1]) for n in range(len(batch))])
+def _in_parts(part: Outputs, size: int) -> Outputs:
+    """For networks that take so many images at a time, neither more nor fewer."""
+
+    def outputs(batch: np.ndarray) -> np.ndarray:
+        full = np.concatenate([batch, np.repeat(batch[-1:], -len(batch) % size, axis=0)])
+        said = [part(full[start : start + size]) for start in range(0, len(full), size)]
+        return np.concatenate(said)[: len(batch)]
+
+    return outputs
+
+
+def _only(inputs: list) -> Any:
+    """The only one of a network's inputs."""
+    if len(inputs) != 1:
+        raise UnfitError(
+            f"Its network takes {len(inputs)} inputs; one that reads digits takes the image alone. "
+            "Export it without what only training needs, such as labels or a rate of dropout."
+        )
+    return inputs[0]
 
 
 def _onnx(content: bytes, beside: dict[str, bytes], header: dict) -> tuple[dict, Outputs]:
@@ -114,17 +137,14 @@ def _onnx(content: bytes, beside: dict[str, bytes], header: dict) -> tuple[dict,
             names, [beside[name] for name in names], [len(beside[name]) for name in names]
         )
     session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
-    inputs = session.get_inputs()
-    if len(inputs) != 1:
-        raise ValueError(f"it takes {len(inputs)} inputs instead of one")
-    given = inputs[0]
+    given = _only(session.get_inputs())
     kinds = {
         "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16,
         "tensor(uint8)": np.uint8, "tensor(int8)": np.int8, "tensor(int32)": np.int32,
         "tensor(int64)": np.int64,
     }  # fmt: skip
     if given.type not in kinds:
-        raise ValueError(f"its input is a {given.type} instead of numbers")
+        raise UnfitError(f"Its network takes a {given.type} instead of the numbers of an image.")
     dtype = np.dtype(kinds[given.type])
 
     def outputs(batch: np.ndarray) -> np.ndarray:
@@ -135,18 +155,15 @@ def _onnx(content: bytes, beside: dict[str, bytes], header: dict) -> tuple[dict,
         "shape": [side if isinstance(side, int) and side > 0 else None for side in shape],
         "is_whole": dtype.kind in "iu",
     }
-    return facts, _row_by_row(outputs) if isinstance(batch, int) else outputs
+    return facts, _in_parts(outputs, max(batch, 1)) if isinstance(batch, int) else outputs
 
 
 def _tflite(content: bytes, beside: dict[str, bytes], header: dict) -> tuple[dict, Outputs]:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=content, num_threads=1)
-    inputs = interpreter.get_input_details()
-    if len(inputs) != 1:
-        raise ValueError(f"it takes {len(inputs)} inputs instead of one")
+    given = _only(interpreter.get_input_details())
     interpreter.allocate_tensors()
-    given = inputs[0]
     dtype, (scale, zero) = np.dtype(given["dtype"]), given["quantization"]
 
     def outputs(batch: np.ndarray) -> np.ndarray:
@@ -168,7 +185,7 @@ def _tflite(content: bytes, beside: dict[str, bytes], header: dict) -> tuple[dic
         ],
         "parameters": _parameters(content),
     }
-    return facts, _row_by_row(outputs)
+    return facts, _in_parts(outputs, int(given["shape"][0]))
 
 
 def _parameters(content: bytes) -> int:

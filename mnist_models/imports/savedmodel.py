@@ -178,8 +178,18 @@ FORM = "TensorFlow SavedModel"
 def found(files: Mapping[str, bytes]) -> Found | weights.Arrays:
     """The network of a SavedModel; its arrays alone where it has no description."""
     skeleton, version, arrays = read(files)
+    ordered = in_order(arrays)
     if skeleton is None:
-        return in_order(arrays)
-    bound = weights.bind_checkpoint(skeleton.blocks, arrays)
+        if not ordered:
+            raise RefusedError(
+                "Its weights are constants in its graph, as programs write it that convert models "
+                "of ONNX or PyTorch, and graphs are not run here: bring the file that it was "
+                "converted from."
+            )
+        return ordered
+    if any(name.startswith("layer") for name in arrays):
+        bound = weights.bind_checkpoint(skeleton.blocks, arrays)
+    else:
+        bound = weights.bind_in_turn(skeleton, list(ordered.values()))
     writer = f"Keras {version}" if version else "Keras"
     return Found(FORM, writer, tuple(weights.descriptions(skeleton, bound)))

@@ -19,12 +19,13 @@ def is_model(config: Any) -> bool:
     return isinstance(config, dict) and "modelTopology" in config
 
 
-def read(config: Mapping[str, Any], files: Mapping[str, bytes]) -> Found:
+def read(config: Mapping[str, Any], files: Mapping[str, bytes], folder: str = "") -> Found:
     """The network of a model.json.
 
     Args:
         config: What it says, parsed.
-        files: Those beside it, by name.
+        files: Those that came with it, by name.
+        folder: Where among them it is, such as "model/".
 
     Raises:
         RefusedError: It is damaged, or of another form, or some of the files are missing.
@@ -39,7 +40,7 @@ def read(config: Mapping[str, Any], files: Mapping[str, bytes]) -> Found:
     arrays: weights.Arrays = {}
     try:
         for group in config.get("weightsManifest") or []:
-            arrays |= _group(group, files)
+            arrays |= _group(group, files, folder)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RefusedError(DAMAGED) from error
     version = topology.get("keras_version") or config.get("generatedBy") or ""
@@ -50,17 +51,17 @@ def read(config: Mapping[str, Any], files: Mapping[str, bytes]) -> Found:
     )
 
 
-def _group(group: Mapping[str, Any], files: Mapping[str, bytes]) -> weights.Arrays:
+def _group(group: Mapping[str, Any], files: Mapping[str, bytes], folder: str) -> weights.Arrays:
     """The arrays of some files, which are one after the other in them."""
     parts = []
     for path in group["paths"]:
         name = str(path).removeprefix("./")
-        if name not in files:
+        if folder + name not in files:
             raise RefusedError(
                 f"The file {name[:80]!r} with weights is missing: zip the model.json together with "
-                "all .bin files that lie beside it."
+                "all files of weights that lie beside it."
             )
-        parts.append(files[name])
+        parts.append(files[folder + name])
     content, place, arrays = b"".join(parts), 0, {}
     for one in group["weights"]:
         packed = one.get("quantization")

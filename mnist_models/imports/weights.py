@@ -22,6 +22,8 @@ RENAMED = {
     "W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance",
     "U": "recurrent_kernel",
 }  # fmt: skip
+# The setting by which a layer has an array or not.
+SETTING = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
 # Where an array comes among those of its layer.
 ORDER = {name: place for kind in layers.KINDS.values() for place, name in enumerate(kind.weights)}
 
@@ -228,6 +230,29 @@ def bind_checkpoint(blocks: list[Block], arrays: Arrays, under: str = "") -> Bou
             bound |= bind_checkpoint(block.blocks, arrays, f"{under}{folder}/")
         else:
             bound[block.place] = arranged(block.kind, folders[folder])
+    return bound
+
+
+def bind_in_turn(skeleton: Skeleton, arrays: list[np.ndarray]) -> Bound:
+    """The arrays of each layer where all are only numbered: TensorFlow calls an array by the
+    shortest way to it, and that of a model within a model leads through no layer.
+
+    Raises:
+        RefusedError: There are more, or fewer, than the network has.
+    """
+    bound: Bound = {}
+    start = 0
+    for block in of_layers(skeleton.blocks):
+        settings = skeleton.layers[block.place].settings
+        names = layers.KINDS[block.kind or ""].weights
+        end = start + sum(bool(settings.get(SETTING.get(name, ""), True)) for name in names)
+        bound[block.place] = arrays[start:end]
+        start = end
+    if start != len(arrays):
+        raise RefusedError(
+            f"It has {len(arrays)} arrays of weights, and its network has {start}: they do not "
+            "belong together."
+        )
     return bound
 
 

@@ -79,7 +79,9 @@ def _show_tried(card: Mapping[str, Any]) -> None:
         st.caption(
             "Test accuracy of each, on up to 1,000 test images; those that read far worse than the "
             "best, or with a far higher loss, were tried on 100. Of those within half a point of "
-            "the best, the one with the lowest loss is chosen."
+            "the best, the one with the lowest loss is chosen. If even the best reads fewer than "
+            "nine digits of ten, the loss says little: then it is the most common way among those "
+            "that are as good but for chance."
         )
         st.dataframe(
             {

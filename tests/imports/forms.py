@@ -282,10 +282,10 @@ def varint(value: int) -> bytes:
 
 
 def saved_model(
-    model: keras.Sequential, folder: Path, *, described: bool = True
+    model: keras.Sequential, folder: Path, *, described: bool = True, nested: bool = False
 ) -> dict[str, bytes]:
     """The files of a SavedModel as Keras 2.12 wrote it, by name; the graph is left out, since it is
-    never read."""
+    never read. With `nested`, the model is the first layer of another, and a softmax the second."""
     modules = {
         f"layer_with_weights-{count}": layer
         for count, layer in enumerate(one for one in model.layers if one.get_weights())
@@ -297,14 +297,20 @@ def saved_model(
             if "seed" not in variable.name:
                 setattr(inner, variable.name, tf.Variable(variable.numpy()))
         setattr(root, name, inner)
-    tf.train.Checkpoint(**{name: getattr(root, name) for name in modules}).write(
-        str(folder / "variables")
-    )
+    parts = {name: getattr(root, name) for name in modules}
+    if nested:
+        parts = {"variables": [tf.Variable(array) for array in model.get_weights()]}
+    tf.train.Checkpoint(**parts).write(str(folder / "variables"))
     files = {
         f"variables/{file.name}": file.read_bytes() for file in folder.iterdir() if file.is_file()
     }
+    config = config_of(model)
+    if nested:
+        softmax = {"class_name": "Softmax", "config": {"name": "softmax"}}
+        outer = {"name": "outer", "layers": [config, softmax]}
+        config = {"class_name": "Sequential", "config": outer}
     metadata = json.dumps(
-        {"class_name": "Sequential", "keras_version": "2.12.0", "model_config": config_of(model)}
+        {"class_name": "Sequential", "keras_version": "2.12.0", "model_config": config}
     )
     if described:
         node = field(3, "root") + field(4, "_tf_keras_sequential") + field(5, metadata)
@@ -456,5 +462,7 @@ def kernels(model: keras.Sequential) -> bytes:
     return b"".join(layer.get_weights()[0].astype("<f4").tobytes() for layer in model.layers)
 
 
-def tflite(model: keras.Model) -> bytes:
-    return tf.lite.TFLiteConverter.from_keras_model(model).convert()
+def tflite(model: keras.Model, batch: int | None = None) -> bytes:
+    """With `batch`, it takes so many images at a time, neither more nor fewer."""
+    given = keras.Input(model.input_shape[1:], batch)
+    return tf.lite.TFLiteConverter.from_keras_model(keras.Model(given, model(given))).convert()

@@ -30,6 +30,12 @@ def fed(scale, **layout):
     return Feeding(Layout((784,), 28, **layout), scale)
 
 
+def plain(found):
+    """What was tried with images that are not transposed, by scale."""
+    upright = [trial for trial in found.trials if not trial.feeding.layout.transposed]
+    return {trial.feeding.scale: trial for trial in upright}
+
+
 @pytest.mark.parametrize("scale", [name for name in SCALES if name != "inverted"])
 def test_the_scale_of_its_training_is_found(scale):
     found = diagnosis.diagnose(Taught(forms.fully_connected(fed(scale))))
@@ -109,6 +115,18 @@ def test_fewer_than_ten_classes_are_refused(dnn):
         diagnosis.diagnose(Taught(dnn, lambda said: said[:, :3]))
 
 
+def test_what_makes_images_of_images_is_refused_after_the_first(dnn):
+    seen = []
+
+    def enlarged(said):
+        seen.append(len(said))
+        return np.ones((len(said), 160 * 160), np.float32)
+
+    with pytest.raises(RefusedError, match="gives 25,600 numbers for each image"):
+        diagnosis.diagnose(Taught(dnn, enlarged))
+    assert sum(seen) == 2  # a training and a test image
+
+
 def test_it_can_be_stopped_and_tells_how_far_it_is(dnn):
     shares = []
     with pytest.raises(diagnosis.StoppedError):
@@ -125,9 +143,9 @@ def test_whole_numbers_are_given_no_fractions(dnn):
     assert {trial.feeding.scale for trial in diagnosis.diagnose(network).trials} == {"raw"}
 
 
-def trial(scale, accuracy, loss):
+def trial(scale, accuracy, loss, images=2_000):
     feeding = Feeding(Layout((784,), 28), scale)
-    return diagnosis.Trial(feeding, accuracy, accuracy, loss, 0.9, 2_000, tuple(range(10)))
+    return diagnosis.Trial(feeding, accuracy, accuracy, loss, 0.9, images, tuple(range(10)))
 
 
 @pytest.mark.parametrize(
@@ -140,10 +158,39 @@ def trial(scale, accuracy, loss):
         ([("unit", 0.98, 0.03), ("raw", 0.982, 0.5)], "unit"),
         # Nothing speaks for the second, so the more common one.
         ([("unit", 0.98, 0.0301), ("raw", 0.982, 0.03)], "unit"),
+        # Trained too shortly: its loss tells only how large its inputs are.
+        ([("unit", 0.575, 2.10), ("std", 0.580, 1.80)], "unit"),
+        # Not usable: the best is shown.
+        ([("unit", 0.11, 2.40), ("std", 0.12, 2.50), ("raw", 0.10, 9.00)], "std"),
+        # Better by more than chance.
+        ([("unit", 0.570, 1.80), ("std", 0.585, 2.10)], "std"),
     ],
 )
 def test_the_rule_of_the_choice(trials, chosen):
     assert diagnosis.choose([trial(*one) for one in trials]).feeding.scale == chosen
+
+
+@pytest.mark.parametrize(("images", "chosen"), [(480, "unit"), (2_000, "raw")])
+def test_one_image_that_is_read_wrongly_does_not_decide(images, chosen):
+    trials = [trial("unit", 0.998, 0.003, images), trial("raw", 1.0, 0.0, images)]
+    assert diagnosis.choose(trials).feeding.scale == chosen
+
+
+def test_what_was_trained_too_shortly_is_not_judged_by_its_loss():
+    """It is uncertain, so larger inputs lower its loss."""
+    short = forms.fully_connected(fed("unit"))
+    last = short.layers[-1]
+    last.set_weights([array / 10 for array in last.get_weights()])
+
+    def often_wrong(said):
+        # Every third image is read as the next digit.
+        return np.where(np.arange(len(said))[:, None] % 3 == 0, np.roll(said, 1, axis=1), said)
+
+    found = diagnosis.diagnose(Taught(short, often_wrong))
+    by_scale = plain(found)
+    assert by_scale["std"].loss < by_scale["unit"].loss < by_scale["raw"].loss / 2
+    assert by_scale["raw"].images == by_scale["unit"].images > 200
+    assert found.chosen.feeding.scale == "unit"
 
 
 @pytest.mark.parametrize(
@@ -222,9 +269,7 @@ def test_no_image_is_read_twice_in_the_same_way(dnn):
 
 def test_what_has_a_far_higher_loss_is_not_read_further(dnn):
     found = diagnosis.diagnose(Taught(dnn))
-    by_scale = {
-        trial.feeding.scale: trial for trial in found.trials if not trial.feeding.layout.transposed
-    }
+    by_scale = plain(found)
     # It reads as well where ink is 255, but is falsely certain.
     unit, raw = by_scale["unit"], by_scale["raw"]
     assert abs(unit.accuracy - raw.accuracy) < 0.08 and raw.loss > 2 * unit.loss

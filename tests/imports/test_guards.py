@@ -9,6 +9,7 @@ from collections import OrderedDict
 import h5py
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mnist_models.imports import bring, containers, hdf5, onnx_file, reading, rebuild
 from mnist_models.imports.refusal import RefusedError
@@ -285,6 +286,19 @@ def test_a_saved_model_without_its_weights_says_which_file_is_missing(cnn, tmp_p
     refused(forms.zipped(without | {"x": b""}), "`variables`")
 
 
+def test_a_saved_model_with_its_weights_in_the_graph_says_so(tmp_path):
+    tf.train.Checkpoint(step=tf.Variable(1)).write(str(tmp_path / "variables"))
+    files = {f"variables/{file.name}": file.read_bytes() for file in tmp_path.iterdir()}
+    refused(forms.zipped(files | {"saved_model.pb": b""}), "constants in its graph")
+
+
+def test_a_saved_model_with_too_few_arrays_says_so(cnn, dnn, tmp_path):
+    files = forms.saved_model(cnn, tmp_path / "cnn", nested=True)
+    other = forms.saved_model(dnn, tmp_path / "dnn", nested=True)
+    described = {"keras_metadata.pb": files["keras_metadata.pb"]}
+    refused(forms.zipped(other | described), "has 4 arrays of weights, and its network has 6")
+
+
 def test_tensorflow_js_without_its_weights_says_which_file_is_missing(cnn):
     files = forms.tfjs(cnn)
     refused(files["model.json"], "zip it together")
@@ -304,6 +318,14 @@ def test_an_onnx_file_reaches_no_other_file(dnn, tmp_path):
 def test_an_onnx_file_that_cannot_be_computed_says_why(dnn):
     odd = forms.onnx(dnn).replace(b"Softmax", b"Sowhatx")
     refused(odd, "cannot be computed with onnxruntime")
+
+
+def test_a_network_that_takes_more_than_an_image_says_so(dnn):
+    shape = forms.field(1, forms.field(1, 1))
+    kind = forms.field(1, forms.field(1, 1) + forms.field(2, shape))
+    rate = forms.field(11, forms.field(1, "rate") + forms.field(2, kind))
+    # A message that comes twice is the two together: another input of the same graph.
+    refused(forms.onnx(dnn) + forms.field(7, rate), "takes 2 inputs")
 
 
 def test_an_endless_network_is_ended(dnn, monkeypatch):

@@ -160,18 +160,21 @@ def test_layers_for_images_are_rebuilt(layer, tmp_path, pictures):
     same(rebuilt_from(forms.keras_file(model, tmp_path)), model, pictures)
 
 
-def test_channels_first_is_rebuilt_for_machines_that_have_channels_last(pictures):
+@pytest.mark.parametrize("is_told", [True, False])
+def test_channels_first_is_rebuilt_for_machines_that_have_channels_last(pictures, is_told):
     layers = keras.layers
     image = keras.Input((28, 28, 1))
     x = layers.BatchNormalization(name="normal")(layers.Conv2D(3, 5, name="conv")(image))
     moved = layers.Permute((3, 1, 2))(layers.MaxPooling2D()(x))
-    model = keras.Model(image, layers.Dense(10, name="dense")(layers.Flatten()(moved)))
     first = {"data_format": "channels_first"}
+    # Since Keras 2.1.6 a Flatten may be told, and then flattens in another order.
+    flatten = first if is_told else {}
+    model = keras.Model(image, layers.Dense(10, name="dense")(layers.Flatten(**flatten)(moved)))
     parts = [
         ("Conv2D", {"name": "conv", "filters": 3, "kernel_size": [5, 5], **first}),
         ("BatchNormalization", {"name": "normal", "axis": [1], "epsilon": 0.001}),
         ("MaxPooling2D", {"name": "pool", "pool_size": [2, 2], **first}),
-        ("Flatten", {"name": "flatten", **first}),
+        ("Flatten", {"name": "flatten", **flatten}),
         ("Dense", {"name": "dense", "units": 10}),
     ]
     parts[0][1]["batch_input_shape"] = [None, 1, 28, 28]
@@ -193,13 +196,27 @@ def test_a_saved_model_is_rebuilt_without_its_graph(cnn, pictures, tmp_path, des
         np.testing.assert_allclose(read, cnn(pictures).numpy(), atol=TOLERANCE)
 
 
+def test_a_saved_model_of_a_model_in_a_model_is_rebuilt(cnn, pictures, tmp_path):
+    """TensorFlow's tutorial for beginners puts a softmax behind a model like this."""
+    files = forms.saved_model(cnn, tmp_path, nested=True)
+    outer = keras.Sequential([keras.Input((28, 28, 1)), *cnn.layers, keras.layers.Softmax()])
+    same(rebuilt_from(forms.zipped(files)), outer, pictures)
+
+
 def test_a_zip_may_hold_the_folder_and_not_only_what_is_in_it(cnn, pictures, tmp_path):
     files = {f"digits/{name}": one for name, one in forms.saved_model(cnn, tmp_path).items()}
     same(rebuilt_from(forms.zipped(files)), cnn, pictures)
 
 
-def test_tensorflow_js_is_rebuilt(cnn, pictures):
-    same(rebuilt_from(forms.zipped(forms.tfjs(cnn))), cnn, pictures)
+@pytest.mark.parametrize("ending", [".bin", ""], ids=["today", "before 1.0"])
+@pytest.mark.parametrize("folder", ["", "digits/"])
+def test_tensorflow_js_is_rebuilt(cnn, pictures, ending, folder):
+    files = {
+        folder + name.replace(".bin", ending): content.replace(b".bin", ending.encode())
+        for name, content in forms.tfjs(cnn).items()
+    }
+    # Another file, so that the folder is not the zip's own.
+    same(rebuilt_from(forms.zipped(files | {"index.html": b"<p>"})), cnn, pictures)
 
 
 @pytest.mark.parametrize("form", ["zip", "two files"])
@@ -232,6 +249,34 @@ def test_weights_alone_are_guessed_and_said_to_be(cnn, dnn, pictures, tmp_path):
         np.testing.assert_allclose(keras.ops.softmax(scores), wanted, atol=1e-4)
 
 
+def test_the_weights_of_a_first_lenet_are_guessed(pictures):
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    features = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(6, 5, activation="tanh", name="conv2d"),
+            layers.AveragePooling2D(2),
+            layers.Conv2D(16, 5, activation="tanh", name="conv2d_1"),
+            layers.AveragePooling2D(2),
+            layers.Flatten(),
+        ]
+    )
+    lenet = forms.taught(features, lambda x: x[..., np.newaxis] / np.float32(255))
+    network = rebuilt.best(reading.read(forms.pytorch(forms.state_dict(lenet))).candidates)
+    read = network.outputs(pictures.reshape(-1, 1, 28, 28))
+    np.testing.assert_allclose(keras.ops.softmax(read), lenet(pictures).numpy(), atol=1e-4)
+
+
+def test_weights_that_were_moved_from_keras_to_pytorch_are_guessed(cnn, pictures):
+    arrays = forms.state_dict(cnn)
+    # The kernel as Keras has it, for values that were flattened with the channels last.
+    arrays["dense.weight"] = cnn.get_layer("dense").get_weights()[0].T
+    network = rebuilt.best(reading.read(forms.pytorch(arrays)).candidates)
+    read = network.outputs(pictures.reshape(-1, 1, 28, 28))
+    np.testing.assert_allclose(keras.ops.softmax(read), cnn(pictures).numpy(), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -249,6 +294,7 @@ def test_onnx_and_tflite_are_computed_in_a_process_of_their_own(dnn, pictures):
     for content, form in (
         (forms.onnx(dnn), "ONNX"),
         (forms.onnx(dnn, batch=1), "ONNX"),
+        (forms.onnx(dnn, batch=7), "ONNX"),
         (
             forms.zipped(
                 {"m.onnx": forms.onnx(dnn, external="m.data"), "m.data": forms.kernels(dnn)}
@@ -256,6 +302,7 @@ def test_onnx_and_tflite_are_computed_in_a_process_of_their_own(dnn, pictures):
             "ONNX",
         ),
         (forms.tflite(dnn), "TensorFlow Lite (.tflite)"),
+        (forms.tflite(dnn, batch=7), "TensorFlow Lite (.tflite)"),
     ):
         brought = bring.open_file(content)
         try:
@@ -286,6 +333,7 @@ def test_what_the_network_does_not_need_is_not_even_looked_at(cnn, pictures):
     [
         ({"class_name": "Lambda", "config": {"name": "mine", "function": "x"}}, "which is code"),
         ({"class_name": "Mine", "config": {"name": "mine"}}, "is a Mine"),
+        ({"class_name": "Embedding", "config": {"name": "words"}}, "is an Embedding"),
         (
             {"class_name": "Activation", "config": {"name": "mine", "activation": "os.system"}},
             "'os.system'",
@@ -295,7 +343,7 @@ def test_what_the_network_does_not_need_is_not_even_looked_at(cnn, pictures):
             "pool_size = [0, 2]",
         ),
     ],
-    ids=["Lambda", "custom layer", "custom activation", "impossible setting"],
+    ids=["Lambda", "custom layer", "layer for words", "custom activation", "impossible setting"],
 )
 def test_a_layer_that_is_not_known_is_named(cnn, part, words):
     config = forms.config_of(cnn)
