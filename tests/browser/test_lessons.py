@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.hand import ZERO, draw, take_to_lesson, touch
+from tests.browser.hand import ZERO, draw, follow, open_draw, take_to_lesson, touch
 
 
 def percentage(page, label: str) -> float:
@@ -104,9 +104,10 @@ def test_the_digit_is_dragged_with_a_finger_and_the_page_stays(phone, server):
 
 def open_ready_made(page, server, number: int, title: str) -> None:
     """From the home page, as a teacher does."""
-    page.goto(server.url)
-    page.get_by_role("link", name="Ready-made lessons for a class").click()
-    page.get_by_role("link", name=f"Open lesson {number}").click()
+    open_draw(page, server.url)
+    follow(page, "Ready-made lessons for a class")
+    page.get_by_role("link", name=f"Open lesson {number}").wait_for()
+    follow(page, f"Open lesson {number}")
     expect(page.get_by_role("heading", name=title)).to_be_visible()
     expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(0)  # the question is alone
     page.get_by_role("radio", name="The CNN").click()
