@@ -23,7 +23,7 @@ def follow(page: Page, name: str) -> None:
     """Follows a link once the page is drawn, as people do: what the page tells by itself just after
     it has opened can otherwise take the place of the page that is asked for."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    page.get_by_role("link", name=name).click()
+    page.get_by_role("link", name=name, exact=True).click()
 
 
 def open_lesson(page: Page, name: str) -> None:

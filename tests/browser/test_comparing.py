@@ -15,7 +15,7 @@ from mnist_models.runs.store import RunStore
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS, DnnHyperparameters
 from mnist_models.training.loop import train
-from tests.browser.hand import expect_reading, open_draw
+from tests.browser.hand import expect_reading, follow, open_draw
 
 TEST_LABELS = dataset.load().test.labels
 READ = {network: pretrained.predictions(pretrained.PREFIX + network) for network in NETWORKS}
@@ -106,11 +106,11 @@ def test_a_page_of_sixty_runs_opens_and_a_clicked_cell_shows_its_digits_which_ca
     page, server, sixty
 ):
     open_draw(page, server.url)
-    page.get_by_role("link", name="Compare").click()
+    follow(page, "Compare")
     opened(page)
-    page.get_by_role("link", name="Draw").click()
+    follow(page, "Draw")
     page.locator(".st-key-clear button").wait_for()
-    page.get_by_role("link", name="Compare").click()
+    follow(page, "Compare")
     opened(page)
     expect(page.get_by_text(f"{LEAD}; both misclassify {BOTH_WRONG}.")).to_be_visible()
 

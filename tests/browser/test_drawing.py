@@ -16,6 +16,7 @@ from tests.browser.hand import (
     draw,
     draw_by_touch,
     expect_reading,
+    follow,
     open_draw,
     touch,
 )
@@ -165,9 +166,9 @@ def test_the_drawing_survives_a_change_of_page_and_can_be_drawn_on(page, server)
     open_draw(page, server.url)
     draw(page, [[(140, 40), (140, 240)]])
     expect_reading(page, "1")
-    page.get_by_role("link", name="Train").click()
+    follow(page, "Train")
     page.locator(".st-key-train-start button").wait_for()
-    page.get_by_role("link", name="Draw").click()
+    follow(page, "Draw")
     expect_reading(page, "1")
     while ink_px(page) < 500:  # the drawing appears on the canvas a moment after its reading
         page.wait_for_timeout(50)

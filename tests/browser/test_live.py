@@ -33,6 +33,7 @@ from tests.browser.hand import (
     draw,
     end_touch,
     expect_reading,
+    follow,
     open_draw,
     prediction,
 )
@@ -341,9 +342,9 @@ def test_a_model_that_is_deleted_while_it_is_drawn_for_reads_on_until_the_page_i
 
 def test_another_page_and_back_reads_on(page, server):
     open_draw(page, server.url)
-    page.get_by_role("link", name="Compare").click()
+    follow(page, "Compare")
     expect(page.get_by_role("heading", name="Compare")).to_be_visible()
-    page.get_by_role("link", name="Draw", exact=True).click()
+    follow(page, "Draw")
     canvas(page).wait_for()
     expect_reading(page, "–")
     begin_to_draw(page, SEVEN[0])

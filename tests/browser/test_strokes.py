@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.hand import draw, expect_reading, open_draw, open_lesson
+from tests.browser.hand import draw, expect_reading, follow, open_draw, open_lesson
 
 # Without its second stroke, nobody reads a 4.
 FOUR = [
@@ -42,7 +42,7 @@ def test_an_example_can_be_drawn_on(page, server):
     page.get_by_role("button", name="Drawing").click()
     page.get_by_role("button", name="A 7, crossed last").click()
     expect(page.get_by_text(re.compile("The CNN settles on 7"))).to_be_visible()
-    page.get_by_role("link", name="Draw", exact=True).click()
+    follow(page, "Draw")
     expect_reading(page, "7")
     # Both still show a 7 until the canvas has told what is left.
     steps = page.locator(".st-key-steps canvas").last

@@ -9,7 +9,7 @@ import psutil
 from playwright.sync_api import Page, expect
 
 from mnist_models.runs.store import RunStore
-from tests.browser.hand import SEVEN, canvas, draw, expect_reading
+from tests.browser.hand import SEVEN, canvas, draw, expect_reading, follow
 
 PROGRESS = re.compile(r"Epoch ([\d.]+) of (\d+)")
 
@@ -70,7 +70,7 @@ def test_a_training_is_watched_left_reloaded_stopped_and_drawn_for(page, server)
     with page.context.new_page() as other:  # a second tab
         other.goto(f"{server.url}/train")
         wait_for_more(other, third)
-        other.get_by_role("link", name="Draw").click()
+        follow(other, "Draw")
         canvas(other).wait_for()
         draw(other, SEVEN)
         expect_reading(other, "7")  # drawing goes on while a network is trained
