@@ -15,9 +15,10 @@ PROGRESS = re.compile(r"Epoch ([\d.]+) of (\d+)")
 
 
 def start_long_training(page: Page, url: str) -> None:
-    """Starts a training of a small CNN that no test outlasts: 89 epochs from a link, and one more
-    with an arrow key."""
-    page.goto(f"{url}/train?network=cnn&epochs=89&conv_layers=16x5%2F2%2Bpool2&dense_units=32")
+    """Starts a training of a small CNN that no test outlasts, as its batches are small: 89 epochs
+    from a link, and one more with an arrow key."""
+    cnn = "network=cnn&conv_layers=16x5%2F2%2Bpool2&dense_units=32"
+    page.goto(f"{url}/train?{cnn}&epochs=89&batch_size=16")
     page.get_by_text("Total parameters").wait_for()
     page.get_by_role("tab", name="Training").click()
     slider = page.get_by_role("slider", name="Epochs")
