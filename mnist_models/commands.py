@@ -468,8 +468,8 @@ def evaluate_run(options: argparse.Namespace) -> int:
     )
     print(
         f"expected calibration error {result.calibration_error:.2%}, "
-        f"{result.untempered_calibration_error:.2%} before its logits were divided by "
-        f"{run.temperature:.2f}\n"
+        f"{result.untempered_calibration_error:.2%} before temperature scaling "
+        f"(T = {run.temperature:.2f})\n"
     )
     print("digit  precision  recall      F1  support")
     for digit, report in enumerate(result.digits):
@@ -477,7 +477,7 @@ def evaluate_run(options: argparse.Namespace) -> int:
             f"{digit:5}  {report.precision:9.2%} {report.recall:7.2%} {report.f1:7.2%}  "
             f"{report.support:7}"
         )
-    print("\nconfusion matrix: a row for each true digit, a column for each digit read")
+    print("\nconfusion matrix: a row for each actual digit, a column for each predicted one")
     print("     " + "".join(f"{digit:6}" for digit in range(10)))
     for digit, row in enumerate(result.confusion):
         print(f"{digit:5}" + "".join(f"{count:6}" for count in row))

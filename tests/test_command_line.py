@@ -716,7 +716,7 @@ def test_a_picture_is_read_five_ways_and_the_lines_that_prepare_it_are_printed(
     status, out, errors = run(
         "import", tmp_path / "digits.onnx", "--picture", tmp_path / "digits.onnx"
     )
-    assert status == 1 and "no picture that can be read" in errors
+    assert status == 1 and "is not an image that can be read" in errors
 
 
 def test_a_network_that_reads_nothing_is_described_and_not_kept(run, store, tmp_path):

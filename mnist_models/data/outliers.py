@@ -2,8 +2,8 @@
 model can learn what it has not been asked about.
 
 D. Hendrycks et al. 2019, "Deep anomaly detection with outlier exposure"
-(https://arxiv.org/abs/1812.04606): a network that is taught to find all digits equally probable in
-such drawings is not sure of others either, which it never saw.
+(https://arxiv.org/abs/1812.04606): a network that is trained to give all digits equal
+probability in such drawings is not sure of others either, which it never saw.
 """
 
 import functools

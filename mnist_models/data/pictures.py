@@ -116,7 +116,7 @@ def _what_else(file: str | Path | BinaryIO | bytes) -> str:
         )
     if start.startswith(b"%PDF"):
         return "This is a PDF document: save its page as a PNG or a JPEG, then choose that."
-    return "This file is empty or no picture that can be read: choose a PNG or a JPEG."
+    return "This file is empty, or is not an image that can be read: choose a PNG or a JPEG."
 
 
 def shrink(picture: Image.Image, longest_px: int = WORKING_SIZE_PX) -> Image.Image:

@@ -442,8 +442,8 @@ class RunStore:
         return list(self._pretrained.values())
 
     def readable(self, network: str) -> list[Run]:
-        """The networks that can read digits: those that ship, then finished and stopped runs, the
-        newest first."""
+        """The networks that can read digits: the pretrained ones, then finished and stopped
+        runs, the newest first."""
         found = [run for run in self._pretrained.values() if run.network == network]
         query = (
             select(Run)

@@ -26,7 +26,7 @@ export default function ({ data, parentElement }) {
     made.textContent = text
     return made
   }
-  line(22, "An example. Draw over it!", "#6b6b6b")
+  line(22, "An example. Draw your own digit here!", "#6b6b6b")
   const strokes = data.strokes.map((points) =>
     element(svg, "polyline", {
       points: points.join(" "), fill: "none", stroke: "#9a9a9a", "stroke-width": data.brush,

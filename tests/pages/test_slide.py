@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from mnist_models.data import dataset, shifts
 from pages.parts import canvas, resources
-from pages.parts.lessons import cached, frame
+from pages.parts.lessons import cached, charts, frame
 from tests.pages.conftest import TINY, lesson, true_digit
 
 LABELS = dataset.load().test.labels
@@ -155,3 +155,15 @@ def _certain(wrong: float) -> np.ndarray:
     read[:, 2] = 1
     read[: round(441 * wrong)] = np.eye(10)[3]
     return read
+
+
+def test_another_digit_gets_its_own_chart_without_building_one():
+    said = [{"dnn": "2, 90.0%", "cnn": "2, 99.0%"}] * len(shifts.SHIFTS)
+    first, other = (
+        charts.dragged(picture, said, shift, 280)
+        for picture, shift in (("data:a", (0, 0)), ("data:b", (3, -2)))
+    )
+    assert first["layer"] is other["layer"]  # building it takes as long as both models together
+    values = {param["name"]: param.get("value") for param in other["params"]}
+    assert values["picture"] == "data:b" and values["place"] == [{"dx": 3, "dy": -2}]
+    assert {param["name"]: param.get("value") for param in first["params"]}["picture"] == "data:a"

@@ -104,6 +104,8 @@ def _square(chart: alt.LayerChart, side_px: int) -> alt.LayerChart:
 LINE_PX = 24
 # The selection of the place where it was let go.
 LET_GO = "let_go"
+# What else the browser is given: the digit, and the selection of the place where it is.
+PICTURE, PLACE = "picture", "place"
 
 
 def dragged(
@@ -125,24 +127,27 @@ def dragged(
         {"dx": dx, "dy": dy, **said}
         for (dx, dy), said in zip(shifts.SHIFTS, predictions, strict=True)
     ]
-    spec = _dragged(picture, tuple(predictions[0]), shift, side_px)
-    return spec | {"datasets": tables(positions=rows)}
+    spec = _dragged(tuple(predictions[0]), side_px)
+    given: dict[str, Any] = {PICTURE: picture, PLACE: [{"dx": shift[0], "dy": shift[1]}]}
+    params = [
+        param | {"value": given[param["name"]]} if param["name"] in given else param
+        for param in spec["params"]
+    ]
+    return spec | {"params": params, "datasets": tables(positions=rows)}
 
 
-@functools.lru_cache(maxsize=64)
-def _dragged(
-    picture: str, networks: tuple[str, ...], shift: tuple[int, int], side_px: int
-) -> dict[str, Any]:
+@functools.cache
+def _dragged(networks: tuple[str, ...], side_px: int) -> dict[str, Any]:
     half = IMAGE_SIZE_PX / 2
+    picture = alt.param(name=PICTURE, value="")
     place = alt.selection_point(
-        name="place",
+        name=PLACE,
         fields=["dx", "dy"],
         nearest=True,
         # Where a finger comes down, Vega does not know yet what lies under it: so the window.
         on="pointerdown, [window:pointerdown, window:pointerup] > pointermove",
         clear=False,
         toggle=False,
-        value=[{"dx": shift[0], "dy": shift[1]}],
     )
     let_go = alt.selection_point(
         name=LET_GO, fields=["dx", "dy"], nearest=True, on="pointerup", clear=False, toggle=False
@@ -161,7 +166,7 @@ def _dragged(
     positions = alt.Chart(alt.NamedData("positions"))
     here = positions.transform_filter(place)
     digit = here.mark_image(width=side_px, height=side_px, clip=True).encode(
-        x=x, y=y, url=alt.value(picture)
+        x=x, y=y, url=alt.value(alt.ExprRef(PICTURE))
     )
     lines = [
         here.transform_calculate(said=f"'{NETWORKS[network].title}: ' + datum.{network}")
@@ -174,9 +179,8 @@ def _dragged(
     corners = {"x": alt.value(0), "y": alt.value(0)}
     corners |= {"x2": alt.value(side_px), "y2": alt.value(side_px)}
     paper = here.mark_rect(fill="white", stroke=NEUTRAL).encode(**corners)
-    square = _square(
-        alt.layer(paper, digit, *lines, handles.add_params(place, let_go, still)), side_px
-    )
+    layers = alt.layer(paper, digit, *lines, handles.add_params(place, let_go, still))
+    square = _square(layers.add_params(picture), side_px)
     # In SVG, a finger's movements are all told of where it first touched the chart.
     square.usermeta = {"embedOptions": {"renderer": "canvas"}}
     return square.configure_view(strokeWidth=0).to_dict()
