@@ -22,7 +22,7 @@ FIRST = "turn"
 COUNTS = (2_000, dataset.TEST_COUNT)
 PICTURE_PX = 150
 # As wide as the longest that is said of a prediction: while it plays, none changes places.
-PREDICTION_PX = 190
+PREDICTION_PX = 160
 
 
 def _key(name: str) -> str:

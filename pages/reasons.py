@@ -113,7 +113,7 @@ def what_mattered(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[st
         runs: The two models, by kind.
         digits: The prediction of each, by kind.
     """
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True):
         way = st.segmented_control(
             "Method",
             WAYS,
@@ -121,6 +121,7 @@ def what_mattered(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[st
             required=True,
             key=WAY,
             persist_state="session",
+            label_visibility="collapsed",
         )
         if way == "gradients":
             runs = _with_layers(runs)
@@ -130,19 +131,19 @@ def what_mattered(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[st
             }
             show = functools.partial(attributions.gradients, image=image, digits=digits)
         else:
-            side_px = st.segmented_control(
-                "Size of the square",
-                explanations.SIDES_PX,
-                format_func=lambda side_px: f"{side_px}×{side_px} px",
-                required=True,
-                key=SIDE,
-                persist_state="session",
-            )
-            assert side_px is not None  # it is required
-            cover = st.segmented_control(
-                "Covered with", COVERS, required=True, key=COVER, persist_state="session"
-            )
-            assert cover is not None  # it is required
+            with st.popover("Square", icon=":material/tune:"):
+                side_px = st.segmented_control(
+                    "Size of the square",
+                    explanations.SIDES_PX,
+                    format_func=lambda side_px: f"{side_px}×{side_px} px",
+                    required=True,
+                    key=SIDE,
+                    persist_state="session",
+                )
+                cover = st.segmented_control(
+                    "Covered with", COVERS, required=True, key=COVER, persist_state="session"
+                )
+            assert side_px is not None and cover is not None  # they are required
             works = {
                 network: cached.occlusion(run.id, image, side_px, COVERS[cover])
                 for network, run in runs.items()

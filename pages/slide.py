@@ -17,8 +17,8 @@ from pages.parts.lessons import cached, charts, frame
 SCRIPT = "pages/slide.py"
 PREPARED, RIGHT, DOWN, DRAG = "slide-prepared", "slide-right", "slide-down", "slide-drag"
 STEPS = tuple(range(-shifts.MOST_PX, shifts.MOST_PX + 1))
-# A map or the digit to be dragged, without its axes and with them.
-SIDE_PX, PANEL_PX = 280, 350
+# A map or the digit to be dragged, without its axes and with them; two maps and the gap between.
+SIDE_PX, PANEL_PX, MAPS_PX = 280, 350, 732
 SETTINGS = {
     PREPARED: frame.Setting("prepared", (False, True)),
     RIGHT: frame.Setting("right", STEPS),
@@ -89,20 +89,23 @@ def maps(stage: frame.Stage, prepared: bool) -> None:
     with st.container(horizontal=True, gap="medium"):
         with st.container(width=large_type.px(PANEL_PX)):
             one_position(image, found, thresholds)
-        for network, places in described(
-            found, thresholds, label, cached.everywhere(image, prepared)
-        ).items():
-            title = NETWORKS[network].title
-            with st.container(width=large_type.px(PANEL_PX)):
-                st.metric(
-                    f"Positions where the {title} recognises the {label}", f"{shares[network]:.1%}"
-                )
-                large_type.chart(
-                    charts.positions(places, large_type.px(SIDE_PX)),
-                    key=f"places-{network}",
-                    width="content",
-                    alt=f"Probability of {label} according to the {title}, at each position",
-                )
+        # The maps are to be compared: where there is no room for all three, both go below.
+        with st.container(horizontal=True, gap="medium", width=large_type.px(MAPS_PX)):
+            for network, places in described(
+                found, thresholds, label, cached.everywhere(image, prepared)
+            ).items():
+                title = NETWORKS[network].title
+                with st.container(width=large_type.px(PANEL_PX)):
+                    st.metric(
+                        f"Positions where the {title} recognises the {label}",
+                        f"{shares[network]:.1%}",
+                    )
+                    large_type.chart(
+                        charts.positions(places, large_type.px(SIDE_PX)),
+                        key=f"places-{network}",
+                        width="content",
+                        alt=f"Probability of {label} according to the {title}, at each position",
+                    )
     st.caption(
         "Each cell of a map is a position of the digit: the brighter, the more probable the "
         "correct digit according to the model. A number is the digit predicted instead, and ? is "

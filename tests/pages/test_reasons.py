@@ -57,9 +57,8 @@ def test_who_comes_without_a_drawing_learns_why_the_example_is_read_as_it_is():
             row, column = divmod(place, 28)
             covered[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = 0
         moved = (reader.probabilities(images).argmax(axis=1) != 4).mean()
-        assert (
-            metrics(app)[f"Positions of the square that change the {title}'s prediction"]
-            == f"{moved:.1%}"
+        assert told(
+            app, f"At **{moved:.1%}** of the positions, the square changes the {title}'s prediction"
         )
     assert len(told(app, "the correlation of the two maps is")) == 1
     see(app, "change")
@@ -90,17 +89,17 @@ def test_a_model_below_its_threshold_is_said_to_be_unsure():
 
 def test_the_maps_can_be_of_other_covers_and_of_gradients():
     app = page()
-    before = metrics(app)
+    shares = told(app, "of the positions, the square changes")
     app.segmented_control(key="reasons-cover").set_value("ink").run()
     app.segmented_control(key="reasons-side").set_value(7).run()
     settled(app)
-    assert metrics(app) != before
+    assert len(shares) == 2 and told(app, "of the positions, the square changes") != shares
     assert told(app, "with the 7×7 square of ink there") and told(app, "7×7 square of ink")
     app.segmented_control(key="reasons-way").set_value("gradients").run()
     settled(app)
-    assert {f"Effect of the ink on the {title}'s odds of 4" for title in TITLES} == metrics(
-        app
-    ).keys()
+    for title in TITLES:
+        (words,) = told(app, f"On blank paper, the {title}'s odds of 4 are")
+        assert "powers of ten**" in words
     app.segmented_control(key="reasons-way").set_value("cover").run()
     assert told(settled(app), "7×7 square of ink")  # what was chosen before is kept
 
@@ -159,7 +158,8 @@ def test_a_network_without_a_dense_head_has_a_last_hidden_layer_too(store):
 
 def test_without_a_store_the_shipped_networks_are_asked_all_the_same(broken_store):
     app = page()
-    assert len(metrics(app)) == 2 and "cannot be used" in app.warning[0].value
+    assert len(told(app, "of the positions, the square changes")) == 2
+    assert "cannot be used" in app.warning[0].value
 
 
 def test_what_takes_long_is_done_in_slices_and_a_bar_tells_how_far_it_is(monkeypatch):

@@ -61,12 +61,11 @@ def covers(
         ]
         marks = ["" if now == digit else str(now) for now in read]
         with column:
-            st.metric(
-                f"Positions of the square that change the {title}'s prediction",
-                f"{(read != digit).mean():.1%}",
-            )
             pixels = charts.Attributions(one.falls, marks, predictions)
-            words = _worst_cover(one, digit, square, cover)
+            words = (
+                f"At **{(read != digit).mean():.1%}** of the positions, the square changes the "
+                f"{title}'s prediction. {_worst_cover(one, digit, square, cover)}"
+            )
             _map(
                 network,
                 pixels,
@@ -123,10 +122,6 @@ def gradients(
     ):
         title, digit = NETWORKS[network].title, digits[network]
         with column:
-            st.metric(
-                f"Effect of the ink on the {title}'s odds of {digit}",
-                f"{one.whole - one.blank:+.1f} powers of ten",
-            )
             pixels = charts.Attributions(one.counted, [""] * image.size, ink)
             _map(
                 network,
@@ -135,7 +130,7 @@ def gradients(
                 most,
                 "attribution, in powers of ten of the odds",
                 "ink",
-                _best_part(one, digit),
+                _best_part(one, title, digit),
             )
     scale = "Both maps share one scale; the" if len(found) > 1 else "The"
     st.caption(
@@ -146,10 +141,10 @@ def gradients(
     )
 
 
-def _best_part(found: Attribution, digit: int) -> str:
+def _best_part(found: Attribution, title: str, digit: int) -> str:
     whole = (
-        f"On blank paper the odds of {digit} are {odds(found.blank)}, in this digit "
-        f"**{odds(found.whole)}**."
+        f"On blank paper, the {title}'s odds of {digit} are {odds(found.blank)}, in this digit "
+        f"{odds(found.whole)}: **{found.whole - found.blank:+.1f} powers of ten**."
     )
     size, evidence = float(np.abs(found.counted).sum()), found.counted.clip(0)
     if evidence.sum() < HARDLY:
