@@ -160,6 +160,7 @@ def along(stage: frame.Stage, name: str) -> None:
             key="breaking-along",
             alt=f"Probability of {label} according to each model, along the distortion",
         )
+    frame.keep_address(SCRIPT, SETTINGS, {CHOSEN: name, key: amount})
 
 
 def _scale(corruption: Corruption) -> str:

@@ -70,12 +70,9 @@ def look_inside() -> None:
         "that leads to it."
     )
     image, label, runs, _ = stage
-    frame.present(
-        SCRIPT,
-        stage,
-        SETTINGS,
-        {key: st.session_state[key] for key in SETTINGS if key in st.session_state},
-    )
+    values = {key: st.session_state[key] for key in SETTINGS if key in st.session_state}
+    frame.present(SCRIPT, stage, SETTINGS, values)
+    frame.keep_address(SCRIPT, SETTINGS, values)
     inspectors, problems = {}, {}
     with resources.while_loading():
         for network, run in runs.items():

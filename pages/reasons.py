@@ -3,6 +3,7 @@ digits are nearest to it for each model."""
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -62,8 +63,7 @@ def reasons() -> None:
         "little ink turns it into another digit."
     )
     image, label, runs, _ = stage
-    values = {key: st.session_state[key] for key in SETTINGS}
-    frame.present(SCRIPT, stage, SETTINGS, values)
+    frame.present(SCRIPT, stage, SETTINGS, _values())
     with resources.while_loading(runs.values()):
         read = {network: resources.classifier(run.id).read(image) for network, run in runs.items()}
     odds = {
@@ -152,7 +152,13 @@ def what_mattered(image: np.ndarray, runs: Mapping[str, Run], digits: Mapping[st
             show = functools.partial(
                 attributions.covers, image=image, digits=digits, square=square, cover=cover
             )
+    frame.keep_address(SCRIPT, SETTINGS, _values())
     waiting.until_over(works, "Computing attributions …", show)
+
+
+def _values() -> dict[str, Any]:
+    """What is set now, by the keys of SETTINGS."""
+    return {key: st.session_state[key] for key in SETTINGS}
 
 
 def _with_layers(runs: Mapping[str, Run]) -> dict[str, Run]:
@@ -195,6 +201,7 @@ def what_would_change(
         confidence_thresholds=thresholds,
         by=by,
     )
+    frame.keep_address(SCRIPT, SETTINGS, _values())
     waiting.until_over(works, "Trying small changes …", show)
 
 
@@ -204,6 +211,7 @@ def nearest_digits(image: np.ndarray, runs: Mapping[str, Run]) -> None:
     """The training digits that are nearest to this one in each model's last hidden layer."""
     runs = _with_layers(runs)
     works = {network: cached.known(run.id) for network, run in runs.items()}
+    frame.keep_address(SCRIPT, SETTINGS, _values())
     doing = f"Computing features of {neighbours.COUNT:,} training digits (once) …"
     waiting.until_over(works, doing, functools.partial(nearest.show, image=image, runs=runs))
 

@@ -159,6 +159,7 @@ def draw_and_read(original: Mapping[str, Run], shuffled: Mapping[str, Run]) -> N
     of_link = settings({network: {run.id: run} for network, run in shuffled.items()})
     stage = frame.Stage(preparation.image, label, {}, controls)
     frame.present(SCRIPT, stage, of_link, chosen)
+    frame.keep_address(SCRIPT, of_link, chosen)
 
 
 def _name(kind: str, network: str) -> str:

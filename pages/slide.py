@@ -60,8 +60,7 @@ def slide() -> None:
         persist_state="session",
         help="Crops, scales and centres the digit again at each position, as Draw does.",
     )
-    moved = {key: st.session_state[key] for key in (RIGHT, DOWN)}
-    frame.present(SCRIPT, stage, SETTINGS, {PREPARED: prepared} | moved)
+    frame.present(SCRIPT, stage, SETTINGS, {key: st.session_state[key] for key in SETTINGS})
     maps(stage, prepared)
     why(stage.runs)
 
@@ -196,6 +195,7 @@ def one_position(
             selection_mode=[charts.LET_GO],
             alt="The digit, which can be dragged, and both predictions where it is",
         )
+    frame.keep_address(SCRIPT, SETTINGS, {key: st.session_state[key] for key in SETTINGS})
 
 
 def _let_go() -> None:

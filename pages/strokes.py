@@ -73,6 +73,7 @@ def replayed() -> None:
             "choose an example above.",
             icon=":material/gesture:",
         )
+        frame.keep_address(SCRIPT, SETTINGS, {INK: st.session_state[INK]})
         return
     with resources.while_loading(runs.values()):
         read = {network: cached.read_replay(run.id, objects) for network, run in runs.items()}
@@ -167,6 +168,7 @@ def watch(
                 key=f"strokes-decision-{network}",
                 wrap=True,
             )
+    frame.keep_address(SCRIPT, SETTINGS, {INK: st.session_state[INK]})
 
 
 def choose_moment(is_playing: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -82,13 +82,7 @@ def travel() -> None:
             label_visibility="collapsed",
         )
     assert view is not None  # it is required
-    layers = {
-        key: st.session_state[key]
-        for key in time_machine.LAYERS.values()
-        if key in st.session_state
-    }
-    values = {EPOCH: int(st.session_state[EPOCH]), VIEW: view, **layers}
-    frame.present(SCRIPT, stage, SETTINGS, values)
+    frame.present(SCRIPT, stage, SETTINGS, _values())
     PLAYER.fragment(at_epoch, stage, epochs, histories, read, view)
 
 
@@ -131,6 +125,13 @@ def at_epoch(
         for network, run in stage.runs.items()
     ]
     time_machine.VIEWS[view].show(moments, stage.image, stage.label)
+    frame.keep_address(SCRIPT, SETTINGS, _values())
+
+
+def _values() -> dict[str, Any]:
+    """What is set now, by the keys of SETTINGS."""
+    found = {key: st.session_state[key] for key in SETTINGS if key in st.session_state}
+    return found | {EPOCH: int(found[EPOCH])}
 
 
 @page.guarded

@@ -28,10 +28,10 @@ class Press:
 @page.guarded
 def main() -> None:
     """The page."""
-    alone = projector.begin("pages/train.py")
+    alone, has_come = projector.begin(share.SCRIPT)
     if not alone:
         st.header("Train a model")
-    share.follow_link()
+    share.follow_link(has_come)
     try:
         listed = watch.entries()
     except StoreError as error:
@@ -91,7 +91,7 @@ def choose_and_start(watched: str | None) -> None:
             network.show(*chosen.entrants.values())
     with left:
         form.draw(chosen)
-    share.keep_address_true(chosen)
+    share.keep_address(chosen)
     with right:
         if chosen.entrants:
             share.settings(chosen)

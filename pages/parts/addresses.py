@@ -1,5 +1,7 @@
-"""Addresses to give away: as others reach them, as text and as a QR code."""
+"""Addresses: the page's own, kept true; and those to give away, as others reach them, as text and
+as a QR code."""
 
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,8 +10,44 @@ import streamlit as st
 
 from mnist_models import class_address
 from mnist_models.settings import links
+from pages.parts.components import component
 
 QR_PX = 170
+# In the session: what each page's address has said of late, by page.
+KEPT = "addresses"
+MOST_KEPT = 100
+
+
+def keep(script: str, query: dict[str, str]) -> None:
+    """Has the browser's address say how the page is now. What the server is told of it may be
+    older. Only one part of a page may do so.
+
+    Args:
+        script: The page.
+        query: What its address is to say.
+    """
+    st.session_state.setdefault(KEPT, {}).setdefault(script, deque(maxlen=MOST_KEPT)).append(query)
+    component("address")(
+        key="address",
+        data={
+            "page": Path(script).stem,
+            "search": links.to_url("", query),
+            # Another one has come since, by the page itself or by Back.
+            "told": st.query_params.to_dict(),
+        },
+    )
+
+
+def kept(script: str) -> dict[str, str] | None:
+    """What a page's address said when the visitor left it; None if it was not kept."""
+    found = st.session_state.get(KEPT, {}).get(script)
+    return found[-1] if found else None
+
+
+def is_kept(script: str, query: dict[str, str]) -> bool:
+    """Whether an address is one of those that a page was given here, so that the session has what
+    it says, or something newer."""
+    return query in st.session_state.get(KEPT, {}).get(script, ())
 
 
 def of_page(script: str, query: Mapping[str, str]) -> str:

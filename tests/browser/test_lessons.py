@@ -137,6 +137,18 @@ def test_the_lesson_on_centring_is_followed_from_its_question_to_its_finding(pag
         assert percentage(page, f"Positions where the {network} recognises the 4") > share[network]
     page.get_by_text("Re-centre", exact=True).click()
     expect(page.get_by_text("Re-centring undoes the shift")).to_be_visible()
+    # All of it is one step of the browser's history, and Back leads to it.
+    expect(page).to_have_url(re.compile(r"/slide\?.*pair=best.*prepared=true"))
+    follow(page, "Train")
+    expect(page.get_by_text("Total parameters")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("The class says: The CNN.")).to_be_visible()
+    expect(page.get_by_text("Re-centring undoes the shift")).to_be_visible()
+    page.reload()
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("Re-centring undoes the shift")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Seven lessons for a class")).to_be_visible()
 
 
 def test_the_lesson_on_blur_is_followed_from_its_question_to_its_finding(page, server):

@@ -25,7 +25,7 @@ def start_long_training(page: Page, url: str) -> None:
     slider.press("ArrowRight")
     expect(slider).to_have_value("90")
     # The slider tells the server a moment after the last key.
-    expect(page).not_to_have_url(re.compile("epochs=89"))
+    expect(page).to_have_url(re.compile("epochs=90"))
     page.locator(".st-key-train-start button").click()
     expect(page.get_by_text(re.compile(r"Epoch [\d.]+ of 90"))).to_be_visible()
 
@@ -51,6 +51,19 @@ def points(page: Page) -> int:
     line = page.locator(".st-key-curves svg .mark-line path").first
     line.wait_for()
     return line.get_attribute("d").count("L")
+
+
+def test_a_reload_shows_the_form_as_it_was(page, server):
+    page.goto(f"{server.url}/train?network=cnn&conv_layers=16x5,8x3&dense_units=32")
+    total = page.locator("[data-testid=stMetricValue]")
+    expect(total).to_have_count(1)
+    was = total.inner_text()
+    page.get_by_role("slider", name="Convolutional layers").press("ArrowLeft")
+    expect(total).not_to_have_text(was)
+    expect(page).to_have_url(re.compile("conv_layers=16x5&"))
+    changed = total.inner_text()
+    page.reload()
+    expect(total).to_have_text(changed)
 
 
 def test_a_training_is_watched_left_reloaded_stopped_and_drawn_for(page, server):

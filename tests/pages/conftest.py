@@ -5,6 +5,7 @@ import json
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import streamlit as st
@@ -38,6 +39,11 @@ def told(app: AppTest, component: str) -> dict[str, Any]:
         one.proto.json for one in app.get("bidi_component") if one.proto.component_name == component
     ]
     return json.loads(found)
+
+
+def address(app: AppTest) -> dict[str, str]:
+    """What the browser's address is to say."""
+    return dict(parse_qsl(told(app, "address")["search"].removeprefix("?"), strict_parsing=True))
 
 
 def true_digit(app: AppTest) -> Selectbox:

@@ -14,7 +14,7 @@ from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts.lessons import frame, ready_made
 from pages.parts.page import LESSONS
-from tests.pages.conftest import APP, TINY, true_digit
+from tests.pages.conftest import APP, TINY, address, true_digit
 
 LABELS = dataset.load().test.labels
 
@@ -317,6 +317,51 @@ def test_a_ready_made_lesson_opens_with_its_question_and_no_warning(name):
     ]
     expected = [f"lesson={other}" for other in names[names.index(name) + 1 :][:1]]
     assert [query.split("&")[0] for query in following] == expected
+
+
+def test_back_leads_to_the_lesson_as_it_was_left_with_its_vote_and_its_digit():
+    app = opened("slide", lesson="slide", **ready_made.LESSONS["slide"].query)
+    app.segmented_control(key="lesson-vote-slide").set_value("The DNN").run()
+    app.button(key="lesson-show").click().run()
+    app.toggle(key="slide-prepared").set_value(True).run()
+    app.button(key="lesson-example").click().run()
+    index, left = app.session_state["board"].index, address(app)
+    app.switch_page("pages/breaking.py")
+    app.query_params.clear()
+    app.query_params.update(ready_made.query("noise"))
+    app.run()
+    app.button(key="lesson-show").click().run()
+    assert app.session_state["board"].index != index
+    app.switch_page("pages/slide.py")
+    app.query_params.clear()
+    app.query_params.update(left)
+    app.run()
+    assert not app.exception and app.header  # not the question alone
+    assert any("The class says: **The DNN**" in text.value for text in app.markdown)
+    assert app.toggle(key="slide-prepared").value is True
+    assert app.session_state["board"].index == index
+
+
+def test_a_reload_opens_a_lesson_with_its_digit_and_its_settings():
+    app = opened("breaking")
+    app.segmented_control(key="breaking-distortion").set_value("blur").run()
+    app.button(key="lesson-example").click().run()
+    again = opened("breaking", **address(app))
+    assert again.segmented_control(key="breaking-distortion").value == "blur"
+    assert again.session_state["board"].index == app.session_state["board"].index
+    assert not again.warning
+
+
+def test_what_the_browser_still_tells_of_an_older_address_changes_nothing_back():
+    app = opened("slide")
+    older = address(app)
+    app.button(key="lesson-example").click().run()
+    app.toggle(key="slide-prepared").set_value(True).run()
+    index = app.session_state["board"].index
+    app.query_params.update(older)
+    app.run()
+    assert not app.exception and app.toggle(key="slide-prepared").value is True
+    assert app.session_state["board"].index == index
 
 
 def test_a_lesson_begins_with_its_question_again_and_its_link_keeps_it():

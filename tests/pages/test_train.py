@@ -27,7 +27,7 @@ from mnist_models.training.progress import Curve, Progress
 from pages.parts import resources, visitors
 from pages.parts.charts import palette
 from tests.conftest import racers
-from tests.pages.conftest import APP, TINY
+from tests.pages.conftest import APP, TINY, address
 
 # Of the files of a run, in the order of the menu.
 KINDS = (
@@ -582,10 +582,41 @@ def test_a_link_moves_the_sliders_and_stays_until_they_are_moved():
     assert not app.exception and not complaints(app)
     assert total(app) == "91,860"
     assert app.slider(key="dnn.epochs").value == 7
-    assert app.query_params["epochs"] == "7"
+    kept = address(app)
+    assert (kept["network"], kept["hidden_units"], kept["epochs"]) == ("dnn", "100,80,50", "7")
     app.slider(key="dnn.epochs").set_value(8).run()
-    assert "epochs" not in app.query_params and "network" not in app.query_params
-    assert app.slider(key="dnn.epochs").value == 8
+    assert not app.exception and app.slider(key="dnn.epochs").value == 8
+    kept = address(app)
+    assert (kept["hidden_units"], kept["epochs"]) == ("100,80,50", "8")
+
+
+def test_a_reload_shows_the_form_as_it_was():
+    app = page().run()
+    app.slider(key="cnn.epochs").set_value(11).run()
+    again = page()
+    again.query_params.update(address(app))
+    again.run()
+    assert not again.exception and again.slider(key="cnn.epochs").value == 11
+
+
+def test_what_the_browser_still_tells_of_an_older_address_moves_nothing_back():
+    app = page().run()
+    app.slider(key="cnn.epochs").set_value(9).run()
+    older = address(app)
+    app.slider(key="cnn.epochs").set_value(11).run()
+    app.query_params.update(older)
+    app.run()
+    assert not app.exception and app.slider(key="cnn.epochs").value == 11
+
+
+def test_a_link_is_followed_again_by_who_comes_by_it_again():
+    app = linked(network="dnn", epochs="7")
+    app.slider(key="dnn.epochs").set_value(8).run()
+    app.switch_page("app.py").run()
+    app.switch_page("pages/train.py")
+    app.query_params.update({"network": "dnn", "epochs": "7"})
+    app.run()
+    assert not app.exception and app.slider(key="dnn.epochs").value == 7
 
 
 def test_a_link_to_a_race_moves_everything():

@@ -33,6 +33,8 @@ NO_READING, WAITING = "–", "Waiting for a digit."
 HIDE, LARGE = "hide", "large"
 MOST_NAMED = 12
 DIGIT = ("digit", "ink", "strokes", "label")
+# In the session: the page, and what its address said when it was opened.
+OPENED = "lesson-link"
 
 
 class Setting(NamedTuple):
@@ -64,15 +66,18 @@ def begin(script: str, settings: Settings) -> bool:
         Whether this is the first time since the visitor came that the lesson itself is drawn.
     """
     query = {name: text for name, text in st.query_params.items() if name not in (HIDE, LARGE)}
-    is_news = (script, query) != st.session_state.get("lesson-link")
+    # Where Back leads, and what the browser tells where it was opened with no query.
+    is_own = addresses.is_kept(script, st.query_params.to_dict())
+    is_news = not is_own and (script, query) != st.session_state.get(OPENED)
     if is_news and st.query_params.get(LARGE) == "1":
         large_type.switch_on()
     has_come = page.begin(script, navigation=not is_presented())
     if is_news:
         ready_made.hide(query.get(ready_made.NAME))
+    st.session_state[OPENED] = script, query
     if is_news or has_come:
-        st.session_state["lesson-link"] = script, query
-        problems = _follow(query, settings)
+        # The session has the settings of each lesson; the models are the same for all of them.
+        problems = _follow(_of_models(query) if is_own else query, settings)
         # Visitors who go back to a lesson from the Draw page bring what they have drawn there.
         has_drawn = canvas.board().preparation is not None and canvas.board().label is None
         if is_news or not has_drawn:
@@ -129,6 +134,11 @@ def _follow(query: Mapping[str, str], settings: Settings) -> list[str]:
                 f"This page has no {name[:40]!r}; it has {', '.join(['digit', *NETWORKS, *keys])}."
             )
     return problems
+
+
+def _of_models(query: Mapping[str, str]) -> dict[str, str]:
+    """What a link says of the models."""
+    return {name: query[name] for name in (selection.ADDRESS, *NETWORKS) if name in query}
 
 
 def _allowed(options: Sequence[str]) -> str:
@@ -243,18 +253,37 @@ def set_stage(notice: str) -> Stage:
 
 
 def choose_models() -> dict[str, Run]:
-    """The two models, by kind, chosen among the controls; those that the visitor has chosen go into
-    the address, so that a reload keeps them."""
-    runs = selection.choose("same", fixed=is_presented())
-    script, query = st.session_state["lesson-link"]
-    chosen = selection.in_address()
-    if chosen and {name: query.get(name) for name in chosen} != chosen:
-        kept = {name: query[name] for name in query if name not in (selection.ADDRESS, *NETWORKS)}
-        # It is no news: the visitor is here already.
-        st.session_state["lesson-link"] = script, kept | chosen
-        hidden = {name: st.query_params[name] for name in (HIDE, LARGE) if name in st.query_params}
-        st.query_params.from_dict(kept | chosen | hidden)
-    return runs
+    """The two models, by kind, chosen among the controls."""
+    return selection.choose("same", fixed=is_presented())
+
+
+def keep_address(script: str, settings: Settings, values: Mapping[str, Any]) -> None:
+    """Has the browser's address say how the lesson is now; to be called where a page changes most
+    often.
+
+    Args:
+        script: The page.
+        settings: What a link can set on this page.
+        values: What is set now, of all that matters now, by the keys of the settings.
+    """
+    _, opened = st.session_state[OPENED]
+    board = canvas.board()
+    query = {links.VERSION_NAME: str(links.VERSION)}
+    if board.index is not None:
+        query["digit"] = str(board.index)
+    elif board.origin == BROUGHT:
+        query |= {name: opened[name] for name in DIGIT if name in opened}
+    # A drawing of the visitor's own would be too long for an address: their device remembers it.
+    query |= selection.in_address() or _of_models(opened)
+    if opened.get(ready_made.NAME) in ready_made.LESSONS:
+        query[ready_made.NAME] = opened[ready_made.NAME]
+    query |= _settings_query(settings, values)
+    shown = {name: st.query_params[name] for name in (HIDE, LARGE) if name in st.query_params}
+    addresses.keep(script, query | shown)
+
+
+def _settings_query(settings: Settings, values: Mapping[str, Any]) -> dict[str, str]:
+    return {settings[key].name: links.to_text(value) for key, value in values.items()}
 
 
 def line_of_controls() -> DeltaGenerator:
@@ -315,8 +344,8 @@ def draw_one() -> None:
     """A button that leads to an empty canvas, from where a link leads back here."""
     if st.button("Draw one", icon=":material/draw:", key="lesson-draw"):
         canvas.board().clear()
-        script, query = st.session_state["lesson-link"]
-        page.remember_way_back(script, query)
+        script, query = st.session_state[OPENED]
+        page.remember_way_back(script, addresses.kept(script) or query)
         st.switch_page("app.py")
 
 
@@ -362,7 +391,7 @@ def present(script: str, stage: Stage, settings: Settings, values: Mapping[str, 
     query |= {network: run.id for network, run in stage.runs.items()}
     if (name := st.query_params.get(ready_made.NAME)) in ready_made.LESSONS:
         query[ready_made.NAME] = name
-    query |= {settings[key].name: links.to_text(value) for key, value in values.items()}
+    query |= _settings_query(settings, values)
     if is_presented():
         stage.controls.page_link(
             script, label="Show controls", icon=":material/tune:", query_params=query

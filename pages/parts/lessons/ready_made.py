@@ -17,7 +17,6 @@ SAME_TRAINING = {selection.ADDRESS: "same"}
 # What a class can vote for.
 VOTES = ("The DNN", "The CNN", "Neither", "Don't know")
 # In the session: whether the class has voted and wants to see.
-SHOWN = "lesson-shown"
 
 
 class ReadyMade(NamedTuple):
@@ -125,7 +124,7 @@ LESSONS = {
 
 def hide(name: str | None) -> None:
     """Lets a lesson begin with its question again."""
-    st.session_state.pop(SHOWN, None)
+    st.session_state.pop(_shown_key(name), None)
     st.session_state.pop(_vote_key(name), None)
 
 
@@ -134,7 +133,7 @@ def introduce(name: str) -> None:
     class wants to see, it draws nothing else, and ends the run of the page."""
     if name not in LESSONS:
         return
-    one, is_shown = LESSONS[name], st.session_state.get(SHOWN, False)
+    one, is_shown = LESSONS[name], st.session_state.get(_shown_key(name), False)
     if is_shown:
         vote = st.session_state.get(_vote_key(name))
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
@@ -154,7 +153,7 @@ def introduce(name: str) -> None:
             icon=":material/visibility:",
             type="primary",
             key="lesson-show",
-            on_click=lambda: st.session_state.update({SHOWN: True}),
+            on_click=lambda: st.session_state.update({_shown_key(name): True}),
         )
     resources.prepare()
     st.stop()
@@ -162,6 +161,10 @@ def introduce(name: str) -> None:
 
 def _vote_key(name: str | None) -> str:
     return f"lesson-vote-{name}"
+
+
+def _shown_key(name: str | None) -> str:
+    return f"lesson-shown-{name}"
 
 
 def _link_to_next(name: str) -> None:

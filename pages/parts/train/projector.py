@@ -9,11 +9,12 @@ from pages.parts.lessons import frame
 WAS_LARGE = "large-before-alone"
 
 
-def begin(script: str) -> bool:
+def begin(script: str) -> tuple[bool, bool]:
     """Sets the page up, see page.begin.
 
     Returns:
-        Whether the address asks for a run alone.
+        Whether the address asks for a run alone, and whether the visitor has just come from
+        elsewhere.
     """
     is_alone = frame.is_presented()
     if is_alone and WAS_LARGE not in st.session_state:
@@ -21,8 +22,7 @@ def begin(script: str) -> bool:
         large_type.switch(True)
     elif not is_alone and WAS_LARGE in st.session_state:  # also by the browser's Back
         large_type.switch(st.session_state.pop(WAS_LARGE))
-    page.begin(script, navigation=not is_alone)
-    return is_alone
+    return is_alone, page.begin(script, navigation=not is_alone)
 
 
 def enter(run_id: str) -> None:

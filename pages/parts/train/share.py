@@ -23,23 +23,31 @@ from pages.parts import addresses, imported, page, resources, selection, uploads
 from pages.parts.charts import learning_curves, pictures
 from pages.parts.train import class_digits, form
 
-# In the session: the settings of the link that was followed last, or none.
-TAKEN = "link-taken"
+SCRIPT = "pages/train.py"
+# In the session: the settings of the link that was followed last; what is wrong with it, if it
+# cannot be used; and what the form has shown since.
+TAKEN, PROBLEM, SHOWN = "link-taken", "link-problem", "link-shown"
 IMPORT = "Import a run or a model"
 # How the files end that can be imported.
 SAVED = ["zip", "keras", "h5", "hdf5", "onnx", "tflite", "pt", "pth"]
 
 
-def follow_link() -> None:
+def follow_link(has_come: bool) -> None:
     """Moves the form to the settings in the page's address, once, or says what is wrong with the
-    link."""
+    link.
+
+    Args:
+        has_come: Whether the visitor has just come from elsewhere.
+    """
     query = {name: text for name, text in st.query_params.items() if name not in links.NOT_OURS}
     if not (links.is_link(query) or links.is_race(query)):
         query = {}
-    if query != st.session_state.get(TAKEN, {}):
-        st.session_state[TAKEN], st.session_state["link-shown"] = query, None
-        st.session_state["link-problem"] = _follow(query) if query else None
-    if problem := st.session_state.get("link-problem"):
+    is_news = has_come or query != st.session_state.get(TAKEN)
+    if query and is_news and not addresses.is_kept(SCRIPT, st.query_params.to_dict()):
+        st.session_state[TAKEN] = query
+        st.session_state[PROBLEM] = _follow(query)
+        st.session_state.pop(SHOWN, None)
+    if problem := st.session_state.get(PROBLEM):
         st.warning(
             "This link cannot be used as it is, so the settings were not changed. "
             f"{page.plain(problem)}"
@@ -69,23 +77,16 @@ def _follow(query: Mapping[str, str]) -> str | None:
     return None
 
 
-def keep_address_true(chosen: form.Form) -> None:
-    """Removes the settings of a link from the address once the form shows others, so that the
-    address is always true."""
-    taken = st.session_state.get(TAKEN)
-    if not taken:
-        return
+def keep_address(chosen: form.Form) -> None:
+    """Has the browser's address say what the form shows, and forgets what is wrong with a link once
+    it shows something else."""
     shown = _query(chosen) if chosen.entrants else {}
-    if st.session_state["link-shown"] is None:
-        st.session_state["link-shown"] = shown
-    if shown != st.session_state["link-shown"]:
-        st.session_state[TAKEN] = {}
-        # At once: each change is a step of the browser's history.
-        st.query_params.from_dict(
-            {name: text for name, text in st.query_params.items() if name not in taken}
-        )
-        if st.session_state.pop("link-problem", None):
-            st.rerun()  # the sentence about it stands outside of this part of the page
+    if shown:
+        others = {name: st.query_params[name] for name in links.NOT_OURS if name in st.query_params}
+        addresses.keep(SCRIPT, shown | others)
+    if st.session_state.get(PROBLEM) and shown != st.session_state.setdefault(SHOWN, shown):
+        del st.session_state[PROBLEM]
+        st.rerun()  # it stands outside of this part of the page
 
 
 def _query(chosen: form.Form) -> dict[str, str]:
@@ -101,7 +102,7 @@ def settings(chosen: form.Form) -> None:
     """A link to the chosen settings, and the code."""
     with st.container(horizontal=True), st.popover("Share", icon=":material/share:"):
         st.markdown("This link opens the Train page with exactly these settings:")
-        address = addresses.of_page("pages/train.py", _query(chosen))
+        address = addresses.of_page(SCRIPT, _query(chosen))
         st.code(address, language=None, wrap_lines=True)
         learning = chosen.learning
         if learning and learning.file_start:
@@ -167,7 +168,7 @@ def export(run: Run, suffix: str) -> None:
             _download("MNIST (mnist.npz, 11 MB)", "mnist.npz", resources.mnist_for_keras, suffix)
             _class_digits(run, suffix)
         st.markdown("A link to its settings:")
-        address = addresses.of_page("pages/train.py", run.query)
+        address = addresses.of_page(SCRIPT, run.query)
         st.code(address, language=None, wrap_lines=True)
         _code(run.hyperparameters, run.class_share, fine_tuned=run.is_fine_tuned)
 
