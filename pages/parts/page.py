@@ -11,6 +11,7 @@ import streamlit as st
 
 from mnist_models.errors import UnavailableError
 from pages.parts import large_type, resources
+from pages.parts.components import component
 
 # The first digit of the test set. (An icon named by Streamlit would be fetched from the internet.)
 ICON = Path(__file__).with_name("icon.png")
@@ -118,13 +119,14 @@ def begin(script: str, *, navigation: bool = True) -> bool:
         page_icon=ICON,
         layout="wide",
     )
-    if navigation:
-        with st.container(
-            horizontal=True, vertical_alignment="center", gap="xxsmall", key="navigation"
-        ):
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="xxsmall", key="navigation"
+    ):
+        if navigation:
             _links(PAGES, script)
             with st.popover("Lessons", icon=":material/school:", type="tertiary"):
                 _links(FOR_CLASS | LESSONS, script)
+        component("tap")(key="tap")
     if problem := resources.tensorflow().problem:
         st.error(plain(problem))
     has_come = st.session_state.get("page") != script

@@ -102,6 +102,22 @@ def test_the_digit_is_dragged_with_a_finger_and_the_page_stays(phone, server):
     assert chart.bounding_box() == box
 
 
+def test_a_tap_on_a_chart_says_what_pointing_does(phone, server):
+    phone.goto(f"{server.url}/slide?digit=109")
+    charts = phone.locator("[data-testid=stVegaLiteChart]")
+    expect(charts).to_have_count(3)
+    chart = charts.nth(1)
+    chart.scroll_into_view_if_needed()
+    cells = chart.locator("svg .mark-rect path")
+    expect(cells.first).to_be_visible()
+    said = phone.locator("#vg-tooltip-element")
+    cells.nth(220).tap()
+    expect(said).to_contain_text("DNN")
+    expect(said).to_contain_text("horizontal shift (px)")
+    phone.get_by_text("Positions where the DNN recognises").tap()
+    expect(said).not_to_have_class(re.compile("visible"))
+
+
 def open_ready_made(page, server, number: int, title: str) -> None:
     """From the home page, as a teacher does."""
     open_draw(page, server.url)

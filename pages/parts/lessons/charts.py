@@ -718,7 +718,8 @@ def _attributions(most: float, value_title: str, detail_title: str) -> dict[str,
             tooltip=[
                 alt.Tooltip("row:Q"),
                 alt.Tooltip("column:Q"),
-                alt.Tooltip("value:Q", title=value_title, format="+.2f"),
+                # The legend says of what; a longer title is cut off on a phone.
+                alt.Tooltip("value:Q", title="powers of ten", format="+.2f"),
                 alt.Tooltip("detail:N", title=detail_title),
             ],
         )
