@@ -143,8 +143,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="keep a run from a file, or find out what somebody's saved network wants and can do",
         description="Keep what `export` or the app wrote to a file; its test accuracy is measured "
         "again. Any other saved MNIST network (.keras, .h5, .onnx, .tflite, .pt, a zip of a "
-        "SavedModel or of TensorFlow.js) is measured: what it wants to be fed, how well it reads, "
-        "how sure it may be; then it is kept like a run. Nothing in a file is executed.",
+        "SavedModel or of TensorFlow.js) is measured: what it wants to be fed, its test "
+        "accuracy, its calibration; then it is kept like a run. Nothing in a file is executed.",
     )
     bring.set_defaults(command=commands.import_files)
     bring.add_argument(

@@ -76,18 +76,18 @@ def output(diagnosis: Diagnosis) -> str:
 
 
 def how_good(quality: Quality) -> str:
-    """Test accuracy, and how sure it is against how sure it should be."""
-    sure = float(quality.predictions.confidences.astype(float).mean())
+    """Test accuracy, and how well it is calibrated."""
+    confidence = float(quality.predictions.confidences.astype(float).mean())
     right = quality.test_accuracy
     text = (
         f"Test accuracy {right:.2%} of MNIST's 10,000 test images. On average it gives its answer "
-        f"a probability of {sure:.1%}"
+        f"a probability of {confidence:.1%}"
     )
-    if abs(sure - right) < FAIR:
+    if abs(confidence - right) < FAIR:
         return f"{text}, about as often as it is right."
     return (
         f"{text} and is right in {right:.1%}: it is "
-        f"{'surer than it should be' if sure > right else 'less sure than it could be'} "
+        f"{'overconfident' if confidence > right else 'underconfident'} "
         f"(temperature {quality.temperature:.2f}, expected calibration error "
         f"{quality.calibration_error:.1%})."
     )
