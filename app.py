@@ -16,6 +16,7 @@ from mnist_models.models.reader import Prediction
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts import (
+    addresses,
     canvas,
     example,
     imported,
@@ -30,6 +31,7 @@ from pages.parts import (
 from pages.parts.lessons import ready_made
 from pages.parts.live import reading
 
+SCRIPT = "app.py"
 PICTURE_MB = 20
 # A browser needs this long to show two digits, and twice as long if everything else arrives at the
 # same time.
@@ -39,16 +41,16 @@ DIGITS_FIRST_S = 0.05
 @page.guarded
 def main() -> None:
     """The page."""
-    if page.begin("app.py"):
+    has_come = page.begin(SCRIPT)
+    if has_come:
         st.session_state["picture_problem"] = None
         canvas.board().send(canvas.board().drawing)
     st.header("Draw a digit. Two networks try to read it.")
     page.link_back()
     todays_lesson()
-    selection.follow_address()
+    selection.follow_address(SCRIPT, has_come)
     with st.container(horizontal=True, vertical_alignment="center", key="models"):
         runs = selection.choose("best")
-    selection.keep_in_address()
     left, *right = st.columns([1.25, 1, 1], gap="medium")
     cards = {
         network: column.container(border=True)
@@ -84,6 +86,7 @@ def main() -> None:
         "pages/lessons.py", label="Ready-made lessons for a class", icon=":material/school:"
     )
     canvas.watch_pen()
+    addresses.keep(SCRIPT, selection.in_address())
     reading.follow(runs)
     resources.prepare()
 

@@ -12,7 +12,7 @@ export default function ({ data }) {
     changed = performance.now()
     // By now it may be another page's.
     if (location.pathname.split("/").at(-1) !== data.page || location.search === data.search) return
-    history.replaceState(history.state, "", data.search + location.hash)
+    history.replaceState(history.state, "", location.pathname + data.search + location.hash)
   }
   clearTimeout(waiting)
   waiting = setTimeout(change, changed + PAUSE_MS - performance.now())

@@ -30,8 +30,8 @@ def keep(script: str, query: dict[str, str]) -> None:
     component("address")(
         key="address",
         data={
-            "page": Path(script).stem,
-            "search": links.to_url("", query),
+            "page": _path(script),
+            "search": links.to_url("", query) if query else "",
             # Another one has come since, by the page itself or by Back.
             "told": st.query_params.to_dict(),
         },
@@ -58,8 +58,12 @@ def of_page(script: str, query: Mapping[str, str]) -> str:
         query: What its address says.
     """
     opened, _, _ = (st.context.url or "").partition("?")
-    url = f"{opened.rpartition('/')[0]}/{Path(script).stem}" if "/" in opened else ""
+    url = f"{opened.rpartition('/')[0]}/{_path(script)}" if "/" in opened else ""
     return links.to_url(class_address.for_class(url) or url, query)
+
+
+def _path(script: str) -> str:
+    return "" if script == "app.py" else Path(script).stem
 
 
 def show(address: str, what: str, *, is_seen: bool = True) -> None:

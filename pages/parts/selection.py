@@ -11,7 +11,7 @@ import streamlit as st
 from mnist_models.runs import pretrained
 from mnist_models.runs.tables import Run, StoreError
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import page, resources
+from pages.parts import addresses, page, resources
 
 
 class Pair(NamedTuple):
@@ -51,7 +51,9 @@ ADDRESS = "pair"
 AWAITED = "reads-next"
 # Whether this visitor has chosen models; else each page has a pair that it begins with.
 CHOSEN = "reads-chosen"
-SWITCH, IN_ADDRESS = "pair", "pair-in-address"
+SWITCH = "pair"
+# In the session: what the address said of the models, and what is wrong with it.
+FOLLOWED, PROBLEMS = "models-followed", "models-problems"
 
 
 def _key(network: str) -> str:
@@ -161,19 +163,58 @@ def select_pair(name: str | None) -> None:
             select(resources.store().run(run_id))
 
 
-def follow_address() -> None:
-    """Selects the pair that the address names; what is wrong with it is said on the page."""
-    asked = st.query_params.get(ADDRESS)
-    if asked in PAIRS:
-        if asked != st.session_state.get(IN_ADDRESS):
-            select_pair(asked)
-    elif asked is not None:
-        st.warning(page.plain(no_pair(asked)))
+def of_address(query: Mapping[str, str]) -> dict[str, str]:
+    """What an address says of the models."""
+    return {name: query[name] for name in (ADDRESS, *NETWORKS) if name in query}
 
 
-def no_pair(name: str) -> str:
-    """That there is no pair of this name, a sentence."""
-    return f"There is no pair {name[:40]!r}; there are {' and '.join(PAIRS)}."
+def follow(query: Mapping[str, str]) -> list[str]:
+    """Selects the pair, or the models, that an address names.
+
+    Args:
+        query: What it says of the models, see `of_address`.
+
+    Returns:
+        What is wrong with it, a sentence each.
+    """
+    problems = []
+    for name, text in query.items():
+        if name in NETWORKS:
+            problems += _follow_run(name, text)
+        elif text in PAIRS:
+            select_pair(text)
+        else:
+            problems.append(f"There is no pair {text[:40]!r}; there are {' and '.join(PAIRS)}.")
+    return problems
+
+
+def _follow_run(network: str, run_id: str) -> list[str]:
+    try:
+        run = resources.store().run(run_id)
+    except StoreError as error:
+        return [str(error)]
+    if run.network != network or not run.readable:
+        return [
+            f"{run.label} is not a trained {NETWORKS[network].title}; choose another one below."
+        ]
+    select(run)
+    return []
+
+
+def follow_address(script: str, has_come: bool) -> None:
+    """Selects what the page's address names, once; what is wrong with it is said on the page.
+
+    Args:
+        script: The page.
+        has_come: Whether the visitor has just come from elsewhere.
+    """
+    if addresses.is_kept(script, st.query_params.to_dict()):
+        return
+    query = of_address(st.query_params)
+    if has_come or query != st.session_state.get(FOLLOWED):
+        st.session_state[FOLLOWED], st.session_state[PROBLEMS] = query, follow(query)
+    for problem in st.session_state[PROBLEMS]:
+        st.warning(page.plain(problem))
 
 
 def in_address() -> dict[str, str]:
@@ -184,15 +225,6 @@ def in_address() -> dict[str, str]:
     if pair := selected_pair():
         return {ADDRESS: pair}
     return dict(zip(NETWORKS, selected_ids(), strict=True))
-
-
-def keep_in_address() -> None:
-    """Keeps the pair that the visitor has chosen in the address, so that a reload keeps it."""
-    st.session_state[IN_ADDRESS] = selected_pair() if st.session_state.get(CHOSEN) else None
-    if name := st.session_state[IN_ADDRESS]:
-        st.query_params[ADDRESS] = name
-    else:
-        st.query_params.pop(ADDRESS, None)
 
 
 def available(network: str, *, warn: bool = False) -> dict[str, Run]:

@@ -313,7 +313,7 @@ def test_lessons_that_ask_for_readings_have_them(runs, name, values):
         (
             "reasons",
             {"reasons-view": "mattered", "reasons-way": "gradients"},
-            "Effect of the ink on the CNN's odds of",
+            "On blank paper, the CNN's odds of",
         ),
         ("reasons", {"reasons-view": "change", "reasons-change": "pixels"}, "CNN prediction,"),
         ("reasons", {"reasons-view": "nearest"}, "**CNN**: "),

@@ -23,7 +23,7 @@ def selected(app: AppTest) -> list[str]:
 def test_draw_begins_with_the_best_and_a_lesson_with_the_same_training_until_one_is_chosen():
     app = opened()
     assert selected(app) == BEST and app.segmented_control(key="pair").value == "best"
-    assert "pair" not in app.query_params
+    assert address(app) == {}
     app.switch_page("pages/slide.py").run()
     assert selected(app) == SAME and app.segmented_control(key="pair").value == "same"
     app.switch_page("app.py").run()
@@ -31,8 +31,7 @@ def test_draw_begins_with_the_best_and_a_lesson_with_the_same_training_until_one
     app.segmented_control(key="pair").set_value("same").run()
     assert selected(app) == SAME
     # It is remembered, on every page and in the address.
-    assert app.query_params["pair"] == "same"
-    app.query_params.clear()  # as a link to a page does
+    assert address(app) == {"pair": "same"}
     app.switch_page("pages/slide.py").run()
     assert selected(app) == SAME
     app.segmented_control(key="pair").set_value("best").run()
@@ -46,7 +45,7 @@ def test_an_address_names_the_pair_and_a_wrong_one_gets_a_sentence():
     assert selected(app) == SAME
     assert any("Both saw the same 55,000 images" in text.value for text in app.caption)
     app.segmented_control(key="pair").set_value("best").run()
-    assert selected(app) == BEST and app.query_params["pair"] == "best"
+    assert selected(app) == BEST and address(app) == {"pair": "best"}
     for page in ("app.py", "pages/slide.py"):
         app = opened(page, pair="worst")
         assert selected(app) == (BEST if page == "app.py" else SAME)
@@ -58,7 +57,10 @@ def test_a_model_of_ones_own_is_in_neither_pair(finished_run):
     app = opened(pair="same")
     app.selectbox(key="reads-dnn").select(finished_run.id).run()
     assert selected(app) == [finished_run.id, SAME[1]]
-    assert app.segmented_control(key="pair").value is None and "pair" not in app.query_params
+    assert app.segmented_control(key="pair").value is None
+    assert address(app) == {"dnn": finished_run.id, "cnn": SAME[1]}
+    assert selected(opened(**address(app))) == [finished_run.id, SAME[1]]  # as a reload does
+    app.query_params.clear()  # as a link to a page does
     app.switch_page("pages/slide.py").run()
     assert selected(app) == [finished_run.id, SAME[1]]
 

@@ -15,7 +15,7 @@ from mnist_models.data.dataset import CLASS_COUNT, IMAGE_SIZE_PX
 from mnist_models.data.preprocessing import prepare_ink
 from mnist_models.data.probabilities import answer, in_words
 from mnist_models.runs import pretrained
-from mnist_models.runs.tables import Run, StoreError
+from mnist_models.runs.tables import Run
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS, HyperparametersError
 from pages.parts import addresses, canvas, large_type, memory, page, resources, selection
@@ -77,7 +77,7 @@ def begin(script: str, settings: Settings) -> bool:
     st.session_state[OPENED] = script, query
     if is_news or has_come:
         # The session has the settings of each lesson; the models are the same for all of them.
-        problems = _follow(_of_models(query) if is_own else query, settings)
+        problems = _follow(selection.of_address(query) if is_own else query, settings)
         # Visitors who go back to a lesson from the Draw page bring what they have drawn there.
         has_drawn = canvas.board().preparation is not None and canvas.board().label is None
         if is_news or not has_drawn:
@@ -107,15 +107,10 @@ def _follow(query: Mapping[str, str], settings: Settings) -> list[str]:
     keys = {setting.name: key for key, setting in settings.items()}
     problems = []
     for name, text in query.items():
-        if name in NETWORKS:
-            problems += _choose_network(name, text)
+        if name in (selection.ADDRESS, *NETWORKS):
+            problems += selection.follow({name: text})
         elif name in (*DIGIT, links.VERSION_NAME):
             continue
-        elif name == selection.ADDRESS:
-            if text in selection.PAIRS:
-                selection.select_pair(text)
-            else:
-                problems.append(selection.no_pair(text))
         elif name in keys:
             options = {links.to_text(option): option for option in settings[keys[name]].allowed}
             if text in options:
@@ -136,11 +131,6 @@ def _follow(query: Mapping[str, str], settings: Settings) -> list[str]:
     return problems
 
 
-def _of_models(query: Mapping[str, str]) -> dict[str, str]:
-    """What a link says of the models."""
-    return {name: query[name] for name in (selection.ADDRESS, *NETWORKS) if name in query}
-
-
 def _allowed(options: Sequence[str]) -> str:
     """All of a few options, the ends of many."""
     return (
@@ -148,19 +138,6 @@ def _allowed(options: Sequence[str]) -> str:
         if len(options) <= MOST_NAMED
         else f"one of {options[0]}, {options[1]} … {options[-1]}"
     )
-
-
-def _choose_network(network: str, run_id: str) -> list[str]:
-    try:
-        run = resources.store().run(run_id)
-    except StoreError as error:
-        return [str(error)]
-    if run.network != network or not run.readable:
-        return [
-            f"{run.label} is not a trained {NETWORKS[network].title}; choose another one below."
-        ]
-    selection.select(run)
-    return []
 
 
 def _show_digit(query: Mapping[str, str]) -> list[str]:
@@ -274,7 +251,7 @@ def keep_address(script: str, settings: Settings, values: Mapping[str, Any]) -> 
     elif board.origin == BROUGHT:
         query |= {name: opened[name] for name in DIGIT if name in opened}
     # A drawing of the visitor's own would be too long for an address: their device remembers it.
-    query |= selection.in_address() or _of_models(opened)
+    query |= selection.in_address() or selection.of_address(opened)
     if opened.get(ready_made.NAME) in ready_made.LESSONS:
         query[ready_made.NAME] = opened[ready_made.NAME]
     query |= _settings_query(settings, values)
