@@ -44,6 +44,7 @@ def main() -> None:
     has_come = page.begin(SCRIPT)
     if has_come:
         st.session_state["picture_problem"] = None
+        canvas.take_back()
         canvas.board().send(canvas.board().drawing)
     st.header("Draw a digit. Two networks try to read it.")
     page.link_back()
@@ -96,7 +97,7 @@ def todays_lesson() -> None:
     with suppress(UnavailableError):  # without a store there is none
         name = resources.classes().announced()
         if name in ready_made.LESSONS:
-            ready_made.link(name, f"Today's lesson: {ready_made.LESSONS[name].title}")
+            ready_made.link(name, f"Today's lesson: {ready_made.LESSONS[name].short_title}")
 
 
 @st.fragment
@@ -231,8 +232,6 @@ def _uploaded() -> None:
         if is_page(ink):
             ink = ink_of_digits(open_picture(io.BytesIO(content), PAGE_SIZE_PX))
     except PictureError as error:
-        # What was read before is no reading of this file.
-        canvas.board().forget_reading()
         st.session_state["picture_problem"] = f"{file.name}: {error}"
     else:
         canvas.board().show(prepare_found(ink), f"From {file.name}. You can draw on top of it.")

@@ -30,6 +30,8 @@ DIGIT_PX = 200
 # MNIST's strokes are about 2 of 20 pixels wide.
 BRUSH_PX = 20
 PAPER, INK = "#ffffff", "#000000"
+# In the session: what all pages show, and the visitor's own drawing while a lesson shows another.
+BOARD, OWN = "board", "own-board"
 # On a window up to this width, the canvas is as wide as the window but for its margins.
 PHONE_PX = 480
 
@@ -52,6 +54,7 @@ class Board:
         index: The index of the test image, if it is one.
         is_new: Whether nothing has been drawn or chosen in this session yet; a digit may be shown
             for the time being.
+        is_lent: Whether it shows a lesson's digit, in the place of the visitor's own drawing.
     """
 
     drawing: dict[str, Any] = field(default_factory=lambda: {"objects": []})
@@ -65,6 +68,7 @@ class Board:
     told: int | None = None
     index: int | None = None
     is_new: bool = True
+    is_lent: bool = False
 
     @property
     def known(self) -> int | None:
@@ -83,11 +87,6 @@ class Board:
         if len(self.drawing["objects"]) == 1:
             self.origin = ""  # nothing is left of an image from elsewhere
         self.send({"objects": self.drawing["objects"][:-1]})
-
-    def forget_reading(self) -> None:
-        """Takes back what the models read, until something is drawn; the drawing stays."""
-        self.preparation, self.exact = None, True
-        self._identify(None, None)
 
     def clear(self) -> None:
         """Makes the canvas blank."""
@@ -137,13 +136,13 @@ class Board:
 
     def _identify(self, label: int | None, index: int | None) -> None:
         """Notes which digit is on the canvas now, as far as that is known."""
-        self.is_new = False
+        self.is_new = self.is_lent = False
         self.label, self.index, self.told = label, index, None
 
 
 def board() -> Board:
     """This visitor's drawing board."""
-    return st.session_state.setdefault("board", Board())
+    return st.session_state.setdefault(BOARD, Board())
 
 
 def show_test_digit(index: int) -> None:
@@ -161,6 +160,26 @@ def show_for_now(show: Callable[[], None]) -> None:
     """Shows a digit, by one of these functions, to a visitor who has none yet."""
     show()
     board().is_new = True
+
+
+def lend(show: Callable[[], None]) -> None:
+    """Shows a lesson's digit, by one of these functions. The visitor's own drawing waits until
+    `take_back`."""
+    if not board().is_lent:
+        st.session_state[OWN], st.session_state[BOARD] = board(), Board()
+    show()
+    board().is_lent = True
+
+
+def own_board() -> Board:
+    """The board with the visitor's own drawing, which may be waiting."""
+    return st.session_state[OWN] if board().is_lent else board()
+
+
+def take_back() -> None:
+    """Brings the visitor's own drawing back, unless they have taken another digit since."""
+    st.session_state[BOARD] = own_board()
+    st.session_state.pop(OWN, None)
 
 
 def show_any_test_digit() -> None:

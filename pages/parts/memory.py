@@ -51,7 +51,7 @@ def bring_back() -> None:
 
 def keep() -> None:
     """Has the device remember this tab as it is now, or tell what it remembers."""
-    board = canvas.board()
+    board = canvas.own_board()
     _device()(
         key=KEY,
         data={"kept": None if board.is_new else _text(board)},

@@ -155,7 +155,7 @@ def link_back() -> None:
         script, query = way_back
         st.page_link(
             script,
-            label=f"Back to the lesson: {LESSONS[script][0]}",
+            label=f"Back to the lesson: {LESSONS[script][0].split(':')[0]}",
             icon=":material/undo:",
             query_params=query,
         )

@@ -12,9 +12,11 @@ from mnist_models.data.corruptions import CORRUPTIONS
 from mnist_models.data.preprocessing import prepare_ink
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS
+from pages.parts import canvas
 from pages.parts.lessons import frame, ready_made
 from pages.parts.page import LESSONS
 from tests.pages.conftest import APP, TINY, address, true_digit
+from tests.pages.test_memory import drawn
 
 LABELS = dataset.load().test.labels
 
@@ -207,6 +209,46 @@ def test_a_link_that_is_followed_once_more_opens_the_lesson_as_it_was_but_keeps_
     app.run()
     assert not app.exception
     assert app.session_state["board"].index is None
+
+
+def followed(app: AppTest, page: str = "slide", **query: str) -> AppTest:
+    """A link that is followed by a visitor who is here already."""
+    app.switch_page(f"pages/{page}.py")
+    app.query_params.clear()
+    app.query_params.update(query)
+    app.run()
+    assert not app.exception
+    return app
+
+
+def at_home(app: AppTest) -> canvas.Board:
+    """What the home page shows to who comes back."""
+    app.switch_page("app.py")
+    app.query_params.clear()
+    app.run()
+    assert not app.exception
+    return app.session_state["board"]
+
+
+def test_a_lesson_shows_its_own_digit_and_leaves_the_visitors_drawing_alone():
+    app = AppTest.from_file(APP, default_timeout=120).run()
+    drawn(app)
+    objects = app.session_state["board"].drawing["objects"]
+    for digit in ("17", "109"):
+        followed(app, digit=digit)
+        assert app.session_state["board"].index == int(digit)
+    board = at_home(app)
+    assert board.drawing["objects"] == objects and board.label is None
+    assert app.metric[0].value == "4"
+    # Another digit that they ask for is theirs.
+    followed(app, digit="17").button(key="lesson-example").click().run()
+    index = app.session_state["board"].index
+    assert at_home(app).index == index
+
+
+def test_who_came_for_a_lesson_finds_an_empty_canvas_at_home():
+    board = at_home(opened("slide", digit="17"))
+    assert board.is_new and not board.drawing["objects"]
 
 
 def test_what_was_changed_after_a_link_stays_changed():

@@ -155,7 +155,7 @@ def _show_digit(query: Mapping[str, str]) -> list[str]:
                 f"digit cannot be {text[:40]!r}; allowed is a whole number from 0 to "
                 f"{dataset.TEST_COUNT - 1}."
             ]
-        canvas.show_test_digit(int(text))
+        canvas.lend(lambda: canvas.show_test_digit(int(text)))
     elif "ink" in query or "strokes" in query:
         label = query.get("label", "")
         if label not in [str(digit) for digit in range(CLASS_COUNT)]:
@@ -165,9 +165,9 @@ def _show_digit(query: Mapping[str, str]) -> list[str]:
             _from_text(query.get("ink", "")),
         )
         if drawing:
-            canvas.show_strokes(drawing.strokes, BROUGHT, int(label))
+            canvas.lend(lambda: canvas.show_strokes(drawing.strokes, BROUGHT, int(label)))
         elif image is not None:
-            canvas.board().show(prepare_ink(image), BROUGHT, int(label))
+            canvas.lend(lambda: canvas.board().show(prepare_ink(image), BROUGHT, int(label)))
         else:
             return ["Its drawing is damaged; draw the digit again and copy a new link."]
     return []

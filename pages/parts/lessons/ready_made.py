@@ -16,7 +16,6 @@ SAME_TRAINING = {selection.ADDRESS: "same"}
 
 # What a class can vote for.
 VOTES = ("The DNN", "The CNN", "Neither", "Don't know")
-# In the session: whether the class has voted and wants to see.
 
 
 class ReadyMade(NamedTuple):
@@ -37,6 +36,11 @@ class ReadyMade(NamedTuple):
     def title(self) -> str:
         """Such as "1. Slide: why is every drawing centred?"."""
         return f"{list(page.LESSONS).index(self.script) + 1}. {page.LESSONS[self.script][0]}"
+
+    @property
+    def short_title(self) -> str:
+        """The same for where there is little room, such as "1. Slide"."""
+        return self.title.split(":")[0]
 
 
 LESSONS = {
@@ -170,7 +174,7 @@ def _shown_key(name: str | None) -> str:
 def _link_to_next(name: str) -> None:
     names = list(LESSONS)
     for following in names[names.index(name) + 1 :][:1]:
-        link(following, f"Next lesson: {LESSONS[following].title}")
+        link(following, f"Next lesson: {LESSONS[following].short_title}")
 
 
 def link(name: str, label: str) -> None:
