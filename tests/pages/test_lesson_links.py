@@ -133,15 +133,15 @@ def test_the_settings_of_each_lesson_are_those_of_its_link(page, query):
     assert offered["cnn"] == "quick-cnn" and offered["dnn"] == "quick-dnn"
 
 
-def test_a_link_opens_a_lesson_in_large_type_if_that_is_on():
+def test_the_address_opens_a_lesson_in_large_type_if_that_is_on_but_the_link_for_phones_does_not():
     app = opened("slide")
     app.toggle(key="large").set_value(True).run()
-    assert link_of(app)["large"] == "1"
-    again = opened("slide", **link_of(app))
+    assert address(app)["large"] == "1" and "large" not in link_of(app)
+    again = opened("slide", **address(app))
     assert again.toggle(key="large").value is True and not again.warning
     again.toggle(key="large").set_value(False).run()
     # Charts are drawn while the style sheet of before is there, unless another takes its place.
-    assert "font-size: 16px" in again.get("html")[0].proto.body and "large" not in link_of(again)
+    assert "font-size: 16px" in again.get("html")[0].proto.body and "large" not in address(again)
     assert not again.run().get("html")
     assert "22px" in opened("slide", large="1", hide="1").get("html")[0].proto.body
 
@@ -344,12 +344,16 @@ def test_a_ready_made_lesson_opens_with_its_question_and_no_warning(name):
     one = ready_made.LESSONS[name]
     app = opened(one.script.removeprefix("pages/").removesuffix(".py"), lesson=name, **one.query)
     assert not app.warning
-    assert [text.value for text in app.markdown] == [one.question] and not app.header
-    app.segmented_control(key=f"lesson-vote-{name}").set_value("The CNN").run()
+    assert [text.value for text in app.markdown] == [one.question]
+    # "This 7" is to be seen.
+    pictures = [image.proto.imgs[0].alt for image in app.image]
+    assert pictures == ["The digit of this lesson"] * ("digit" in one.query)
+    app.segmented_control(key=f"lesson-vote-{name}").set_value("cnn").run()
     app.button(key="lesson-show").click().run()
     assert not app.exception
-    said = f"{one.question} The class says: **The CNN**."
-    assert any(text.value == said for text in app.markdown) and app.header
+    said = f"**{one.title}** {one.question} The class says: **The CNN**."
+    assert any(text.value == said for text in app.markdown)
+    assert not [button for button in app.button if button.key == "lesson-show"]
     assert any(one.answer in text.value for text in app.markdown)
     names = list(ready_made.LESSONS)
     following = [
@@ -363,7 +367,7 @@ def test_a_ready_made_lesson_opens_with_its_question_and_no_warning(name):
 
 def test_back_leads_to_the_lesson_as_it_was_left_with_its_vote_and_its_digit():
     app = opened("slide", lesson="slide", **ready_made.LESSONS["slide"].query)
-    app.segmented_control(key="lesson-vote-slide").set_value("The DNN").run()
+    app.segmented_control(key="lesson-vote-slide").set_value("dnn").run()
     app.button(key="lesson-show").click().run()
     app.toggle(key="slide-prepared").set_value(True).run()
     app.button(key="lesson-example").click().run()
@@ -378,7 +382,7 @@ def test_back_leads_to_the_lesson_as_it_was_left_with_its_vote_and_its_digit():
     app.query_params.clear()
     app.query_params.update(left)
     app.run()
-    assert not app.exception and app.header  # not the question alone
+    assert not app.exception
     assert any("The class says: **The DNN**" in text.value for text in app.markdown)
     assert app.toggle(key="slide-prepared").value is True
     assert app.session_state["board"].index == index
@@ -392,6 +396,23 @@ def test_a_reload_opens_a_lesson_with_its_digit_and_its_settings():
     assert again.segmented_control(key="breaking-distortion").value == "blur"
     assert again.session_state["board"].index == app.session_state["board"].index
     assert not again.warning
+
+
+def test_a_reload_goes_on_with_a_lesson_that_was_shown_and_with_large_type():
+    app = opened("slide", **ready_made.query("slide"))
+    app.toggle(key="large").set_value(True).run()
+    app.segmented_control(key="lesson-vote-slide").set_value("unknown").run()
+    app.button(key="lesson-show").click().run()
+    again = opened("slide", **address(app))
+    assert any("The class says: **Don't know**." in text.value for text in again.markdown)
+    assert again.toggle(key="large").value is True
+    # Without a vote, too.
+    app = opened("slide", **ready_made.query("slide"))
+    app.button(key="lesson-show").click().run()
+    again = opened("slide", **address(app))
+    assert again.metric and not any("The class says" in text.value for text in again.markdown)
+    (warning,) = opened("slide", **ready_made.query("slide"), vote="![](x)").warning
+    assert "vote cannot be" in warning.value and "![" not in warning.value
 
 
 def test_what_the_browser_still_tells_of_an_older_address_changes_nothing_back():
@@ -409,14 +430,14 @@ def test_what_the_browser_still_tells_of_an_older_address_changes_nothing_back()
 def test_a_lesson_begins_with_its_question_again_and_its_link_keeps_it():
     one = ready_made.LESSONS["slide"]
     app = opened("slide", lesson="slide", **one.query)
-    app.segmented_control(key="lesson-vote-slide").set_value("The DNN").run()
+    app.segmented_control(key="lesson-vote-slide").set_value("dnn").run()
     app.button(key="lesson-show").click().run()
     link = link_of(app)
     assert (link["lesson"], link["digit"]) == ("slide", "109")
     app.query_params.clear()
     app.query_params.update(link)
     app.run()
-    assert app.button(key="lesson-show") and not app.header
+    assert app.button(key="lesson-show")
     assert app.segmented_control(key="lesson-vote-slide").value is None
 
 

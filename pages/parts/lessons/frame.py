@@ -86,10 +86,11 @@ def begin(script: str, settings: Settings) -> bool:
     for problem in st.session_state["lesson-problems"]:
         st.warning(page.plain(f"A part of this link cannot be used. {problem}"))
     st.session_state["lesson-is-new"] = has_come or st.session_state.get("lesson-is-new", False)
-    if name := query.get(ready_made.NAME):
+    if (name := query.get(ready_made.NAME)) in ready_made.LESSONS:
         ready_made.introduce(name)  # which may end this run before the lesson
-    title, _ = page.LESSONS[script]
-    st.header(title)
+    else:
+        title, _ = page.LESSONS[script]
+        st.header(title)
     return st.session_state.pop("lesson-is-new")
 
 
@@ -111,6 +112,8 @@ def _follow(query: Mapping[str, str], settings: Settings) -> list[str]:
             problems += selection.follow({name: text})
         elif name in (*DIGIT, links.VERSION_NAME):
             continue
+        elif name == ready_made.VOTE:
+            problems += ready_made.follow_vote(query.get(ready_made.NAME), text)
         elif name in keys:
             options = {links.to_text(option): option for option in settings[keys[name]].allowed}
             if text in options:
@@ -252,11 +255,10 @@ def keep_address(script: str, settings: Settings, values: Mapping[str, Any]) -> 
         query |= {name: opened[name] for name in DIGIT if name in opened}
     # A drawing of the visitor's own would be too long for an address: their device remembers it.
     query |= selection.in_address() or selection.of_address(opened)
-    if opened.get(ready_made.NAME) in ready_made.LESSONS:
-        query[ready_made.NAME] = opened[ready_made.NAME]
+    query |= ready_made.in_address(opened.get(ready_made.NAME))
     query |= _settings_query(settings, values)
-    shown = {name: st.query_params[name] for name in (HIDE, LARGE) if name in st.query_params}
-    addresses.keep(script, query | shown)
+    is_on = {HIDE: is_presented(), LARGE: large_type.is_on()}
+    addresses.keep(script, query | {name: "1" for name in is_on if is_on[name]})
 
 
 def _settings_query(settings: Settings, values: Mapping[str, Any]) -> dict[str, str]:
@@ -381,14 +383,12 @@ def present(script: str, stage: Stage, settings: Settings, values: Mapping[str, 
     )
     with popover:
         large_type.choose()
-        hide = st.toggle(
-            "Presentation view (hide controls)", key="lesson-hide", persist_state="session"
-        )
         st.markdown(
-            "This link opens the lesson as it is now: the digit, the models, and "
+            "This link opens the lesson for the class as it is now: the digit, the models, and "
             "the settings of this page."
         )
-        query |= {name: "1" for name, is_on in ((HIDE, hide), (LARGE, large_type.is_on())) if is_on}
+        if st.toggle("Without the controls", key="lesson-hide", persist_state="session"):
+            query[HIDE] = "1"
         address = addresses.of_page(script, query)
         addresses.show(address, "this lesson", is_seen=bool(popover.open))
         addresses.explain()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from mnist_models.data import strokes
-from pages.parts import canvas, page, resources, selection
+from pages.parts import canvas, large_type, page, resources, selection
 
 # The name of the ready-made lesson in a link.
 NAME = "lesson"
@@ -14,8 +14,11 @@ NAME = "lesson"
 SAME_TRAINING = {selection.ADDRESS: "same"}
 
 
-# What a class can vote for.
-VOTES = ("The DNN", "The CNN", "Neither", "Don't know")
+# What a class can vote for, as an address names it.
+VOTES = {"dnn": "The DNN", "cnn": "The CNN", "neither": "Neither", "unknown": "Don't know"}
+# In an address: what the class has voted for, once it has seen the lesson, perhaps nothing.
+VOTE, NO_VOTE = "vote", "none"
+DIGIT_PX = 140
 
 
 class ReadyMade(NamedTuple):
@@ -135,13 +138,12 @@ def hide(name: str | None) -> None:
 def introduce(name: str) -> None:
     """Draws the question of a lesson that was opened ready-made, and takes the vote. Until the
     class wants to see, it draws nothing else, and ends the run of the page."""
-    if name not in LESSONS:
-        return
     one, is_shown = LESSONS[name], st.session_state.get(_shown_key(name), False)
     if is_shown:
         vote = st.session_state.get(_vote_key(name))
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown(one.question + (f" The class says: **{vote}**." if vote else ""))
+            said = f" The class says: **{VOTES[vote]}**." if vote else ""
+            st.markdown(f"**{one.title}** {one.question}{said}")
             with st.popover("Answer (for the teacher)", icon=":material/key:"):
                 st.markdown(one.answer)
             _link_to_next(name)
@@ -149,8 +151,15 @@ def introduce(name: str) -> None:
     with st.container(border=True):
         st.subheader(one.title)
         st.markdown(one.question)
+        if "digit" in one.query and (asked := canvas.board().preparation):
+            picture = canvas.enlarged(asked.image, DIGIT_PX)
+            st.image(picture, width=DIGIT_PX, alt="The digit of this lesson")
         st.segmented_control(
-            "What does the class say?", VOTES, key=_vote_key(name), persist_state="session"
+            "What does the class say?",
+            VOTES,
+            format_func=VOTES.__getitem__,
+            key=_vote_key(name),
+            persist_state="session",
         )
         st.button(
             "Show",
@@ -159,8 +168,30 @@ def introduce(name: str) -> None:
             key="lesson-show",
             on_click=lambda: st.session_state.update({_shown_key(name): True}),
         )
+    large_type.choose()
     resources.prepare()
     st.stop()
+
+
+def in_address(name: str | None) -> dict[str, str]:
+    """What a lesson's address says of it, so that a reload goes on with it."""
+    if name not in LESSONS:
+        return {}
+    return {NAME: name, VOTE: st.session_state.get(_vote_key(name)) or NO_VOTE}
+
+
+def follow_vote(name: str | None, vote: str) -> list[str]:
+    """Goes on with a lesson that has been shown, see `in_address`.
+
+    Returns:
+        What is wrong with the vote, a sentence, if anything is.
+    """
+    if vote not in (*VOTES, NO_VOTE):
+        return [f"{VOTE} cannot be {vote[:40]!r}; allowed is {', '.join(VOTES)} or {NO_VOTE}."]
+    st.session_state[_shown_key(name)] = True
+    if vote in VOTES:
+        st.session_state[_vote_key(name)] = vote
+    return []
 
 
 def _vote_key(name: str | None) -> str:
