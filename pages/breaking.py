@@ -8,7 +8,7 @@ import streamlit as st
 
 from mnist_models.data import dataset
 from mnist_models.data.corruptions import CORRUPTIONS, Corruption, breaking_points
-from mnist_models.data.probabilities import answer, digits_of, is_recognised
+from mnist_models.data.probabilities import answer, is_recognised
 from mnist_models.runs.tables import Run
 from mnist_models.settings.hyperparameters import NETWORKS, number
 from pages.parts import canvas, large_type, page, resources, selection
@@ -21,7 +21,7 @@ RUNS, IS_RUNNING = "breaking-runs", "breaking-is-reading"
 FIRST = "turn"
 COUNTS = (2_000, dataset.TEST_COUNT)
 PICTURE_PX = 150
-# As wide as the longest that is said of a prediction: while it plays, none changes places.
+# As wide as what is said of a prediction: while it plays, none changes places.
 PREDICTION_PX = 160
 
 
@@ -119,6 +119,11 @@ def along(stage: frame.Stage, name: str) -> None:
         found = {network: cached.read_along(run.id, image, name) for network, run in runs.items()}
     place = corruption.amounts.index(amount)
     distorted = cached.distorted(image, name)
+    thresholds = {network: run.measured.confidence_threshold for network, run in runs.items()}
+    said = {
+        network: [answer(one, thresholds[network]) for one in read]
+        for network, read in found.items()
+    }
     left, right = st.columns([1, 2.4], gap="medium")
     with left:
         picture = canvas.enlarged(distorted[place], PICTURE_PX)
@@ -127,12 +132,10 @@ def along(stage: frame.Stage, name: str) -> None:
         )
     with left.container(horizontal=True):
         for network, read in found.items():
-            digit = int(digits_of(read[place]))
             st.metric(
                 f"{NETWORKS[network].title} prediction",
-                answer(read[place], runs[network].measured.confidence_threshold),
-                f"probability {read[place].max():.1%}"
-                + (f" ({label}: {read[place, label]:.1%})" if digit != label else ""),
+                said[network][place],
+                f"probability {read[place].max():.1%}",
                 delta_color="off",
                 delta_arrow="off",
                 width=large_type.px(PREDICTION_PX),
@@ -142,7 +145,7 @@ def along(stage: frame.Stage, name: str) -> None:
             finding(
                 corruption,
                 {
-                    network: is_recognised(read, label, runs[network].measured.confidence_threshold)
+                    network: is_recognised(read, label, thresholds[network])
                     for network, read in found.items()
                 },
                 label,
@@ -152,7 +155,7 @@ def along(stage: frame.Stage, name: str) -> None:
             charts.along(
                 corruption.amounts,
                 {network: read[:, label].tolist() for network, read in found.items()},
-                {network: digits_of(read).tolist() for network, read in found.items()},
+                said,
                 label,
                 amount,
                 _scale(corruption),

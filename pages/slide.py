@@ -108,7 +108,7 @@ def maps(stage: frame.Stage, prepared: bool) -> None:
     st.caption(
         "Each cell of a map is a position of the digit: the brighter, the more probable the "
         "correct digit according to the model. A number is the digit predicted instead, and ? is "
-        "“not sure”. Point at a cell to see the digit there and both predictions."
+        "“not sure”. Point at a cell, or tap it, to see the digit there and both predictions."
     )
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from mnist_models.data.dataset import CLASS_COUNT, TEST_COUNT
 from mnist_models.runs.comparison import Box
-from pages.parts import canvas
+from pages.parts import canvas, selection
 from pages.parts.components import component
 
 # In the session: by the ids of two models, the box of each drawing that was told of; and the digit
@@ -32,6 +32,7 @@ class Kept(BaseModel):
         objects: What is on the canvas, as Fabric.js writes it.
         origin, label, index: See canvas.Board.
         told, tally: What the session has under TOLD and TALLY.
+        models: The models that the visitor has chosen, as an address names them.
     """
 
     objects: list[dict[str, Any]]
@@ -40,6 +41,7 @@ class Kept(BaseModel):
     index: Annotated[int, Field(ge=0, lt=TEST_COUNT)] | None
     told: dict[str, Digit]
     tally: list[tuple[tuple[str, ...], dict[str, Box]]]
+    models: dict[str, str] = {}
 
 
 def bring_back() -> None:
@@ -73,6 +75,7 @@ def _text(board: canvas.Board) -> str:
         index=board.index,
         told=st.session_state.get(TOLD, {}),
         tally=list(st.session_state.get(TALLY, {}).items()),
+        models=selection.in_address(),
     ).model_dump_json()
     return text if len(text) <= MOST_CHARACTERS else ""
 
@@ -94,3 +97,7 @@ def _bring_back(text: str) -> None:
         return
     st.session_state[TOLD] = kept.told
     st.session_state[TALLY] = dict(kept.tally)
+    # What the address says of the models comes first.
+    models = selection.of_address(kept.models)
+    if models and not selection.in_address() and not selection.follow(models):
+        st.rerun()  # they stand outside of this part of the page

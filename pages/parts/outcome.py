@@ -15,7 +15,7 @@ from mnist_models.models.reader import Prediction
 from mnist_models.runs import comparison
 from mnist_models.settings import links
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import canvas, memory
+from pages.parts import canvas, memory, selection
 from pages.parts.lessons import cached, frame
 
 
@@ -94,7 +94,9 @@ def tally(run_ids: Mapping[str, str]) -> None:
     if boxes := st.session_state.get(memory.TALLY, {}).get(tuple(run_ids.values())):
         counts = Counter(boxes.values())
         titles = [NETWORKS[network].title for network in run_ids]
-        st.caption(comparison.tally({box: counts[box] for box in comparison.Box}, *titles))
+        text = comparison.tally({box: counts[box] for box in comparison.Box}, *titles)
+        pair = selection.selected_pair()
+        st.caption(f"{selection.PAIRS[pair].title} · {text}" if pair else text)
 
 
 def see_why(
@@ -117,16 +119,17 @@ def see_why(
     )
     titles = [NETWORKS[network].title for network in run_ids]
     shares = " and ".join(
-        f"the {title} **{share:.0%}** of the time"
+        f"the {title} at **{share:.0%}**"
         for title, share in zip(titles, contrast.shares, strict=True)
     )
     if contrast.corruption is None:
         script, query = "pages/slide.py", {}
-        change = f"Moved by up to {contrasts.NEAR_PX} pixels"
+        change, steps = f"Moved by up to {contrasts.NEAR_PX} pixels", "positions"
     else:
         script, query = "pages/breaking.py", {"distortion": contrast.corruption}
         change = f"With more and more distortion ({CORRUPTIONS[contrast.corruption].title.lower()})"
-    st.markdown(f"{change}, it is read as {comparison.a_digit(label)} by {shares}.")
+        steps = "steps"
+    st.markdown(f"{change}, it is read as {comparison.a_digit(label)} by {shares} of {steps}.")
     st.page_link(
         script,
         label="See why",

@@ -74,6 +74,17 @@ def test_a_reload_brings_back_what_was_said_of_drawings_and_the_tally(device):
     assert again.session_state["board"].told == 4
 
 
+def test_the_pair_that_was_chosen_is_remembered_unless_the_address_names_another(device):
+    drawn(app := opened())
+    app.segmented_control(key="pair").set_value("same").run()
+    assert opened().segmented_control(key="pair").value == "same"
+    again = AppTest.from_file(APP, default_timeout=60)
+    again.query_params["pair"] = "best"
+    again.run()
+    again.run()
+    assert not again.exception and again.segmented_control(key="pair").value == "best"
+
+
 def test_a_test_digit_is_itself_again(device):
     opened().button(key="example").click().run()
     index = json.loads(device.kept)["index"]

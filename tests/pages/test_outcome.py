@@ -71,7 +71,7 @@ def test_what_was_written_can_be_told_and_is_counted_once_a_drawing(drawn):
     app = opened()
     assert "both say **7**" in app.info[0].value and not app.success and not tally(app)
     assert tally(tell(app, 7)) == [
-        "**1 drawing:** both right 1, only the CNN 0, only the DNN 0, neither 0."
+        "Same training · **1 drawing:** both right 1, only the CNN 0, only the DNN 0, neither 0."
     ]
     # Told otherwise, it is another outcome of the same drawing; untold, it is none.
     assert "**1 drawing:** both right 0" in tally(tell(app, 1))[0] and "neither 1" in tally(app)[0]
@@ -130,7 +130,7 @@ def test_where_they_disagree_a_link_leads_to_the_lesson_that_shows_why(drawn, ri
     assert query.get("distortion") == found[0].corruption
     dnn, cnn = found[0].shares
     assert any(
-        f"the DNN **{dnn:.0%}** of the time and the CNN **{cnn:.0%}** of the time" in text.value
+        f"the DNN at **{dnn:.0%}** and the CNN at **{cnn:.0%}** of " in text.value
         for text in app.markdown
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mnist_models.data import shifts
 from mnist_models.data.dataset import IMAGE_SIZE_PX
-from mnist_models.data.probabilities import digits_of
+from mnist_models.data.probabilities import NOT_SURE, digits_of
 from mnist_models.settings.hyperparameters import NETWORKS
 from pages.parts.charts.palette import COLORS, MUTED_OPACITY, NEUTRAL, names_of_runs, shades, tables
 from pages.parts.lessons import pictures
@@ -189,18 +189,18 @@ def _dragged(networks: tuple[str, ...], side_px: int) -> dict[str, Any]:
 def along(
     amounts: Sequence[float],
     probabilities: Mapping[str, Sequence[float]],
-    read: Mapping[str, Sequence[int]],
+    said: Mapping[str, Sequence[str]],
     label: int,
     amount: float,
     title: str,
 ) -> dict[str, Any]:
-    """The probability of the correct digit along a distortion, a line for each model; a cross where
-    the prediction is another digit.
+    """The probability of the correct digit along a distortion, a line for each model; its points
+    say whether the model is right, wrong or not sure.
 
     Args:
         amounts: Of the distortion.
         probabilities: Of the correct digit at each amount, by kind of model.
-        read: The predicted digits at each amount, by kind of model.
+        said: What each model says at each amount, "not sure" below its threshold, by kind.
         label: The correct digit.
         amount: The one that is marked.
         title: Of the x-axis.
@@ -210,20 +210,30 @@ def along(
             "network": NETWORKS[network].title,
             "amount": place,
             "probability": round(float(value), 4),
-            "read": str(digit),
-            "is_wrong": digit != label,
+            "read": one,
+            "outcome": one if one == NOT_SURE else "correct" if one == str(label) else "wrong",
         }
         for network, values in probabilities.items()
-        for place, value, digit in zip(amounts, values, read[network], strict=True)
+        for place, value, one in zip(amounts, values, said[network], strict=True)
     ]
-    return _along(tuple(probabilities), title) | {
+    return _along(tuple(probabilities), title, _step(amounts)) | {
         "datasets": tables(predictions=rows, chosen=[{"amount": amount}])
     }
 
 
+def _step(amounts: Sequence[float]) -> float:
+    """The smallest step of a distortion: an axis has no labels between its steps."""
+    return float(np.diff(amounts).min().round(6))
+
+
 @functools.lru_cache(maxsize=64)
-def _along(networks: tuple[str, ...], title: str) -> dict[str, Any]:
-    x = alt.X("amount:Q", title=title, scale=alt.Scale(zero=False, nice=False))
+def _along(networks: tuple[str, ...], title: str, step: float) -> dict[str, Any]:
+    x = alt.X(
+        "amount:Q",
+        title=title,
+        scale=alt.Scale(zero=False, nice=False),
+        axis=alt.Axis(tickMinStep=step),
+    )
     color = alt.Color(
         "network:N",
         title=None,
@@ -256,12 +266,13 @@ def _along(networks: tuple[str, ...], title: str) -> dict[str, Any]:
     )
     points = base.mark_point(size=45, strokeWidth=2, opacity=1).encode(
         shape=alt.Shape(
-            "is_wrong:N",
-            scale=alt.Scale(domain=[False, True], range=["circle", "cross"]),
+            "outcome:N",
+            scale=alt.Scale(
+                domain=["correct", NOT_SURE, "wrong"], range=["circle", "triangle-up", "cross"]
+            ),
             legend=alt.Legend(
                 title=None,
                 orient="bottom",
-                labelExpr="datum.value ? 'wrong' : 'correct'",
                 symbolStrokeWidth=2,
                 symbolFillColor="transparent",
             ),
@@ -289,15 +300,27 @@ def robustness_curves(
         for name, values in accuracies.items()
         for place, value in zip(amounts, values, strict=True)
     ]
-    spec = _robustness_curves(tuple(accuracies), tuple(networks), title, amounts[0], amounts[-1])
+    spec = _robustness_curves(
+        tuple(accuracies), tuple(networks), title, amounts[0], amounts[-1], _step(amounts)
+    )
     return spec | {"datasets": tables(accuracies=rows)}
 
 
 @functools.lru_cache(maxsize=64)
 def _robustness_curves(
-    names: tuple[str, ...], networks: tuple[str, ...], title: str, low: float, high: float
+    names: tuple[str, ...],
+    networks: tuple[str, ...],
+    title: str,
+    low: float,
+    high: float,
+    step: float,
 ) -> dict[str, Any]:
-    x = alt.X("amount:Q", title=title, scale=alt.Scale(domain=[low, high], nice=False))
+    x = alt.X(
+        "amount:Q",
+        title=title,
+        scale=alt.Scale(domain=[low, high], nice=False),
+        axis=alt.Axis(tickMinStep=step),
+    )
     base = alt.Chart(alt.NamedData("accuracies")).encode(
         x=x,
         y=alt.Y(
