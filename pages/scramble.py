@@ -36,9 +36,9 @@ def main() -> None:
         shuffled = {network: choose(network, some) for network, some in runs.items()}
         frame.explain(
             "Here all 784 pixels of every image are shuffled by one fixed permutation, for "
-            "training and for testing alike. Two models were trained on images shuffled like that, and "
-            "two with the same settings on the original ones: a pair of this page alone, a small "
-            "DNN and a small CNN without augmentation. "
+            "training and for testing alike. Two models were trained on images shuffled like that, "
+            "and two with the same settings on the original ones: a pair of this page alone, a "
+            "small DNN and a small CNN without augmentation. "
             "**Notice** that the fully connected network hardly cares: it never knew which pixels "
             "are neighbours. A convolutional network looks for patterns of neighbouring pixels, "
             "and there are none left. **Try** drawing with the shuffle on: you cannot read it, but "

@@ -315,7 +315,11 @@ def test_lessons_that_ask_for_readings_have_them(runs, name, values):
             {"reasons-view": "mattered", "reasons-way": "gradients"},
             "On blank paper, the CNN's odds of",
         ),
-        ("reasons", {"reasons-view": "change", "reasons-change": "pixels"}, "CNN prediction,"),
+        (
+            "reasons",
+            {"reasons-view": "change", "reasons-change": "pixels"},
+            "CNN prediction after the change",
+        ),
         ("reasons", {"reasons-view": "nearest"}, "**CNN**: "),
     ],
 )

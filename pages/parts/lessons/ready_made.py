@@ -75,8 +75,9 @@ LESSONS = {
         "kernel, used at every position. In which of the two will you recognise something?",
         "In neither at first sight, and that is the point. The DNN's templates cover the whole "
         "image, each good for one place only. The CNN's kernels are so small that only their "
-        "feature maps, which you can recognise, show what they detect. Choose a pixel below and "
-        "follow its arithmetic with a pocket calculator: patch times kernel, summed, then passed "
+        "feature maps, which you can recognise, show what they detect. Press Play below, and a "
+        "kernel slides along a row of the digit; stop it, and follow the arithmetic of one pixel "
+        "with a pocket calculator: patch times kernel, summed, then passed "
         "through the activation.",
         "pages/inside.py",
         {**SAME_TRAINING, "digit": "11"},
@@ -98,7 +99,7 @@ LESSONS = {
         "Neither, but for a hair. Press Play. Half a 4 is read as a 1, then as other digits, and "
         "the answer flips within a few millimetres of the last stroke: the models learned from "
         "whole digits only and have no idea of what is still to come. You knew earlier, because "
-        "you do. Then let pupils draw their own digit on the Draw page and come back.",
+        "you do. Then let pupils draw their own digit on the home page and come back.",
         "pages/strokes.py",
         {
             **SAME_TRAINING,

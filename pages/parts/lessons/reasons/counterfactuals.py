@@ -6,7 +6,6 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from mnist_models.data.probabilities import digits_of, is_confident
 from mnist_models.explain.explanations import (
     INK,
     MOST_PIXELS,
@@ -16,14 +15,13 @@ from mnist_models.explain.explanations import (
     ink_changed_px,
 )
 from mnist_models.settings.hyperparameters import NETWORKS
-from pages.parts import large_type
+from pages.parts.lessons import frame
 
 # Two changes are called about the same if the larger is at most this many times the smaller.
 CLOSE = 1.1
 # How sentences name the tools.
 NAMES = {"pen": "pen", "rubber": "eraser"}
 PICTURE_PX = 168
-WORDS_PX = 160
 ADDED, REMOVED = (0, 158, 115), (204, 121, 167)
 
 
@@ -66,20 +64,16 @@ def show(
                     width=PICTURE_PX,
                     alt=f"The digit, changed until the {title} predicts another one",
                 )
-                with st.container(width=large_type.px(WORDS_PX)):
-                    st.metric(f"{title} prediction, changed", int(digits_of(one.probabilities)))
-                    ink_px = float(ink_changed_px(np.zeros_like(image), image))
-                    probability = float(one.probabilities.max())
-                    unsure = (
-                        " (below the threshold: not sure)"
-                        if not is_confident(probability, confidence_thresholds[network])
-                        else ""
-                    )
-                    st.markdown(
-                        f"Probability {probability:.1%}{unsure}; before, the prediction was "
-                        f"{digit}. Changed: **{measured(sizes[network], by)}**; the digit has "
-                        f"{ink_px:.0f} px of ink."
-                    )
+                frame.show_prediction(
+                    f"{title} prediction after the change",
+                    one.probabilities,
+                    confidence_thresholds[network],
+                )
+            ink_px = float(ink_changed_px(np.zeros_like(image), image))
+            st.markdown(
+                f"Before, the prediction was {digit}. Changed: "
+                f"**{measured(sizes[network], by)}**; the digit has {ink_px:.0f} px of ink."
+            )
             st.caption(_tried(one, by))
     st.caption(
         "Green ink was added, purple ink was removed; 1 px of ink is one pixel full of it. The "
