@@ -109,7 +109,9 @@ def test_on_a_phone_training_starts_and_is_seen_without_scrolling(phone, server)
     start.tap()
     expect(phone.locator(".st-key-curves svg.marks").first).to_be_in_viewport(ratio=1)
     wait_for_more(phone, 0)  # of a run that is stopped before its first batch, nothing is kept
-    phone.locator(".st-key-train-stop button").tap()  # below the curves
+    stop = phone.locator(".st-key-train-stop button")
+    expect(stop).to_be_in_viewport(ratio=1)
+    stop.tap()
     result = phone.get_by_text("Test accuracy", exact=True)
     expect(result).to_be_visible()
     phone.get_by_role("heading", name="Train a model").scroll_into_view_if_needed()

@@ -232,10 +232,14 @@ def _panel(run_ids: Sequence[str], was_in_progress: bool, alone: bool) -> None:
         _verdict(runs, curves)
     if not in_progress and not alone:  # else below the curves, which stay where they are
         _outcomes(runs)
-    charts = st.container(key="curves")
     drawn = [run for run in runs if curves[run.id].points]
+    # Above the curves, which fill a phone's screen.
+    page.show_problem(PROBLEM)
+    if going := [(run, live) for run in in_progress if (live := lives[run.id])]:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            _controls(going)
+    charts = st.container(key="curves")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        _controls([(run, live) for run in in_progress if (live := lives[run.id])])
         axis, log = _options() if drawn else ("", False)
         if not alone:
             projector.enter(runs[0].id)
@@ -404,8 +408,7 @@ def _controls(going: Sequence[tuple[Run, Live]]) -> None:
     ]
     stopping = all(live.wanted.stop for _, live in going)
     holding = any(live.wanted.hold_at is not None for _, live in learning)
-    page.show_problem(PROBLEM)
-    if not going or all(live.state == RunState.MEASURING for _, live in going):
+    if all(live.state == RunState.MEASURING for _, live in going):
         return
     if not all(visitors.me().may_change(run) for run, _ in going):
         st.caption("Somebody else's run: you can watch it, and copy its settings (Export).")
