@@ -44,10 +44,17 @@ def kept(script: str) -> dict[str, str] | None:
     return found[-1] if found else None
 
 
-def is_kept(script: str, query: dict[str, str]) -> bool:
-    """Whether an address is one of those that a page was given here, so that the session has what
-    it says, or something newer."""
-    return query in st.session_state.get(KEPT, {}).get(script, ())
+def is_kept(script: str, query: dict[str, str], has_come: bool) -> bool:
+    """Whether the session has what an address says, or something newer: it is the one that the page
+    had when the visitor left it or, while they stay, one of those that it was given.
+
+    Args:
+        script: The page.
+        query: What the address says, as the server is told.
+        has_come: Whether the visitor has just come from elsewhere.
+    """
+    found = st.session_state.get(KEPT, {}).get(script, ())
+    return query == kept(script) if has_come else query in found
 
 
 def of_page(script: str, query: Mapping[str, str]) -> str:

@@ -103,6 +103,11 @@ def let_browser_draw(seconds: float) -> None:
     time.sleep(seconds)
 
 
+def has_come(script: str) -> bool:
+    """Whether the visitor has just come to a page from elsewhere; False once the page has begun."""
+    return st.session_state.get("page") != script
+
+
 def begin(script: str, *, navigation: bool = True) -> bool:
     """Sets the page up.
 
@@ -129,14 +134,14 @@ def begin(script: str, *, navigation: bool = True) -> bool:
         component("tap")(key="tap")
     if problem := resources.tensorflow().problem:
         st.error(plain(problem))
-    has_come = st.session_state.get("page") != script
-    if has_come and script != "app.py":
+    is_new = has_come(script)
+    if is_new and script != "app.py":
         st.session_state.pop(WAY_BACK, None)
     st.session_state["page"] = script
     large_type.begin()
-    if large_type.is_on() and has_come:
+    if large_type.is_on() and is_new:
         let_browser_draw(TYPE_FIRST_S)
-    return has_come
+    return is_new
 
 
 def remember_way_back(script: str, query: dict[str, str]) -> None:

@@ -208,7 +208,7 @@ def follow_address(script: str, has_come: bool) -> None:
         script: The page.
         has_come: Whether the visitor has just come from elsewhere.
     """
-    if addresses.is_kept(script, st.query_params.to_dict()):
+    if addresses.is_kept(script, st.query_params.to_dict(), has_come):
         return
     query = of_address(st.query_params)
     if has_come or query != st.session_state.get(FOLLOWED):

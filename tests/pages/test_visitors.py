@@ -123,7 +123,7 @@ def test_a_teacher_puts_a_lesson_on_everybodys_home_page(monkeypatch):
     name = next(iter(ready_made.LESSONS))
     app.button(key=f"announce-{name}").click().run()
     assert not app.exception
-    title = ready_made.LESSONS[name].title
+    title = ready_made.LESSONS[name].short_title
     assert todays(AppTest.from_file(APP, default_timeout=120).run()) == [f"Today's lesson: {title}"]
     other = visit("lessons", SECRET, monkeypatch)
     assert not [one for one in other.button if (one.key or "").startswith("announce")]

@@ -67,7 +67,7 @@ def begin(script: str, settings: Settings) -> bool:
     """
     query = {name: text for name, text in st.query_params.items() if name not in (HIDE, LARGE)}
     # Where Back leads, and what the browser tells where it was opened with no query.
-    is_own = addresses.is_kept(script, st.query_params.to_dict())
+    is_own = addresses.is_kept(script, st.query_params.to_dict(), page.has_come(script))
     is_news = not is_own and (script, query) != st.session_state.get(OPENED)
     if is_news and st.query_params.get(LARGE) == "1":
         large_type.switch_on()

@@ -43,7 +43,8 @@ def follow_link(has_come: bool) -> None:
     if not (links.is_link(query) or links.is_race(query)):
         query = {}
     is_news = has_come or query != st.session_state.get(TAKEN)
-    if query and is_news and not addresses.is_kept(SCRIPT, st.query_params.to_dict()):
+    is_own = addresses.is_kept(SCRIPT, st.query_params.to_dict(), has_come)
+    if query and is_news and not is_own:
         st.session_state[TAKEN] = query
         st.session_state[PROBLEM] = _follow(query)
         st.session_state.pop(SHOWN, None)
