@@ -29,7 +29,7 @@ from mnist_models.runs.class_tables import (
 )
 from mnist_models.runs.database import Database
 from mnist_models.runs.rights import NOT_KNOWN, NotAllowedError, Visitor, must_be_teacher
-from mnist_models.runs.tables import StoreError, clean_name
+from mnist_models.runs.tables import NAME_CHARACTERS, StoreError, clean_name
 
 # So long a deleted collection can be brought back.
 UNDO_FOR = timedelta(days=1)
@@ -473,7 +473,9 @@ def _free(name: str, taken: set[str]) -> str:
     number, free = 1, name
     while folded(free) in taken:
         number += 1
-        free = f"{name} {number}"
+        ending = f" {number}"
+        # What is longer than a name may be is cut off: then no number would make another name.
+        free = name[: NAME_CHARACTERS - len(ending)] + ending
     return free
 
 

@@ -218,6 +218,9 @@ def test_digits_from_paper_get_writers_of_their_own(classes, monday):
     assert [one.nickname for one in given] == ["Ann 2", "Ann 3", "Ann 2"]
     assert [one.drawing.strokes for one in given] == [None] * 3
     assert (gathered(given).images == digits_of([0, 1, 0]).images).all()
+    longest = "x" * 40
+    classes.add(monday.id, digits_of([0, 1]), [longest, longest], TEACHER)
+    assert [one.nickname for one in classes.given(monday.id)][3:] == [longest, "x" * 38 + " 2"]
     classes.set_open(monday.id, TEACHER, is_open=False)
     with pytest.raises(NotAllowedError, match="closed"):
         classes.add(monday.id, digits_of([0]), ["Carl"], TEACHER)
